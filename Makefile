@@ -1,0 +1,46 @@
+# make demo     install into .venv, fetch the embedded models, score the examples, print a summary
+# make test     install into .venv and run the tests
+# make check    ruff, mypy --strict, pyright, house rules, docs up to date
+# make fix      let ruff format and mend, and write the generated docs
+# make bench    measure; see bench/README.md
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test check fix bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/rewards models pull
+	$(BIN)/rewards score examples/arguments.jsonl -o build/examples.scored.jsonl
+	@echo
+	$(BIN)/python examples/read_scores.py build/examples.scored.jsonl
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy rewards plugins/rewards_* tests
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
+
+fix: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python docs/write_cli.py
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,65 @@
+"""Rewards for edited text: declare them, score revisions with them, train and evaluate on the same numbers.
+
+Importing this package loads no model library; names resolve on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rewards.contract import Reward, Threshold, reward
+    from rewards.engine.engine import Engine
+    from rewards.errors import RewardsError
+    from rewards.hookspecs import hookimpl
+    from rewards.records import read_revision
+    from rewards.result import Result
+    from rewards.suite import Suite, load_suite
+    from rewards.types import Argument, Edit, Revision, Score, Sentence
+
+_HOMES = {
+    "Argument": "rewards.types",
+    "Edit": "rewards.types",
+    "Engine": "rewards.engine.engine",
+    "Result": "rewards.result",
+    "Revision": "rewards.types",
+    "Reward": "rewards.contract",
+    "RewardsError": "rewards.errors",
+    "Score": "rewards.types",
+    "Sentence": "rewards.types",
+    "Suite": "rewards.suite",
+    "Threshold": "rewards.contract",
+    "hookimpl": "rewards.hookspecs",
+    "load_suite": "rewards.suite",
+    "read_revision": "rewards.records",
+    "reward": "rewards.contract",
+}
+
+__all__ = [
+    "Argument",
+    "Edit",
+    "Engine",
+    "Result",
+    "Revision",
+    "Reward",
+    "RewardsError",
+    "Score",
+    "Sentence",
+    "Suite",
+    "Threshold",
+    "hookimpl",
+    "load_suite",
+    "read_revision",
+    "reward",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rewards' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "features"])

@@ -1,0 +1,37 @@
+"""Errors named by the boundary that was crossed. Each message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RewardsError(Exception):
+    """An error the user can act on; the CLI prints its message without a traceback and exits with 2."""
+
+
+class RecordError(RewardsError):
+    """An input record that cannot be scored. `field` is the offending key, or "" for the line as a whole."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class ConfigError(RewardsError):
+    """A suite, setting or command-line value that does not fit."""
+
+
+class PluginError(RewardsError):
+    """A plugin that cannot be loaded, clashes with another, or breaks its contract."""
+
+
+class ModelError(RewardsError):
+    """Model files that are missing, corrupt or not of the expected kind."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """"; did you mean 'x'?" for the closest known name, or "" where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,197 @@
+"""Word differences between two texts, as character spans that a person would have marked."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from rapidfuzz.distance import Indel, Levenshtein
+
+from rewards.types import ProposedEdit
+
+_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+_EXACT_CELLS = 2**28  # token pairs up to which the longest common subsequence is exact: a table of 32 MB
+
+
+class Change(NamedTuple):
+    """Characters `start:end` of a text become `after`."""
+
+    start: int
+    end: int
+    after: str
+
+
+class _Block(NamedTuple):
+    """Equal tokens: `size` of them from `before` in the one text and from `after` in the other."""
+
+    before: int
+    after: int
+    size: int
+
+
+def tokens(text: str) -> list[tuple[int, int]]:
+    """The spans of the words (apostrophes inside a word belong to it) and single punctuation marks of `text`."""
+    return [match.span() for match in _TOKEN.finditer(text)]
+
+
+def changes(before: str, after: str) -> list[Change]:
+    """The changes that turn `before` into exactly `after`, in order; an unchanged word lies between any two.
+
+    A replacement leaves the spaces around it alone; a deleted word takes one adjoining space with it.
+    """
+    if before == after:
+        return []
+    old, new = tokens(before), tokens(after)
+    found: list[Change] = []
+    start = start_after = 0  # where the text since the last equal token begins, in either text
+    for block in _blocks([before[i:j] for i, j in old], [after[i:j] for i, j in new]):
+        for (i, j), (k, l_) in _equal_runs(before, after, old, new, block):
+            found += _trimmed(before, start, i, after[start_after:k])
+            start, start_after = j, l_
+    found += _trimmed(before, start, len(before), after[start_after:])
+    return found
+
+
+def apply(before: str, found: Sequence[Change]) -> str:
+    """The text after its changes."""
+    pieces: list[str] = []
+    position = 0
+    for change in found:
+        pieces += (before[position : change.start], change.after)
+        position = change.end
+    return "".join((*pieces, before[position:]))
+
+
+def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) -> list[ProposedEdit]:
+    """The word differences between an argument and its rewritten text, each inside one sentence.
+
+    A change that crosses a boundary deletes its part of every sentence it touches and inserts in the first. Applying
+    all of them gives `after` up to whitespace: the gaps between sentences stay as they are.
+    """
+    pieces = [gaps[0]]
+    spans: list[tuple[int, int]] = []
+    position = len(gaps[0])
+    for sentence, gap in zip(sentences, gaps[1:], strict=True):
+        spans.append((position, position + len(sentence)))
+        pieces += (sentence, gap)
+        position += len(sentence) + len(gap)
+    edits: list[ProposedEdit] = []
+    for change in changes("".join(pieces), after):
+        edits += _inside_sentences(change, sentences, spans)
+    return edits
+
+
+def _blocks(old: list[str], new: list[str]) -> list[_Block]:
+    # Beyond the bound the aligner that divides and conquers: it keeps slightly fewer words, in bounded memory.
+    measure = Indel if len(old) * len(new) <= _EXACT_CELLS else Levenshtein
+    blocks = [
+        _Block(op.src_start, op.dest_start, op.src_end - op.src_start)
+        for op in measure.opcodes(old, new)
+        if op.tag == "equal"
+    ]
+    return _slide(blocks, old, new)
+
+
+def _slide(blocks: list[_Block], old: list[str], new: list[str]) -> list[_Block]:
+    """The blocks with pure deletions and insertions moved off a leading punctuation mark.
+
+    Deleting `B.` from `A. B. C.` may come out as deleting `. B`; both are right, only one is what was meant.
+    """
+    done: list[_Block] = []
+    ahead = blocks[::-1]
+    while ahead:
+        block = ahead.pop()
+        last = done[-1] if done else _Block(0, 0, 0)
+        i, k = last.before + last.size, last.after + last.size
+        pure = (i == block.before) != (k == block.after)
+        first = old[i] if k == block.after else new[k]
+        if pure and first == old[block.before] and not first[0].isalnum():
+            if done:
+                done[-1] = last._replace(size=last.size + 1)
+            else:
+                done.append(_Block(0, 0, 1))
+            if block.size > 1:
+                ahead.append(_Block(block.before + 1, block.after + 1, block.size - 1))
+        else:
+            done.append(block)
+    return done
+
+
+_Spans = list[tuple[int, int]]
+
+
+def _equal_runs(
+    before: str, after: str, old: _Spans, new: _Spans, block: _Block
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """The parts of a block whose characters, whitespace included, are the same in both texts."""
+    i, k, size = block
+    whole = (old[i][0], old[i + size - 1][1]), (new[k][0], new[k + size - 1][1])
+    if before[slice(*whole[0])] == after[slice(*whole[1])]:
+        yield whole
+    else:
+        yield from zip(old[i : i + size], new[k : k + size], strict=True)
+
+
+def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:
+    """The change of `before[start:end]` to `after` without the whitespace both have at their ends, if there is one."""
+    old = before[start:end]
+    if old == after:
+        return []
+    shorter = min(len(old), len(after))
+    head = 0
+    while head < shorter and old[head] == after[head] and old[head].isspace():
+        head += 1
+    tail = 0
+    while tail < shorter - head and old[-1 - tail] == after[-1 - tail] and old[-1 - tail].isspace():
+        tail += 1
+    return [Change(start + head, end - tail, after[head : len(after) - tail])]
+
+
+def _inside_sentences(change: Change, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+    if not spans:
+        problem = "there is no sentence to change"
+        return [ProposedEdit(None, "", change.after, problem=problem)] if change.after.strip() else []
+    first = bisect_right(spans, change.start, key=itemgetter(1))  # the first sentence that ends behind the start
+    behind = bisect_left(spans, change.end, key=itemgetter(0))  # the first one that starts at the end or behind it
+    if first < behind:
+        return _split(change, range(first, behind), sentences, spans)
+    if change.start == change.end:
+        index = bisect_right(spans, change.start, key=itemgetter(0)) - 1
+        if index >= 0 and change.start <= spans[index][1]:
+            at = change.start - spans[index][0]
+            return [ProposedEdit(index + 1, "", change.after, start=at, end=at)]
+    return _in_gap(change, behind, sentences, spans)
+
+
+def _split(change: Change, touched: range, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+    """One edit for each touched sentence; the first carries the replacement."""
+    edits = []
+    for index in touched:
+        sentence, (start, end) = sentences[index], spans[index]
+        i, j = max(change.start - start, 0), min(change.end, end) - start
+        after = change.after if index == touched[0] else ""
+        if change.start < start:
+            after = after.lstrip()  # the gap before the sentence stays
+            if not after and j < len(sentence) and sentence[j].isspace():
+                j += 1
+        if change.end > end:
+            after = after.rstrip()  # the gap behind it stays
+        if i < j or after:
+            edits.append(ProposedEdit(index + 1, sentence[i:j], after, start=i, end=j))
+    return edits
+
+
+def _in_gap(change: Change, behind: int, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+    """An insertion between sentences: at the end of the one before, or the start of the one behind if it adheres."""
+    text = change.after.strip()
+    if not text:
+        return []  # only whitespace between sentences differs
+    adheres = behind < len(spans) and change.end == spans[behind][0] and not change.after[-1].isspace()
+    if behind and not adheres:
+        at = len(sentences[behind - 1])
+        space = "" if change.start == spans[behind - 1][1] and not change.after[0].isspace() else " "
+        return [ProposedEdit(behind, "", space + text, start=at, end=at)]
+    return [ProposedEdit(behind + 1, "", text if adheres else text + " ", start=0, end=0)]

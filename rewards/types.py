@@ -1,0 +1,180 @@
+"""The values that travel through the house: edits, the sentences and arguments they belong to, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Level = Literal["edit", "sentence", "global"]
+LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedEdit:
+    """One change as a completion states it, before it is anchored to its sentence.
+
+    `start` and `end` are character offsets into the sentence where the format knows them (tracked changes,
+    a word diff); otherwise `before` is searched. `problem` says why the change cannot be used as stated.
+    """
+
+    sentence_id: int | None  # numbered from 1
+    before: str
+    after: str
+    reason: str | None = None
+    start: int | None = None
+    end: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a format read from a completion: the changes in the order stated, and what kept it from reading all."""
+
+    edits: tuple[ProposedEdit, ...]
+    problem: str | None = None  # None: the whole completion was read
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change, anchored to characters `start:end` of its original sentence. The unit of edit-level rewards."""
+
+    sentence_id: int  # numbered from 1; 0 when the completion named no sentence that exists
+    before: str  # the original characters that are replaced; "" for an insertion
+    after: str  # what replaces them; "" for a deletion
+    reason: str | None
+    sentence_before: str
+    sentence_after: str  # the sentence with this edit alone applied
+    start: int = -1
+    end: int = -1
+    invalid_reason: str | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the edit can be applied."""
+        return self.invalid_reason is None
+
+    @property
+    def changes(self) -> bool:
+        """Whether applying the edit alone changes its sentence (False for a no-op such as `India -> India`)."""
+        return self.sentence_before != self.sentence_after
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """All valid edits of one sentence, taken together. The unit of sentence-level rewards."""
+
+    sentence_id: int
+    before: str
+    after: str  # the sentence with all its valid edits applied
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One argument with the edits that somebody proposes for it.
+
+    `gaps` holds the characters between the sentences, one more than there are sentences, so that
+    `gaps[0] + sentences[0] + gaps[1] + …` is the original argument to the character.
+    """
+
+    id: str | int
+    issue: str
+    sentences: tuple[str, ...]
+    gaps: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    format: str
+    problem: str | None = None  # why the completion could not be read in full
+
+    @property
+    def argument(self) -> str:
+        """The original argument, to the character."""
+        return self._join(self.sentences)
+
+    def apply(self, edits: Iterable[int]) -> str:
+        """The argument after the edits of these indices; the same text for every order. Invalid edits change nothing."""
+        spans: dict[int, list[Edit]] = {}
+        for index in sorted(set(edits)):
+            edit = self.edits[index]
+            if edit.valid:
+                spans.setdefault(edit.sentence_id, []).append(edit)
+        if not spans:
+            return self.argument
+        return self._join(
+            tuple(
+                apply_spans(sentence, spans[number]) if number in spans else sentence
+                for number, sentence in enumerate(self.sentences, 1)
+            )
+        )
+
+    def edited_sentences(self) -> tuple[Sentence, ...]:
+        """The sentences that have at least one valid edit, in order."""
+        groups: dict[int, list[Edit]] = {}
+        for edit in self.edits:
+            if edit.valid:
+                groups.setdefault(edit.sentence_id, []).append(edit)
+        return tuple(
+            Sentence(number, self.sentences[number - 1], apply_spans(self.sentences[number - 1], edits), tuple(edits))
+            for number, edits in sorted(groups.items())
+        )
+
+    def _join(self, sentences: tuple[str, ...]) -> str:
+        pieces = [self.gaps[0]]
+        last = len(sentences) - 1
+        for index, (sentence, original) in enumerate(zip(sentences, self.sentences, strict=True)):
+            gap = self.gaps[index + 1]
+            if sentence or not original:
+                pieces += (sentence, gap)
+            elif index == last or ("\n" in gap and len(pieces) > 1):
+                pieces[-1] = gap  # a deleted sentence leaves one gap behind: the wider one, none at the edges
+        return "".join(pieces)
+
+
+def apply_spans(sentence: str, edits: Iterable[Edit]) -> str:
+    """The sentence after edits whose spans do not overlap, whatever their order."""
+    pieces: list[str] = []
+    position = 0
+    # The sort is stable: insertions at one place stay in the order in which they were listed.
+    for edit in sorted(edits, key=lambda e: (e.start, e.end)):
+        pieces += (sentence[position : edit.start], edit.after)
+        position = edit.end
+    pieces.append(sentence[position:])
+    return "".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument before and after its accepted edits. The unit of global rewards.
+
+    `passes` holds, for every edit of the revision, which gates it passed; `accepted` the indices of those that passed all.
+    """
+
+    revision: Revision
+    accepted: tuple[int, ...]
+    after: str
+    passes: tuple[Mapping[str, bool], ...]
+
+    @property
+    def issue(self) -> str:
+        """What the argument is about; "" when the record does not say."""
+        return self.revision.issue
+
+    @property
+    def before(self) -> str:
+        """The original argument."""
+        return self.revision.argument
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One reward's verdict on one unit: a value, not applicable (no value, no failure), or failed.
+
+    A failure is never a number; `details` goes to the output record as it is.
+    """
+
+    value: float | None
+    failed: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOT_APPLICABLE = Score(None)

@@ -1,0 +1,117 @@
+"""Edits anchored to spans: any subset in any order gives one text, and nothing is dropped without a reason."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rewards.text.anchor import NO_PLACE, NOT_FOUND, NOTHING, anchor
+from rewards.text.segment import join_gaps
+from rewards.types import ProposedEdit, Revision
+
+SENTENCE = "This is bad, and is it not sad?"
+
+
+def revise(sentences: tuple[str, ...], *proposed: ProposedEdit) -> Revision:
+    return Revision("r", "", sentences, join_gaps(sentences), anchor(sentences, proposed), "edits")
+
+
+def edit(before: str, after: str, number: int | None = 1, **more: object) -> ProposedEdit:
+    return ProposedEdit(number, before, after, "Other Reasons", **more)  # type: ignore[arg-type]  # offsets in tests
+
+
+@pytest.mark.parametrize(
+    ("proposed", "reason"),
+    [
+        (edit("nowhere", "x"), NOT_FOUND),
+        (edit("bad", "good", 2), "sentence id 2 is outside 1–1"),
+        (edit("bad", "good", 0), "sentence id 0 is outside 1–1"),
+        (edit("bad", "good", None), "no sentence id"),
+        (edit("", "new"), NO_PLACE),
+        (edit("", ""), NOTHING),
+        (edit("bad", "good", problem="no reason"), "no reason"),
+        (edit("", "", start=0, end=0), NOTHING),
+    ],
+)
+def test_an_edit_that_cannot_be_applied_is_kept_with_its_reason(proposed: ProposedEdit, reason: str) -> None:
+    revision = revise((SENTENCE,), proposed)
+    (found,) = revision.edits
+    assert not found.valid
+    assert found.invalid_reason == reason
+    assert (found.before, found.after) == (proposed.before, proposed.after)
+    assert revision.apply([0]) == SENTENCE
+
+
+def test_a_part_that_occurs_once_is_placed_before_one_that_occurs_often() -> None:
+    revision = revise((SENTENCE,), edit("is", "was"), edit("This is bad", "That is good"))
+    assert [e.invalid_reason for e in revision.edits] == [None, None]
+    assert revision.apply([0, 1]) == "That is good, and was it not sad?"
+
+
+def test_whole_words_come_before_parts_of_words() -> None:
+    revision = revise((SENTENCE,), edit("is", "was"))
+    assert revision.apply([0]) == "This was bad, and is it not sad?"
+
+
+def test_an_overlap_names_the_edit_that_stays() -> None:
+    revision = revise((SENTENCE,), edit("bad, and", "good, and"), edit("and is it", "and was it"))
+    assert [e.invalid_reason for e in revision.edits] == [None, "overlaps edit 1"]
+
+
+def test_edits_that_touch_do_not_overlap() -> None:
+    revision = revise(("abcd",), edit("ab", "x"), edit("cd", "y"), edit("", "-", start=2, end=2))
+    assert revision.apply([0, 1, 2]) == "x-y"
+
+
+def test_deletion_of_a_sentence_takes_one_space_with_it() -> None:
+    sentences = ("First.", "Second.", "Third.")
+    deletions = [edit(sentence, "", number) for number, sentence in enumerate(sentences, 1)]
+    revision = revise(sentences, *deletions)
+    assert revision.apply([0]) == "Second. Third."
+    assert revision.apply([1]) == "First. Third."
+    assert revision.apply([2]) == "First. Second."
+    assert revision.apply([0, 1, 2]) == ""
+
+
+@st.composite
+def revisions(draw: st.DrawFn) -> Revision:
+    sentences = tuple(draw(st.lists(st.text("ab .", min_size=1, max_size=12), min_size=1, max_size=3)))
+    proposed = []
+    for _ in range(draw(st.integers(0, 6))):
+        number = draw(st.integers(1, len(sentences)))
+        sentence = sentences[number - 1]
+        start = draw(st.integers(0, len(sentence)))
+        end = draw(st.integers(start, len(sentence)))
+        offsets = {"start": start, "end": end} if draw(st.booleans()) else {}
+        proposed.append(edit(sentence[start:end], draw(st.text("xy ", max_size=3)), number, **offsets))
+    return revise(sentences, *proposed)
+
+
+@given(revisions(), st.randoms(use_true_random=False), st.data())
+def test_any_subset_in_any_order_gives_the_same_text(
+    revision: Revision, rng: random.Random, data: st.DataObject
+) -> None:
+    subset = data.draw(st.lists(st.integers(0, max(0, len(revision.edits) - 1)), unique=True)) if revision.edits else []
+    shuffled = list(subset)
+    rng.shuffle(shuffled)
+    assert revision.apply(subset) == revision.apply(shuffled)
+
+
+@given(revisions())
+def test_valid_edits_do_not_overlap_and_say_what_they_replace(revision: Revision) -> None:
+    for index, found in enumerate(revision.edits):
+        if not found.valid:
+            assert found.invalid_reason
+            continue
+        assert found.sentence_before[found.start : found.end] == found.before
+        for other in revision.edits[:index]:
+            if other.valid and other.sentence_id == found.sentence_id:
+                assert found.end <= other.start or other.end <= found.start or found.start == found.end
+
+
+@given(revisions())
+def test_nothing_accepted_is_the_original(revision: Revision) -> None:
+    assert revision.apply([]) == revision.argument
