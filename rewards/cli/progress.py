@@ -1,0 +1,119 @@
+"""What the user sees on stderr while a file is scored, and the closing table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rewards.files.pipeline import Report
+from rewards.suite import Suite
+from rewards.summary import Mean, Summary
+
+
+class Display:
+    """A progress bar with rate and time left; silent where stderr is not a terminal, save for a line now and then."""
+
+    def __init__(self, source: str, quiet: bool) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self._told = self._began
+        self._records = 0
+        path = Path(source)
+        self._size = path.stat().st_size if path.is_file() else None
+        self._consumed = 0
+        self._progress = Progress(
+            TextColumn("scoring"),
+            BarColumn(),
+            TextColumn("{task.fields[records]:,} records"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task("scoring", total=self._size, records=0, rate="")
+        self.report = Report(self._on_bytes, self._on_records)
+
+    def __enter__(self) -> Display:
+        """Start the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def _on_bytes(self, consumed: int) -> None:
+        self._consumed = consumed
+
+    def _on_records(self, records: int) -> None:
+        self._records = records
+        now = time.monotonic()
+        rate = f"{records / max(1e-9, now - self._began):,.1f}/s"
+        # What has been read but not scored yet does not count: bytes move with the records.
+        self._progress.update(self._task, completed=self._consumed, records=records, rate=rate)
+        if not self._quiet and not self._console.is_terminal and now - self._told > 30:
+            self._told = now
+            share = f" ({100 * self._consumed // self._size} % of the file)" if self._size else ""
+            print(f"scored {records:,} records{share}, {rate}", file=sys.stderr)
+
+    def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
+        """Print the closing table: counts, means with their n, pass rates, features."""
+        self._console.print(self._rewards(suite, summary))
+        counts = header["features"]
+        lines = [
+            f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
+            f" {summary.edits:,} edits: {summary.valid:,} valid, {summary.accepted:,} accepted",
+        ]
+        if summary.invalid:
+            causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
+            lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
+        if summary.unread:
+            lines.append(f"completions not read in full: {summary.unread:,}")
+        if counts["requested"]:
+            saved = counts["requested"] - counts["computed"]
+            lines.append(
+                f"features: {counts['requested']:,} asked for, {counts['computed']:,} computed"
+                f" ({saved / counts['requested']:.0%} shared or cached), {counts['truncated_texts']:,} texts truncated"
+            )
+        lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
+        lines.append(f"{header['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
+        if summary.rejected and out:
+            lines.append(f"rejected lines, with the reason for each, in {out}.rejected.jsonl")
+        for line in lines:
+            self._console.print(escape(line), soft_wrap=True)
+
+    def _rewards(self, suite: Suite, summary: Summary) -> Table:
+        table = Table(title=f"suite {escape(suite.name)}", title_justify="left")
+        for name in ("reward", "level", "weight", "mean", "n", "threshold", "passed", "n "):
+            table.add_column(name, justify="left" if name in ("reward", "level") else "right")
+        for component in suite.components:
+            passed = summary.passed.get(component.name, Mean())
+            sign = "≥" if component.reward.higher_is_better else "≤"
+            mean = summary.rewards[component.name]
+            table.add_row(
+                component.name + (" (gate)" if component.gate else ""),
+                component.reward.level,
+                f"{component.weight:g}" if component.weight else "",
+                _number(mean.mean),
+                f"{mean.n:,}",
+                f"{sign} {component.threshold.value:.4g}" if component.threshold else "",
+                f"{passed.mean:.1%}" if passed.mean is not None else "",
+                f"{passed.n:,}" if passed.n else "",
+            )
+        table.add_row("[b]reward[/b]", "", "", f"[b]{_number(summary.reward.mean)}[/b]", f"{summary.reward.n:,}", "", "", "")
+        return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

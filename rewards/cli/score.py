@@ -1,0 +1,140 @@
+"""`rewards score`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rewards.errors import ConfigError
+
+
+def score(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Name of a suite, or a YAML file. [default: default]")] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this reward: alone, or besides those of --suite. May be repeated."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
+    ] = None,
+    format: Annotated[  # noqa: A002  (the option's name)
+        str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    append: Annotated[bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first failing reward.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, help="Read only the first N records.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Records that are scored together, and kept on --resume.")] = 64,
+    token_budget: Annotated[int, typer.Option(min=0, help="Padded tokens in one forward pass; 0 picks by device.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")] = False,
+) -> None:
+    """Score the edits in FILE: one output record per input record, in order."""
+    # Imported here: `rewards --help` must not pay for pydantic and numpy.
+    from rewards.cli.progress import Display
+    from rewards.files import pipeline
+    from rewards.files.writing import File, Stream
+    from rewards.summary import Summary
+
+    rewards = list(reward or ())
+    if append and (not rewards or suite):
+        raise ConfigError("--append adds single rewards to a scored file: name them with --reward, and leave out --suite")
+    if append and out is None:
+        if file == "-":
+            raise ConfigError("--append from standard input needs -o OUT")
+        out = Path(file)
+    if resume and out is None:
+        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+    engine = _engine(device, dtype, token_budget, cache, model or ())
+    chosen = _suite(suite, rewards, _settings(set_ or ()), engine, profile, strict)
+    _check_format(format)
+    if resume and out is not None and out.exists() and not out.with_name(f"{out.name}.partial").exists():
+        print(f"{out} is complete: nothing to resume", file=sys.stderr)
+        return
+    summary = Summary()
+    job = pipeline.Job(file, chosen, format, append, limit, batch_size)
+    fingerprint = {"job": [_identity(file), format, append, limit], "suite": chosen.describe()}
+    sink = File(out, fingerprint, batch_size, resume, summary.add) if out else Stream()
+    with Display(file, quiet) as display:
+        header = pipeline.run(job, sink, summary, display.report)
+    if not quiet:
+        display.table(header, chosen, summary, out)
+    if summary.failed or summary.rejected:
+        raise typer.Exit(1)
+
+
+def _engine(device: str, dtype: str, token_budget: int, cache: Path | None, models: Sequence[str]) -> Any:
+    from rewards.engine.cache import DiskCache, MemoryCache
+    from rewards.engine.engine import DTYPES, Engine
+
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    chosen = {}
+    for text in models:
+        role, equals, name = text.partition("=")
+        if not equals or not role or not name:
+            raise ConfigError(f"--model {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
+        chosen[role] = name
+    store = DiskCache(cache) if cache else MemoryCache()
+    return Engine(device=device, dtype=dtype, token_budget=token_budget, cache=store, models=chosen)  # type: ignore[arg-type]  # checked above
+
+
+def _suite(
+    name: str | None, rewards: list[str], settings: dict[str, dict[str, Any]], engine: Any, profile: str | None, strict: bool
+) -> Any:
+    from rewards.models.specs import PROFILES
+    from rewards.suite import load_suite, suite_of
+
+    if profile is not None and profile not in PROFILES:
+        raise ConfigError(f"--profile {profile!r}: expected one of {', '.join(PROFILES)}")
+    options: dict[str, Any] = {"settings": settings, "engine": engine, "profile": profile, "strict": strict}
+    if name is None and rewards:
+        return suite_of(rewards, **options)
+    return load_suite(name or "default", rewards=rewards, **options)
+
+
+def _settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    from rewards.config import parse_value
+
+    settings: dict[str, dict[str, Any]] = {}
+    for text in given:
+        path, equals, value = text.partition("=")
+        reward, dot, key = path.partition(".")
+        if not equals or not dot or not reward or not key:
+            raise ConfigError(f"--set {text!r}: expected NAME.KEY=VALUE, e.g. brevity.factor=0.8")
+        parsed = parse_value(value)
+        if isinstance(parsed, float) and not math.isfinite(parsed):
+            raise ConfigError(f"--set {text!r}: the value must be finite")
+        settings.setdefault(reward, {})[key] = parsed
+    return settings
+
+
+def _check_format(name: str | None) -> None:
+    from rewards.plugins import registry
+    from rewards.records import EDITS
+
+    if name is not None and name != EDITS:
+        registry().format(name)
+
+
+def _identity(source: str) -> list[Any]:
+    """What tells one input from another, for --resume: path, size and time of change."""
+    path = Path(source)
+    if source == "-" or not path.is_file():
+        return [source]
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,66 @@
+"""The one reader of configuration files: YAML without tags, unknown keys named with the nearest known one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rewards.errors import ConfigError, nearest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError that names the file and line."""
+    import yaml  # only commands that read a suite need it
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
+    return loaded
+
+
+def parse(model: type[M], data: Any, where: str) -> M:
+    """`data` as a `model`. Raises ConfigError with the place, the problem and, for an unknown key, the nearest."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            parent = _model_at(model, problem["loc"][:-1])
+            known = list(parent.model_fields) if parent else []
+            name = str(problem["loc"][-1])
+            listed = f" (known: {', '.join(known)})" if known else ""
+            raise ConfigError(f"{where}: unknown key {place!r}{nearest(name, known)}{listed}") from error
+        raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {problem.get('input')!r})") from error
+
+
+def parse_value(text: str) -> Any:
+    """A `key=value` value from the command line: a YAML scalar or list, so `3`, `0.5`, `true`, `null`, `[a, b]` or text."""
+    import yaml  # as above
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The nested model that a validation location points into."""
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[str(part)].annotation
+        inner = [a for a in getattr(current, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+        current = inner[0] if inner else current
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None

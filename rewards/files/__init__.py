@@ -1,0 +1,1 @@
+"""Files in and out: records line by line, results chunk by chunk, nothing lost when the process dies."""

@@ -1,0 +1,116 @@
+"""Records of a JSONL, JSONL.gz or Parquet file, or of standard input, one at a time; memory does not grow with the file."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from rewards.errors import RecordError, RewardsError
+
+MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
+KEPT = 2_000  # bytes of a bad line that go into its rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record as read, or why it could not be. `number` counts from 1: a line's number, a Parquet file's row."""
+
+    number: int
+    record: Any
+    error: RecordError | None = None
+    raw: bytes = b""
+
+
+def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
+    """Every record of `source` (a path, or `-`). `report` is told how many bytes of the file have been consumed.
+
+    Raises RewardsError where the file as a whole cannot be read; a single bad line comes back as a Line with its error.
+    """
+    if source == "-":
+        yield from _json_lines(sys.stdin.buffer, lambda: 0, report)
+        return
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if magic[:2] == b"\x1f\x8b":
+            with path.open("rb") as raw, gzip.open(raw) as file, _readable(path):
+                yield from _json_lines(file, raw.tell, report)
+        elif magic == b"PAR1":
+            yield from _parquet(path, report)
+        elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
+            raise RewardsError(f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl")
+        else:
+            with path.open("rb") as file:
+                yield from _json_lines(file, file.tell, report)
+    except FileNotFoundError as error:
+        raise RewardsError(f"{source}: no such file") from error
+    except OSError as error:
+        raise RewardsError(f"{source} cannot be read: {error.strerror or error}") from error
+
+
+def _json_lines(file: IO[bytes], position: Callable[[], int], report: Callable[[int], None]) -> Iterator[Line]:
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE and not line.endswith(b"\n"):
+            head = line[:KEPT]
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE)
+            yield Line(number, None, RecordError(f"the line is longer than {MAX_LINE:,} bytes"), head)
+            continue
+        if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+            line = line[3:]
+        if not line.strip():
+            continue
+        if number % 64 == 0:
+            report(position())
+        yield _parse(number, line)
+    report(position())
+
+
+def _parse(number: int, line: bytes) -> Line:
+    try:
+        return Line(number, orjson.loads(line), None, line)
+    except orjson.JSONDecodeError as error:
+        return Line(number, None, RecordError(_why(line, error)), line)
+
+
+def _why(line: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as bad:
+        return f"not valid UTF-8 at byte {bad.start}"
+    return f"not JSON: {error}"
+
+
+def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
+    from pyarrow import ArrowException, parquet  # 100 MB that a JSONL file need not pay for
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            rows, size = max(1, file.metadata.num_rows), path.stat().st_size
+            number = 0
+            for batch in file.iter_batches(batch_size=256):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Line(number, {name: value for name, value in row.items() if value is not None})
+                report(size * number // rows)
+    except ArrowException as error:
+        raise RewardsError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RewardsError(f"{path} cannot be read as gzip: {error}; it may be cut off") from error

@@ -1,0 +1,166 @@
+"""Results chunk by chunk into OUT.partial, renamed when complete; a run that died goes on at its last whole chunk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import orjson
+
+from rewards.errors import RewardsError
+from rewards.files.reading import KEPT, Line
+
+
+def dump(record: Mapping[str, Any]) -> bytes:
+    """One line of JSON."""
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def rejection(line: Line) -> dict[str, Any]:
+    """What the rejects file says about a bad line."""
+    error = line.error
+    return {
+        "line": line.number,
+        "field": error.field or None if error else None,
+        "reason": error.reason if error else "",
+        "text": line.raw[:KEPT].decode("utf-8", "replace").rstrip("\n"),
+        "text_cut": len(line.raw) > KEPT or None,
+    }
+
+
+class Sink(Protocol):
+    """Where results go."""
+
+    done: int
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write one chunk of output records."""
+
+    def reject(self, line: Line) -> None:
+        """Write one bad line."""
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Make the results final, with the header beside them."""
+
+
+class Stream:
+    """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
+
+    done = 0
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write one chunk of output records."""
+        sys.stdout.buffer.writelines(dump(record) for record in records)
+        sys.stdout.buffer.flush()
+
+    def reject(self, line: Line) -> None:
+        """Write one bad line, as the rejects file would hold it."""
+        sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Nothing is left to do."""
+
+
+class File:
+    """Results to OUT, rejects to OUT.rejected.jsonl, the header to OUT.meta.json; atomic, resumable.
+
+    `fingerprint` identifies what is being computed; `done` is how many output records an earlier run left that need not
+    be computed again, always a multiple of `chunk`. `seen` is called with each of them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: Mapping[str, Any],
+        chunk: int,
+        resume: bool,
+        seen: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> None:
+        self.path = path
+        self.done = 0
+        self._partial = path.with_name(f"{path.name}.partial")
+        self._settings = path.with_name(f"{path.name}.partial.json")
+        self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
+        self._fingerprint = orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
+        if not path.parent.is_dir():
+            raise RewardsError(f"{path}: the folder {path.parent} does not exist")
+        if self._partial.exists() and self._settings.exists():
+            if not resume:
+                raise RewardsError(f"{self._partial} is left from a run that did not end: add --resume, or delete it")
+            self._keep_whole_chunks(chunk, seen)
+        self._settings.write_bytes(self._fingerprint)
+        self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
+        # Bad lines are found again on resuming, so their file always starts anew.
+        self._bad: IO[bytes] | None = None
+
+    def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
+        if self._settings.read_bytes() != self._fingerprint:
+            raise RewardsError(
+                f"{self._partial} was made with other settings or another input; give the same, or delete it to start over"
+            )
+        kept = end = position = 0
+        with self._partial.open("rb") as file:
+            for line in file:
+                position += len(line)
+                if not line.endswith(b"\n"):
+                    break
+                kept += 1
+                if kept % chunk == 0:
+                    self.done, end = kept, position
+        os.truncate(self._partial, end)
+        with self._partial.open("rb") as file:
+            for line in file:
+                seen(orjson.loads(line))
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append one chunk; it survives the death of the process once this returns."""
+        with _disk(self.path):
+            self._out.writelines(dump(record) for record in records)
+            self._out.flush()
+
+    def reject(self, line: Line) -> None:
+        """Append one bad line to the rejects file."""
+        with _disk(self._rejected):
+            if self._bad is None:
+                self._bad = self._partial_of(self._rejected).open("wb")
+            self._bad.write(dump(rejection(line)))
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Put everything in place: rejects and header first, so that OUT is there only when all is."""
+        meta = self.path.with_name(f"{self.path.name}.meta.json")
+        with _disk(self.path):
+            if self._bad is not None:
+                self._bad.close()
+                self._partial_of(self._rejected).replace(self._rejected)
+            else:
+                self._rejected.unlink(missing_ok=True)
+            temporary = self._partial_of(meta)
+            temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            temporary.replace(meta)
+            self._out.flush()
+            os.fsync(self._out.fileno())
+            self._out.close()
+            self._partial.replace(self.path)
+            self._settings.unlink(missing_ok=True)
+
+    def _partial_of(self, path: Path) -> Path:
+        return path.with_name(f"{path.name}.partial")
+
+
+class _disk:  # noqa: N801  (a context manager, used like a function)
+    """Turn a failure to write into a message that says what is safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise RewardsError(
+                f"{self._path} cannot be written: {error.strerror or error}; free some space and add --resume to go on"
+            ) from error

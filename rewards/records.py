@@ -1,0 +1,202 @@
+"""Input records to revisions: which keys hold the text, which the edits, and what is wrong where they do not fit."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rewards.errors import RecordError
+from rewards.formats import Format, detect, json_edits
+from rewards.formats import rewrite as rewrite_format
+from rewards.text.anchor import anchor
+from rewards.text.diff import revision_edits
+from rewards.text.segment import join_gaps, locate, split
+from rewards.types import Parsed, ProposedEdit, Revision
+
+TEXT_KEYS = ("argument", "text", "before")
+REWRITE_KEYS = ("rewrite", "after")
+EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
+
+
+def read_revision(
+    record: Any, *, format: str | None = None, formats: Sequence[Format] | None = None, number: int = 1  # noqa: A002
+) -> Revision:
+    """The revision that one input record describes. Raises RecordError with the field and the reason.
+
+    `format` forces the format of the completion, or `edits` to take the record's list of edits; else it is detected.
+    `number` is the id of a record that has none.
+    """
+    if not isinstance(record, Mapping):
+        raise RecordError(f"expected an object, found {_kind(record)}")
+    known = _formats() if formats is None else formats
+    identifier = _identifier(record, number)
+    issue = _text(record, "issue") or ""
+    sentences, gaps = _sentences(record)
+    name, parsed = _parse(record, sentences, gaps, format, known)
+    return Revision(identifier, issue, sentences, gaps, anchor(sentences, _clean(parsed.edits)), name, parsed.problem)
+
+
+def _parse(
+    record: Mapping[str, Any],
+    sentences: tuple[str, ...],
+    gaps: tuple[str, ...],
+    wanted: str | None,
+    formats: Sequence[Format],
+) -> tuple[str, Parsed]:
+    completion = _completion(record.get("completion"))
+    if wanted == EDITS or (completion is None and record.get("edits") is not None):
+        return EDITS, Parsed(tuple(_listed(record.get("edits"))))
+    if completion is not None:
+        chosen = next((f for f in formats if f.name == wanted), None) if wanted else detect(completion, formats)
+        if chosen is None:
+            raise RecordError(f"no format is called {wanted!r}", "completion")
+        return chosen.name, chosen.parse(completion, sentences)
+    for key in REWRITE_KEYS:
+        if record.get(key) is not None:
+            return rewrite_format.NAME, Parsed(tuple(revision_edits(sentences, gaps, _text(record, key) or "")))
+    raise RecordError("nothing to score: give `completion`, `edits`, `rewrite` or `after`", "completion")
+
+
+def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The record's sentences and the characters between them."""
+    key = next((name for name in TEXT_KEYS if record.get(name) is not None), None)
+    text = _text(record, key) if key else None
+    given = record.get("sentences")
+    if given is None and text is None and record.get("prompt") is not None:
+        given = _numbered(_completion(record["prompt"], "prompt") or "")
+    if given is None:
+        if text is None or not text.strip():
+            raise RecordError("no text: give `sentences`, `argument` or `text`", key or "argument")
+        return split(text)
+    sentences = _sentence_list(given)
+    if text is None:
+        return sentences, join_gaps(sentences)
+    gaps = locate(text, sentences)
+    if gaps is None:
+        raise RecordError(f"the sentences do not make up `{key}`: leave one of the two out", "sentences")
+    return sentences, gaps
+
+
+def _sentence_list(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise RecordError(f"expected a list of strings, found {_kind(given)}", "sentences")
+    sentences = []
+    for index, item in enumerate(given):
+        if isinstance(item, Mapping):  # a scored file's sentences
+            item = item.get("before")
+        if not isinstance(item, str):
+            raise RecordError(f"expected a string, found {_kind(item)}", f"sentences[{index}]")
+        sentences.append(item)
+    if not any(sentence.strip() for sentence in sentences):
+        raise RecordError("no text: every sentence is empty", "sentences")
+    return tuple(sentences)
+
+
+def _listed(given: Any) -> list[ProposedEdit]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise RecordError(f"expected a list of edits, found {_kind(given)}", "edits")
+    edits = []
+    for index, item in enumerate(given):
+        if not isinstance(item, Mapping):
+            raise RecordError(f"expected an object, found {_kind(item)}", f"edits[{index}]")
+        start = item.get("start")
+        if "inappropriate_part" not in item and "before" in item:  # a scored file's edits
+            item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
+        edit = json_edits.read_edit(item, item.get("sentence_id"))
+        if isinstance(start, int) and not isinstance(start, bool):
+            edit = ProposedEdit(edit.sentence_id, edit.before, edit.after, edit.reason, start, start + len(edit.before), edit.problem)
+        edits.append(edit)
+    return edits
+
+
+def _identifier(record: Mapping[str, Any], number: int) -> str | int:
+    for key in ("id", "post_id"):
+        value = record.get(key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise RecordError(f"expected a string or an integer, found {_kind(value)}", key)
+        return value
+    return number
+
+
+def _text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise RecordError(f"expected a string, found {_kind(value)}", key)
+    return value
+
+
+def _completion(value: Any, key: str = "completion") -> str | None:
+    """The text of a completion or prompt: a string, or the contents of its messages."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, Sequence):
+        raise RecordError(f"expected a string or a list of messages, found {_kind(value)}", key)
+    texts = []
+    for index, message in enumerate(value):
+        content = message.get("content") if isinstance(message, Mapping) else None
+        if isinstance(content, Sequence) and not isinstance(content, str):
+            parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+            content = "".join(part for part in parts if isinstance(part, str))
+        if not isinstance(content, str):
+            raise RecordError("expected a message {role, content}", f"{key}[{index}]")
+        texts.append(content)
+    return "\n".join(texts)
+
+
+_NUMBERED = re.compile(r"^\s*(?:sentence\s+)?(\d+)\s*[.:)|]\s*(\S.*?)\s*$", re.IGNORECASE)
+
+
+def _numbered(prompt: str) -> list[str] | None:
+    """The sentences of a prompt that ends in one list numbered from 1; None where it is not plain which they are."""
+    lists: list[list[str]] = []
+    for line in prompt.splitlines():
+        match = _NUMBERED.match(re.sub(r"<\|[^|<>]*\|>\s*$", "", line))
+        if match and int(match[1]) == 1:
+            lists.append([match[2]])
+        elif match and lists and int(match[1]) == len(lists[-1]) + 1:
+            lists[-1].append(match[2])
+    if len(lists) == 1:
+        return lists[0]
+    raise RecordError("no text: the prompt does not hold exactly one numbered list of sentences; give `sentences`", "prompt")
+
+
+def _clean(edits: Sequence[ProposedEdit]) -> list[ProposedEdit]:
+    """The edits without lone surrogates, which JSON escapes can smuggle in and no file can hold."""
+    return [edit if _encodes(edit) else _replace_surrogates(edit) for edit in edits]
+
+
+def _encodes(edit: ProposedEdit) -> bool:
+    text = edit.before + edit.after + (edit.reason or "")
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _replace_surrogates(edit: ProposedEdit) -> ProposedEdit:
+    def clean(text: str) -> str:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    reason = None if edit.reason is None else clean(edit.reason)
+    return ProposedEdit(edit.sentence_id, clean(edit.before), clean(edit.after), reason, None, None, edit.problem)
+
+
+@functools.cache
+def _formats() -> tuple[Format, ...]:
+    from rewards.plugins import registry  # loading plugins takes time that parsing alone need not pay
+
+    return tuple(format_ for _, format_, _ in registry().formats)
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value), "an object" if isinstance(value, Mapping) else "a list")

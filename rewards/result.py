@@ -1,0 +1,105 @@
+"""What scoring one revision gives, and the output record it is written as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rewards.types import Revision, Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One reward's value for one edit or sentence, against its threshold.
+
+    `value` None means not applicable, unless `failed` says why there is none. `passed` is None where the reward has no
+    threshold or failed; a gate with a threshold passes on evidence only, so not applicable is False. `margin` is the
+    distance to the threshold, positive on the passing side.
+    """
+
+    value: float | None
+    threshold: float | None
+    passed: bool | None
+    margin: float | None
+    failed: str | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        """`{value, threshold, passed, margin}`."""
+        return {"value": self.value, "threshold": self.threshold, "passed": self.passed, "margin": self.margin}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything known about one revision after scoring.
+
+    `reward` is the suite's weighted total, None where the revision failed. `rewards` has one number for every reward of
+    the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or sentences of the
+    others; None where there is nothing to score.
+    """
+
+    revision: Revision
+    reward: float | None
+    rewards: Mapping[str, float | None]
+    edits: tuple[Mapping[str, Judgement], ...]  # one mapping per edit of the revision, invalid ones empty
+    sentences: tuple[tuple[Sentence, Mapping[str, Judgement]], ...]
+    accepted: tuple[int, ...]
+    after_accepted: str
+    after_all: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def status(self) -> str:
+        """`scored`, or `failed` where any reward failed."""
+        return "scored" if self.error is None else "failed"
+
+    def to_record(self) -> dict[str, Any]:
+        """The output record: always the same keys, None where there is no value."""
+        revision = self.revision
+        accepted = set(self.accepted)
+        edits = [
+            {
+                "sentence_id": edit.sentence_id or None,
+                "start": edit.start if edit.valid else None,
+                "before": edit.before,
+                "after": edit.after,
+                "reason": edit.reason,
+                "valid": edit.valid,
+                "invalid_reason": edit.invalid_reason,
+                "accepted": index in accepted,
+                "scores": {name: judgement.to_record() for name, judgement in scores.items()},
+            }
+            for index, (edit, scores) in enumerate(zip(revision.edits, self.edits, strict=True))
+        ]
+        return {
+            "id": revision.id,
+            "status": self.status,
+            "error": self.error,
+            "reward": self.reward,
+            "rewards": dict(self.rewards),
+            "issue": revision.issue,
+            "format": revision.format,
+            "problem": revision.problem,
+            "edits": edits,
+            "sentences": self._sentences(),
+            "argument": revision.argument,
+            "argument_after_accepted": self.after_accepted,
+            "argument_after_all": self.after_all,
+            "details": dict(self.details),
+        }
+
+    def _sentences(self) -> list[dict[str, Any]]:
+        edited = {sentence.sentence_id: (sentence, scores) for sentence, scores in self.sentences}
+        records = []
+        for number, text in enumerate(self.revision.sentences, 1):
+            sentence, scores = edited.get(number, (None, {}))
+            records.append(
+                {
+                    "sentence_id": number,
+                    "before": text,
+                    "after": sentence.after if sentence else text,
+                    "scores": {name: judgement.to_record() for name, judgement in scores.items()},
+                }
+            )
+        return records

@@ -1,0 +1,208 @@
+"""A suite: which rewards, which of them gate, what is paid. The same object scores files, trains and evaluates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rewards.config import parse, read_yaml
+from rewards.contract import Reward, Threshold
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError
+from rewards.models.specs import Profile
+from rewards.plugins import Origin, Registry, registry
+from rewards.result import Result
+from rewards.types import Revision
+
+Empty = Literal["original", "zero"]
+
+
+class Setting(BaseModel):
+    """How a suite uses one reward."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gate: bool = False
+    weight: float = Field(default=0.0, allow_inf_nan=False)
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    empty: Empty = "original"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class SuiteFile(BaseModel):
+    """A suite as its YAML file states it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str
+    format: str | None = None
+    profile: Profile = "embedded"
+    models: dict[str, str] = Field(default_factory=dict)
+    rewards: dict[str, Setting | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One reward of a suite with its checked settings. `weight` 0 measures without paying."""
+
+    reward: Reward
+    origin: Origin
+    arguments: Mapping[str, Any]
+    gate: bool = False
+    weight: float = 0.0
+    threshold: Threshold | None = None
+    empty: Empty = "original"
+
+    @property
+    def name(self) -> str:
+        """The reward's name."""
+        return self.reward.name
+
+    def describe(self) -> dict[str, Any]:
+        """What a result file must say to rebuild this component."""
+        return {
+            "level": self.reward.level,
+            "gate": self.gate,
+            "weight": self.weight,
+            "threshold": self.threshold.value if self.threshold else None,
+            "threshold_source": self.threshold.source if self.threshold else None,
+            "higher_is_better": self.reward.higher_is_better,
+            "range": [bound if math.isfinite(bound) else None for bound in self.reward.range],
+            "empty": self.empty,
+            "arguments": {name: _plain(value) for name, value in self.arguments.items()},
+            "distribution": self.origin.distribution,
+            "version": self.origin.version,
+        }
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Rewards with their gates, weights and thresholds, on one engine."""
+
+    name: str
+    description: str
+    components: tuple[Component, ...]
+    engine: Engine = field(default_factory=Engine)
+    format: str | None = None
+    strict: bool = False
+
+    def score(self, revisions: Sequence[Revision]) -> list[Result]:
+        """One Result per revision, in order, from one pass over all of them.
+
+        A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
+        error propagates.
+        """
+        from rewards.scoring import score  # the two modules need each other's types
+
+        return score(self, revisions)
+
+    def describe(self) -> dict[str, Any]:
+        """The suite for result files: every setting, the plugins' versions, the models used so far."""
+        return {
+            "suite": self.name,
+            "format": self.format,
+            "rewards": {component.name: component.describe() for component in self.components},
+            **self.engine.describe(),
+        }
+
+
+def load_suite(
+    name: str | Path = "default",
+    *,
+    rewards: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    engine: Engine | None = None,
+    profile: Profile | None = None,
+    strict: bool = False,
+    plugins: Registry | None = None,
+) -> Suite:
+    """The suite of this name or YAML file, ready to score.
+
+    `rewards` are measured besides, with weight 0; `settings` override, per reward, an argument or one of gate, weight,
+    threshold, empty. `profile` overrides the suite's; `engine` carries device, dtype and cache. Raises ConfigError and
+    PluginError for whatever does not fit.
+    """
+    plugins = plugins or registry()
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
+    stated = parse(SuiteFile, read_yaml(path), str(path))
+    chosen = {reward: setting or Setting() for reward, setting in stated.rewards.items()}
+    return _build(path.stem, stated, chosen, rewards, settings or {}, engine or Engine(), profile, strict, plugins)
+
+
+def suite_of(
+    rewards: Sequence[str],
+    *,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    engine: Engine | None = None,
+    profile: Profile | None = None,
+    strict: bool = False,
+    plugins: Registry | None = None,
+) -> Suite:
+    """A suite of these rewards alone: measured, nothing gated, so that every valid edit is accepted, and nothing paid."""
+    stated = SuiteFile(description="rewards named on the command line", rewards={})
+    return _build(
+        "custom", stated, {}, rewards, settings or {}, engine or Engine(), profile, strict, plugins or registry()
+    )
+
+
+def _build(
+    name: str,
+    stated: SuiteFile,
+    chosen: dict[str, Setting],
+    extra: Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]],
+    engine: Engine,
+    profile: Profile | None,
+    strict: bool,
+    plugins: Registry,
+) -> Suite:
+    for reward in extra:
+        chosen.setdefault(reward, Setting())
+    for reward in settings:
+        if reward not in chosen:
+            raise ConfigError(f"--set {reward}.…: suite {name!r} has no reward {reward!r} (it has {', '.join(chosen)})")
+    if not chosen:
+        raise ConfigError(f"suite {name!r} names no rewards")
+    engine.profile = profile or stated.profile
+    engine.models = {**stated.models, **engine.models}
+    components = tuple(
+        _component(reward, _override(setting, settings.get(reward, {}), reward), engine.profile, plugins)
+        for reward, setting in chosen.items()
+    )
+    if stated.format is not None:
+        plugins.format(stated.format)
+    return Suite(name, stated.description, components, engine, stated.format, strict)
+
+
+def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Setting:
+    data = setting.model_dump()
+    for key, value in given.items():
+        if key in ("gate", "weight", "threshold", "empty"):
+            data[key] = value
+        else:
+            data["arguments"][key] = value
+    return parse(Setting, data, f"reward {reward!r}")
+
+
+def _component(name: str, setting: Setting, profile: Profile, plugins: Registry) -> Component:
+    reward, origin = plugins.reward(name)
+    threshold = reward.thresholds.get(profile)
+    if setting.threshold is not None:
+        threshold = Threshold(setting.threshold, "set by the suite or the command line")
+    if setting.gate and reward.level == "global":
+        raise ConfigError(f"reward {name!r} is global: it sees the argument after the gates, so it cannot be one")
+    if setting.gate and threshold is None:
+        raise ConfigError(f"reward {name!r} gates, but has no threshold in profile {profile!r}; set one")
+    if setting.empty == "zero" and reward.level != "global":
+        raise ConfigError(f"reward {name!r}: `empty` is for global rewards; this one is at {reward.level} level")
+    arguments = reward.parse_arguments(setting.arguments)
+    return Component(reward, origin, arguments, setting.gate, setting.weight, threshold, setting.empty)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)

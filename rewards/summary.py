@@ -1,0 +1,101 @@
+"""Counts and means over output records, for the closing table and the header of a result file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Mean:
+    """A running mean and its n."""
+
+    total: float = 0.0
+    n: int = 0
+
+    def add(self, value: float | None) -> None:
+        """Count a value; None is left out, and shows as a smaller n."""
+        if value is not None:
+            self.total += value
+            self.n += 1
+
+    @property
+    def mean(self) -> float | None:
+        """The mean so far; None of nothing."""
+        return self.total / self.n if self.n else None
+
+    def to_record(self) -> dict[str, Any]:
+        """`{mean, n}`."""
+        return {"mean": self.mean, "n": self.n}
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of a file, counted from its output records, so that a resumed run counts as an uninterrupted one."""
+
+    records: int = 0
+    failed: int = 0
+    rejected: int = 0
+    unread: int = 0  # completions that could not be read in full
+    edits: int = 0
+    valid: int = 0
+    accepted: int = 0
+    reward: Mean = field(default_factory=Mean)
+    rewards: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
+    passed: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
+    invalid: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one output record."""
+        self.records += 1
+        self.unread += record["problem"] is not None
+        if record["status"] != "scored":
+            self.failed += 1
+            self.errors[str(record["error"])[:200]] += 1
+        self.reward.add(record["reward"])
+        for name, value in record["rewards"].items():
+            self.rewards[name].add(value)
+        for edit in record["edits"]:
+            self.edits += 1
+            self.valid += edit["valid"]
+            self.accepted += edit["accepted"]
+            if not edit["valid"]:
+                self.invalid[_cause(edit["invalid_reason"])] += 1
+            self._passes(edit["scores"])
+        for sentence in record["sentences"]:
+            self._passes(sentence["scores"])
+
+    def to_record(self) -> dict[str, Any]:
+        """The counts as a result file's header holds them."""
+        return {
+            "records": self.records,
+            "scored": self.records - self.failed,
+            "failed": self.failed,
+            "rejected": self.rejected,
+            "completions_not_read_in_full": self.unread,
+            "edits": self.edits,
+            "valid_edits": self.valid,
+            "accepted_edits": self.accepted,
+            "reward": self.reward.to_record(),
+            "rewards": {name: mean.to_record() for name, mean in self.rewards.items()},
+            "pass_rates": {name: mean.to_record() for name, mean in self.passed.items()},
+            "invalid_edits": dict(self.invalid),
+            "errors": dict(self.errors),
+        }
+
+    def _passes(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, score in scores.items():
+            if score["passed"] is not None:
+                self.passed[name].add(float(score["passed"]))
+
+
+def _cause(reason: str) -> str:
+    """The reason without its particulars, so that reasons of one kind are counted together."""
+    if reason.startswith("overlaps edit"):
+        return "overlaps another edit"
+    if reason.startswith("sentence id"):
+        return "its sentence does not exist"
+    return reason
