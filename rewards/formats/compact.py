@@ -1,0 +1,52 @@
+"""Edits as lines: `number | old words | new words`, a format that a small model can learn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rewards.types import Parsed, ProposedEdit
+
+NAME = "compact"
+_LINE = re.compile(
+    r"[\s>|]{0,9}(?:[-*\u2022+]\s{1,9})?[`\"'*\[(#]{0,3}(?:sentence|s)?\s{0,3}#?(\d{1,9})[`\"'*\])\s.:]{0,9}\|",
+    re.IGNORECASE,
+)
+_SEEN = re.compile(rf"^{_LINE.pattern}[^\n]{{0,2000}}?\|", re.IGNORECASE | re.MULTILINE)
+_PIPE = re.compile(r"(?<!\\)\|")
+_QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
+
+
+def detect(completion: str) -> bool:
+    """Whether a line of the completion looks like a compact change."""
+    return "|" in completion and bool(_SEEN.search(completion))
+
+
+def parse(completion: str, sentences: Sequence[str]) -> Parsed:
+    """One edit for every line of the form, in order; other lines are passed over."""
+    edits = []
+    for line in completion.splitlines():
+        if "|" in line and (match := _LINE.match(line)):
+            edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], sentences))
+    return Parsed(tuple(edits), None if edits else "no line of the form `number | old words | new words`")
+
+
+def _edit(number: int, rest: str, lead: str, sentences: Sequence[str]) -> ProposedEdit:
+    wrapping = lead.strip()[-1:]
+    if wrapping in _QUOTES and wrapping and rest.rstrip().endswith(_QUOTES[wrapping]) and rest.count(wrapping) == 1:
+        rest = rest.rstrip()[:-1]  # the whole line was quoted
+    parts = [part.strip().replace("\\|", "|") for part in _PIPE.split(rest)]
+    if len(parts) > 2 and not parts[-1]:
+        parts.pop()  # a row of a table ends with a pipe
+    sentence = sentences[number - 1] if 1 <= number <= len(sentences) else ""
+    # Quotes that the sentence itself has belong to the words.
+    keep = len(parts[0]) > 1 and parts[0] in sentence
+    before, *others = parts if keep else [_unquoted(part) for part in parts]
+    problem = None if len(parts) == 2 else "no replacement" if len(parts) == 1 else "more than two parts"
+    if not problem and not before and others[0]:
+        problem = "an insertion without a place"
+    return ProposedEdit(number, before, others[0] if others else "", problem=problem)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] else text

@@ -1,0 +1,139 @@
+"""Edits as JSON objects: for every sentence a list of parts, replacements and reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rewards.formats.loose_json import CutOff, Scan, scan
+from rewards.text.diff import changes
+from rewards.types import Parsed, ProposedEdit
+
+NAME = "json_edits"
+PART, REPLACEMENT, REASON = "inappropriate_part", "rewritten_part", "reason"
+TWO_ANSWERS = "the completion answers more than once"
+_NUMBER = re.compile(r"[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")
+
+
+def detect(completion: str) -> bool:
+    """Whether the completion looks like JSON edits."""
+    if PART in completion:
+        return True
+    return ("sentence_edits" in completion or '"sentence_id"' in completion) and "tracked_changes" not in completion
+
+
+def parse(completion: str, sentences: Sequence[str]) -> Parsed:
+    """The edits in the order stated; what an edit lacks is its `problem`. An edit that was cut off is not kept.
+
+    An insertion has a place where the rewritten sentence shows it; one without, like an edit that states neither part
+    nor replacement, is complete as stated and is turned down when it is anchored.
+    """
+    found = scan(completion)
+    edits: list[ProposedEdit] = []
+    for statement in statements(found.values):
+        number = sentence_number(statement.get("sentence_id"))
+        for item in _items(statement):
+            read = _edits(number, item)
+            if not (read[0].problem and any(item is value for value in found.unfinished)):
+                edits += (_placed(edit, statement, sentences) for edit in read)
+    return finish(found, edits)
+
+
+def finish(found: Scan, edits: list[ProposedEdit]) -> Parsed:
+    """The edits of a scanned completion, with what kept it from being read in full."""
+    if not found.values:
+        return Parsed((), "no JSON object")
+    if _answers_twice(found.values):
+        # Which answer is meant is not ours to guess.
+        return Parsed(tuple(replace(edit, problem=edit.problem or TWO_ANSWERS) for edit in edits), TWO_ANSWERS)
+    if found.unfinished:
+        return Parsed(tuple(edits), "cut off")
+    return Parsed(tuple(edits), None if any(True for _ in statements(found.values)) else "no sentence_edits")
+
+
+def statements(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """What the outermost JSON values say of single sentences, in order."""
+    for value in values:
+        if not isinstance(value, dict):
+            continue
+        listed = value.get("sentence_edits")
+        if listed is None and ("sentence_id" in value or "edits" in value or PART in value):
+            listed = value
+        for item in listed if isinstance(listed, list) else [listed]:
+            if isinstance(item, dict):
+                yield item
+
+
+def sentence_number(value: Any) -> int | None:
+    """The number in a sentence id such as `1`, `"1"` or `"Sentence 1"`; None where there is not exactly one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int):
+        return value
+    number = _NUMBER.fullmatch(str(value))
+    return int(number.group(1)) if number else None
+
+
+def _answers_twice(values: Sequence[Any]) -> bool:
+    """Whether two outermost objects with a list of sentences name the same sentence."""
+    seen: set[int | None] = set()
+    for value in values:
+        if isinstance(value, dict) and "sentence_edits" in value:
+            numbers = {sentence_number(item.get("sentence_id")) for item in statements([value])}
+            if seen & numbers:
+                return True
+            seen |= numbers
+    return False
+
+
+def _items(statement: dict[str, Any]) -> list[Any]:
+    items = statement.get("edits")
+    if items is None:
+        return [statement] if PART in statement or REPLACEMENT in statement else []
+    return items if isinstance(items, list) else [items]
+
+
+def _edits(number: int | None, item: Any) -> list[ProposedEdit]:
+    """One edit, or one for each pair when the part is a list."""
+    if not isinstance(item, dict):
+        return [ProposedEdit(number, "", "", problem="an edit that is not an object")]
+    part, replacement = item.get(PART), item.get(REPLACEMENT)
+    if isinstance(part, list):
+        others = replacement if isinstance(replacement, list) else [""] * len(part) if replacement == "" else []
+        if part and len(part) == len(others):
+            pairs = zip(part, others, strict=True)
+            return [read_edit({**item, PART: p, REPLACEMENT: r}, number) for p, r in pairs]
+    return [read_edit(item, number)]
+
+
+def read_edit(item: Mapping[str, Any], sentence_id: Any) -> ProposedEdit:
+    """The edit that one JSON object states of a sentence; `problem` names what is missing."""
+    number, reason = sentence_number(sentence_id), item.get(REASON)
+    part, replacement = item.get(PART), item.get(REPLACEMENT)
+    before, after = _text(part), _text(replacement)
+    why = str(reason) if isinstance(reason, CutOff) else _text(reason)  # the change itself is known
+    stated = {"sentence id": number, "part": before, "replacement": after, "reason": why or None}
+    missing = ", ".join(f"no {name}" for name, value in stated.items() if value is None)
+    return ProposedEdit(number, before or "", after or "", why, problem=missing or None)
+
+
+def _text(value: Any) -> str | None:
+    """A stated string; the strings of a list joined; None for anything else and for a string that was cut off."""
+    if isinstance(value, list) and all(isinstance(item, str) and not isinstance(item, CutOff) for item in value):
+        return " ".join(value) if value else None
+    return value if isinstance(value, str) and not isinstance(value, CutOff) else None
+
+
+def _placed(edit: ProposedEdit, statement: dict[str, Any], sentences: Sequence[str]) -> ProposedEdit:
+    """The edit, with the place of a pure insertion where the rewritten sentence shows it."""
+    if edit.problem or edit.before or not edit.after:
+        return edit
+    number, text, rewritten = edit.sentence_id, edit.after.strip(), statement.get("rewritten_sentence")
+    if number and 1 <= number <= len(sentences) and isinstance(rewritten, str):
+        for change in changes(sentences[number - 1], rewritten):
+            if change.start == change.end and change.after.strip() == text:
+                # The word difference knows the spaces that the insertion needs.
+                return replace(edit, after=change.after, start=change.start, end=change.end)
+    return edit
