@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,11 +38,11 @@ def parse(model: type[M], data: Any, where: str) -> M:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            parent = _model_at(model, problem["loc"][:-1])
-            known = list(parent.model_fields) if parent else []
+            known = list(_model_at(model, problem["loc"][:-1]).model_fields)
             name = str(problem["loc"][-1])
-            listed = f" (known: {', '.join(known)})" if known else ""
-            raise ConfigError(f"{where}: unknown key {place!r}{nearest(name, known)}{listed}") from error
+            raise ConfigError(
+                f"{where}: unknown key {place!r}{nearest(name, known)}; known: {', '.join(known)}"
+            ) from error
         raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {problem.get('input')!r})") from error
 
 
@@ -55,12 +56,17 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
     """The nested model that a validation location points into."""
-    current: Any = model
+    current = model
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
-            current = current.model_fields[str(part)].annotation
-        inner = [a for a in getattr(current, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
-        current = inner[0] if inner else current
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if part in current.model_fields:
+            current = next(_models_in(current.model_fields[str(part)].annotation), current)
+    return current
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)

@@ -95,7 +95,7 @@ class Reward:
         for name in given:
             if name not in known:
                 takes = f"it takes {', '.join(known)}" if known else "it takes none"
-                raise ConfigError(f"reward {self.name!r} has no argument {name!r}{nearest(name, known)} ({takes})")
+                raise ConfigError(f"reward {self.name!r} has no argument {name!r}{nearest(name, known)}; {takes}")
         try:
             parsed = self.arguments(**given)
         except ValidationError as error:

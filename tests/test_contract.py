@@ -36,7 +36,7 @@ def test_arguments_are_typed_and_defaults_filled_in() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"facter": 1}, "no argument 'facter'; did you mean 'factor'"),
+        ({"facter": 1}, r"no argument 'facter' \(did you mean 'factor'\?\)"),
         ({"factor": "long"}, "argument 'factor'.*valid number"),
         ({"factor": math.nan}, "argument 'factor'.*finite"),
         ({"unit": "bytes"}, "argument 'unit'.*'words' or 'characters'"),

@@ -7,7 +7,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from rewards.cli import models, plugins, score, suites
@@ -65,19 +64,19 @@ def _run() -> int:
     try:
         code = build()(standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
     except RewardsError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("interrupted; add --resume to go on where it stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001  (the last resort, so that users see a sentence)
+        if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
+            show()
+            return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
         print(

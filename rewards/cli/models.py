@@ -75,7 +75,7 @@ def _wheels(names: list[str] | None) -> list[Wheel]:
     known = {wheel.name: wheel for wheel in catalog.WHEELS}
     for name in names or ():
         if name not in known:
-            raise ConfigError(f"no embedded model is called {name!r}{nearest(name, known)} (known: {', '.join(known)})")
+            raise ConfigError(f"no embedded model is called {name!r}{nearest(name, known)}; known: {', '.join(known)}")
     return [known[name] for name in names or known]
 
 

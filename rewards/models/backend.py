@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,9 +56,24 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
         "classifier": Classifier,
     }
     try:
-        return kinds[checkpoint.architecture](checkpoint, folder, placement)
+        with _quiet_loading():
+            return kinds[checkpoint.architecture](checkpoint, folder, placement)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}: {error}") from error
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """No progress bars of transformers for the second that loading takes; the user's setting comes back afterwards."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def describe(checkpoint: Checkpoint) -> str:

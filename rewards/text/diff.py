@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from rapidfuzz.distance import Indel, Levenshtein
 
 from rewards.types import ProposedEdit
 
-_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+_TOKEN = re.compile(r"(\w+(?:['\u2019]\w+)*|[^\w\s])")
 _EXACT_CELLS = 2**28  # token pairs up to which the longest common subsequence is exact: a table of 32 MB
 
 
@@ -34,7 +35,8 @@ class _Block(NamedTuple):
 
 def tokens(text: str) -> list[tuple[int, int]]:
     """The spans of the words (apostrophes inside a word belong to it) and single punctuation marks of `text`."""
-    return [match.span() for match in _TOKEN.finditer(text)]
+    offsets = _tokenised(text)[1]
+    return list(zip(offsets[1::2], offsets[2::2], strict=False))
 
 
 def changes(before: str, after: str) -> list[Change]:
@@ -44,13 +46,15 @@ def changes(before: str, after: str) -> list[Change]:
     """
     if before == after:
         return []
-    old, new = tokens(before), tokens(after)
+    (old, starts), (new, starts_after) = _tokenised(before), _tokenised(after)
     found: list[Change] = []
     start = start_after = 0  # where the text since the last equal token begins, in either text
-    for block in _blocks([before[i:j] for i, j in old], [after[i:j] for i, j in new]):
-        for (i, j), (k, l_) in _equal_runs(before, after, old, new, block):
-            found += _trimmed(before, start, i, after[start_after:k])
-            start, start_after = j, l_
+    for block in _blocks(old, new):
+        for first, first_after, size in _equal_runs(before, after, starts, starts_after, block):
+            found += _trimmed(
+                before, start, starts[2 * first + 1], after[start_after : starts_after[2 * first_after + 1]]
+            )
+            start, start_after = starts[2 * (first + size)], starts_after[2 * (first_after + size)]
     found += _trimmed(before, start, len(before), after[start_after:])
     return found
 
@@ -82,6 +86,12 @@ def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) ->
     for change in changes("".join(pieces), after):
         edits += _inside_sentences(change, sentences, spans)
     return edits
+
+
+def _tokenised(text: str) -> tuple[list[str], list[int]]:
+    """The tokens, and the offsets of what lies before the first, the first, what lies behind it, the second, …."""
+    pieces = _TOKEN.split(text)
+    return pieces[1::2], list(accumulate(map(len, pieces), initial=0))
 
 
 def _blocks(old: list[str], new: list[str]) -> list[_Block]:
@@ -120,19 +130,16 @@ def _slide(blocks: list[_Block], old: list[str], new: list[str]) -> list[_Block]
     return done
 
 
-_Spans = list[tuple[int, int]]
-
-
 def _equal_runs(
-    before: str, after: str, old: _Spans, new: _Spans, block: _Block
-) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    before: str, after: str, starts: Sequence[int], starts_after: Sequence[int], block: _Block
+) -> Iterator[_Block]:
     """The parts of a block whose characters, whitespace included, are the same in both texts."""
     i, k, size = block
-    whole = (old[i][0], old[i + size - 1][1]), (new[k][0], new[k + size - 1][1])
-    if before[slice(*whole[0])] == after[slice(*whole[1])]:
-        yield whole
+    whole = before[starts[2 * i + 1] : starts[2 * (i + size)]]
+    if whole == after[starts_after[2 * k + 1] : starts_after[2 * (k + size)]]:
+        yield block
     else:
-        yield from zip(old[i : i + size], new[k : k + size], strict=True)
+        yield from (_Block(i + step, k + step, 1) for step in range(size))
 
 
 def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:
@@ -150,7 +157,7 @@ def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:
     return [Change(start + head, end - tail, after[head : len(after) - tail])]
 
 
-def _inside_sentences(change: Change, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+def _inside_sentences(change: Change, sentences: Sequence[str], spans: list[tuple[int, int]]) -> list[ProposedEdit]:
     if not spans:
         problem = "there is no sentence to change"
         return [ProposedEdit(None, "", change.after, problem=problem)] if change.after.strip() else []
@@ -166,7 +173,9 @@ def _inside_sentences(change: Change, sentences: Sequence[str], spans: _Spans) -
     return _in_gap(change, behind, sentences, spans)
 
 
-def _split(change: Change, touched: range, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+def _split(
+    change: Change, touched: range, sentences: Sequence[str], spans: list[tuple[int, int]]
+) -> list[ProposedEdit]:
     """One edit for each touched sentence; the first carries the replacement."""
     edits = []
     for index in touched:
@@ -184,7 +193,7 @@ def _split(change: Change, touched: range, sentences: Sequence[str], spans: _Spa
     return edits
 
 
-def _in_gap(change: Change, behind: int, sentences: Sequence[str], spans: _Spans) -> list[ProposedEdit]:
+def _in_gap(change: Change, behind: int, sentences: Sequence[str], spans: list[tuple[int, int]]) -> list[ProposedEdit]:
     """An insertion between sentences: at the end of the one before, or the start of the one behind if it adheres."""
     text = change.after.strip()
     if not text:

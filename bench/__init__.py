@@ -1,0 +1,1 @@
+"""Measurements: `python -m bench PART …`. Run by hand, never by the tests."""

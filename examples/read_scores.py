@@ -1,0 +1,33 @@
+"""Print the best and the worst scored arguments of a file, edit by edit: python examples/read_scores.py SCORED.jsonl"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+
+def show(record: dict[str, Any]) -> None:
+    """Print one record: what was proposed, what was accepted and why not, and the text that results."""
+    print(f"\n{record['id']}  reward {record['reward']:.3f}  —  {record['issue']}")
+    for edit in record["edits"]:
+        mark = "accepted" if edit["accepted"] else "rejected" if edit["valid"] else "invalid "
+        failed = [f"{name} {score['value']:.2f}" for name, score in edit["scores"].items() if score["passed"] is False and score["value"] is not None]
+        why = edit["invalid_reason"] or ", ".join(failed)
+        print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
+    print(textwrap.fill(record["argument_after_accepted"], 100, initial_indent="  = ", subsequent_indent="    "))
+
+
+def main() -> None:
+    """Show the three best and the two worst records of the file named on the command line."""
+    lines = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
+    records = [record for record in map(json.loads, lines) if record["reward"] is not None]
+    records.sort(key=lambda record: -record["reward"])
+    for record in records[:3] + records[-2:]:
+        show(record)
+
+
+if __name__ == "__main__":
+    main()

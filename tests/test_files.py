@@ -1,0 +1,93 @@
+"""Reading and writing: what a disk, a pipe and a cut-off file do to a run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from rewards.errors import RewardsError
+from rewards.files.reading import MAX_LINE, read_lines
+from rewards.files.writing import File
+from tests.conftest import record, write_lines
+
+
+def test_lines_are_numbered_as_an_editor_does(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", {"a": 1}, b"\n", b"oops\n", {"a": 2})
+    found = list(read_lines(str(source)))
+    assert [(line.number, line.record, line.error is None) for line in found] == [
+        (1, {"a": 1}, True), (3, None, False), (4, {"a": 2}, True),
+    ]  # fmt: skip
+
+
+def test_a_byte_order_mark_and_a_missing_last_newline_do_not_matter(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b'\xef\xbb\xbf{"a": 1}\n{"a": 2}')
+    assert [line.record for line in read_lines(str(source))] == [{"a": 1}, {"a": 2}]
+
+
+def test_a_line_of_exactly_the_limit_is_read_and_one_more_is_not(tmp_path: Path) -> None:
+    fits = b'"' + b"x" * (MAX_LINE - 2) + b'"'
+    source = write_lines(tmp_path / "in.jsonl", fits + b"\n", fits[:-1] + b'x"\n', b"3\n")
+    found = list(read_lines(str(source)))
+    assert [(line.number, line.error is None) for line in found] == [(1, True), (2, False), (3, True)]
+
+
+def test_a_cut_off_gzip_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl.gz"
+    source.write_bytes(gzip.compress(b'{"a": 1}\n' * 1000)[:-20])
+    with pytest.raises(RewardsError, match=r"in\.jsonl\.gz cannot be read as gzip"):
+        list(read_lines(str(source)))
+
+
+def test_a_json_array_is_told_how_to_become_lines(tmp_path: Path) -> None:
+    source = tmp_path / "in.json"
+    source.write_text(json.dumps([record()]))
+    with pytest.raises(RewardsError, match="jq"):
+        list(read_lines(str(source)))
+
+
+def test_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RewardsError, match="cannot be read"):
+        list(read_lines(str(tmp_path)))
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    with source.open("wb") as file:
+        for number in range(20_000):
+            file.write(json.dumps({"id": number, "text": "x" * 500}).encode() + b"\n")
+    lines = read_lines(str(source))
+    assert sum(1 for _ in lines) == 20_000
+    import tracemalloc
+
+    tracemalloc.start()
+    for _ in read_lines(str(source)):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_rejects_of_an_earlier_run_do_not_outlive_it(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    stale = tmp_path / "out.jsonl.rejected.jsonl"
+    stale.write_text("{}\n")
+    sink = File(out, {}, 4, resume=False)
+    sink.write([{"id": 1}])
+    assert not out.exists()
+    sink.finish({})
+    assert out.read_text() == '{"id":1}\n'
+    assert not stale.exists()
+
+
+def test_a_full_disk_says_what_to_do_and_keeps_what_was_written(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this platform has no /dev/full")
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    sink.write([{"id": 1}])
+    sink._out = Path("/dev/full").open("ab")  # noqa: SIM115  (the disk fills up behind the sink's back)
+    with pytest.raises(RewardsError, match="No space left on device; free some space and add --resume"):
+        sink.write([{"id": 2}])
+    assert (tmp_path / "out.jsonl.partial").read_text() == '{"id":1}\n'

@@ -1,0 +1,146 @@
+"""Every accepted shape of record, and what is said of those that do not fit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rewards.errors import RecordError
+from rewards.records import read_revision
+from tests.conftest import ROOT, record
+
+SENTENCES = ["Cats are dumb.", "Dogs rule."]
+JSON = json.dumps(
+    {
+        "sentence_edits": [
+            {
+                "sentence_id": 1,
+                "rewritten_sentence": "Cats are hard to train.",
+                "edits": [{"inappropriate_part": "dumb", "rewritten_part": "hard to train", "reason": "Toxic Emotions"}],
+            }
+        ]
+    }
+)
+AFTER = "Cats are hard to train. Dogs rule."
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sentences": SENTENCES, "completion": JSON},
+        {"argument": " ".join(SENTENCES), "completion": JSON},
+        {"text": " ".join(SENTENCES), "completion": f"Here you are:\n```json\n{JSON}\n```"},
+        {"sentences": SENTENCES, "completion": "1 | dumb | hard to train"},
+        {"argument": " ".join(SENTENCES), "completion": AFTER},
+        {"argument": " ".join(SENTENCES), "rewrite": AFTER},
+        {"before": " ".join(SENTENCES), "after": AFTER},
+        {"prompt": "Edit it.", "sentences": SENTENCES, "completion": [{"role": "assistant", "content": JSON}]},
+        {"prompt": "Edit it.\n1. Cats are dumb.\n2. Dogs rule.", "completion": JSON},
+        {"prompt": [{"role": "user", "content": "Sentence 1: Cats are dumb.\nSentence 2: Dogs rule."}], "completion": JSON},
+        {
+            "sentences": SENTENCES,
+            "completion": [{"role": "assistant", "content": [{"type": "text", "text": JSON}]}],
+        },
+        {
+            "sentences": SENTENCES,
+            "edits": [
+                {"sentence_id": "1", "inappropriate_part": "dumb", "rewritten_part": "hard to train", "reason": "Toxic Emotions"}
+            ],
+        },
+    ],
+)
+def test_accepted_shapes(fields: dict[str, Any]) -> None:
+    revision = read_revision(fields, number=7)
+    assert revision.id == 7
+    assert revision.sentences == tuple(SENTENCES)
+    assert revision.apply(range(len(revision.edits))) == AFTER
+    assert all(edit.valid for edit in revision.edits)
+
+
+def test_the_completion_comes_before_the_edits_unless_asked_otherwise() -> None:
+    both = {**record(), "completion": "1 | Lunch | Dinner"}
+    assert [edit.before for edit in read_revision(both).edits] == ["Lunch"]
+    assert len(read_revision(both, format="edits").edits) == 3
+    assert read_revision({**both, "completion": None}).format == "edits"
+
+
+def test_spacing_of_the_original_is_kept() -> None:
+    text = "  Cats are dumb.\n\n\tDogs   rule.  "
+    revision = read_revision({"argument": text, "sentences": ["Cats are dumb.", "Dogs   rule."], "rewrite": text})
+    assert revision.argument == text
+    assert read_revision({"argument": text, "rewrite": text}).argument == text
+
+
+def test_an_argument_with_the_word_assistant_is_whole() -> None:
+    sentences = ["My assistant is lazy.", "user: fire him."]
+    assert read_revision({"prompt": "p", "sentences": sentences, "completion": "{}"}).sentences == tuple(sentences)
+
+
+def test_lone_surrogates_do_not_get_through() -> None:
+    completion = '{"sentence_edits":[{"sentence_id":1,"edits":[{"inappropriate_part":"dumb","rewritten_part":"\\ud800","reason":"x"}]}]}'
+    (edit,) = read_revision({"sentences": SENTENCES, "completion": completion}).edits
+    assert edit.after == "\ufffd"
+    edit.sentence_after.encode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "reason"),
+    [
+        ([1], "", "expected an object, found a list"),
+        (None, "", "expected an object, found null"),
+        ({}, "argument", "no text"),
+        ({"argument": "   ", "completion": "x"}, "argument", "no text"),
+        ({"argument": 3, "completion": "x"}, "argument", "expected a string, found a number"),
+        ({"argument": "a b."}, "completion", "nothing to score"),
+        ({"argument": "a b.", "completion": 3}, "completion", "expected a string or a list of messages, found a number"),
+        ({"argument": "a b.", "completion": ["x"]}, "completion[0]", "expected a message"),
+        ({"argument": "a b.", "edits": "x"}, "edits", "expected a list of edits"),
+        ({"argument": "a b.", "edits": [3]}, "edits[0]", "expected an object, found a number"),
+        ({"sentences": "a b.", "completion": "x"}, "sentences", "expected a list of strings"),
+        ({"sentences": ["a", 3], "completion": "x"}, "sentences[1]", "expected a string, found a number"),
+        ({"sentences": [], "completion": "x"}, "sentences", "every sentence is empty"),
+        ({"sentences": ["a."], "argument": "b.", "completion": "x"}, "sentences", "do not make up `argument`"),
+        ({"argument": "a b.", "completion": "x", "id": 1.5}, "id", "expected a string or an integer"),
+        ({"argument": "a b.", "completion": "x", "id": True}, "id", "found a boolean"),
+        ({"prompt": "1. a\n2. b\nthen\n1. c", "completion": "x"}, "prompt", "exactly one numbered list"),
+        ({"argument": "a b.", "rewrite": ["x"]}, "rewrite", "expected a string, found a list"),
+        ({"argument": "a b.", "completion": "x", "issue": 3}, "issue", "expected a string"),
+    ],
+)
+def test_what_does_not_fit_is_named(fields: Any, field: str, reason: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_revision(fields)
+    assert caught.value.field == field
+    assert reason in caught.value.reason
+
+
+def test_every_example_can_be_read() -> None:
+    lines = (ROOT / "examples" / "arguments.jsonl").read_text(encoding="utf-8").splitlines()
+    revisions = [read_revision(json.loads(line)) for line in lines]
+    assert len(revisions) >= 20
+    assert {revision.format for revision in revisions} == {"json_edits", "tracked_changes", "compact", "rewrite", "edits"}
+    assert sum(edit.valid for revision in revisions for edit in revision.edits) > 40
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+keys = st.sampled_from(
+    ["id", "issue", "sentences", "argument", "text", "before", "after", "rewrite", "completion", "edits", "prompt"]
+)
+
+
+@given(st.dictionaries(keys, values | st.text(max_size=60) | st.just(JSON), max_size=6))
+def test_any_object_is_a_revision_or_a_record_error(fields: dict[str, Any]) -> None:
+    try:
+        revision = read_revision(fields)
+    except RecordError as error:
+        assert error.reason
+    else:
+        assert "".join(revision.argument.split())

@@ -1,0 +1,175 @@
+"""One pass over a batch: levels, gates, totals, and failures that stay with the records at fault."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+import rewards
+from rewards.errors import ConfigError, PluginError
+from rewards.records import read_revision
+from rewards.suite import Component, Suite, suite_of
+from tests.conftest import record, registry_of
+
+
+@rewards.reward(level="edit", range=(0, 10), threshold=4)
+def part_length(edits: list[rewards.Edit]) -> list[float | None]:
+    """Characters that are replaced; not applicable to insertions."""
+    return [len(edit.before) or None for edit in edits]
+
+
+@rewards.reward(level="sentence", range=(0, 9), threshold=2, higher_is_better=False)
+def crowding(sentences: list[rewards.Sentence]) -> list[float]:
+    """Valid edits in the sentence."""
+    return [float(len(sentence.edits)) for sentence in sentences]
+
+
+@rewards.reward(level="global", range=(0, 1000))
+def length_after(arguments: list[rewards.Argument]) -> list[rewards.Score]:
+    """Characters of the argument after its accepted edits."""
+    return [rewards.Score(float(len(a.after)), details={"before": len(a.before)}) for a in arguments]
+
+
+def suite(*declared: rewards.Reward, strict: bool = False, **settings: dict[str, Any]) -> Suite:
+    names = [one.name for one in declared]
+    return suite_of(names, settings=settings, strict=strict, plugins=registry_of(*declared))
+
+
+def score(chosen: Suite, *records: dict[str, Any]) -> list[rewards.Result]:
+    return chosen.score([read_revision(one) for one in records])
+
+
+def test_gates_decide_what_the_global_reward_sees() -> None:
+    chosen = suite(part_length, length_after, part_length={"gate": True, "threshold": 6}, length_after={"weight": 2.0})
+    (result,) = score(chosen, record())
+    assert result.accepted == (0,)
+    assert result.after_accepted == "Lunch is too short, duh. Everybody knows it."
+    assert result.after_all == "Lunch is too short. Everybody knows it."
+    assert result.rewards == {"part_length": 6.0, "length_after": 44.0}
+    assert result.reward == 88.0
+    assert result.details == {"length_after": {"before": 48}}
+
+
+def test_a_judgement_has_value_threshold_passed_and_margin() -> None:
+    (result,) = score(suite(part_length, crowding), record())
+    assert result.edits[1]["part_length"].to_record() == {"value": 5.0, "threshold": 4.0, "passed": True, "margin": 1.0}
+    assert result.edits[2] == {}  # an invalid edit is not scored
+    ((sentence, scores),) = result.sentences
+    assert (sentence.sentence_id, len(sentence.edits)) == (1, 2)
+    assert scores["crowding"].to_record() == {"value": 2.0, "threshold": 2.0, "passed": True, "margin": 0.0}
+
+
+def test_a_gate_at_sentence_level_takes_all_edits_of_the_sentence() -> None:
+    (result,) = score(suite(crowding, crowding={"gate": True, "threshold": 1}), record())
+    assert result.accepted == ()
+    assert result.after_accepted == result.revision.argument
+
+
+def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
+    insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
+    (result,) = score(suite(part_length, part_length={"gate": True}), insertion)
+    assert result.status == "scored"
+    assert result.edits[0]["part_length"].to_record() == {"value": None, "threshold": 4.0, "passed": False, "margin": None}
+    assert result.rewards == {"part_length": None}
+    assert result.accepted == ()
+
+
+def test_empty_zero_pays_nothing_where_no_edit_is_accepted_but_keeps_the_details() -> None:
+    gate = {"gate": True, "threshold": 9}
+    paid, unpaid = (
+        score(suite(part_length, length_after, part_length=gate, length_after={"weight": 1, "empty": empty}), record())[0]
+        for empty in ("original", "zero")
+    )
+    assert (paid.reward, paid.rewards["length_after"]) == (48.0, 48.0)
+    assert (unpaid.reward, unpaid.rewards["length_after"]) == (0.0, 0.0)
+    assert unpaid.details == paid.details
+
+
+def test_weight_zero_is_measured_and_not_paid() -> None:
+    (result,) = score(suite(length_after, crowding, crowding={"weight": 1}), record())
+    assert result.rewards["length_after"] == 39.0
+    assert result.reward == 2.0
+
+
+def test_a_suite_that_pays_nothing_has_no_total() -> None:
+    (result,) = score(suite(length_after), record())
+    assert (result.reward, result.status) == (None, "scored")
+
+
+@rewards.reward(level="edit", range=(0, 1))
+def fragile(edits: list[rewards.Edit]) -> list[float]:
+    """Raises on a batch with the word `boom`, returns rubbish on `nan`."""
+    if any("boom" in edit.sentence_before for edit in edits):
+        raise ZeroDivisionError("boom was in the text")
+    return [float("nan") if "nan" in edit.sentence_before else 1.0 for edit in edits]
+
+
+def with_text(identifier: str, text: str) -> dict[str, Any]:
+    return {"id": identifier, "argument": f"{text} here.", "rewrite": f"{text} there."}
+
+
+def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFixture) -> None:
+    chosen = suite(fragile, length_after, length_after={"weight": 1})
+    with caplog.at_level(logging.ERROR):
+        results = score(chosen, with_text("a", "fine"), with_text("b", "boom"), with_text("c", "nan"))
+    assert [result.status for result in results] == ["scored", "failed", "failed"]
+    assert [result.reward for result in results] == [11.0, None, None]
+    assert "'fragile' of toy-distribution 0.0.1 failed: ZeroDivisionError: boom" in (results[1].error or "")
+    assert results[2].error == "fragile: returned nan"
+    assert results[1].rewards["length_after"] == 11.0  # what could be computed is kept
+    assert "Traceback" in caplog.text
+
+
+def test_strict_makes_it_fatal() -> None:
+    with pytest.raises(PluginError, match="fragile.*ZeroDivisionError"):
+        score(suite(fragile, strict=True), with_text("b", "boom"))
+    with pytest.raises(PluginError, match="fragile: returned nan"):
+        score(suite(fragile, strict=True), with_text("c", "nan"))
+
+
+def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:
+    @rewards.reward(level="global", range=(0, 1))
+    def short(arguments: list[rewards.Argument]) -> list[float]:
+        return []
+
+    results = score(suite(short), record(), record("two"))
+    assert all("returned 0 values for 1 units" in (result.error or "") for result in results)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"length_after": {"gate": True}}, "is global"),
+        ({"part_length": {"empty": "zero"}}, "for global rewards"),
+        ({"part_length": {"weight": float("nan")}}, "finite"),
+        ({"part_length": {"gate": "perhaps"}}, "boolean"),
+        ({"other": {"weight": 1}}, "has no reward 'other'"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        suite(part_length, length_after, **settings)
+
+
+def test_a_gate_needs_a_threshold() -> None:
+    with pytest.raises(ConfigError, match="no threshold"):
+        suite(fragile, fragile={"gate": True})
+
+
+def test_the_description_rebuilds_the_suite() -> None:
+    component: Component = suite(part_length, part_length={"gate": True}).components[0]
+    assert component.describe() == {
+        "level": "edit",
+        "gate": True,
+        "weight": 0.0,
+        "threshold": 4.0,
+        "threshold_source": "",
+        "higher_is_better": True,
+        "range": [0.0, 10.0],
+        "empty": "original",
+        "arguments": {},
+        "distribution": "toy-distribution",
+        "version": "0.0.1",
+    }

@@ -1,0 +1,103 @@
+"""Tiny models with random weights and the architectures of the full profile, saved as their authors save theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    DebertaV2Config,
+    DebertaV2ForSequenceClassification,
+    Gemma3TextConfig,
+    Gemma3TextModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()|-<> "
+SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+
+
+def tokenizer(folder: Path, pair: bool, limit: int = 64) -> int:
+    """Save a character tokenizer, with special tokens around texts where `pair`; the size of its vocabulary."""
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *LETTERS])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106  (no secret)
+    core.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    if pair:
+        core.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]",  # noqa: S106
+        bos_token="[CLS]", model_max_length=limit, model_input_names=["input_ids", "attention_mask"],  # noqa: S106
+    )  # fmt: skip
+    wrapped.save_pretrained(folder)
+    return len(vocabulary)
+
+
+def causal(folder: Path) -> Path:
+    """A Llama with three layers."""
+    size = tokenizer(folder, pair=False, limit=2048)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def gemma(folder: Path) -> Path:
+    """An EmbeddingGemma: Gemma 3 with attention to both sides, mean pooling, two projections, normalisation."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+    except ImportError:  # before sentence-transformers 6.1
+        from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+
+    inner = folder.with_name(f"{folder.name}-transformer")
+    size = tokenizer(inner, pair=True)
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=128, sliding_window=64, pad_token_id=0,
+        use_bidirectional_attention=True,
+    )  # fmt: skip
+    Gemma3TextModel(config).save_pretrained(inner)
+    transformer = Transformer(str(inner), max_seq_length=64)
+    modules: list[Any] = [transformer, Pooling(32, "mean"), Dense(32, 48, bias=False), Dense(48, 32, bias=False), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+    return folder
+
+
+def modernbert(folder: Path, labels: tuple[str, ...] = ("disfluent", "fluent")) -> Path:
+    """A ModernBERT classifier of text pairs."""
+    size = tokenizer(folder, pair=True)
+    torch.manual_seed(0)
+    config = ModernBertConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=128, pad_token_id=0, cls_token_id=1, sep_token_id=2, bos_token_id=1, eos_token_id=2,
+        global_attn_every_n_layers=2, id2label=dict(enumerate(labels)), num_labels=len(labels),
+    )  # fmt: skip
+    ModernBertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def deberta(folder: Path, labels: int = 14) -> Path:
+    """A DeBERTa-v3 classifier with unnamed labels, as the reference's is."""
+    size = tokenizer(folder, pair=True)
+    torch.manual_seed(0)
+    config = DebertaV2Config(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=128, pad_token_id=0, relative_attention=True, position_buckets=16,
+        pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", share_att_key=True, position_biased_input=False,
+        num_labels=labels,
+    )  # fmt: skip
+    DebertaV2ForSequenceClassification(config).save_pretrained(folder)
+    return folder
