@@ -23,7 +23,9 @@ def main() -> None:
     """Run the named part; all of them without a name."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parts = parser.add_subparsers(dest="part")
-    score = parts.add_parser("score", help="the whole file through `rewards score`, and a part of it beside a plain loop")
+    score = parts.add_parser(
+        "score", help="the whole file through `rewards score`, and a part of it beside a plain loop"
+    )
     score.add_argument("file", nargs="?", default="examples/arguments.jsonl")
     score.add_argument("--loop-records", type=int, default=40, help="how many records the plain loop scores")
     throughput = parts.add_parser("throughput", help="a large file through a reward without a model")
@@ -31,7 +33,9 @@ def main() -> None:
     parts.add_parser("startup", help="how long the command line takes to start")
     arguments = parser.parse_args()
     runs: dict[str, Callable[[], dict[str, Any]]] = {
-        "score": lambda: bench_score(getattr(arguments, "file", "examples/arguments.jsonl"), getattr(arguments, "loop_records", 40)),
+        "score": lambda: bench_score(
+            getattr(arguments, "file", "examples/arguments.jsonl"), getattr(arguments, "loop_records", 40)
+        ),
         "throughput": lambda: bench_throughput(getattr(arguments, "records", 200_000)),
         "startup": bench_startup,
     }
@@ -85,7 +89,9 @@ def bench_score(file: str, count: int) -> dict[str, Any]:
             flips += len(set(one.accepted) ^ set(other["accepted"]))
             for index, scores in other["edits"].items():
                 differences += [abs((one.edits[index][name].value or 0.0) - value) for name, value in scores.items()]
-            differences.append(abs(one.details["appropriateness"]["before"]["Inappropriateness"] - (1 - other["before"])))
+            differences.append(
+                abs(one.details["appropriateness"]["before"]["Inappropriateness"] - (1 - other["before"]))
+            )
     return {
         "file": Path(file).name,
         "records": len(revisions),
@@ -107,7 +113,9 @@ def bench_throughput(records: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.jsonl"
         write_synthetic(source, records)
-        seconds, memory = timed([*REWARDS, "score", str(source), "-o", f"{folder}/out.jsonl", "--reward", "format", "-q"])
+        seconds, memory = timed(
+            [*REWARDS, "score", str(source), "-o", f"{folder}/out.jsonl", "--reward", "format", "-q"]
+        )
     return {
         "records": records,
         "seconds": round(seconds, 1),
@@ -119,7 +127,24 @@ def bench_throughput(records: int) -> dict[str, Any]:
 def write_synthetic(path: Path, records: int) -> None:
     """Arguments of four sentences with two edits each."""
     draw = random.Random(0)
-    words = "schools should let pupils wear what they like because uniforms cost money and nobody chooses them".split()
+    words = [
+        "schools",
+        "should",
+        "let",
+        "pupils",
+        "wear",
+        "what",
+        "they",
+        "like",
+        "because",
+        "uniforms",
+        "cost",
+        "money",
+        "and",
+        "nobody",
+        "chooses",
+        "them",
+    ]
     with path.open("w", encoding="utf-8") as file:
         for number in range(records):
             sentences = [" ".join(draw.choices(words, k=12)).capitalize() + "." for _ in range(4)]
@@ -127,9 +152,20 @@ def write_synthetic(path: Path, records: int) -> None:
             for which in draw.sample(range(4), 2):
                 part = " ".join(sentences[which].split()[3:6])
                 edits.append(
-                    {"sentence_id": which + 1, "inappropriate_part": part, "rewritten_part": "something else", "reason": "Other Reasons"}
+                    {
+                        "sentence_id": which + 1,
+                        "inappropriate_part": part,
+                        "rewritten_part": "something else",
+                        "reason": "Other Reasons",
+                    }
                 )
-            record = {"id": number, "issue": "Uniforms", "argument": " ".join(sentences), "sentences": sentences, "edits": edits}
+            record = {
+                "id": number,
+                "issue": "Uniforms",
+                "argument": " ".join(sentences),
+                "sentences": sentences,
+                "edits": edits,
+            }
             file.write(json.dumps(record) + "\n")
 
 

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from rewards_appropriateness import head as appropriateness_head
-from rewards_appropriateness.head import text_of
-from rewards_fluency import LAYER
-from rewards_fluency import head as fluency_head
-from rewards_pattern_conformity.model import perplexity
-from rewards_pattern_conformity.operations import operations
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rewards.models import store
 from rewards.models.catalog import MINILM, SMOLLM2
 from rewards.types import Revision
+from rewards_appropriateness import head as appropriateness_head
+from rewards_appropriateness.head import text_of
+from rewards_fluency import LAYER
+from rewards_fluency import head as fluency_head
+from rewards_pattern_conformity.model import perplexity
+from rewards_pattern_conformity.operations import operations
 
 
 class Loop:

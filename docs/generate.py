@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the command line itself: python docs/generate.py [--check]"""
+"""Write docs/cli.md from the help of every command; with `--check`, say whether it is up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print the best and the worst scored arguments of a file, edit by edit: python examples/read_scores.py SCORED.jsonl"""
+"""Print the best and the worst arguments of the scored file named on the command line, edit by edit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ def show(record: dict[str, Any]) -> None:
     print(f"\n{record['id']}  reward {record['reward']:.3f}  —  {record['issue']}")
     for edit in record["edits"]:
         mark = "accepted" if edit["accepted"] else "rejected" if edit["valid"] else "invalid "
-        failed = [f"{name} {score['value']:.2f}" for name, score in edit["scores"].items() if score["passed"] is False and score["value"] is not None]
+        failed = [
+            f"{name} {score['value']:.2f}"
+            for name, score in edit["scores"].items()
+            if score["passed"] is False and score["value"] is not None
+        ]
         why = edit["invalid_reason"] or ", ".join(failed)
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
     print(textwrap.fill(record["argument_after_accepted"], 100, initial_indent="  = ", subsequent_indent="    "))

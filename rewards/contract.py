@@ -124,17 +124,16 @@ class Reward:
 
 
 def reward(
-    function: Function | None = None,
     *,
     level: Level,
-    range: tuple[float, float],  # noqa: A002  (the field's word for it; the builtin is not used here)
+    range: tuple[float, float],
     name: str | None = None,
     reads: Reads | None = None,
     higher_is_better: bool = True,
     threshold: float | Threshold | Mapping[Profile, Threshold] | None = None,
     models: Sequence[Model] = (),
     card: Path | None = None,
-) -> Any:
+) -> Callable[[Function], Reward]:
     """Declare a function as a reward.
 
     The function gets the units of one level (`Edit`s, `Sentence`s or `Argument`s), one array per feature that `reads`
@@ -146,7 +145,7 @@ def reward(
     """
 
     def declare(target: Function) -> Reward:
-        label = name or getattr(target, "__name__", type(target).__name__)
+        label = name or str(getattr(target, "__name__", type(target).__name__))
         if level not in LEVELS:
             raise PluginError(f"reward {label!r}: level is {level!r}; it must be one of {', '.join(LEVELS)}")
         low, high = range
@@ -161,7 +160,7 @@ def reward(
         _check_signature(declared)
         return declared
 
-    return declare if function is None else declare(function)
+    return declare
 
 
 def _thresholds(threshold: float | Threshold | Mapping[Profile, Threshold] | None) -> dict[Profile, Threshold]:
@@ -178,7 +177,9 @@ def _check_signature(declared: Reward) -> None:
     try:
         parameters = inspect.signature(declared.function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise PluginError(f"reward {declared.name!r}: {declared.function!r} is not a function with a signature") from error
+        raise PluginError(
+            f"reward {declared.name!r}: {declared.function!r} is not a function with a signature"
+        ) from error
     if not any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
         raise PluginError(f"reward {declared.name!r}: its function must take the units as first positional argument")
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -194,7 +195,9 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     if hasattr(returned, "tolist"):  # numpy and torch
         returned = returned.tolist()
     if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Sequence):
-        raise PluginError(f"reward {declared.name!r} returned {type(returned).__name__}; it must return one value per unit")
+        raise PluginError(
+            f"reward {declared.name!r} returned {type(returned).__name__}; it must return one value per unit"
+        )
     if len(returned) != count:
         raise PluginError(f"reward {declared.name!r} returned {len(returned)} values for {count} units")
     return [_to_score(declared, value) for value in returned]

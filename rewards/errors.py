@@ -32,6 +32,6 @@ class ModelError(RewardsError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """" (did you mean 'x'?)" for the closest known name, or "" where none is close."""
+    """The question ` (did you mean 'x'?)` for the closest known name, or nothing where none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -130,7 +130,9 @@ class Registry:
                 plugin.failed = f"{type(error).__name__}: {error}"
                 plugin.traceback = traceback.format_exc()
 
-    def add(self, module: ModuleType | object, name: str, distribution: str = "(in process)", version: str = "") -> None:
+    def add(
+        self, module: ModuleType | object, name: str, distribution: str = "(in process)", version: str = ""
+    ) -> None:
         """Register a plugin object that is not installed, as tests and notebooks do. Errors in its hooks propagate."""
         plugin = Plugin(Origin(name, distribution, version), name)
         self.plugins.append(plugin)
@@ -149,20 +151,20 @@ class Registry:
         if self._manager.register(module, name=key) is None:
             raise PluginError(f"plugin {plugin.origin} is blocked")
         self._check_hooks(key, plugin)
-        shelves = {"rewards": self.rewards, "suites": self.suites, "formats": self.formats}
+        shelves: dict[str, Shelf[Any]] = {"rewards": self.rewards, "suites": self.suites, "formats": self.formats}
         for hook, shelf in shelves.items():
             for owner, call in self._calls(f"register_{hook}"):
                 if owner is plugin:
                     call(register=functools.partial(self._register, shelf, plugin))
 
     def _register(self, shelf: Shelf[Any], plugin: Plugin, item: Any) -> None:
-        expected: type = {"reward": Reward, "suite": Path, "format": Format}[shelf.kind]
+        expected: type[Any] = {"reward": Reward, "suite": Path, "format": Format}[shelf.kind]
         if not isinstance(item, expected):
             hint = "; decorate it with @rewards.reward" if expected is Reward and callable(item) else ""
             raise PluginError(
                 f"plugin {plugin.origin} registered {item!r} as a {shelf.kind}; expected a {expected.__name__}{hint}"
             )
-        name = item.stem if isinstance(item, Path) else item.name
+        name: str = item.stem if isinstance(item, Path) else item.name
         plugin.registered.append(f"{shelf.kind} {name}")
         shelf.add(name, item, plugin.origin)
 

@@ -21,7 +21,11 @@ EDITS = "edits"  # the name of the pseudo-format of records that carry their edi
 
 
 def read_revision(
-    record: Any, *, format: str | None = None, formats: Sequence[Format] | None = None, number: int = 1  # noqa: A002
+    record: Any,
+    *,
+    format: str | None = None,
+    formats: Sequence[Format] | None = None,
+    number: int = 1,
 ) -> Revision:
     """The revision that one input record describes. Raises RecordError with the field and the reason.
 
@@ -106,7 +110,9 @@ def _listed(given: Any) -> list[ProposedEdit]:
             item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
         edit = json_edits.read_edit(item, item.get("sentence_id"))
         if isinstance(start, int) and not isinstance(start, bool):
-            edit = ProposedEdit(edit.sentence_id, edit.before, edit.after, edit.reason, start, start + len(edit.before), edit.problem)
+            edit = ProposedEdit(
+                edit.sentence_id, edit.before, edit.after, edit.reason, start, start + len(edit.before), edit.problem
+            )
         edits.append(edit)
     return edits
 
@@ -163,7 +169,9 @@ def _numbered(prompt: str) -> list[str] | None:
             lists[-1].append(match[2])
     if len(lists) == 1:
         return lists[0]
-    raise RecordError("no text: the prompt does not hold exactly one numbered list of sentences; give `sentences`", "prompt")
+    raise RecordError(
+        "no text: the prompt does not hold exactly one numbered list of sentences; give `sentences`", "prompt"
+    )
 
 
 def _clean(edits: Sequence[ProposedEdit]) -> list[ProposedEdit]:

@@ -45,10 +45,10 @@ def score_accepted(suite: Suite, revisions: Sequence[Revision], accepted: Sequen
     return _score(suite, revisions, accepted)
 
 
-def _score(
-    suite: Suite, revisions: Sequence[Revision], accepted: Sequence[tuple[int, ...]] | None
-) -> list[Result]:
-    edits = [(i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid]
+def _score(suite: Suite, revisions: Sequence[Revision], accepted: Sequence[tuple[int, ...]] | None) -> list[Result]:
+    edits = [
+        (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
+    ]
     sentences = [(i, sentence) for i, revision in enumerate(revisions) for sentence in revision.edited_sentences()]
     units: dict[str, tuple[list[Unit], list[int]]] = {
         "edit": ([edit for _, _, edit in edits], [i for i, _, _ in edits]),
@@ -220,7 +220,9 @@ def _evaluate(
 
 def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
-    arrays = [_stack([features[request] for request in entries]) for entries in zip(*(plan[i] for i in ready), strict=True)]
+    arrays = [
+        _stack([features[request] for request in entries]) for entries in zip(*(plan[i] for i in ready), strict=True)
+    ]
     returned = reward.function([column.units[i] for i in ready], *arrays, **column.component.arguments)
     return to_scores(reward, returned, len(ready))
 

@@ -30,7 +30,11 @@ def test_memory_forgets_the_least_recently_used() -> None:
 
 
 def test_disk_keeps_shapes_and_bits_between_openings(tmp_path: Path) -> None:
-    items = {b"vector": array(0.1, -0.0, 1e-40), b"empty": np.zeros((0, 3), np.float32), b"scalar": np.float32(7.5).reshape(())}
+    items = {
+        b"vector": array(0.1, -0.0, 1e-40),
+        b"empty": np.zeros((0, 3), np.float32),
+        b"scalar": np.float32(7.5).reshape(()),
+    }
     DiskCache(tmp_path / "cache").put(items)
     found = DiskCache(tmp_path / "cache").get([*items, b"absent"])
     assert set(found) == set(items)

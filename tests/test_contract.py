@@ -14,7 +14,9 @@ from rewards.errors import ConfigError, PluginError
 
 
 @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
-def brevity(edits: list[rewards.Edit], *, factor: float = 1.0, unit: Literal["words", "characters"] = "words") -> list[float]:
+def brevity(
+    edits: list[rewards.Edit], *, factor: float = 1.0, unit: Literal["words", "characters"] = "words"
+) -> list[float]:
     """1 where the edit makes its sentence shorter.
 
     More text.
@@ -57,7 +59,7 @@ def test_wrong_arguments_are_named(given: dict[str, Any], message: str) -> None:
 )
 def test_a_declaration_that_does_not_hold_together(declaration: dict[str, Any], message: str) -> None:
     with pytest.raises(PluginError, match=message):
-        rewards.reward(lambda edits: [], **{"name": "x", **declaration})
+        rewards.reward(**{"name": "x", **declaration})(lambda edits: [])
 
 
 def test_keywords_that_would_swallow_misspellings_are_refused() -> None:

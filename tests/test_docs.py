@@ -9,7 +9,12 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "examples" / "README.md",
+]
 
 
 def test_the_command_line_page_is_up_to_date() -> None:
@@ -41,7 +46,11 @@ def test_no_absolute_path_of_a_machine() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
     for name in listed:
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".yaml", ".json", ".txt", ""} and path.is_file() and name != "tests/test_docs.py":
+        if (
+            path.suffix in {".py", ".md", ".toml", ".yaml", ".json", ".txt", ""}
+            and path.is_file()
+            and name != "tests/test_docs.py"
+        ):
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"(?<![\w.])/(work|root|home|tmp)/\w", text), name
 

@@ -21,7 +21,9 @@ from tests.conftest import command, read_lines, record
 KEYS = ["id", "post_id", "issue", "sentences", "argument", "text", "before", "after", "completion", "edits", "prompt"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 records = st.dictionaries(st.sampled_from(KEYS), json_values, max_size=6).map(lambda r: {"argument": "A b. C d.", **r})
@@ -52,10 +54,12 @@ def test_every_line_is_scored_or_rejected(parts: list[bytes]) -> None:
     if data[:2] == b"\x1f\x8b" or data[:4] == b"PAR1":
         return
     summary, scored, rejected = run(data)
-    expected = [number for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1) if line.strip()]
+    expected = [
+        number for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1) if line.strip()
+    ]
     assert len(scored) + len(rejected) == len(expected)
     assert [one["line"] for one in rejected] == sorted(one["line"] for one in rejected)
-    assert set(one["line"] for one in rejected) <= set(expected)
+    assert {one["line"] for one in rejected} <= set(expected)
     assert (summary.records, summary.rejected) == (len(scored), len(rejected))
     for one in scored:
         assert one["argument"].strip()
@@ -64,7 +68,9 @@ def test_every_line_is_scored_or_rejected(parts: list[bytes]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\x1f\x8b", b"\x1f\x8b\x08\x00", b"PAR1", b"\xef\xbb\xbf", b"\x00"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"\x1f\x8b", b"\x1f\x8b\x08\x00", b"PAR1", b"\xef\xbb\xbf", b"\x00"])
+)
 def test_raw_bytes_of_any_kind_of_file(data: bytes, magic: bytes) -> None:
     try:
         run(magic + data)
@@ -72,7 +78,9 @@ def test_raw_bytes_of_any_kind_of_file(data: bytes, magic: bytes) -> None:
         assert str(error)  # the file as a whole cannot be read, and it is said why
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"\x1f\x8b\x08broken", b"PAR1broken", b"\x00" * 50, b'{"a":', b"\xff\xfe{\x00}\x00"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n", b"\x1f\x8b\x08broken", b"PAR1broken", b"\x00" * 50, b'{"a":', b"\xff\xfe{\x00}\x00"]
+)
 def test_the_command_says_a_sentence_and_exits_with_a_code(tmp_path: Path, data: bytes) -> None:
     source = tmp_path / "in.jsonl"
     source.write_bytes(data)

@@ -39,7 +39,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip(python, "install", "--no-deps", "--no-index", str(wheel))
     # Appended, so that what is installed in the clean environment comes first; editable installs are not followed.
     site = next((folder / "lib").glob("python*")) / "site-packages"
-    loader = "import sys; sys.path.append(%r)" % sysconfig.get_path("purelib")
+    loader = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})"
     (site / "dependencies.pth").write_text(loader + "\n")
     return python
 
@@ -53,7 +53,9 @@ def run(python: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProc
 def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    expected = {"rewards"} | {p.parent.name for room in ("plugins", "train", "eval") for p in (ROOT / room).glob("*/__init__.py")}
+    expected = {"rewards"} | {
+        p.parent.name for room in ("plugins", "train", "eval") for p in (ROOT / room).glob("*/__init__.py")
+    }
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == expected
     for package in expected:

@@ -14,7 +14,15 @@ import torch
 from rewards.engine.cache import DiskCache
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError
-from rewards.features import ClassProbabilities, Embedding, Failure, HiddenState, Request, TokenEmbeddings, TokenLogProbs
+from rewards.features import (
+    ClassProbabilities,
+    Embedding,
+    Failure,
+    HiddenState,
+    Request,
+    TokenEmbeddings,
+    TokenLogProbs,
+)
 from rewards.models.specs import Checkpoint, Hub, Model
 from tests import tiny
 
@@ -27,9 +35,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base = tmp_path_factory.mktemp("tiny")
-    return {
-        name: getattr(tiny, name)(base / name) for name in ("causal", "gemma", "modernbert", "deberta")
-    }
+    return {name: getattr(tiny, name)(base / name) for name in ("causal", "gemma", "modernbert", "deberta")}
 
 
 def role(folder: Path, architecture: Any, **more: Any) -> Model:
@@ -107,7 +113,7 @@ def test_class_probabilities_are_those_of_transformers(folders: dict[str, Path],
     plain = AutoModelForSequenceClassification.from_pretrained(folders[name]).eval()
     tokens = AutoTokenizer.from_pretrained(folders[name])
     for (text, other), one in zip(pairs, found, strict=True):
-        inputs = tokens(text, None if several else other, return_tensors="pt")
+        inputs = tokens(text, None if several else other, return_tensors="pt", truncation=True, max_length=64)
         with torch.inference_mode():
             logits = plain(**inputs).logits[0]
         expected = torch.sigmoid(logits) if several else torch.softmax(logits, -1)
@@ -240,4 +246,6 @@ def test_a_role_without_a_model_in_the_profile_says_how_to_name_one(folders: dic
 def test_devices_that_are_not_there() -> None:
     for device, message in (("cuda:99", "CUDA device"), ("gpu", "expected auto, cpu or cuda:N")):
         with pytest.raises(ConfigError, match=message):
-            Engine(device=device).compute([HiddenState("x", Model("m", {"embedded": Checkpoint(Hub("."), "causal-lm")}), 1)])
+            Engine(device=device).compute(
+                [HiddenState("x", Model("m", {"embedded": Checkpoint(Hub("."), "causal-lm")}), 1)]
+            )

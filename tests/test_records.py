@@ -20,7 +20,9 @@ JSON = json.dumps(
             {
                 "sentence_id": 1,
                 "rewritten_sentence": "Cats are hard to train.",
-                "edits": [{"inappropriate_part": "dumb", "rewritten_part": "hard to train", "reason": "Toxic Emotions"}],
+                "edits": [
+                    {"inappropriate_part": "dumb", "rewritten_part": "hard to train", "reason": "Toxic Emotions"}
+                ],
             }
         ]
     }
@@ -40,7 +42,10 @@ AFTER = "Cats are hard to train. Dogs rule."
         {"before": " ".join(SENTENCES), "after": AFTER},
         {"prompt": "Edit it.", "sentences": SENTENCES, "completion": [{"role": "assistant", "content": JSON}]},
         {"prompt": "Edit it.\n1. Cats are dumb.\n2. Dogs rule.", "completion": JSON},
-        {"prompt": [{"role": "user", "content": "Sentence 1: Cats are dumb.\nSentence 2: Dogs rule."}], "completion": JSON},
+        {
+            "prompt": [{"role": "user", "content": "Sentence 1: Cats are dumb.\nSentence 2: Dogs rule."}],
+            "completion": JSON,
+        },
         {
             "sentences": SENTENCES,
             "completion": [{"role": "assistant", "content": [{"type": "text", "text": JSON}]}],
@@ -48,7 +53,12 @@ AFTER = "Cats are hard to train. Dogs rule."
         {
             "sentences": SENTENCES,
             "edits": [
-                {"sentence_id": "1", "inappropriate_part": "dumb", "rewritten_part": "hard to train", "reason": "Toxic Emotions"}
+                {
+                    "sentence_id": "1",
+                    "inappropriate_part": "dumb",
+                    "rewritten_part": "hard to train",
+                    "reason": "Toxic Emotions",
+                }
             ],
         },
     ],
@@ -81,7 +91,7 @@ def test_an_argument_with_the_word_assistant_is_whole() -> None:
 
 
 def test_lone_surrogates_do_not_get_through() -> None:
-    completion = '{"sentence_edits":[{"sentence_id":1,"edits":[{"inappropriate_part":"dumb","rewritten_part":"\\ud800","reason":"x"}]}]}'
+    completion = JSON.replace("hard to train", "\\ud800")
     (edit,) = read_revision({"sentences": SENTENCES, "completion": completion}).edits
     assert edit.after == "\ufffd"
     edit.sentence_after.encode()
@@ -96,7 +106,11 @@ def test_lone_surrogates_do_not_get_through() -> None:
         ({"argument": "   ", "completion": "x"}, "argument", "no text"),
         ({"argument": 3, "completion": "x"}, "argument", "expected a string, found a number"),
         ({"argument": "a b."}, "completion", "nothing to score"),
-        ({"argument": "a b.", "completion": 3}, "completion", "expected a string or a list of messages, found a number"),
+        (
+            {"argument": "a b.", "completion": 3},
+            "completion",
+            "expected a string or a list of messages, found a number",
+        ),
         ({"argument": "a b.", "completion": ["x"]}, "completion[0]", "expected a message"),
         ({"argument": "a b.", "edits": "x"}, "edits", "expected a list of edits"),
         ({"argument": "a b.", "edits": [3]}, "edits[0]", "expected an object, found a number"),
@@ -122,7 +136,13 @@ def test_every_example_can_be_read() -> None:
     lines = (ROOT / "examples" / "arguments.jsonl").read_text(encoding="utf-8").splitlines()
     revisions = [read_revision(json.loads(line)) for line in lines]
     assert len(revisions) >= 20
-    assert {revision.format for revision in revisions} == {"json_edits", "tracked_changes", "compact", "rewrite", "edits"}
+    assert {revision.format for revision in revisions} == {
+        "json_edits",
+        "tracked_changes",
+        "compact",
+        "rewrite",
+        "edits",
+    }
     assert sum(edit.valid for revision in revisions for edit in revision.edits) > 40
 
 

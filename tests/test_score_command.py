@@ -35,7 +35,11 @@ def test_one_output_record_per_input_record_in_order(tmp_path: Path) -> None:
     assert all(list(one) == KEYS for one in found)
     first = found[0]
     assert first["rewards"] == {"format": pytest.approx(2 / 3)}
-    assert [edit["invalid_reason"] for edit in first["edits"]] == [None, None, "its part does not occur in its sentence"]
+    assert [edit["invalid_reason"] for edit in first["edits"]] == [
+        None,
+        None,
+        "its part does not occur in its sentence",
+    ]
     assert first["argument_after_accepted"] == "Lunch is too short. Everybody knows it."
     assert [sentence["before"] for sentence in first["sentences"]] == record()["sentences"]
     assert b"format" in done.stderr
@@ -113,7 +117,10 @@ def test_bad_lines_are_rejected_with_line_field_and_reason_and_the_rest_is_score
         (["nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["-", "--suite", "defualt"], "no suite is called 'defualt' (did you mean 'default'"),
         (["-", "--reward", "formt"], "no reward is called 'formt' (did you mean 'format'"),
-        (["-", "--reward", "format", "--format", "jsonedits"], "no format is called 'jsonedits' (did you mean 'json_edits'"),
+        (
+            ["-", "--reward", "format", "--format", "jsonedits"],
+            "no format is called 'jsonedits' (did you mean 'json_edits'",
+        ),
         (["-", "--reward", "format", "--set", "format.weigth=1"], "no argument 'weigth'"),
         (["-", "--reward", "format", "--set", "nonsense"], "expected NAME.KEY=VALUE"),
         (["-", "--profile", "big"], "expected one of embedded, full"),
@@ -127,7 +134,11 @@ def test_bad_lines_are_rejected_with_line_field_and_reason_and_the_rest_is_score
 )
 def test_usage_errors_say_what_to_do_and_exit_with_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "rewards", "score", *arguments], input=b"", capture_output=True, cwd=tmp_path, check=False
+        [sys.executable, "-m", "rewards", "score", *arguments],
+        input=b"",
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
     )
     text = " ".join(done.stderr.decode().split())
     assert done.returncode == 2
@@ -213,7 +224,19 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, delay: float) ->
     program.write_text(SLOW)
 
     def run(out: Path, *more: str) -> list[str]:
-        return [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "4", *more]
+        return [
+            sys.executable,
+            str(program),
+            "score",
+            str(source),
+            "-o",
+            str(out),
+            "--reward",
+            "slow",
+            "--batch-size",
+            "4",
+            *more,
+        ]
 
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
     subprocess.run(run(whole), capture_output=True, check=False)

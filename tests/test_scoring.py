@@ -71,7 +71,12 @@ def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
     insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
     (result,) = score(suite(part_length, part_length={"gate": True}), insertion)
     assert result.status == "scored"
-    assert result.edits[0]["part_length"].to_record() == {"value": None, "threshold": 4.0, "passed": False, "margin": None}
+    assert result.edits[0]["part_length"].to_record() == {
+        "value": None,
+        "threshold": 4.0,
+        "passed": False,
+        "margin": None,
+    }
     assert result.rewards == {"part_length": None}
     assert result.accepted == ()
 
@@ -79,7 +84,9 @@ def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
 def test_empty_zero_pays_nothing_where_no_edit_is_accepted_but_keeps_the_details() -> None:
     gate = {"gate": True, "threshold": 9}
     paid, unpaid = (
-        score(suite(part_length, length_after, part_length=gate, length_after={"weight": 1, "empty": empty}), record())[0]
+        score(suite(part_length, length_after, part_length=gate, length_after={"weight": 1, "empty": empty}), record())[
+            0
+        ]
         for empty in ("original", "zero")
     )
     assert (paid.reward, paid.rewards["length_after"]) == (48.0, 48.0)

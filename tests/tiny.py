@@ -71,7 +71,13 @@ def gemma(folder: Path) -> Path:
     )  # fmt: skip
     Gemma3TextModel(config).save_pretrained(inner)
     transformer = Transformer(str(inner), max_seq_length=64)
-    modules: list[Any] = [transformer, Pooling(32, "mean"), Dense(32, 48, bias=False), Dense(48, 32, bias=False), Normalize()]
+    modules: list[Any] = [
+        transformer,
+        Pooling(32, "mean"),
+        Dense(32, 48, bias=False),
+        Dense(48, 32, bias=False),
+        Normalize(),
+    ]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder))
     return folder
 

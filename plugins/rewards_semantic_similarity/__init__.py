@@ -26,7 +26,9 @@ def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
     reads=reads,
     threshold={
         "embedded": rewards.Threshold.from_card(CARD),
-        "full": rewards.Threshold(0.6144470572471619, "the reference's threshold for EmbeddingGemma (arXiv 2604.12770)"),
+        "full": rewards.Threshold(
+            0.6144470572471619, "the reference's threshold for EmbeddingGemma (arXiv 2604.12770)"
+        ),
     },
     models=(ENCODER,),
     card=CARD,

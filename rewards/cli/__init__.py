@@ -73,7 +73,7 @@ def _run() -> int:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001  (the last resort, so that users see a sentence)
+    except Exception as error:
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
             show()
             return EXIT_USAGE

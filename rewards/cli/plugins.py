@@ -48,7 +48,9 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
     low, high = reward.range
     print(f"\nrange      [{low:g}, {high:g}], {'higher' if reward.higher_is_better else 'lower'} is better")
     for profile, threshold in reward.thresholds.items():
-        print(f"passes     {_sign(reward)} {threshold.value:.6g} in profile {profile}: {threshold.source or 'set in code'}")
+        print(
+            f"passes     {_sign(reward)} {threshold.value:.6g} in profile {profile}: {threshold.source or 'set in code'}"
+        )
     for argument, field in reward.arguments.model_fields.items():
         kind = getattr(field.annotation, "__name__", str(field.annotation))
         default = "required" if field.is_required() else f"default {field.default!r}"
@@ -145,5 +147,3 @@ def _print_card(key: str, value: Any, depth: int) -> None:
             _print_card(str(number), item, depth + 1)
     else:
         print(f"{indent}{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
-
-

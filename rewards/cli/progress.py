@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -26,14 +27,14 @@ class Display:
         self._quiet = quiet
         self._began = time.monotonic()
         self._told = self._began
-        self._records = 0
+        self._texts = 0
         path = Path(source)
         self._size = path.stat().st_size if path.is_file() else None
         self._consumed = 0
         self._progress = Progress(
             TextColumn("scoring"),
             BarColumn(),
-            TextColumn("{task.fields[records]:,} records"),
+            TextColumn("{task.fields[records]:,} records, {task.fields[texts]:,} texts"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -41,7 +42,7 @@ class Display:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("scoring", total=self._size, records=0, rate="")
+        self._task = self._progress.add_task("scoring", total=self._size, records=0, texts=0, rate="")
         self.report = Report(self._on_bytes, self._on_records)
 
     def __enter__(self) -> Display:
@@ -49,15 +50,21 @@ class Display:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Take the bar away."""
         self._progress.stop()
+
+    def on_texts(self, texts: int) -> None:
+        """Count texts that a model has just finished: within a chunk, this is what moves."""
+        self._texts += texts
+        self._progress.update(self._task, texts=self._texts)
 
     def _on_bytes(self, consumed: int) -> None:
         self._consumed = consumed
 
     def _on_records(self, records: int) -> None:
-        self._records = records
         now = time.monotonic()
         rate = f"{records / max(1e-9, now - self._began):,.1f}/s"
         # What has been read but not scored yet does not count: bytes move with the records.
@@ -94,16 +101,17 @@ class Display:
             self._console.print(escape(line), soft_wrap=True)
 
     def _rewards(self, suite: Suite, summary: Summary) -> Table:
-        table = Table(title=f"suite {escape(suite.name)}", title_justify="left")
+        table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for name in ("reward", "level", "weight", "mean", "n", "threshold", "passed", "n "):
-            table.add_column(name, justify="left" if name in ("reward", "level") else "right")
+            left = name in ("reward", "level")
+            table.add_column(name, justify="left" if left else "right", no_wrap=left, overflow="fold")
         for component in suite.components:
             passed = summary.passed.get(component.name, Mean())
             sign = "≥" if component.reward.higher_is_better else "≤"
             mean = summary.rewards[component.name]
             table.add_row(
-                component.name + (" (gate)" if component.gate else ""),
-                component.reward.level,
+                component.name,
+                component.reward.level + (" gate" if component.gate else ""),
                 f"{component.weight:g}" if component.weight else "",
                 _number(mean.mean),
                 f"{mean.n:,}",
@@ -111,7 +119,9 @@ class Display:
                 f"{passed.mean:.1%}" if passed.mean is not None else "",
                 f"{passed.n:,}" if passed.n else "",
             )
-        table.add_row("[b]reward[/b]", "", "", f"[b]{_number(summary.reward.mean)}[/b]", f"{summary.reward.n:,}", "", "", "")
+        table.add_row(
+            "[b]reward[/b]", "", "", f"[b]{_number(summary.reward.mean)}[/b]", f"{summary.reward.n:,}", "", "", ""
+        )
         return table
 
 

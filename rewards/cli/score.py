@@ -25,8 +25,9 @@ def score(
         list[str] | None,
         typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
     ] = None,
-    format: Annotated[  # noqa: A002  (the option's name)
-        str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
+    format: Annotated[
+        str | None,
+        typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it."),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")] = None,
     model: Annotated[
@@ -34,12 +35,16 @@ def score(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    append: Annotated[bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first failing reward.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, help="Read only the first N records.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Records that are scored together, and kept on --resume.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Records that are scored together, and kept on --resume.")
+    ] = 64,
     token_budget: Annotated[int, typer.Option(min=0, help="Padded tokens in one forward pass; 0 picks by device.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")] = False,
 ) -> None:
@@ -52,7 +57,9 @@ def score(
 
     rewards = list(reward or ())
     if append and (not rewards or suite):
-        raise ConfigError("--append adds single rewards to a scored file: name them with --reward, and leave out --suite")
+        raise ConfigError(
+            "--append adds single rewards to a scored file: name them with --reward, and leave out --suite"
+        )
     if append and out is None:
         if file == "-":
             raise ConfigError("--append from standard input needs -o OUT")
@@ -70,6 +77,7 @@ def score(
     fingerprint = {"job": [_identity(file), format, append, limit], "suite": chosen.describe()}
     sink = File(out, fingerprint, batch_size, resume, summary.add) if out else Stream()
     with Display(file, quiet) as display:
+        engine.progress = display.on_texts
         header = pipeline.run(job, sink, summary, display.report)
     if not quiet:
         display.table(header, chosen, summary, out)
@@ -94,7 +102,12 @@ def _engine(device: str, dtype: str, token_budget: int, cache: Path | None, mode
 
 
 def _suite(
-    name: str | None, rewards: list[str], settings: dict[str, dict[str, Any]], engine: Any, profile: str | None, strict: bool
+    name: str | None,
+    rewards: list[str],
+    settings: dict[str, dict[str, Any]],
+    engine: Any,
+    profile: str | None,
+    strict: bool,
 ) -> Any:
     from rewards.models.specs import PROFILES
     from rewards.suite import load_suite, suite_of

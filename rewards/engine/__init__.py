@@ -1,0 +1,1 @@
+"""The engine: requests in, features out, in one flat pass."""

@@ -26,9 +26,7 @@ def batches(items: Sequence[Item], length: Callable[[Item], int], budget: int) -
         yield batch
 
 
-def run_halving(
-    batch: list[Item], forward: Callable[[list[Item]], None], failed: Callable[[Item, str], None]
-) -> None:
+def run_halving(batch: list[Item], forward: Callable[[list[Item]], None], failed: Callable[[Item, str], None]) -> None:
     """Run `forward` on the batch, in halves where memory runs out; an item too large on its own goes to `failed`."""
     try:
         forward(batch)

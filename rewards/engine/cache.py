@@ -23,9 +23,11 @@ class Cache(Protocol):
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
+        ...
 
     def put(self, items: Mapping[bytes, Array]) -> None:
         """Keep these arrays."""
+        ...
 
     def clear(self) -> None:
         """Forget what need not outlive a batch of records."""

@@ -64,9 +64,9 @@ class Engine:
         """The feature of every distinct request, or the Failure that took its place. Raises ModelError for lack of a model."""
         asked = list(requests)
         wanted = dict.fromkeys(asked)
-        self.counts.requested += len(asked)
         derived = {request: spec for request in wanted if isinstance(spec := self.spec(request.model), Derived)}
         reads = {request: spec.reads(request) for request, spec in derived.items()}
+        self.counts.requested += sum(len(reads[request]) if request in reads else 1 for request in asked)
         direct = [request for request in wanted if request not in derived]
         plain = dict.fromkeys([*direct, *(base for bases in reads.values() for base in bases)])
         features = self._compute_plain(plain)

@@ -104,10 +104,15 @@ def _append(job: Job, pairs: Sequence[tuple[Mapping[str, Any], Revision]]) -> li
     records = []
     for (old, _), result in zip(pairs, results, strict=True):
         new = result.to_record()
-        record = {**old, "rewards": {**old["rewards"], **new["rewards"]}, "details": {**old["details"], **new["details"]}}
+        record = {
+            **old,
+            "rewards": {**old["rewards"], **new["rewards"]},
+            "details": {**old["details"], **new["details"]},
+        }
         for key in ("edits", "sentences"):
             record[key] = [
-                {**was, "scores": {**was["scores"], **now["scores"]}} for was, now in zip(old[key], new[key], strict=True)
+                {**was, "scores": {**was["scores"], **now["scores"]}}
+                for was, now in zip(old[key], new[key], strict=True)
             ]
         if new["error"] is not None:
             error = "; ".join(dict.fromkeys(e for e in (old["error"], new["error"]) if e))
@@ -117,7 +122,17 @@ def _append(job: Job, pairs: Sequence[tuple[Mapping[str, Any], Revision]]) -> li
 
 
 def _check_scored(job: Job, record: Mapping[str, Any], revision: Revision) -> None:
-    keys = ("status", "error", "reward", "rewards", "edits", "sentences", "details", "problem", "argument_after_accepted")
+    keys = (
+        "status",
+        "error",
+        "reward",
+        "rewards",
+        "edits",
+        "sentences",
+        "details",
+        "problem",
+        "argument_after_accepted",
+    )
     missing = [key for key in keys if key not in record]
     if missing:
         raise RecordError(f"--append takes a file that `rewards score` wrote; it has no {missing[0]!r}", missing[0])

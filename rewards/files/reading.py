@@ -47,7 +47,9 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
         elif magic == b"PAR1":
             yield from _parquet(path, report)
         elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
-            raise RewardsError(f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl")
+            raise RewardsError(
+                f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
+            )
         else:
             with path.open("rb") as file:
                 yield from _json_lines(file, file.tell, report)
@@ -57,7 +59,9 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
         raise RewardsError(f"{source} cannot be read: {error.strerror or error}") from error
 
 
-def _json_lines(file: IO[bytes], position: Callable[[], int], report: Callable[[int], None]) -> Iterator[Line]:
+def _json_lines(
+    file: IO[bytes] | gzip.GzipFile, position: Callable[[], int], report: Callable[[int], None]
+) -> Iterator[Line]:
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1

@@ -39,9 +39,11 @@ class Backend(Protocol):
 
     def key(self, request: Request) -> tuple[str, ...]:
         """What identifies the request for this model: kind, parameters, the text as it is put to the model."""
+        ...
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """One array (or Failure) per request, each request distinct by `key`; `progress` is told of finished texts."""
+        ...
 
 
 def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
@@ -68,12 +70,12 @@ def _quiet_loading() -> Iterator[None]:
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types here
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
 
 
 def describe(checkpoint: Checkpoint) -> str:

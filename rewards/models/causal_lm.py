@@ -6,7 +6,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -34,11 +34,12 @@ class CausalLM:
         self.truncated = 0
         self._checkpoint = checkpoint
         self._placement = placement
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         options = weights_only(dtype=torch_dtype(placement.dtype))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, **options).to(placement.device).eval()
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
+        self._model = model.to(placement.device).eval()
         start = checkpoint.start_token or self._tokenizer.bos_token or self._tokenizer.eos_token
-        self._start: int = self._tokenizer.convert_tokens_to_ids(start)
+        self._start = cast("int", self._tokenizer.convert_tokens_to_ids(start))
         self._trunks: dict[int, Any] = {}
 
     def key(self, request: Request) -> tuple[str, ...]:
@@ -47,7 +48,9 @@ class CausalLM:
             return ("hidden", str(request.layer), request.text)
         if isinstance(request, TokenLogProbs):
             return ("logprobs", request.text)
-        raise ModelError(f"{describe(self._checkpoint)} is a causal language model: it gives no {type(request).__name__}")
+        raise ModelError(
+            f"{describe(self._checkpoint)} is a causal language model: it gives no {type(request).__name__}"
+        )
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each HiddenState, (T,) for each TokenLogProbs."""

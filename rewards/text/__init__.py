@@ -1,0 +1,1 @@
+"""Text: sentences, word differences, and edits anchored to spans."""

@@ -74,6 +74,7 @@ def _pieces(text: str, language: str) -> list[tuple[int, int]]:
 @cache
 def _segmenter() -> Callable[[str, str], list[str]]:
     """The segmenting function, imported on first use."""
-    from sentencex import segment
+    import sentencex  # compiled: its one function is not visible to type checkers
 
-    return segment  # type: ignore[no-any-return]
+    segment: Callable[[str, str], list[str]] = getattr(sentencex, "segment")  # noqa: B009  (as above)
+    return segment

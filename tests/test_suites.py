@@ -1,0 +1,122 @@
+"""What the shipped suites pay, with toy rewards in the place of the model-based ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rewards_edit_quality
+import rewards_format
+import rewards_suites
+
+import rewards
+from rewards.plugins import Registry
+from rewards.records import read_revision
+from rewards.suite import load_suite
+from tests.conftest import plugin, record
+
+SUITES = Path(rewards_suites.__file__).parent
+
+
+def by_word(word: str) -> Any:
+    """An edit passes where its replacement does not contain `word`."""
+
+    def judge(edits: list[rewards.Edit]) -> list[float]:
+        return [float(word not in edit.after) for edit in edits]
+
+    return judge
+
+
+def toys() -> Registry:
+    """Gates that fail edits by a word, and an appropriateness that counts the words of the argument that are not rude."""
+
+    def sentence(sentences: list[rewards.Sentence]) -> list[float]:
+        return [1.0] * len(sentences)
+
+    def appropriateness(arguments: list[rewards.Argument]) -> list[float]:
+        return [1.0 - argument.after.count("rude") / 10 for argument in arguments]
+
+    def bertscore(arguments: list[rewards.Argument]) -> list[float]:
+        return [float(argument.after == argument.before) for argument in arguments]
+
+    declared = [
+        rewards.reward(name=name, level="edit", range=(0, 1), threshold=0.5)(by_word(word))
+        for name, word in (("semantic_similarity", "lost"), ("fluency", "garbled"), ("pattern_conformity", "odd"))
+    ]
+    declared.append(rewards.reward(name="sentence_pattern_conformity", level="sentence", range=(0, 1))(sentence))
+    declared.append(rewards.reward(level="global", range=(0, 1))(appropriateness))
+    declared.append(rewards.reward(level="global", range=(0, 1))(bertscore))
+    found = Registry()
+    found.add(plugin(*declared), "toys")
+    for module in (rewards_edit_quality, rewards_format, rewards_suites):
+        found.add(module, module.__name__)
+    from rewards import formats
+
+    found.add(formats, "formats")
+    return found
+
+
+def argument(*edits: tuple[str, str], text: str = "A rude start. A rude end.") -> dict[str, Any]:
+    listed = [
+        {"sentence_id": 1, "inappropriate_part": part, "rewritten_part": new, "reason": "Toxic Emotions"}
+        for part, new in edits
+    ]
+    return {"id": 1, "argument": text, "edits": listed}
+
+
+GOOD = argument(("rude", "kind"))
+HALF = argument(("rude", "kind"), ("start", "lost"))
+NONE = argument(("rude", "lost garbled"))
+INVALID = argument(("absent", "x"))
+EMPTY = argument()
+
+
+@pytest.mark.parametrize(
+    ("suite", "given", "paid"),
+    [
+        # The seed: the argument after the accepted edits; the original where none is accepted.
+        ("grpo_global_v3_sentence", GOOD, 0.9),
+        ("grpo_global_v3_sentence", NONE, 0.8),
+        ("grpo_global_v3_sentence", EMPTY, 0.8),
+        # v11: half global, nothing without accepted edits; half the mean over edits of the share of gates passed.
+        ("grpo_edit_v11", GOOD, 0.5 * 0.9 + 0.5 * 1.0),
+        ("grpo_edit_v11", HALF, 0.5 * 0.9 + 0.5 * (1 + 2 / 3) / 2),
+        ("grpo_edit_v11", NONE, 0.0 + 0.5 * (1 / 3)),
+        ("grpo_edit_v11", INVALID, 0.0),
+        ("grpo_edit_v11", EMPTY, 0.0),
+        # ACL 2024: no gates, all valid edits applied.
+        ("ppo_rewrite", NONE, 0.5 * 0.9 + 0.5 * 0.0),
+        ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
+        # default: nothing for doing nothing.
+        ("default", GOOD, 0.5 * 0.9 + 0.4 * 1.0 + 0.1),
+        ("default", NONE, 0.4 * (1 / 3)),
+        ("default", EMPTY, 0.0),
+    ],
+)
+def test_what_is_paid(suite: str, given: dict[str, Any], paid: float) -> None:
+    (result,) = load_suite(suite, plugins=toys()).score([read_revision(given)])
+    assert result.status == "scored"
+    assert result.reward == pytest.approx(paid)
+
+
+def test_every_suite_loads_in_both_profiles() -> None:
+    for path in SUITES.glob("*.yaml"):
+        for profile in ("embedded", "full"):
+            assert load_suite(path.stem, profile=profile).engine.profile == profile  # type: ignore[arg-type]  # a loop
+
+
+def test_copy_edit_and_use(tmp_path: Path) -> None:
+    from tests.conftest import command, write_lines
+
+    mine = tmp_path / "mine.yaml"
+    assert command("suite", "copy", "default", mine).returncode == 0
+    assert mine.read_text() == (SUITES / "default.yaml").read_text()
+    again = command("suite", "copy", "default", mine)
+    assert again.returncode == 2
+    assert b"exists already" in again.stderr
+    mine.write_text("description: mine\nrewards:\n  format: {weight: 1}\n")
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = command("score", source, "--suite", mine)
+    assert done.returncode == 0, done.stderr
+    assert b'"reward":0.666' in done.stdout
