@@ -53,8 +53,8 @@ def fit(data: Path, states: States, out: Path) -> dict[str, Any]:
 
     def score(some: Sequence[Pair]) -> Floats:
         before, after = _both(some, states)
-        logits: Floats = before @ weights["before"] + after @ weights["after"] + weights["bias"]
-        return logits
+        logits = before @ weights["before"] + after @ weights["after"] + weights["bias"]
+        return np.where(after.any(-1), logits, -30.0)  # an emptied sentence is disfluent by definition, as in `head`
 
     card = _card(data, split, score)
     (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -142,7 +142,7 @@ class Engine:
             folder = store.resolve(checkpoint.source)
             device = pick_device(self.device)
             dtype = pick_dtype(self.dtype, device, checkpoint.architecture)
-            placement = Placement(device, dtype, self.token_budget or (2048 if device == "cpu" else 65536))
+            placement = Placement(device, dtype, self.token_budget or (512 if device == "cpu" else 65536))
             log.info("loading %s on %s in %s", describe(checkpoint), device, dtype)
             self._places[checkpoint] = placement
             self._digests[checkpoint] = store.digest(checkpoint.source)

@@ -1,0 +1,86 @@
+"""The embedded models for real: the default suite on the examples, as users run it first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rewards
+from rewards.records import read_revision
+from tests.conftest import ROOT, command, read_lines
+
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("embedded_models")]
+EXAMPLES = ROOT / "examples" / "arguments.jsonl"
+TOLERANCE = 1e-3  # what docs/data.md states
+
+
+@pytest.fixture(scope="module")
+def revisions() -> list[rewards.Revision]:
+    return [read_revision(record) for record in read_lines(EXAMPLES)]
+
+
+def numbers(results: list[rewards.Result]) -> dict[Any, float]:
+    """Every score, by revision, edit or sentence, and reward."""
+    found: dict[Any, float] = {}
+    for result in results:
+        identifier = result.revision.id
+        found |= {(identifier, name): value for name, value in result.rewards.items() if value is not None}
+        for index, scores in enumerate(result.edits):
+            found |= {(identifier, index, name): one.value for name, one in scores.items() if one.value is not None}
+    return found
+
+
+def test_scores_do_not_depend_on_batch_size_or_order(revisions: list[rewards.Revision]) -> None:
+    suite = rewards.load_suite("default", engine=rewards.Engine(dtype="float32"))
+    whole = numbers(suite.score(revisions))
+    assert len(whole) > 200
+    suite.engine.cache.clear()
+    suite.engine.token_budget = 1
+    alone: dict[Any, float] = {}
+    for revision in revisions[::-4]:
+        alone |= numbers(suite.score([revision]))
+        suite.engine.cache.clear()
+    # Totals of records whose gates decide within the tolerance could differ; here none does.
+    assert alone
+    assert max(abs(whole[key] - value) for key, value in alone.items()) < TOLERANCE
+
+
+def test_good_edits_earn_more_than_bad_ones_of_the_same_argument(revisions: list[rewards.Revision]) -> None:
+    chosen = [revision for revision in revisions if str(revision.id) in ("nuclear-json-good", "nuclear-json-bad")]
+    results = {str(one.revision.id): one.reward for one in rewards.load_suite("default").score(chosen)}
+    good, bad = results["nuclear-json-good"], results["nuclear-json-bad"]
+    assert good is not None
+    assert bad is not None
+    assert good > bad
+
+
+def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    done = command("score", EXAMPLES, "-o", out)
+    assert done.returncode == 0, done.stderr
+    records = read_lines(out)
+    assert len(records) == len(read_lines(EXAMPLES))
+    assert all(0 <= record["reward"] <= 1 for record in records)
+    dimensions = records[0]["details"]["appropriateness"]
+    assert len(dimensions["before"]) == len(dimensions["after"]) == 14
+    header = json.loads(Path(f"{out}.meta.json").read_text())
+    assert {one["dtype"] for one in header["models"].values()} <= {"float32", "bfloat16"}
+    assert set(header["models"]) == {"smollm2-135m-instruct", "all-minilm-l6-v2"}
+    assert all(len(one["digest"]) == 16 for one in header["models"].values())
+    assert header["features"]["computed"] < header["features"]["requested"]
+    assert b"Loading" not in done.stderr  # the libraries' own progress bars stay away
+
+
+def test_a_reward_with_a_model_is_appended_and_leaves_the_rest(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(b"".join(EXAMPLES.read_bytes().splitlines(keepends=True)[:3]))
+    assert command("score", source, "-o", out).returncode == 0
+    before = read_lines(out)
+    done = command("score", out, "--append", "--reward", "bertscore")
+    assert done.returncode == 0, done.stderr
+    for old, new in zip(before, read_lines(out), strict=True):
+        assert 0 < new["rewards"].pop("bertscore") <= 1
+        assert new == old
