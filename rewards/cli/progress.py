@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -101,27 +100,23 @@ class Display:
             self._console.print(escape(line), soft_wrap=True)
 
     def _rewards(self, suite: Suite, summary: Summary) -> Table:
-        table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for name in ("reward", "level", "weight", "mean", "n", "threshold", "passed", "n "):
-            left = name in ("reward", "level")
-            table.add_column(name, justify="left" if left else "right", no_wrap=left, overflow="fold")
+        table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):
+            table.add_column(name, justify="left" if name == "reward" else "right", no_wrap=True)
         for component in suite.components:
             passed = summary.passed.get(component.name, Mean())
             sign = "≥" if component.reward.higher_is_better else "≤"
             mean = summary.rewards[component.name]
             table.add_row(
                 component.name,
-                component.reward.level + (" gate" if component.gate else ""),
-                f"{component.weight:g}" if component.weight else "",
+                "gate" if component.gate else f"{component.weight:g}" if component.weight else "",
                 _number(mean.mean),
                 f"{mean.n:,}",
-                f"{sign} {component.threshold.value:.4g}" if component.threshold else "",
+                f"{sign} {component.threshold.value:.4g}" if component.threshold and passed.n else "",
                 f"{passed.mean:.1%}" if passed.mean is not None else "",
                 f"{passed.n:,}" if passed.n else "",
             )
-        table.add_row(
-            "[b]reward[/b]", "", "", f"[b]{_number(summary.reward.mean)}[/b]", f"{summary.reward.n:,}", "", "", ""
-        )
+        table.add_row("total", "", _number(summary.reward.mean), f"{summary.reward.n:,}", style="bold")
         return table
 
 
