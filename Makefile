@@ -30,7 +30,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy rewards plugins/rewards_* tests
+	$(BIN)/mypy rewards plugins/rewards_* bench
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
 

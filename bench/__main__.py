@@ -50,12 +50,14 @@ def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     import torch
 
+    from rewards.engine.device import pick_dtype
+
     return {
         "cpu": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "bfloat16_instructions": bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16")),
+        "default_dtype": pick_dtype("auto", "cpu", "causal-lm"),
     }
 
 

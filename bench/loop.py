@@ -29,8 +29,9 @@ class Loop:
 
     def __init__(self) -> None:
         folder = store.ensure(SMOLLM2)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self.model = model.eval()
         self.encoder = SentenceTransformer(str(store.ensure(MINILM)), device="cpu")
 
     def similarity(self, before: str, after: str) -> float:

@@ -20,7 +20,7 @@ def revise(sentences: tuple[str, ...], *proposed: ProposedEdit) -> Revision:
 
 
 def edit(before: str, after: str, number: int | None = 1, **more: object) -> ProposedEdit:
-    return ProposedEdit(number, before, after, "Other Reasons", **more)  # type: ignore[arg-type]  # offsets in tests
+    return ProposedEdit(number, before, after, "Other Reasons", **more)
 
 
 @pytest.mark.parametrize(

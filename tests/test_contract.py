@@ -72,7 +72,7 @@ def test_keywords_that_would_swallow_misspellings_are_refused() -> None:
 
 def test_an_argument_without_a_type_is_refused_by_name() -> None:
     @rewards.reward(level="edit", range=(0, 1))
-    def untyped(edits, *, factor=1):  # type: ignore[no-untyped-def]  # the mistake under test
+    def untyped(edits, *, factor=1):
         return []
 
     with pytest.raises(PluginError, match="'factor' has no type"):

@@ -64,7 +64,7 @@ def test_a_plugin_without_hooks_is_reported() -> None:
 
 def test_an_undecorated_function_is_refused_with_the_remedy() -> None:
     with pytest.raises(PluginError, match="decorate it with @rewards.reward"):
-        registry_of(lambda edits: [])  # type: ignore[arg-type]  # the mistake under test
+        registry_of(lambda edits: [])
 
 
 def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:

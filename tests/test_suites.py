@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import rewards
 import rewards_edit_quality
 import rewards_format
 import rewards_suites
-
-import rewards
 from rewards.plugins import Registry
 from rewards.records import read_revision
 from rewards.suite import load_suite
@@ -103,7 +103,7 @@ def test_what_is_paid(suite: str, given: dict[str, Any], paid: float) -> None:
 def test_every_suite_loads_in_both_profiles() -> None:
     for path in SUITES.glob("*.yaml"):
         for profile in ("embedded", "full"):
-            assert load_suite(path.stem, profile=profile).engine.profile == profile  # type: ignore[arg-type]  # a loop
+            assert load_suite(path.stem, profile=profile).engine.profile == profile
 
 
 def test_copy_edit_and_use(tmp_path: Path) -> None:

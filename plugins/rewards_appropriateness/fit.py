@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, f1_score, roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from rewards_appropriateness.head import LABELS, LAYER, text_of
+from rewards_appropriateness import DIMENSIONS, LAYER
+from rewards_appropriateness.head import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def fit(data: Path, states: Callable[[Sequence[str]], NDArray[np.float32]], out:
     """
     rows = [json.loads(line) for line in (data / SOURCE).read_text(encoding="utf-8").splitlines()]
     features = states([text_of(row["issue"], row["text"]) for row in rows]).astype(np.float64)
-    labels = np.array([[row["labels"][label] for label in LABELS] for row in rows])
+    labels = np.array([[row["labels"][label] for label in DIMENSIONS] for row in rows])
     parts = {fold: np.array([row["folds"][fold] for row in rows]) for fold in FOLDS}
     heads = {fold: fit_head(features, labels, parts[fold]) for fold in FOLDS}
     weight, bias = heads[FOLD]
@@ -69,13 +70,13 @@ def fit_head(features: Floats, labels: NDArray[np.int64], part: NDArray[np.str_]
     mean, scale = features[train].mean(0), features[train].std(0) + 1e-6
     inputs = (features - mean) / scale
     weights, biases = [], []
-    for column, label in enumerate(LABELS):
+    for column, label in enumerate(DIMENSIONS):
         target = labels[:, column]
         head = _regression().fit(inputs[train], target[train])
         left_out = cross_val_predict(_regression(), inputs[train], target[train], method="decision_function")
-        logits = np.concatenate([left_out, head.decision_function(inputs[valid])])
+        logits = np.concatenate([np.asarray(left_out), np.asarray(head.decision_function(inputs[valid]))])
         slope, shift = _calibration(logits, np.concatenate([target[train], target[valid]]))
-        if label != LABELS[0]:
+        if label != DIMENSIONS[0]:
             shift = -slope * _best_cut(logits, np.concatenate([target[train], target[valid]]))
         weights.append(slope * head.coef_[0] / scale)
         biases.append(slope * (float(head.intercept_[0]) - float(head.coef_[0] @ (mean / scale))) + shift)
@@ -131,7 +132,7 @@ def _measured(target: NDArray[np.int64], probability: Floats) -> dict[str, Any]:
         "ece_10_bins": round(calibration_error(target[:, 0], first), 4),
         "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
     }
-    for column, label in enumerate(LABELS):
+    for column, label in enumerate(DIMENSIONS):
         decided = (probability[:, column] >= 0.5).astype(int)
         result[label] = {
             "macro_f1": _macro_f1(target[:, column], decided),
@@ -165,7 +166,7 @@ def _reference(
     if not path.exists():
         return None
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    label, ours, theirs = LABELS[0], [], []
+    label, ours, theirs = DIMENSIONS[0], [], []
     for text, scores in (("argument", "before"), ("argument_after_all_edits", "after_all")):
         features = states([text_of(row["issue"], row[text]) for row in rows]).astype(np.float64)
         ours.append(_probabilities(features, head)[:, 0])
@@ -184,14 +185,14 @@ def _reference(
 
 
 def _macro_f1(target: NDArray[np.int64], decided: NDArray[np.int64]) -> float:
-    return round(float(f1_score(target, decided, average="macro", zero_division=0)), 3)
+    return round(float(f1_score(target, decided, average="macro", zero_division=0.0)), 3)  # pyright: ignore[reportArgumentType]  # its type is guessed from a default
 
 
 def _card(data: Path, part: NDArray[np.str_], results: dict[str, Any]) -> dict[str, Any]:
     counts = {name: int((part == name).sum()) for name in ("TRAIN", "VALID", "TEST")}
     return {
         "measures": "P(label) of an argument for the 14 dimensions of inappropriateness (Ziegenbein et al., ACL 2023).",
-        "labels": list(LABELS),
+        "labels": list(DIMENSIONS),
         "model": f"logistic regression on the mean hidden state after {LAYER} blocks of SmolLM2-135M-Instruct of the "
         "issue, an empty line and the argument; no start token; at most 1,024 tokens",
         "data": {
@@ -204,7 +205,7 @@ def _card(data: Path, part: NDArray[np.str_], results: dict[str, Any]) -> dict[s
         "split": f"{FOLD}: fitted on TRAIN, calibrated on VALID and on cross-validated TRAIN; TEST unseen",
         "hyper_parameters": {"C": PENALTY, "class_weight": "balanced", "standardised": True, "calibration": "Platt"},
         "threshold": 0.5,
-        "calibration": f"P({LABELS[0]}) to the corpus; the other labels, which are rare, with odds shifted so that .5 is the "
+        "calibration": f"P({DIMENSIONS[0]}) to the corpus; the other labels, which are rare, with odds shifted so that .5 is the "
         "threshold of the best macro-F1 on left-out data",
         "macro_f1_mean_of_folds": {
             label: round(float(np.mean([results[fold][label]["macro_f1"] for fold in FOLDS])), 3) for label in MAIN

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file
 
+from rewards_appropriateness import PARAMS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LAYER = 12
-PARAMETERS = Path(__file__).parent / "params" / "head.safetensors"
-LABELS = (
-    "Inappropriateness",
-    "Toxic Emotions",
-    "Excessive Intensity",
-    "Emotional Deception",
-    "Missing Commitment",
-    "Missing Seriousness",
-    "Missing Openness",
-    "Missing Intelligibility",
-    "Unclear Meaning",
-    "Missing Relevance",
-    "Confusing Reasoning",
-    "Other Reasons",
-    "Detrimental Orthography",
-    "Reason Unclassified",
-)
 
 
 def text_of(issue: str, argument: str) -> str:
@@ -38,7 +20,7 @@ def text_of(issue: str, argument: str) -> str:
 
 
 def probabilities(states: NDArray[np.float32]) -> NDArray[np.float32]:
-    """P(label) for (N, D) mean hidden states of layer `LAYER` of `text_of` each argument: (N, 14), ordered as `LABELS`.
+    """P(label) for (N, D) mean hidden states of layer `LAYER` of `text_of` each argument: (N, 14), ordered as `DIMENSIONS`.
 
     P(Inappropriateness) is calibrated to the corpus, where 54 % are inappropriate. The other labels are rare: their odds
     are shifted so that .5 is the threshold that serves macro-F1 best, for every label.
@@ -50,5 +32,5 @@ def probabilities(states: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _parameters() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    stored = load_file(PARAMETERS)
+    stored = load_file(PARAMS / "head.safetensors")
     return stored["weight"].astype(np.float64), stored["bias"].astype(np.float64)  # (D, 14), (14,)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file
 
+from rewards_fluency import PARAMS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LAYER = 12
-PARAMETERS = Path(__file__).parent / "params" / "head.safetensors"
 
 
 def probability(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -30,5 +28,5 @@ def probability(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDAr
 
 @cache
 def _parameters() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    stored = load_file(PARAMETERS)
+    stored = load_file(PARAMS / "head.safetensors")
     return stored["before"].astype(np.float64), stored["after"].astype(np.float64), float(stored["bias"][0])
