@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 
+def plain(text: object) -> str:
+    """The text without control characters: arguments come from strangers, and a terminal obeys escape sequences."""
+    return "".join(character if character.isprintable() else " " for character in str(text))
+
+
 def show(record: dict[str, Any]) -> None:
     """Print one record: what was proposed, what was accepted and why not, and the text that results."""
-    print(f"\n{record['id']}  reward {record['reward']:.3f}  —  {record['issue']}")
+    print(f"\n{plain(record['id'])}  reward {record['reward']:.3f}  —  {plain(record['issue'])}")
     for edit in record["edits"]:
         mark = "accepted" if edit["accepted"] else "rejected" if edit["valid"] else "invalid "
         failed = [
@@ -21,7 +26,7 @@ def show(record: dict[str, Any]) -> None:
         ]
         why = edit["invalid_reason"] or ", ".join(failed)
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
-    print(textwrap.fill(record["argument_after_accepted"], 100, initial_indent="  = ", subsequent_indent="    "))
+    print(textwrap.fill(plain(record["argument_after_accepted"]), 100, initial_indent="  = ", subsequent_indent="    "))
 
 
 def main() -> None:

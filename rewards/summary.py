@@ -54,7 +54,7 @@ class Summary:
         self.unread += record["problem"] is not None
         if record["status"] != "scored":
             self.failed += 1
-            self.errors[str(record["error"])[:200]] += 1
+            self._count(self.errors, str(record["error"])[:200])
         self.reward.add(record["reward"])
         for name, value in record["rewards"].items():
             self.rewards[name].add(value)
@@ -63,7 +63,7 @@ class Summary:
             self.valid += edit["valid"]
             self.accepted += edit["accepted"]
             if not edit["valid"]:
-                self.invalid[_cause(edit["invalid_reason"])] += 1
+                self._count(self.invalid, _cause(edit["invalid_reason"]))
             self._passes(edit["scores"])
         for sentence in record["sentences"]:
             self._passes(sentence["scores"])
@@ -85,6 +85,10 @@ class Summary:
             "invalid_edits": dict(self.invalid),
             "errors": dict(self.errors),
         }
+
+    def _count(self, counts: dict[str, int], reason: str) -> None:
+        """Count a reason; beyond a hundred different ones they are counted together, so that memory stays flat."""
+        counts[reason if reason in counts or len(counts) < 100 else "other reasons"] += 1
 
     def _passes(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
         for name, score in scores.items():

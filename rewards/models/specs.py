@@ -41,7 +41,7 @@ class Hub:
 class Checkpoint:
     """A model that a backend loads: its files, its architecture, and how texts are put to it."""
 
-    source: Wheel | Hub
+    source: Wheel | Hub | None  # None: nobody has published one; the user names theirs
     architecture: Architecture
     query_prompt: str = ""
     document_prompt: str = ""
