@@ -31,6 +31,9 @@ def by_word(word: str) -> Any:
 def toys() -> Registry:
     """Gates that fail edits by a word, and an appropriateness that counts the words of the argument that are not rude."""
 
+    def pattern_conformity(edits: list[rewards.Edit]) -> list[float]:
+        return [9.0 if "odd" in edit.after else 1.0 for edit in edits]
+
     def sentence(sentences: list[rewards.Sentence]) -> list[float]:
         return [1.0] * len(sentences)
 
@@ -42,8 +45,9 @@ def toys() -> Registry:
 
     declared = [
         rewards.reward(name=name, level="edit", range=(0, 1), threshold=0.5)(by_word(word))
-        for name, word in (("semantic_similarity", "lost"), ("fluency", "garbled"), ("pattern_conformity", "odd"))
+        for name, word in (("semantic_similarity", "lost"), ("fluency", "garbled"))
     ]
+    declared.append(rewards.reward(level="edit", range=(1, 9), threshold=3, higher_is_better=False)(pattern_conformity))
     declared.append(rewards.reward(name="sentence_pattern_conformity", level="sentence", range=(0, 1))(sentence))
     declared.append(rewards.reward(level="global", range=(0, 1))(appropriateness))
     declared.append(rewards.reward(level="global", range=(0, 1))(bertscore))
