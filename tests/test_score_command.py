@@ -53,7 +53,8 @@ def test_the_header_says_how_the_file_was_made(tmp_path: Path) -> None:
     assert header["rewards"]["format"]["distribution"] == "appropriateness-rewards"
     assert header["counts"]["records"] == 1
     assert header["counts"]["rejected"] == 1
-    assert {"suite", "profile", "models", "seed", "created", "features"} <= set(header)
+    assert {"suite", "profile", "models", "versions", "seed", "created", "features"} <= set(header)
+    assert {"python", "torch", "transformers"} <= set(header["versions"])
 
 
 def test_stdout_holds_results_only(tmp_path: Path) -> None:

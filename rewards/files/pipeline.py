@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -64,7 +66,9 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report | None = None) ->
         report.records(summary.records)
     header = {
         **job.suite.describe(),
+        "versions": _versions(),
         "source": job.source,
+        "batch_size": job.chunk,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 2),
         "seed": None,  # nothing in scoring draws random numbers
@@ -142,6 +146,12 @@ def _check_scored(job: Job, record: Mapping[str, Any], revision: Revision) -> No
     spans = [(edit.start if edit.valid else None, edit.valid) for edit in revision.edits]
     if spans != [(edit.get("start"), edit.get("valid")) for edit in record["edits"]]:
         raise RecordError("the edits do not fit the sentences: the record was changed after scoring", "edits")
+
+
+def _versions() -> dict[str, str]:
+    """Of this distribution, Python, and the libraries that compute."""
+    names = ("appropriateness-rewards", "torch", "transformers", "sentence-transformers", "numpy")
+    return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
 
 
 def _feature_counts(suite: Suite) -> dict[str, Any]:
