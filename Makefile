@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 demo: $(STAMP)
+	mkdir -p build
 	$(BIN)/rewards models pull
 	$(BIN)/rewards score examples/arguments.jsonl -o build/examples.scored.jsonl
 	@echo
@@ -31,7 +32,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy rewards plugins/rewards_* bench
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
 
 fix: $(STAMP)

@@ -31,8 +31,8 @@ def show(record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Show the three best and the two worst records of the file named on the command line."""
-    lines = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
-    records = [record for record in map(json.loads, lines) if record["reward"] is not None]
+    lines = Path(sys.argv[1]).read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028
+    records = [record for record in map(json.loads, filter(None, lines)) if record["reward"] is not None]
     records.sort(key=lambda record: -record["reward"])
     for record in records[:3] + records[-2:]:
         show(record)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from rewards.errors import ConfigError, nearest
@@ -15,10 +16,10 @@ M = TypeVar("M", bound=BaseModel)
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError that names the file and line."""
-    import yaml  # only commands that read a suite need it
-
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        loaded = yaml.safe_load(text)
+        _refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -28,6 +29,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
     return loaded
+
+
+def _refuse_doubles(node: Any, path: Path) -> None:
+    """A key that stands twice in one mapping is an error: YAML would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
+            seen.add(key.value)
+            _refuse_doubles(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_doubles(value, path)
 
 
 def parse(model: type[M], data: Any, where: str) -> M:
@@ -48,8 +63,6 @@ def parse(model: type[M], data: Any, where: str) -> M:
 
 def parse_value(text: str) -> Any:
     """A `key=value` value from the command line: a YAML scalar or list, so `3`, `0.5`, `true`, `null`, `[a, b]` or text."""
-    import yaml  # as above
-
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

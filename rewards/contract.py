@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import inspect
 import json
 import math
+import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import orjson
 
 from rewards.errors import ConfigError, PluginError, nearest
 from rewards.models.specs import PROFILES, Model, Profile
@@ -23,6 +28,12 @@ if TYPE_CHECKING:
 Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
 Reads = Callable[..., "tuple[Request, ...] | None"]
+
+SETTINGS = ("gate", "weight", "threshold", "empty")
+"""What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
+
+ROUNDING = 1e-4
+"""How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +68,31 @@ class Reward:
         """What the decorated function returns: a decorated reward is still callable as a plain function."""
         return self.function(units, *features, **arguments)
 
+    def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
+        """By name: the module's attribute that is this reward, because the function it wraps cannot be found by its own."""
+        module = str(getattr(self.function, "__module__", ""))
+        held = vars(sys.modules[module]) if module in sys.modules else {}
+        for name, item in held.items():
+            if item is self:
+                return _attribute, (module, name)
+        from _pickle import PicklingError  # the exception alone
+
+        raise PicklingError(
+            f"reward {self.name!r} cannot be pickled: no attribute of module {module!r} is it; define it there at top level"
+        )
+
+    def __copy__(self) -> Reward:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Reward:
+        return self
+
     @property
     def summary(self) -> str:
         """The first paragraph of the function's docstring, on one line."""
         return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
 
-    @cached_property
+    @functools.cached_property
     def card(self) -> Mapping[str, Any]:
         """The reward's card as its package ships it; empty where it ships none."""
         if self.card_path is None:
@@ -72,20 +102,38 @@ class Reward:
         except (OSError, ValueError) as error:
             raise PluginError(f"reward {self.name!r}: its card {self.card_path} cannot be read: {error}") from error
 
-    @cached_property
+    @functools.cached_property
     def arguments(self) -> type[BaseModel]:
         """A pydantic model of the function's keyword-only parameters; unknown names are errors."""
         from pydantic import ConfigDict, create_model  # 100 ms that `rewards --help` need not pay
 
         fields: dict[str, Any] = {}
-        hints = inspect.get_annotations(self.function, eval_str=True)
         for name, parameter in self._keyword_only():
-            if name not in hints:
-                raise PluginError(f"reward {self.name!r}: its argument {name!r} has no type annotation; add one")
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[name] = (hints[name], default)
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-        return create_model(f"{self.name}_arguments", __config__=config, **fields)
+            fields[name] = (self._hint(name, parameter.annotation), default)
+        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=())
+        try:
+            made: type[BaseModel] = create_model(f"{self.name}_arguments", __config__=config, **fields)
+        except Exception as error:
+            raise PluginError(f"reward {self.name!r}: pydantic cannot check its arguments: {error}") from error
+        for name in fields:
+            if name not in made.model_fields:
+                raise PluginError(f"reward {self.name!r}: pydantic takes no field {name!r}; rename that argument")
+        return made
+
+    def _hint(self, name: str, annotation: Any) -> Any:
+        """The type of one argument. Only arguments' annotations are evaluated; units and features may name anything."""
+        if annotation is inspect.Parameter.empty:
+            raise PluginError(f"reward {self.name!r}: its argument {name!r} has no type annotation; add one")
+        holder = type("holder", (), {"__annotations__": {name: annotation}})
+        try:
+            return typing.get_type_hints(holder, globalns=_globals(self.function), include_extras=True)[name]
+        except Exception as error:
+            raise PluginError(
+                f"reward {self.name!r}: the type {annotation!r} of its argument {name!r} cannot be evaluated"
+                f" ({type(error).__name__}: {error}); import what it names at the top of the module,"
+                " outside `if TYPE_CHECKING:`"
+            ) from error
 
     def parse_arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments to call with: `given` checked and converted, defaults filled in. Raises ConfigError."""
@@ -112,7 +160,7 @@ class Reward:
             return ()
         return self.reads(unit, **{name: arguments[name] for name in self._reads_arguments})
 
-    @cached_property
+    @functools.cached_property
     def _reads_arguments(self) -> tuple[str, ...]:
         if self.reads is None:
             return ()
@@ -163,6 +211,20 @@ def reward(
     return declare
 
 
+def _attribute(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _globals(function: Any) -> dict[str, Any]:
+    """The names that the annotations of a function (or partial, or object with `__call__`) can use."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not hasattr(function, "__globals__"):
+        function = type(function).__call__
+    return dict(getattr(function, "__globals__", {}))
+
+
 def _thresholds(threshold: float | Threshold | Mapping[Profile, Threshold] | None) -> dict[Profile, Threshold]:
     if threshold is None:
         return {}
@@ -184,13 +246,20 @@ def _check_signature(declared: Reward) -> None:
         raise PluginError(f"reward {declared.name!r}: its function must take the units as first positional argument")
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         raise PluginError(f"reward {declared.name!r}: **keywords would hide misspelt arguments; name each one")
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in SETTINGS:
+            raise PluginError(
+                f"reward {declared.name!r}: its argument {parameter.name!r} could not be set, because suites and --set"
+                f" take {', '.join(SETTINGS)} for their own settings; rename it"
+            )
 
 
 def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     """What a reward returned, as one checked Score per unit.
 
-    Raises PluginError when it is not one value per unit. A value that is not a finite float inside the declared range
-    becomes a failed Score that says so: it is never clipped, and never 0.
+    Raises PluginError when it is not one value per unit. A value that is not a finite float inside the declared range,
+    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, save that what
+    rounding puts outside (ROUNDING) counts as the bound.
     """
     if hasattr(returned, "tolist"):  # numpy and torch
         returned = returned.tolist()
@@ -205,23 +274,41 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
 
 def _to_score(declared: Reward, returned: Any) -> Score:
     score = returned if isinstance(returned, Score) else Score(returned)
+    if (problem := _details_problem(declared, score.details)) is not None:
+        return Score(None, f"{declared.name}: its details cannot be written as JSON: {problem}")
+    if score.failed is not None:
+        return Score(None, str(score.failed) or f"{declared.name}: failed, and did not say why", score.details)
     value = score.value
-    if score.failed is not None or value is None:
+    if value is None:
         return score
     if not isinstance(value, (int, float)):
         item = getattr(value, "item", None)
         value = item() if callable(item) else value
         if not isinstance(value, (int, float)):
-            return Score(None, f"{declared.name}: returned {type(value).__name__}, not a number")
+            return Score(None, f"{declared.name}: returned {type(value).__name__}, not a number", score.details)
     value = float(value)
-    low, high = declared.range
     if not math.isfinite(value):
         return Score(None, f"{declared.name}: returned {value}", score.details)
-    if not low <= value <= high:
-        # A hair outside is rounding (a cosine of 1.0000001); anything more breaks the declaration.
-        slack = 1e-4 * max(1.0, abs(low) if math.isfinite(low) else 1.0)
-        if low - slack <= value <= high + slack:
-            value = min(max(value, low), high)
-        else:
-            return Score(None, f"{declared.name}: returned {value}, outside its range [{low}, {high}]", score.details)
-    return Score(value, None, score.details)
+    low, high = declared.range
+    if not low - _slack(low) <= value <= high + _slack(high):
+        return Score(None, f"{declared.name}: returned {value}, outside its range [{low}, {high}]", score.details)
+    return Score(min(max(value, low), high), None, score.details)
+
+
+def _slack(bound: float) -> float:
+    """A hair outside the bound is rounding (a cosine of 1.0000001); anything more breaks the declaration."""
+    return ROUNDING * max(1.0, abs(bound)) if math.isfinite(bound) else 0.0
+
+
+def _details_problem(declared: Reward, details: Any) -> str | None:
+    """Why these details cannot stand in an output record, None where they can."""
+    if not isinstance(details, Mapping):
+        return f"they are {type(details).__name__}, not a mapping"
+    if not details:
+        return None
+    try:  # as deep as they lie in a record
+        record = {"edits": [{"scores": {declared.name: {"details": dict(details)}}}]}
+        orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+    except Exception as error:  # noqa: BLE001  (a mapping of a stranger may fail in any way)
+        return str(error)
+    return None

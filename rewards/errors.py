@@ -27,6 +27,10 @@ class PluginError(RewardsError):
     """A plugin that cannot be loaded, clashes with another, or breaks its contract."""
 
 
+class RewardFailed(PluginError):  # noqa: N818  (it says what happened to the reward)
+    """A reward that failed on a record where that was to be fatal (`--strict`); the CLI exits with 1."""
+
+
 class ModelError(RewardsError):
     """Model files that are missing, corrupt or not of the expected kind."""
 

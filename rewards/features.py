@@ -11,6 +11,9 @@ from typing import Literal
 
 from rewards.models.specs import Model
 
+FEATURES_VERSION = "2"
+"""Part of every cache key. Raised when the same request gives other numbers than before, so that old ones are not read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:

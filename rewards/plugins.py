@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -48,6 +48,11 @@ class Plugin:
     traceback: str = ""
     problems: list[str] = field(default_factory=list)
     registered: list[str] = field(default_factory=list)
+
+    def note(self, problem: str) -> None:
+        """Keep a problem that does not keep the plugin from working, once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
 
 
 class Shelf(Generic[T]):
@@ -126,7 +131,9 @@ class Registry:
             self.plugins.append(plugin)
             try:
                 self._add(point.load(), plugin)
-            except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; it must not take the others down)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  (a plugin may fail in any way, by sys.exit too: the others go on)
                 plugin.failed = f"{type(error).__name__}: {error}"
                 plugin.traceback = traceback.format_exc()
 
@@ -135,43 +142,85 @@ class Registry:
     ) -> None:
         """Register a plugin object that is not installed, as tests and notebooks do. Errors in its hooks propagate."""
         plugin = Plugin(Origin(name, distribution, version), name)
-        self.plugins.append(plugin)
         self._add(module, plugin)
+        self.plugins.append(plugin)
 
     def add_commands(self, app: typer.Typer) -> None:
-        """Let every plugin add its commands to the command line."""
-        for plugin, call in self._calls("register_commands"):
+        """Let every plugin add its commands to the command line; the first command of a name stays."""
+        owners = {_key(plugin): plugin for plugin in self.plugins if not plugin.failed}
+        taken: dict[str, str] = {}
+        for implementation in self._implementations("register_commands"):
+            plugin = owners[implementation.plugin_name]
             try:
-                call(app=app)
-            except Exception as error:  # noqa: BLE001  (as above)
-                plugin.problems.append(f"register_commands failed: {type(error).__name__}: {error}")
+                self._add_commands_of(plugin, implementation, app, taken)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  (as above)
+                plugin.note(f"register_commands failed: {type(error).__name__}: {error}")
+
+    def _add_commands_of(
+        self, plugin: Plugin, implementation: pluggy.HookImpl, app: typer.Typer, taken: dict[str, str]
+    ) -> None:
+        import typer
+
+        own = typer.Typer()  # nothing reaches the command line before all of it is known to work
+        _call(implementation, app=own)
+        if not taken:
+            taken |= dict.fromkeys(_command_names(app), "rewards itself")
+        if own.registered_callback:
+            plugin.note("register_commands sets a callback, which is left out: it can add commands only")
+        entries: list[tuple[Any, list[Any], list[str]]] = [
+            *((e, app.registered_commands, _command_names(_app_of(command=e))) for e in own.registered_commands),
+            *((e, app.registered_groups, _command_names(_app_of(group=e))) for e in own.registered_groups),
+        ]
+        for entry, place, names in entries:
+            clashes = [name for name in names if name in taken]
+            for name in clashes:
+                plugin.note(f"its command {name!r} is left out: {taken[name]} has one of that name")
+            if not clashes:
+                place.append(entry)
+                taken |= dict.fromkeys(names, str(plugin.origin))
+                plugin.registered += [text for n in names if (text := f"command {n}") not in plugin.registered]
 
     def _add(self, module: Any, plugin: Plugin) -> None:
-        key = f"{plugin.origin.distribution}:{plugin.origin.plugin}"
-        if self._manager.register(module, name=key) is None:
-            raise PluginError(f"plugin {plugin.origin} is blocked")
-        self._check_hooks(key, plugin)
+        """All that the plugin registers, or, where any of it fails, nothing."""
+        key = _key(plugin)
+        if self._manager.has_plugin(key):
+            raise PluginError(f"another entry point of {plugin.origin} has that name")
+        try:
+            if self._manager.register(module, name=key) is None:
+                raise PluginError(f"plugin {plugin.origin} is blocked")
+            self._check_hooks(key, plugin)
+            items = list(self._items_of(key, plugin))
+        except BaseException:
+            if self._manager.has_plugin(key):
+                self._manager.unregister(name=key)
+            raise
+        for shelf, name, item in items:
+            shelf.add(name, item, plugin.origin)
+            plugin.registered.append(f"{shelf.kind} {name}")
+
+    def _items_of(self, key: str, plugin: Plugin) -> Iterator[tuple[Shelf[Any], str, Any]]:
+        """Shelf, name and item of everything that the plugin's hooks register."""
         shelves: dict[str, Shelf[Any]] = {"rewards": self.rewards, "suites": self.suites, "formats": self.formats}
         for hook, shelf in shelves.items():
-            for owner, call in self._calls(f"register_{hook}"):
-                if owner is plugin:
-                    call(register=functools.partial(self._register, shelf, plugin))
+            for implementation in self._implementations(f"register_{hook}"):
+                if implementation.plugin_name == key:
+                    items: list[tuple[Shelf[Any], str, Any]] = []
+                    _call(implementation, register=functools.partial(self._check, shelf, plugin, items))
+                    yield from items
 
-    def _register(self, shelf: Shelf[Any], plugin: Plugin, item: Any) -> None:
+    def _check(self, shelf: Shelf[Any], plugin: Plugin, items: list[tuple[Shelf[Any], str, Any]], item: Any) -> None:
         expected: type[Any] = {"reward": Reward, "suite": Path, "format": Format}[shelf.kind]
         if not isinstance(item, expected):
             hint = "; decorate it with @rewards.reward" if expected is Reward and callable(item) else ""
             raise PluginError(
                 f"plugin {plugin.origin} registered {item!r} as a {shelf.kind}; expected a {expected.__name__}{hint}"
             )
-        name: str = item.stem if isinstance(item, Path) else item.name
-        plugin.registered.append(f"{shelf.kind} {name}")
-        shelf.add(name, item, plugin.origin)
+        items.append((shelf, str(item.stem if isinstance(item, Path) else item.name), item))
 
-    def _calls(self, hook: str) -> Iterator[tuple[Plugin, Callable[..., Any]]]:
-        owners = {f"{p.origin.distribution}:{p.origin.plugin}": p for p in self.plugins}
-        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-            yield owners[implementation.plugin_name], functools.partial(_call, implementation)
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        return list(getattr(self._manager.hook, hook).get_hookimpls())
 
     def _check_hooks(self, key: str, plugin: Plugin) -> None:
         known = [name for name in vars(hookspecs) if name.startswith("register_")]
@@ -194,6 +243,27 @@ def registry() -> Registry:
     loaded.add(formats, "formats", "appropriateness-rewards", _own_version())
     loaded.load_entry_points()
     return loaded
+
+
+def _key(plugin: Plugin) -> str:
+    return f"{plugin.origin.distribution}:{plugin.origin.plugin}"
+
+
+def _app_of(command: Any = None, group: Any = None) -> typer.Typer:
+    """An application of this one command or group."""
+    import typer
+
+    app = typer.Typer()
+    app.registered_commands += [command] if command else []
+    app.registered_groups += [group] if group else []
+    return app
+
+
+def _command_names(app: typer.Typer) -> list[str]:
+    """The names that typer gives to the commands of an application. Raises where it cannot build one of them."""
+    from typer.main import get_group
+
+    return list(get_group(app).commands)
 
 
 def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:

@@ -155,14 +155,14 @@ def _completion(value: Any, key: str = "completion") -> str | None:
     return "\n".join(texts)
 
 
-_NUMBERED = re.compile(r"^\s*(?:sentence\s+)?(\d+)\s*[.:)|]\s*(\S.*?)\s*$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:sentence\s+)?(\d{1,6})\s*[.:)|]\s*(\S.*)", re.IGNORECASE)  # of a stripped line
 
 
 def _numbered(prompt: str) -> list[str] | None:
     """The sentences of a prompt that ends in one list numbered from 1; None where it is not plain which they are."""
     lists: list[list[str]] = []
-    for line in prompt.splitlines():
-        match = _NUMBERED.match(re.sub(r"<\|[^|<>]*\|>\s*$", "", line))
+    for line in prompt.split("\n"):  # not splitlines: a sentence may hold U+2028
+        match = _NUMBERED.match(re.sub(r"<\|[^|<>]*\|>$", "", line.strip()).rstrip())
         if match and int(match[1]) == 1:
             lists.append([match[2]])
         elif match and lists and int(match[1]) == len(lists[-1]) + 1:

@@ -23,19 +23,27 @@ class Judgement:
     passed: bool | None
     margin: float | None
     failed: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
-        """`{value, threshold, passed, margin}`."""
-        return {"value": self.value, "threshold": self.threshold, "passed": self.passed, "margin": self.margin}
+        """`{value, threshold, passed, margin, failed, details}`."""
+        return {
+            "value": self.value,
+            "threshold": self.threshold,
+            "passed": self.passed,
+            "margin": self.margin,
+            "failed": self.failed,
+            "details": dict(self.details),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """Everything known about one revision after scoring.
 
-    `reward` is the suite's weighted total, None where the revision failed. `rewards` has one number for every reward of
-    the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or sentences of the
-    others; None where there is nothing to score.
+    `reward` is the suite's weighted total, None where a gate or a reward that pays failed. `rewards` has one number for
+    every reward of the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or
+    sentences of the others; None where there is nothing to score, and where it failed: then `failures` says why.
     """
 
     revision: Revision
@@ -47,12 +55,17 @@ class Result:
     after_accepted: str
     after_all: str
     details: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str | None:
+        """All failures in one line; None where there is none."""
+        return "; ".join(dict.fromkeys(self.failures.values())) or None
 
     @property
     def status(self) -> str:
         """`scored`, or `failed` where any reward failed."""
-        return "scored" if self.error is None else "failed"
+        return "failed" if self.failures else "scored"
 
     def to_record(self) -> dict[str, Any]:
         """The output record: always the same keys, None where there is no value."""
@@ -76,6 +89,7 @@ class Result:
             "id": revision.id,
             "status": self.status,
             "error": self.error,
+            "failures": dict(self.failures),
             "reward": self.reward,
             "rewards": dict(self.rewards),
             "issue": revision.issue,

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit, to_scores
-from rewards.errors import ModelError, PluginError
-from rewards.features import Failure
+from rewards.errors import PluginError, RewardFailed
+from rewards.features import Failure, Request
 from rewards.result import Judgement, Result
-from rewards.types import NOT_APPLICABLE, Argument, Revision, Score, Sentence
+from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
 
 if TYPE_CHECKING:
-    from rewards.features import Request
     from rewards.suite import Component, Suite
 
 log = logging.getLogger("rewards.scoring")
@@ -35,17 +34,16 @@ class Column:
     owners: Sequence[int]
 
 
-def score(suite: Suite, revisions: Sequence[Revision]) -> list[Result]:
-    """One Result per revision, in order."""
-    return _score(suite, revisions, None)
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an earlier scoring decided on a revision: the accepted edits, and the gates that each edit passed."""
+
+    accepted: tuple[int, ...]
+    passes: tuple[Mapping[str, bool], ...]
 
 
-def score_accepted(suite: Suite, revisions: Sequence[Revision], accepted: Sequence[tuple[int, ...]]) -> list[Result]:
-    """As `score`, but with the edits that are accepted decided beforehand, as indices per revision."""
-    return _score(suite, revisions, accepted)
-
-
-def _score(suite: Suite, revisions: Sequence[Revision], accepted: Sequence[tuple[int, ...]] | None) -> list[Result]:
+def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decision] | None = None) -> list[Result]:
+    """One Result per revision, in order; `decided` says what was accepted where that is settled already."""
     edits = [
         (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
     ]
@@ -54,30 +52,24 @@ def _score(suite: Suite, revisions: Sequence[Revision], accepted: Sequence[tuple
         "edit": ([edit for _, _, edit in edits], [i for i, _, _ in edits]),
         "sentence": ([sentence for _, sentence in sentences], [i for i, _ in sentences]),
     }
-    local = [Column(c, *units[c.reward.level]) for c in suite.components if c.reward.level != "global"]
-    columns = dict(zip((c.component.name for c in local), _run(suite, local), strict=True))
-
     drafts = [_Draft(revision) for revision in revisions]
-    for column in local:
-        name = column.component.name
-        judgements = [_judge(column.component, value) for value in columns[name]]
-        for number, judgement in enumerate(judgements):
-            draft = drafts[column.owners[number]]
-            draft.note(name, judgement)
-            if column.component.reward.level == "edit":
-                draft.edits[edits[number][1]][name] = judgement
-            else:
-                draft.sentences[sentences[number][1].sentence_id][name] = judgement
     for i, sentence in sentences:
-        draft = drafts[i]
-        draft.edited.append(sentence)
-    gates = [c for c in suite.components if c.gate]
-    arguments = [draft.gate(gates, accepted[i] if accepted else None) for i, draft in enumerate(drafts)]
+        drafts[i].edited.append(sentence)
+    local = [Column(c, *units[c.reward.level]) for c in suite.components if c.reward.level != "global"]
+    for column, scores in zip(local, _run(suite, local), strict=True):
+        by_edit = column.component.reward.level == "edit"
+        for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
+            place = edits[number][1] if by_edit else sentences[number][1].sentence_id
+            drafts[owner].judge(column.component, place, found)
 
-    final = [Column(c, arguments, range(len(arguments))) for c in suite.components if c.reward.level == "global"]
+    gates = [c for c in suite.components if c.gate]
+    arguments = [draft.gate(gates, decided[i] if decided else None) for i, draft in enumerate(drafts)]
+    # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
+    known = [i for i, draft in enumerate(drafts) if not any(gate.name in draft.failures for gate in gates)]
+    final = [Column(c, [arguments[i] for i in known], known) for c in suite.components if c.reward.level == "global"]
     for column, scores in zip(final, _run(suite, final), strict=True):
-        for draft, value in zip(drafts, scores, strict=True):
-            draft.totals[column.component.name] = value
+        for i, found in zip(known, scores, strict=True):
+            drafts[i].settle(column.component, found)
     return [draft.result(suite, argument) for draft, argument in zip(drafts, arguments, strict=True)]
 
 
@@ -91,79 +83,88 @@ class _Draft:
         self.edited: list[Sentence] = []
         self.values: dict[str, list[float]] = defaultdict(list)
         self.totals: dict[str, Score] = {}
-        self.errors: list[str] = []
+        self.failures: dict[str, str] = {}
 
-    def note(self, name: str, judgement: Judgement) -> None:
+    def judge(self, component: Component, place: int, score: Score) -> None:
+        """Take in a score of the edit of this index, or of the sentence of this number."""
+        judgement = _judge(component, score)
+        scores = self.edits[place] if component.reward.level == "edit" else self.sentences[place]
+        scores[component.name] = judgement
         if judgement.failed is not None:
-            self.errors.append(judgement.failed)
+            self.failures.setdefault(component.name, judgement.failed)
         elif judgement.value is not None:
-            self.values[name].append(judgement.value)
+            self.values[component.name].append(judgement.value)
 
-    def gate(self, gates: Sequence[Component], decided: tuple[int, ...] | None) -> Argument:
+    def settle(self, component: Component, score: Score) -> None:
+        """Take in a global reward's score."""
+        self.totals[component.name] = score
+        if score.failed is not None:
+            self.failures[component.name] = score.failed
+
+    def gate(self, gates: Sequence[Component], decided: Decision | None) -> Argument:
         """The argument after the edits that pass every gate, or that were decided on.
 
         With no gates every valid edit is accepted.
         """
-        accepted: list[int] = []
-        passes: list[Mapping[str, bool]] = []
-        for index, edit in enumerate(self.revision.edits):
-            if not edit.valid:
-                passes.append({gate.name: False for gate in gates})
-                continue
-            passed = {}
-            for gate in gates:
-                by_edit = gate.reward.level == "edit"
-                judgements = self.edits[index] if by_edit else self.sentences.get(edit.sentence_id, {})
-                passed[gate.name] = gate.name in judgements and judgements[gate.name].passed is True
-            passes.append(passed)
-            if all(passed.values()):
-                accepted.append(index)
-        chosen = tuple(accepted) if decided is None else decided
-        return Argument(self.revision, chosen, self.revision.apply(chosen), tuple(passes))
+        if decided is not None:
+            return Argument(self.revision, decided.accepted, self.revision.apply(decided.accepted), decided.passes)
+        passes = [self._passes(gates, index, edit) for index, edit in enumerate(self.revision.edits)]
+        accepted = tuple(
+            index
+            for index, (edit, passed) in enumerate(zip(self.revision.edits, passes, strict=True))
+            if edit.valid and all(passed.values())
+        )
+        return Argument(self.revision, accepted, self.revision.apply(accepted), tuple(passes))
+
+    def _passes(self, gates: Sequence[Component], index: int, edit: Edit) -> dict[str, bool]:
+        passed = {}
+        for gate in gates:
+            by_edit = gate.reward.level == "edit"
+            judgements = self.edits[index] if by_edit else self.sentences.get(edit.sentence_id, {})
+            passed[gate.name] = edit.valid and gate.name in judgements and judgements[gate.name].passed is True
+        return passed
 
     def result(self, suite: Suite, argument: Argument) -> Result:
         """The finished result."""
-        values: dict[str, float | None] = {}
-        details: dict[str, Any] = {}
-        for component in suite.components:
-            name = component.name
-            if component.reward.level != "global":
-                values[name] = sum(found) / len(found) if (found := self.values.get(name)) else None
-                continue
-            outcome = self.totals[name]
-            if outcome.details:
-                details[name] = dict(outcome.details)
-            if outcome.failed is not None:
-                self.errors.append(outcome.failed)
-            unpaid = component.empty == "zero" and not argument.accepted and outcome.failed is None
-            values[name] = 0.0 if unpaid else outcome.value
+        values = {component.name: self._value(component, argument) for component in suite.components}
         paid = [component for component in suite.components if component.weight]
         total = sum(component.weight * (values[component.name] or 0.0) for component in paid)
-        error = "; ".join(dict.fromkeys(self.errors)) or None
+        complete = not any(c.name in self.failures for c in suite.components if c.weight or c.gate)
         return Result(
             self.revision,
-            total if error is None and paid else None,
+            total if complete and paid else None,
             values,
             tuple(self.edits),
             tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
             argument.accepted,
             argument.after,
             self.revision.apply(range(len(self.revision.edits))),
-            details,
-            error,
+            {name: dict(score.details) for name, score in self.totals.items() if score.details},
+            self.failures,
         )
+
+    def _value(self, component: Component, argument: Argument) -> float | None:
+        """What the component comes to for the whole revision."""
+        name = component.name
+        if name in self.failures:
+            return None
+        if component.reward.level != "global":
+            return sum(found) / len(found) if (found := self.values.get(name)) else None
+        if name not in self.totals:
+            return None
+        return 0.0 if component.empty == "zero" and not argument.accepted else self.totals[name].value
 
 
 def _judge(component: Component, score: Score) -> Judgement:
     threshold = component.threshold.value if component.threshold else None
     if score.failed is not None:
-        return Judgement(None, threshold, None, None, score.failed)
+        return Judgement(None, threshold, None, None, score.failed, score.details)
     if threshold is None:
-        return Judgement(score.value, None, None, None)
+        return Judgement(score.value, None, None, None, None, score.details)
     if score.value is None:
-        return Judgement(None, threshold, False, None)
+        return Judgement(None, threshold, False, None, None, score.details)
     margin = score.value - threshold if component.reward.higher_is_better else threshold - score.value
-    return Judgement(score.value, threshold, margin >= 0, margin)
+    return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
 
 
 def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
@@ -183,11 +184,21 @@ def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
     for unit in column.units:
         try:
             requests = reward.requests(unit, arguments)
+            plan.append(NOT_APPLICABLE if requests is None else _checked(requests))
         except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; only its records may fail with it)
             plan.append(_failure(column.component, error, strict))
-        else:
-            plan.append(NOT_APPLICABLE if requests is None else tuple(requests))
     return plan
+
+
+def _checked(requests: Any) -> tuple[Request, ...]:
+    wrong = (
+        requests
+        if not isinstance(requests, (tuple, list))
+        else next((r for r in requests if not isinstance(r, Request)), None)
+    )
+    if wrong is not None:
+        raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}")
+    return tuple(requests)
 
 
 def _evaluate(
@@ -201,19 +212,18 @@ def _evaluate(
             continue
         broken = next((f.reason for request in entry if isinstance(f := features[request], Failure)), None)
         if broken is not None and strict:
-            raise ModelError(f"{column.component.name}: {broken}")
+            raise RewardFailed(f"{column.component.name}: {broken}")
         scores.append(NOT_APPLICABLE if broken is None else Score(None, f"{column.component.name}: {broken}"))
         if broken is None:
             ready.append(index)
     if not ready:
         return scores
-    try:
-        found = _call(column, ready, plan, features)
-    except Exception as error:  # noqa: BLE001  (as above)
+    found, error = _attempt(column, ready, plan, features)
+    if error is not None:
         found = _one_by_one(column, ready, plan, features, strict, error)
     for index, score in zip(ready, found, strict=True):
         if score.failed is not None and strict:
-            raise PluginError(score.failed)
+            raise RewardFailed(score.failed)
         scores[index] = score
     return scores
 
@@ -227,6 +237,15 @@ def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: M
     return to_scores(reward, returned, len(ready))
 
 
+def _attempt(
+    column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
+) -> tuple[list[Score], Exception | None]:
+    try:
+        return _call(column, ready, plan, features), None
+    except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; only its records may fail with it)
+        return [], error
+
+
 def _one_by_one(
     column: Column,
     ready: Sequence[int],
@@ -236,17 +255,17 @@ def _one_by_one(
     error: Exception,
 ) -> list[Score]:
     """Score revision by revision after a batch failed, so that only the revisions at fault fail."""
-    if strict:
-        return [_failure(column.component, error, strict)]
+    if strict or isinstance(error, PluginError):  # not one value per unit: smaller batches would only hide it
+        return [_failure(column.component, error, strict)] * len(ready)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in ready:
         groups[column.owners[index]].append(index)
     scores: dict[int, Score] = {}
     for group in groups.values():
-        try:
-            scores |= zip(group, _call(column, group, plan, features), strict=True)
-        except Exception as failed:  # noqa: BLE001  (as above)
-            scores |= dict.fromkeys(group, _failure(column.component, failed, strict))
+        found, failed = _attempt(column, group, plan, features)
+        if failed is not None:
+            found = [_failure(column.component, failed, strict)] * len(group)
+        scores |= zip(group, found, strict=True)
     return [scores[index] for index in ready]
 
 
@@ -254,7 +273,7 @@ def _failure(component: Component, error: Exception, strict: bool) -> Score:
     name, origin = component.name, component.origin
     reason = f"reward {name!r} of {origin.distribution} {origin.version} failed: {type(error).__name__}: {error}"
     if strict:
-        raise PluginError(reason) from error
+        raise RewardFailed(reason) from error
     log.error("%s\n%s", reason, "".join(traceback.format_exception(error)))
     return Score(None, reason)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rewards.config import parse, read_yaml
-from rewards.contract import Reward, Threshold
+from rewards.contract import SETTINGS, Reward, Threshold
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, nearest
 from rewards.models.specs import Profile
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
@@ -40,7 +40,6 @@ class SuiteFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     description: str
-    format: str | None = None
     profile: Profile = "embedded"
     models: dict[str, str] = Field(default_factory=dict)
     rewards: dict[str, Setting | None]
@@ -88,7 +87,6 @@ class Suite:
     description: str
     components: tuple[Component, ...]
     engine: Engine = field(default_factory=Engine)
-    format: str | None = None
     strict: bool = False
 
     def score(self, revisions: Sequence[Revision]) -> list[Result]:
@@ -105,7 +103,6 @@ class Suite:
         """The suite for result files: every setting, the plugins' versions, the models used so far."""
         return {
             "suite": self.name,
-            "format": self.format,
             "rewards": {component.name: component.describe() for component in self.components},
             **self.engine.describe(),
         }
@@ -165,24 +162,26 @@ def _build(
         chosen.setdefault(reward, Setting())
     for reward in settings:
         if reward not in chosen:
-            raise ConfigError(f"--set {reward}.…: suite {name!r} has no reward {reward!r} (it has {', '.join(chosen)})")
+            raise ConfigError(
+                f"--set {reward}.…: suite {name!r} has no reward {reward!r}{nearest(reward, chosen)};"
+                f" it has {', '.join(chosen)}"
+            )
     if not chosen:
         raise ConfigError(f"suite {name!r} names no rewards")
-    engine.profile = profile or stated.profile
-    engine.models = {**stated.models, **engine.models}
+    # A view of the engine: loaded models and cache are shared, but two suites may differ in profile and models.
+    engine = replace(engine, profile=profile or stated.profile, models={**stated.models, **engine.models})
     components = tuple(
         _component(reward, _override(setting, settings.get(reward, {}), reward), engine.profile, plugins)
         for reward, setting in chosen.items()
     )
-    if stated.format is not None:
-        plugins.format(stated.format)
-    return Suite(name, stated.description, components, engine, stated.format, strict)
+    engine.check_roles(model.role for component in components for model in component.reward.models)
+    return Suite(name, stated.description, components, engine, strict)
 
 
 def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Setting:
     data = setting.model_dump()
     for key, value in given.items():
-        if key in ("gate", "weight", "threshold", "empty"):
+        if key in SETTINGS:
             data[key] = value
         else:
             data["arguments"][key] = value
@@ -198,6 +197,13 @@ def _component(name: str, setting: Setting, profile: Profile, plugins: Registry)
         raise ConfigError(f"reward {name!r} is global: it sees the argument after the gates, so it cannot be one")
     if setting.gate and threshold is None:
         raise ConfigError(f"reward {name!r} gates, but has no threshold in profile {profile!r}; set one")
+    low, high = reward.range
+    if threshold is not None and not low <= threshold.value <= high:
+        raise ConfigError(
+            f"reward {name!r}: the threshold {threshold.value:g} lies outside its range [{low:g}, {high:g}]"
+        )
+    if setting.weight > 0 and not reward.higher_is_better:
+        raise ConfigError(f"reward {name!r}: lower values are better, so a positive weight pays for bad ones")
     if setting.empty == "zero" and reward.level != "global":
         raise ConfigError(f"reward {name!r}: `empty` is for global rewards; this one is at {reward.level} level")
     arguments = reward.parse_arguments(setting.arguments)

@@ -57,7 +57,7 @@ class Summary:
             self._count(self.errors, str(record["error"])[:200])
         self.reward.add(record["reward"])
         for name, value in record["rewards"].items():
-            self.rewards[name].add(value)
+            self.rewards[name].add(value)  # None where it failed: the n beside the mean shows it
         for edit in record["edits"]:
             self.edits += 1
             self.valid += edit["valid"]

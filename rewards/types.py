@@ -44,8 +44,7 @@ class Edit:
     after: str  # what replaces them; "" for a deletion
     reason: str | None
     sentence_before: str
-    sentence_after: str  # the sentence with this edit alone applied
-    start: int = -1
+    start: int = -1  # -1 where the edit has no place
     end: int = -1
     invalid_reason: str | None = None
 
@@ -55,9 +54,16 @@ class Edit:
         return self.invalid_reason is None
 
     @property
+    def sentence_after(self) -> str:
+        """The sentence with this edit alone applied. Not kept: thousands of edits of one long sentence would fill memory."""
+        if self.start < 0:
+            return self.sentence_before
+        return self.sentence_before[: self.start] + self.after + self.sentence_before[self.end :]
+
+    @property
     def changes(self) -> bool:
         """Whether applying the edit alone changes its sentence (False for a no-op such as `India -> India`)."""
-        return self.sentence_before != self.sentence_after
+        return self.start >= 0 and self.sentence_before[self.start : self.end] != self.after
 
 
 @dataclass(frozen=True, slots=True)

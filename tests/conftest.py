@@ -66,7 +66,7 @@ def write_lines(path: Path, *lines: Any) -> Path:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a JSONL file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def command(*arguments: Any, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.text.anchor import NO_PLACE, NOT_FOUND, NOTHING, anchor
+from rewards.formats.tracked_changes import NO_PLACE
+from rewards.text import anchor as anchoring
+from rewards.text.anchor import MAX_EDITS, NOT_FOUND, NOTHING, TOO_MANY, anchor
 from rewards.text.segment import join_gaps
 from rewards.types import ProposedEdit, Revision
 
@@ -59,6 +62,70 @@ def test_whole_words_come_before_parts_of_words() -> None:
 def test_an_overlap_names_the_edit_that_stays() -> None:
     revision = revise((SENTENCE,), edit("bad, and", "good, and"), edit("and is it", "and was it"))
     assert [e.invalid_reason for e in revision.edits] == [None, "overlaps edit 1"]
+
+
+def test_a_part_without_a_free_place_names_what_lies_in_the_way_of_its_last() -> None:
+    revision = revise(("is his is",), edit("is", "a"), edit("is", "b"), edit("is", "c"), edit("is", "d"))
+    assert [(e.start, e.invalid_reason) for e in revision.edits] == [
+        (0, None),
+        (7, None),
+        (4, None),
+        (-1, "overlaps edit 3"),
+    ]
+
+
+class Searched(str):
+    """A sentence that counts how often it is searched."""
+
+    __slots__ = ("searches",)
+
+    def find(self, *arguments: object) -> int:  # type: ignore[override]
+        self.searches = getattr(self, "searches", 0) + 1
+        return super().find(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", ["a", "b", "xa"])
+def test_the_searches_grow_with_the_edits_and_not_with_their_product(part: str) -> None:
+    sentence = Searched(" ".join([part] * MAX_EDITS))
+    placed = anchor((sentence,), [edit(part, "c")] * MAX_EDITS)
+    assert [e.start for e in placed] == [i * (len(part) + 1) for i in range(MAX_EDITS)]
+    assert sentence.searches < 3 * MAX_EDITS
+    sentence = Searched(f"{part}y " * MAX_EDITS)  # no whole words
+    assert all(e.valid for e in anchor((sentence,), [edit(part, "c")] * MAX_EDITS))
+    assert sentence.searches < 4 * MAX_EDITS
+    sentence = Searched(f"{part} " * MAX_EDITS)  # nothing free
+    placed = anchor((sentence,), [edit(sentence[:-1], ""), *[edit(part, "c")] * (MAX_EDITS - 1)])
+    assert {e.invalid_reason for e in placed[1:]} == {"overlaps edit 1"}
+    assert sentence.searches < 2 * MAX_EDITS
+
+
+def test_many_different_parts_of_a_long_sentence_are_placed_in_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchoring, "_LOOKS", 1_000)
+    sentence = Searched("a bb " * 5_000 + "a b")
+    parts = ["a bb " * count + "a b" for count in range(50)]
+    assert all(e.valid for e in anchor((sentence,), [edit(part, "c") for part in parts]))
+    assert sentence.searches < 1_000 + 50 * 50
+
+
+def test_edits_beyond_the_first_thousand_are_kept_and_not_applied() -> None:
+    sentence = " ".join(f"w{i}" for i in range(MAX_EDITS + 2)) + " " + "long" * 25_000
+    proposed = [edit(f"w{i}", "b") for i in range(MAX_EDITS + 2)]
+    tracemalloc.start()
+    placed = anchor((sentence,), proposed)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [e.invalid_reason for e in placed] == [None] * MAX_EDITS + [TOO_MANY] * 2
+    assert [e.before for e in placed] == [e.before for e in proposed]
+    assert used < 20 * len(sentence), "an edit does not hold a sentence of its own"
+
+
+def test_the_sentence_after_an_edit_is_that_of_this_edit_alone() -> None:
+    bad, no_op, lost, unknown = anchor(
+        (SENTENCE,), [edit("bad", "good"), edit("sad", "sad"), edit("x", "y"), edit("x", "y", 7)]
+    )
+    assert (bad.sentence_after, bad.changes) == ("This is good, and is it not sad?", True)
+    assert [(e.sentence_after, e.changes) for e in (no_op, lost)] == [(SENTENCE, False)] * 2
+    assert (unknown.sentence_before, unknown.sentence_after, unknown.changes) == ("", "", False)
 
 
 def test_edits_that_touch_do_not_overlap() -> None:

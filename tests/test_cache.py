@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,58 @@ def test_many_keys_at_once(tmp_path: Path) -> None:
     items = {str(i).encode(): array(i) for i in range(2000)}
     cache.put(items)
     assert len(cache.get(items)) == 2000
+
+
+def test_both_caches_remember_whose_text_was_cut(tmp_path: Path) -> None:
+    items = {str(i).encode(): array(i) for i in range(1200)}
+    for cache in (MemoryCache(), DiskCache(tmp_path)):
+        cache.put(items, {b"7", b"1100"})
+        assert cache.cut([*items, b"absent"]) == {b"7", b"1100"}
+        assert cache.cut([b"8"]) == set()
+    assert DiskCache(tmp_path).cut(items) == {b"7", b"1100"}
+    small = MemoryCache(limit=4)
+    small.put({b"1": array(1)}, [b"1"])
+    small.put({b"2": array(2)}, [b"2"])
+    assert small.cut([b"1", b"2"]) == {b"2"}
+    small.clear()
+    assert small.cut([b"2"]) == set()
+
+
+def test_a_file_of_an_earlier_release_is_used_on(tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "features.sqlite") as old:
+        old.execute("CREATE TABLE features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, data BLOB NOT NULL)")
+        old.execute("INSERT INTO features VALUES (?, '1', ?)", (b"old", array(1).tobytes()))
+    old.close()
+    cache = DiskCache(tmp_path)
+    cache.put({b"new": array(2)}, [b"new"])
+    assert set(cache.get([b"old", b"new"])) == {b"old", b"new"}
+    assert cache.cut([b"old", b"new"]) == {b"new"}
+
+
+def test_rows_of_a_batch_do_not_keep_the_batch_alive() -> None:
+    cache = MemoryCache()
+    batch = np.ones((1000, 8), np.float32)
+    cache.put({b"row": batch[3]})
+    assert cache.get([b"row"])[b"row"].base is None
+
+
+def test_threads_may_share_the_memory(tmp_path: Path) -> None:
+    cache = MemoryCache(limit=400)
+
+    def work(number: int) -> None:
+        for i in range(3000):
+            name = str((number * i) % 150).encode()
+            cache.put({name: array(i)}, [name])
+            for found in cache.get([name, b"1", b"2"]).values():
+                assert found.shape == (1,)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    kept = cache.get([str(i).encode() for i in range(150)])
+    assert len(kept) == 100
+    assert cache.cut([str(i).encode() for i in range(150)]) == set(kept)
 
 
 def test_a_file_that_is_no_cache_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
-from typing import Any, Literal
+import pickle
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 
 import rewards
-from rewards.contract import to_scores
+from rewards.contract import SETTINGS, to_scores
 from rewards.errors import ConfigError, PluginError
+from rewards.suite import Setting
+from rewards_format import usable_share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
@@ -25,7 +33,7 @@ def brevity(
 
 
 def test_a_declared_reward_is_still_a_function() -> None:
-    edit = rewards.Edit(1, "long", "s", None, "long", "s", 0, 4)
+    edit = rewards.Edit(1, "long", "s", None, "long", 0, 4)
     assert brevity([edit]) == [1.0]
     assert brevity.summary == "1 where the edit makes its sentence shorter."
     assert {t.value for t in brevity.thresholds.values()} == {0.5}
@@ -77,6 +85,111 @@ def test_an_argument_without_a_type_is_refused_by_name() -> None:
 
     with pytest.raises(PluginError, match="'factor' has no type"):
         untyped.parse_arguments({})
+
+
+@rewards.reward(level="edit", range=(0, 1))
+def partly_typed(edits: Sequence[rewards.Edit], *, factor: float = 1.0, words: list[str] | None = None) -> NoSuchType:  # noqa: F821
+    return []
+
+
+@rewards.reward(level="edit", range=(0, 1))
+def untypable(edits: list[rewards.Edit], *, words: Sequence[str] = ()) -> list[float]:
+    return []
+
+
+def test_only_the_annotations_of_arguments_are_evaluated() -> None:
+    assert partly_typed.parse_arguments({"factor": "2"}) == {"factor": 2.0, "words": None}
+
+
+def test_an_argument_whose_type_cannot_be_evaluated_is_named_with_the_remedy() -> None:
+    with pytest.raises(PluginError, match=r"'untypable'.*'Sequence\[str\]' of its argument 'words'.*TYPE_CHECKING"):
+        untypable.parse_arguments({})
+
+
+def test_a_partial_and_an_object_with_call_have_typed_arguments_too() -> None:
+    class Longer:
+        def __call__(self, edits: list[rewards.Edit], *, by: int = 1) -> list[float]:
+            return [float(by)] * len(edits)
+
+    partial = rewards.reward(level="edit", range=(0, 1), name="partial")(functools.partial(brevity.function, factor=2))
+    assert partial.parse_arguments({"factor": "3"}) == {"factor": 3.0, "unit": "words"}
+    assert rewards.reward(level="edit", range=(0, 1), name="longer")(Longer()).parse_arguments({"by": "2"}) == {"by": 2}
+
+
+def test_an_argument_that_pydantic_cannot_take_is_an_error_of_the_plugin() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def hidden(edits: list[rewards.Edit], *, _factor: float = 1.0) -> list[float]:
+        return []
+
+    @rewards.reward(level="edit", range=(0, 1))
+    def numbered(edits: list[rewards.Edit], *, factor: Literal[()] = 5) -> list[float]:  # type: ignore[valid-type, assignment]
+        return []
+
+    with pytest.raises(PluginError, match="'hidden': pydantic takes no field '_factor'; rename"):
+        hidden.parse_arguments({})
+    with pytest.raises(PluginError, match="'numbered': pydantic cannot check its arguments"):
+        numbered.parse_arguments({})
+
+
+def test_an_argument_with_the_name_of_a_setting_is_refused() -> None:
+    assert set(SETTINGS) == set(Setting.model_fields) - {"arguments"}
+    with pytest.raises(PluginError, match="argument 'threshold' could not be set.*rename it"):
+
+        @rewards.reward(level="edit", range=(0, 1))
+        def shadowed(edits: list[rewards.Edit], *, threshold: float = 0.5) -> list[float]:
+            return []
+
+
+@pytest.mark.parametrize(
+    ("details", "named"),
+    [
+        ({"seen": {1, 2}}, "not JSON serializable: set"),
+        ({"seen": [object()]}, "not JSON serializable: object"),
+        ({1: "x"}, "must be str"),
+        ({"seen": "\ud800"}, "UTF-8"),
+        ([1], "list, not a mapping"),
+        (None, "NoneType, not a mapping"),
+    ],
+)
+def test_details_that_are_not_json_are_a_failure(details: Any, named: str) -> None:
+    score = to_scores(brevity, [rewards.Score(0.5, details=details)], 1)[0]
+    assert score.value is None
+    assert not score.details
+    assert (score.failed or "").startswith("brevity: its details cannot be written as JSON")
+    assert named in (score.failed or "")
+
+
+def test_details_that_the_writer_takes_are_kept() -> None:
+    details = {"share": np.float32(0.5), "counts": np.array([1, 2]), "why": ["a", None]}
+    assert to_scores(brevity, [rewards.Score(0.5, details=details)], 1)[0].details == details
+
+
+def test_a_failure_has_no_value_and_always_a_reason() -> None:
+    failed = to_scores(brevity, [rewards.Score(math.nan, failed="x"), rewards.Score(1.0, failed="")], 2)
+    assert [score.value for score in failed] == [None, None]
+    assert [score.failed for score in failed] == ["x", "brevity: failed, and did not say why"]
+
+
+def test_rounding_is_measured_at_the_bound_it_crosses() -> None:
+    wide = rewards.reward(level="edit", range=(-1000, 1), name="wide")(lambda edits: [])
+    assert [score.value for score in to_scores(wide, [1.00005, 1.05, -1000.05, -1001.0], 4)] == [
+        1.0,
+        None,
+        -1000.0,
+        None,
+    ]
+
+
+def test_a_reward_at_the_top_of_its_module_is_pickled_by_name() -> None:
+    assert pickle.loads(pickle.dumps(usable_share)) is usable_share  # noqa: S301
+    assert pickle.loads(pickle.dumps([brevity])) == [brevity]  # noqa: S301
+
+
+def test_a_reward_that_no_name_leads_to_says_so() -> None:
+    local = rewards.reward(level="edit", range=(0, 1), name="local")(lambda edits: [])
+    with pytest.raises(pickle.PicklingError, match="'local' cannot be pickled.*define it there at top level"):
+        pickle.dumps(local)
+    assert copy.deepcopy(local) is copy.copy(local) is local
 
 
 def test_values_are_checked_one_by_one() -> None:

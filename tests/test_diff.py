@@ -80,8 +80,7 @@ def rewrite(sentences, gaps, after):
         assert 0 <= edit.start <= edit.end <= len(sentence)
         assert sentence[edit.start : edit.end] == edit.before
         assert edit.before != edit.after
-        whole = sentence[: edit.start] + edit.after + sentence[edit.end :]
-        anchored = Edit(edit.sentence_id, edit.before, edit.after, None, sentence, whole, edit.start, edit.end)
+        anchored = Edit(edit.sentence_id, edit.before, edit.after, None, sentence, edit.start, edit.end)
         spans.setdefault(edit.sentence_id, []).append(anchored)
     for edits in spans.values():
         assert all(a.end <= b.start for a, b in pairwise(edits))

@@ -4,13 +4,18 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewards.formats import BUILTIN, compact, detect, json_edits, rewrite, tracked_changes
+from rewards.formats import BUILTIN, Format, compact, detect, json_edits, rewrite, tracked_changes
+from rewards.plugins import registry
+from rewards.text.anchor import anchor
+from rewards.text.diff import changes
 from rewards.types import Parsed
 
 SENTENCES = ("Only a fool likes tea.", 'They call it "progress" here.', "It is bad, bad policy.")
@@ -133,6 +138,20 @@ def test_an_insertion_takes_its_place_from_the_rewritten_sentence():
     assert parsed.edits[0].start is None
 
 
+def test_one_word_difference_places_all_insertions_of_a_statement(monkeypatch):
+    calls = []
+    monkeypatch.setattr(json_edits, "changes", lambda *texts: calls.append(texts) or changes(*texts))
+    edits = [edit("", "rarely"), edit("tea", "milk"), edit("", "never"), edit("", "rarely")]
+    text = json.dumps(answer(*edits, rewritten_sentence="Only a fool rarely likes tea."))
+    parsed = json_edits.parse(text, SENTENCES)
+    assert [(e.after, e.start) for e in parsed.edits] == [
+        ("rarely ", 12), ("milk", None), ("never", None), ("rarely ", 12)
+    ]  # fmt: skip
+    assert len(calls) == 1
+    json_edits.parse(json.dumps(answer(edit("tea", "milk"), rewritten_sentence="Only.")), SENTENCES)
+    assert len(calls) == 1, "without an insertion there is nothing to place"
+
+
 def test_answers_for_other_sentences_are_one_answer_and_for_the_same_are_not():
     both = json.dumps(answer(edit("tea", "milk"))) + "\n" + json.dumps(answer(edit("bad", "weak"), sentence_id=3))
     assert [e.sentence_id for e in json_edits.parse(both, SENTENCES).edits] == [1, 3]
@@ -243,6 +262,10 @@ def test_tracked_changes_that_are_cut_keep_whole_changes():
         ("1 | fool | friend | Toxic Emotions", [(1, "fool", "friend", "more than two parts")]),
         ("1 | | very", [(1, "", "very", "an insertion without a place")]),
         ("number | old words | new words", []),
+        (
+            "1 | a\u2028fool | a\x85friend\r\n1|tea|\r\n",
+            [(1, "a\u2028fool", "a\x85friend", None), (1, "tea", "", None)],
+        ),
     ],
 )
 def test_compact(text, expected):
@@ -284,13 +307,25 @@ def test_quotes_of_the_original_are_no_wrapping():
         (tracked("Only a fool"), "tracked_changes"),
         ("Only a <del>fool</del>", "tracked_changes"),
         ("- 1 | fool | friend", "compact"),
+        (f"| 1 | fool | friend |\n\n{PLAIN}", "json_edits"),
+        (f"| 1 | fool | friend |\n\n{tracked('Only a fool')}", "tracked_changes"),
+        (f"{tracked('Only a fool')} {PLAIN}", "tracked_changes"),
+        ("1 | fool | <del>friend</del>", "tracked_changes"),
         ("Nobody likes tea | milk.", "rewrite"),
         ("", "rewrite"),
     ],
 )
 def test_detect(completion, name):
-    assert detect(completion).name == name
-    assert detect(completion, BUILTIN[::-1]).name == name
+    assert {detect(completion, order).name for order in permutations(BUILTIN)} == {name}
+    assert detect(completion, [f for _, f, _ in registry().formats]).name == name
+
+
+def test_an_added_format_comes_behind_those_of_the_core_unless_it_says_otherwise():
+    added = Format("added", "", rewrite.parse, lambda completion: True)
+    for formats in ((added, *BUILTIN), (*BUILTIN, added)):
+        assert detect("1 | fool | friend", formats).name == "compact"
+        assert detect("Only a friend.", formats).name == "added"
+        assert detect(PLAIN, [f if f is not added else replace(added, rank=0) for f in formats]).name == "added"
 
 
 @pytest.mark.parametrize("form", BUILTIN, ids=lambda form: form.name)
@@ -321,15 +356,25 @@ UNITS = ["{", "[", '{"a":', '""', '"a" ', '"x', "[{", "\\", '{" ', '"//', '"\n',
 UNITS += ["<del", "<ins>a</ins>", "&lt;del", "1 | a | b\n", "1 |", "|", "`", "word ", ". ", '{"edits":["', "\u201c"]
 
 
+LISTS = {"inappropriate_part": [""] * 15_000, "rewritten_part": ["a"] * 15_000, "reason": ["x"] * 15_000}
+SHAPES = [
+    '{"sentence_edits":[{"edits":[' + "1," * 50_000 + "[" * 50_000,
+    '{"sentence_edits":[{"edits":[' + "{}," * 30_000 + '{"a":' * 20_000,
+    json.dumps(answer(LISTS)),
+    json.dumps(answer(*[edit("", f"v{i}", "") for i in range(4_000)], rewritten_sentence="very " * 20_000)),
+    "".join(f"1 | {i} | b\n" for i in range(15_000)) + PLAIN,
+]
+
+
 @pytest.mark.parametrize("form", BUILTIN, ids=lambda form: form.name)
 def test_long_odd_text_is_read_in_time(form):
-    for unit in UNITS:
-        for lead in ("", '{"sentence_edits":[{"sentence_id":1,"tracked_changes":"', '{"sentence_edits":[{"edits":'):
-            text = lead + unit * (200_000 // len(unit))
-            began = time.perf_counter()
-            form.detect(text)
-            form.parse(text, SENTENCES)
-            assert time.perf_counter() - began < 5, (lead, unit)
+    leads = ("", '{"sentence_edits":[{"sentence_id":1,"tracked_changes":"', '{"sentence_edits":[{"edits":')
+    texts = [lead + unit * (200_000 // len(unit)) for unit in UNITS for lead in leads]
+    for text in [*texts, *SHAPES]:
+        began = time.perf_counter()
+        form.detect(text)
+        anchor(SENTENCES, form.parse(text, SENTENCES).edits)
+        assert time.perf_counter() - began < 5, text[:100]
 
 
 def test_importing_the_formats_is_light():

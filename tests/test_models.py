@@ -39,7 +39,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def role(folder: Path, architecture: Any, **more: Any) -> Model:
-    return Model("tested", {"embedded": Checkpoint(Hub(str(folder)), architecture, **more)})
+    return Model(f"tested {folder.name}", {"embedded": Checkpoint(Hub(str(folder)), architecture, **more)})
 
 
 def compute(requests: list[Request], **options: Any) -> list[np.ndarray]:
@@ -196,10 +196,10 @@ def test_a_text_too_large_for_memory_fails_alone(folders: dict[str, Path], monke
     model = role(folders["gemma"], "sentence-encoder")
     forward = Encoder._forward
 
-    def tight(self: Encoder, encoded: list[list[int]]) -> Any:
+    def tight(self: Encoder, encoded: list[list[int]], with_tokens: bool) -> Any:
         if any(len(ids) > 50 for ids in encoded):
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, encoded)
+        return forward(self, encoded, with_tokens)
 
     monkeypatch.setattr(Encoder, "_forward", tight)
     engine = Engine(dtype="float32", device="cpu")
@@ -207,6 +207,121 @@ def test_a_text_too_large_for_memory_fails_alone(folders: dict[str, Path], monke
     failed = [request.text for request, one in found.items() if isinstance(one, Failure)]
     assert failed == ["a" * 60]
     assert engine.counts.failed == 1
+
+
+def test_a_packed_row_too_large_for_memory_is_taken_apart(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.models.causal_lm import CausalLM
+
+    model = role(folders["causal"], "causal-lm")
+    texts = ["The cat sat on the mat.", "The cat sat on the mats!", "The cat sat on it, and it purred."]
+    requests: list[Request] = [HiddenState(text, model, 2) for text in texts]
+    requests += [TokenLogProbs(text, model) for text in texts]
+    expected = compute(requests)
+    forward = CausalLM._forward
+
+    def tight(self: CausalLM, depth: int, rows: list[Any], sequences: Any) -> Any:
+        if sum(len(row) for row in rows) > 34:  # room for each text alone, not for two that share their beginning
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, depth, rows, sequences)
+
+    monkeypatch.setattr(CausalLM, "_forward", tight)
+    for one, other in zip(compute(requests), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_packed_rows_are_right_under_eager_attention(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    from rewards.models import causal_lm
+    from rewards.models.backend import weights_only
+
+    model = role(folders["causal"], "causal-lm")
+    requests = [HiddenState(text, model, 3) for text in TEXTS]
+    plain = compute(list(requests))
+    monkeypatch.setattr(causal_lm, "weights_only", lambda **more: weights_only(attn_implementation="eager", **more))
+    eager = Engine(dtype=dtype, device="cpu")
+    found = eager.compute(requests)
+    (used,) = eager._used.values()
+    assert used.backend._model.config._attn_implementation == "eager"
+    for request, one in zip(requests, plain, strict=True):
+        np.testing.assert_allclose(found[request], one, atol=2e-6 if dtype == "float32" else 0.05)
+
+
+@pytest.mark.parametrize("attention", [None, "eager"])
+@pytest.mark.parametrize("architecture", ["gemma2", "granite", "cohere"])
+def test_a_head_that_is_more_than_a_matrix_gives_its_own_log_probabilities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, attention: str | None
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from rewards.models import causal_lm
+    from rewards.models.backend import weights_only
+
+    folder = tiny.more_than_a_matrix(tmp_path / architecture, architecture)
+    monkeypatch.setattr(causal_lm, "weights_only", lambda **more: weights_only(attn_implementation=attention, **more))
+    model = role(folder, "causal-lm")
+    found = compute([TokenLogProbs(text, model) for text in TEXTS])
+    states = compute([HiddenState(text, model, 1) for text in TEXTS])
+    plain = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention)
+    tokens = AutoTokenizer.from_pretrained(folder)
+    for text, one, state in zip(TEXTS, found, states, strict=True):
+        ids = torch.tensor([[1, *tokens(text, add_special_tokens=False)["input_ids"]]])
+        with torch.inference_mode():
+            logs = torch.log_softmax(plain(input_ids=ids).logits[0], -1)
+            hidden = plain(input_ids=ids[:, 1:], output_hidden_states=True).hidden_states[1][0] if text else None
+        np.testing.assert_allclose(one, logs[:-1].gather(1, ids[0, 1:, None])[:, 0].numpy(), atol=2e-5)
+        np.testing.assert_allclose(state, np.zeros(32) if hidden is None else hidden.mean(0).numpy(), atol=2e-5)
+
+
+def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewards.engine.tries import pack
+    from rewards.models import causal_lm
+
+    monkeypatch.setattr(causal_lm, "POOLED_TOKENS", 7)  # several rounds
+    rows = pack([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6, 7], [8], [9] * 11], 50)
+    hidden = torch.randn(len(rows), 11, 16)
+    for index, mean in causal_lm._means(rows, hidden):
+        (number, path) = next((n, path) for n, row in enumerate(rows) for i, path in row.paths if i == index)
+        np.testing.assert_allclose(mean, hidden[number, path].numpy().mean(0), atol=1e-6)
+
+
+def test_a_damaged_file_is_a_model_error(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name, kind, size in (
+        ("causal", "causal-lm", 3000),
+        ("gemma", "sentence-encoder", 9),
+        ("modernbert", "classifier", 0),
+    ):
+        folder = Path(shutil.copytree(folders[name], tmp_path / name))
+        whole = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(whole[:size])
+        requests = {"causal-lm": HiddenState, "sentence-encoder": Embedding, "classifier": ClassProbabilities}
+        more = (1,) if kind == "causal-lm" else ()
+        with pytest.raises(ModelError, match=f"cannot be loaded as a {kind}"):
+            compute([requests[kind]("x", role(folder, kind), *more)])
+    (folder / "model.safetensors").write_bytes(whole)
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be loaded as a classifier"):
+        compute([ClassProbabilities("x", role(folder, "classifier"))])
+
+
+def test_a_pickled_module_of_a_sentence_encoder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["gemma"], tmp_path / "pickled"))
+    request: list[Request] = [Embedding("x", role(folder, "sentence-encoder"))]
+    (folder / "training_args.bin").touch()  # what no loader reads does no harm
+    (folder / "2_Dense" / "pytorch_model.bin").touch()  # nor what is read only where there is no model.safetensors
+    compute(request)
+    weights = folder / "2_Dense" / "model.safetensors"
+    weights.rename(folder / "2_Dense" / "other.safetensors")
+    with pytest.raises(
+        ModelError, match=r"no 2_Dense/model\.safetensors but pytorch_model\.bin\..*SentenceTransformer"
+    ):
+        compute(request)
+    (folder / "2_Dense" / "pytorch_model.bin").unlink()  # as after a download, which leaves pickles out
+    with pytest.raises(ModelError, match=r"no 2_Dense/model\.safetensors\. Pickled .*SentenceTransformer"):
+        compute(request)
 
 
 def test_a_base_model_is_no_classifier(folders: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from rewards.text import diff
 from rewards_pattern_conformity.model import SYMBOLS, PatternModel, fit_model, perplexity
 from rewards_pattern_conformity.operations import ALPHABET, operations
 
@@ -50,6 +51,13 @@ def test_letters_account_for_every_token_of_both_sentences(before, after):
     kept = count["K"] + count["k"] + count["R"]
     assert kept + count["D"] == len(operations(before, before))
     assert kept + count["A"] == len(operations(after, after))
+
+
+def test_long_texts_are_aligned_in_bounded_memory(monkeypatch):
+    expected = operations("you all are fools who lie", "you are wrong")
+    monkeypatch.setattr(diff, "_EXACT_CELLS", 17)  # six tokens against three
+    monkeypatch.setattr(diff, "Indel", None)  # its table has one bit for every pair of tokens
+    assert operations("you all are fools who lie", "you are wrong") == expected
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])

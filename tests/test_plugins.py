@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 import rewards
+from rewards.cli import FloodFilter, PlainFormatter
 from rewards.errors import PluginError
 from rewards.plugins import Registry
-from tests.conftest import command, plugin, registry_of
+from tests.conftest import command, plugin, record, registry_of, write_lines
 
 
 @rewards.reward(level="edit", range=(0, 1))
@@ -131,6 +136,217 @@ def register_commands(app):
     installed(tmp_path, "command_plugin", code)
     assert command("greet", PYTHONPATH=str(tmp_path)).stdout == b"hello from a plugin\n"
     assert b"greet" in command("--help", PYTHONPATH=str(tmp_path)).stdout
+
+
+COMMANDS = """
+import rewards
+
+@rewards.hookimpl
+def register_commands(app):
+    @app.command("{first}")
+    def first():
+        print("{said}")
+
+    @app.command("{second}")
+    def second():
+        print("{said}")
+"""
+
+
+def test_a_command_never_replaces_another(tmp_path: Path) -> None:
+    installed(tmp_path, "a_plugin", COMMANDS.format(first="list", second="greet", said="hello from a"))
+    installed(tmp_path, "b_plugin", COMMANDS.format(first="greet", second="wave", said="hello from b"))
+    assert b"hello" not in command("list", PYTHONPATH=str(tmp_path)).stdout
+    assert command("greet", PYTHONPATH=str(tmp_path)).stdout == b"hello from a\n"
+    assert command("wave", PYTHONPATH=str(tmp_path)).stdout == b"hello from b\n"
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert b"'a_plugin'): its command 'list' is left out: rewards itself has one of that name" in shown.stderr
+    assert b"'b_plugin'): its command 'greet' is left out: a_plugin 1.0 (plugin 'a_plugin') has one" in shown.stderr
+
+
+def test_groups_and_their_nameless_contents_clash_too(tmp_path: Path) -> None:
+    code = """
+import rewards, typer
+
+@rewards.hookimpl
+def register_commands(app):
+    nameless = typer.Typer()
+
+    @nameless.command("score")
+    def score():
+        print("not the score")
+
+    app.add_typer(nameless)
+    app.add_typer(typer.Typer(), name="models")
+"""
+    installed(tmp_path, "group_plugin", code)
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert b"its command 'score' is left out" in shown.stderr
+    assert b"its command 'models' is left out" in shown.stderr
+    assert b"not the score" not in command("score", PYTHONPATH=str(tmp_path)).stdout
+
+
+def test_a_command_that_typer_cannot_build_leaves_the_command_line_usable(tmp_path: Path) -> None:
+    code = """
+import rewards, typer, typing
+
+@rewards.hookimpl
+def register_commands(app):
+    @app.command()
+    def greet(whom: typing.Annotated[int, typer.Argument(), typer.Option()]):
+        print("hello")
+"""
+    installed(tmp_path, "command_plugin", code)
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert b"register_commands failed: " in shown.stderr
+
+
+@pytest.mark.parametrize("code", ["import sys\nsys.exit(0)", "raise BaseException('no')"])
+def test_a_plugin_that_exits_takes_nothing_else_down(tmp_path: Path, code: str) -> None:
+    installed(tmp_path, "leaving_plugin", code)
+    assert b"fluency" in command("list", PYTHONPATH=str(tmp_path)).stdout
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert b"plugin leaving_plugin 1.0 (plugin 'leaving_plugin') failed to load" in shown.stderr
+
+
+def test_a_plugin_that_exits_in_its_command_hook_takes_nothing_else_down(tmp_path: Path) -> None:
+    code = "import rewards, sys\n\n@rewards.hookimpl\ndef register_commands(app):\n    sys.exit(5)\n"
+    installed(tmp_path, "leaving_plugin", code)
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert b"register_commands failed: SystemExit: 5" in shown.stderr
+
+
+def test_a_plugin_that_fails_half_way_registers_nothing(tmp_path: Path) -> None:
+    code = (
+        WORKS.format(reward="half")
+        + "    raise ValueError('half-way')\n"
+        + COMMANDS.format(first="x", second="y", said="")
+    )
+    installed(tmp_path, "half_plugin", code)
+    asked = command("show", "half", PYTHONPATH=str(tmp_path))
+    assert asked.returncode == 2
+    assert b"may hold it: half_plugin 1.0 (plugin 'half_plugin'): ValueError: half-way" in asked.stderr
+    assert command("x", PYTHONPATH=str(tmp_path)).returncode == 2
+
+    found = Registry()
+    with pytest.raises(PluginError):
+        found.add(plugin(brevity, "no reward"), "half")  # type: ignore[arg-type]
+    assert not found.plugins
+    assert not list(found.rewards)
+    found.add(plugin(brevity), "half")
+    with pytest.raises(PluginError, match="another entry point"):
+        found.add(plugin(), "half")
+    assert found.reward("brevity")[0] is brevity
+
+
+def test_a_console_without_our_characters_gets_their_codes() -> None:
+    for arguments in (("list",), ("show", "appropriateness")):
+        for encoding in ("ascii", "cp1252"):
+            shown = command(*arguments, PYTHONIOENCODING=encoding)
+            assert (shown.returncode, shown.stderr) == (0, b"")
+            assert b"\\u2265 0.5" in shown.stdout
+
+
+def test_tables_of_a_pipe_are_plain_lines() -> None:
+    for name in ("list", "plugins"):
+        lines = command(name, COLUMNS="80").stdout.decode().splitlines()
+        assert not re.search("[\u2500-\u257f\x1b]", "".join(lines))
+        assert lines == [line.rstrip() for line in lines]
+    line = next(
+        line for line in command("list", COLUMNS="80").stdout.decode().splitlines() if line.startswith("fluency ")
+    )
+    assert re.fullmatch(r"fluency +edit +≥ 0\.5 +Probability .* before it\. +appropriateness-rewards", line)
+
+
+def test_tables_fit_a_narrow_terminal_and_break_no_name() -> None:
+    for name, whole in (("list", "sentence_pattern_conformity"), ("plugins", "semantic_similarity")):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+            os.execve(sys.executable, [sys.executable, "-m", "rewards", name], environment)  # noqa: S606
+        output = b""
+        while True:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            output += part
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        lines = output.decode().splitlines()
+        assert max(map(len, lines)) <= 80
+        assert any(line.startswith(whole) for line in lines)
+
+
+def test_logged_escape_sequences_are_written_out() -> None:
+    try:
+        raise ValueError("\x1b[2Jcleared")
+    except ValueError:
+        record = logging.LogRecord("rewards.x", logging.ERROR, "", 1, "it\x1b[0m failed", None, sys.exc_info())
+    text = PlainFormatter("%(message)s").format(record)
+    assert "\x1b" not in text
+    assert "ValueError: \\x1b[2Jcleared" in text
+
+
+def test_a_flood_of_one_message_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    flood = FloodFilter(tracked=2)
+
+    def passed(name: str, message: str, *arguments: object) -> bool:
+        return flood.filter(logging.LogRecord(name, logging.ERROR, "", 1, message, arguments, None))
+
+    assert [passed("a", "no: %s\ntrace %s", "x", i) for i in range(1003)] == [True] * 3 + [False] * 1000
+    assert passed("b", "no: x")
+    assert passed("a", "%d", "not a number")
+    assert all(passed("a", f"untracked {i}") for i in range(5))
+    flood.report()
+    flood.report()
+    assert capsys.readouterr().err == "a: no: x (1,000 more times)\n"
+
+
+def test_a_flood_from_a_run_is_cut(tmp_path: Path) -> None:
+    code = """
+import rewards
+
+@rewards.reward(level="global", range=(0, 1))
+def failing(arguments):
+    raise ValueError("\\x1b[31mno")
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(failing)
+"""
+    installed(tmp_path, "failing_plugin", code)
+    source = write_lines(tmp_path / "in.jsonl", *(record(number) for number in range(10)))
+    done = command("score", source, "-q", "--reward", "failing", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.count(b"ERROR rewards.scoring") == 3
+    assert b"\x1b" not in done.stderr
+    assert re.search(rb"rewards\.scoring: .*'failing'.*\(\d+ more times\)", done.stderr)
+    strict = command("score", source, "-q", "--reward", "failing", "--strict", PYTHONPATH=str(tmp_path))
+    assert strict.returncode == 1
+    assert strict.stderr.startswith(b"error: reward 'failing' of failing_plugin 1.0 failed: ValueError")
+
+
+def test_a_suite_whose_file_is_missing_is_an_error_of_its_plugin(tmp_path: Path) -> None:
+    code = """
+import pathlib, rewards
+
+@rewards.hookimpl
+def register_suites(register):
+    register(pathlib.Path("gone.yaml"))
+"""
+    installed(tmp_path, "suite_plugin", code)
+    for arguments in (("show", "gone"), ("suite", "show", "gone"), ("suite", "copy", "gone", tmp_path / "mine.yaml")):
+        shown = command(*arguments, PYTHONPATH=str(tmp_path))
+        assert shown.returncode == 2
+        assert b"suite 'gone' of suite_plugin 1.0 (plugin 'suite_plugin'): gone.yaml cannot be read" in shown.stderr
 
 
 def test_a_plugin_whose_command_hook_fails_leaves_the_command_line_usable(tmp_path: Path) -> None:

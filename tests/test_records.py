@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +96,33 @@ def test_lone_surrogates_do_not_get_through() -> None:
     (edit,) = read_revision({"sentences": SENTENCES, "completion": completion}).edits
     assert edit.after == "\ufffd"
     edit.sentence_after.encode()
+
+
+def test_numbered_sentences_of_a_prompt() -> None:
+    prompt = "Edit:\r\n 1. Cats\u2028are dumb.  \r\n(not 2)\nSentence 2 | Dogs rule.<|eot|> \r\n"
+    assert read_revision({"prompt": prompt, "completion": "x"}).sentences == ("Cats\u2028are dumb.", "Dogs rule.")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentences"),
+    [
+        ("1" * 5_000 + ". x", None),
+        ("1. a\n" + "2" * 5_000 + ". x", ("a",)),
+        ("1. a" + " " * 500_000 + "b", ("a" + " " * 500_000 + "b",)),
+        ("1" + " " * 500_000 + "b", None),
+        ("sentence" + " " * 500_000 + "b", None),
+        ("1. " + "<|a" * 200_000, ("<|a" * 200_000,)),
+    ],
+    ids=range(6),
+)
+def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | None) -> None:
+    began = time.perf_counter()
+    if sentences is None:
+        with pytest.raises(RecordError, match="exactly one numbered list"):
+            read_revision({"prompt": prompt, "completion": "{}"})
+    else:
+        assert read_revision({"prompt": prompt, "completion": "{}"}).sentences == sentences
+    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import command, read_lines, record, write_lines
+from tests.conftest import ROOT, command, read_lines, record, write_lines
 
+EXAMPLES = ROOT / "examples" / "arguments.jsonl"
 KEYS = [
-    "id", "status", "error", "reward", "rewards", "issue", "format", "problem", "edits", "sentences",
+    "id", "status", "error", "failures", "reward", "rewards", "issue", "format", "problem", "edits", "sentences",
     "argument", "argument_after_accepted", "argument_after_all", "details",
 ]  # fmt: skip
 
@@ -127,6 +128,7 @@ def test_bad_lines_are_rejected_with_line_field_and_reason_and_the_rest_is_score
         (["-", "--profile", "big"], "expected one of embedded, full"),
         (["-", "--dtype", "int4"], "expected one of auto"),
         (["-", "--append"], "name them with --reward"),
+        (["-", "--append", "--reward", "format"], "cannot be standard input"),
         (["-", "--resume"], "--resume needs -o OUT"),
         (["-", "--reward", "format", "-o", "no/such/folder/out.jsonl"], "the folder no/such/folder does not exist"),
         (["-", "--limit", "-1"], "--limit"),
@@ -162,27 +164,103 @@ def test_limit(tmp_path: Path) -> None:
     assert len(score(source, "--limit", 4).stdout.splitlines()) == 4
 
 
-def test_append_adds_a_reward_and_leaves_the_rest(tmp_path: Path) -> None:
-    source = write_lines(tmp_path / "in.jsonl", record("a"), record("b"))
+def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    command("score", source, "-o", out, "--reward", "format", "--set", "format.weight=1")
-    before = read_lines(out)
+    gate = ["--set", "edit_length.gate=true", "--set", "format.weight=1"]
+    first = command_with_toys(
+        tmp_path, "score", EXAMPLES, "-o", out, "--reward", "format", "--reward", "edit_length", *gate
+    )
+    assert first.returncode == 0, first.stderr
+    before, header = read_lines(out), json.loads((tmp_path / "out.jsonl.meta.json").read_text())
+    assert len(before) >= 20
     done = command("score", out, "--append", "--reward", "edit_quality")
     assert done.returncode == 0, done.stderr
-    after = read_lines(out)
-    for old, new in zip(before, after, strict=True):
-        assert new["rewards"] == {**old["rewards"], "edit_quality": None}
-        assert {**new, "rewards": None} == {**old, "rewards": None}
-    again = command("score", out, "--append", "--reward", "format", "-o", tmp_path / "again.jsonl")
-    assert again.returncode == 1
-    assert "scored already" in read_lines(tmp_path / "again.jsonl.rejected.jsonl")[0]["reason"]
+    qualities = []
+    for old, new in zip(before, read_lines(out), strict=True):
+        qualities.append(new["rewards"].pop("edit_quality"))
+        assert new == old
+    # The gates that each edit passed come from the file: quality is the share of edits that passed the one gate.
+    assert qualities == [
+        sum(edit["accepted"] for edit in old["edits"]) / len(old["edits"]) if old["edits"] else 0.0 for old in before
+    ]
+    merged = json.loads((tmp_path / "out.jsonl.meta.json").read_text())
+    assert merged["rewards"]["edit_length"] == header["rewards"]["edit_length"]
+    assert "edit_quality" in merged["rewards"]
+    assert len(merged["appended"]) == 1
+    assert merged["counts"]["records"] == len(before)
 
 
-def test_append_refuses_what_was_not_scored(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda record: record["rewards"].update(edit_quality=1.0), "rewards.edit_quality: is scored already"),
+        (lambda record: record.update(details=None), "details: is missing or of the wrong type"),
+        (lambda record: record["edits"][0].pop("scores"), "edits[0].scores: is missing"),
+        (lambda record: record["edits"][0].update(before="changed"), "edits[0]: does not fit its sentence"),
+        (lambda record: record.update(argument="another text"), "sentences: the sentences do not make up"),
+        (lambda record: record.update(sentences=["text"]), "sentences[0].before: is missing"),
+    ],
+)
+def test_append_is_all_or_nothing(tmp_path: Path, change: Any, message: str) -> None:
+    out = tmp_path / "out.jsonl"
+    score(write_lines(tmp_path / "in.jsonl", record("a"), record("b")), "-o", out)
+    records = read_lines(out)
+    change(records[1])
+    write_lines(out, *records)
+    whole = out.read_bytes()
+    done = command("score", out, "--append", "--reward", "edit_quality")
+    assert done.returncode == 2
+    assert f"out.jsonl, line 2: {message}" in done.stderr.decode()
+    assert b"nothing was changed" in done.stderr
+    assert out.read_bytes() == whole
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_append_refuses_what_would_have_no_effect(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in.jsonl", record())
-    done = command("score", source, "--append", "--reward", "format", "-o", tmp_path / "out.jsonl")
-    assert done.returncode == 1
-    assert "takes a file that `rewards score` wrote" in read_lines(tmp_path / "out.jsonl.rejected.jsonl")[0]["reason"]
+    for more, message in (
+        (["--limit", "1"], b"--append keeps every record"),
+        (["--set", "format.weight=1"], b"stays as it is"),
+        (["--suite", "default"], b"leave out --suite"),
+    ):
+        done = command("score", source, "--append", "--reward", "format", *more)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
+def test_the_input_is_never_the_output(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = score(source, "-o", source)
+    assert done.returncode == 2
+    assert b"is FILE itself" in done.stderr
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(200)))
+    run = f"{sys.executable} -m rewards score <(cat {source}) --reward format -q"
+    done = subprocess.run(["bash", "-c", run], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 200
+
+
+def test_resume_tells_a_finished_file_of_this_run_from_another(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record(), b"bad\n")
+    out = tmp_path / "out.jsonl"
+    assert score(source, "-o", out).returncode == 1
+    again = score(source, "-o", out, "--resume")
+    assert (again.returncode, b"nothing to resume" in again.stderr) == (1, True)
+    for more in (["--set", "format.weight=1"], ["--dtype", "float32"], ["--limit", "1"], ["--batch-size", "7"]):
+        other = score(source, "-o", out, "--resume", *more)
+        assert other.returncode == 2
+        assert b"other settings or another input" in other.stderr
+
+
+def test_a_run_that_fails_before_its_first_chunk_leaves_nothing(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = command(
+        "score", source, "-o", tmp_path / "out.jsonl", "--model", "encoder=no/such-model", "--reward", "bertscore"
+    )
+    assert done.returncode == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
 
 
 def test_a_left_over_partial_file_is_neither_overwritten_nor_mistaken(tmp_path: Path) -> None:
@@ -197,54 +275,65 @@ def test_a_left_over_partial_file_is_neither_overwritten_nor_mistaken(tmp_path: 
     assert out.read_bytes() == whole
 
 
-SLOW = """
+TOYS = """
 import sys, time
 import rewards, rewards.plugins
 from rewards.cli import main
 
 @rewards.reward(level="global", range=(0, 1000))
 def slow(arguments):
-    time.sleep(0.05)
+    time.sleep(0.02)
     return [float(len(a.after)) for a in arguments]
+
+@rewards.reward(level="edit", range=(0, 1000), threshold=8)
+def edit_length(edits):
+    return [float(len(e.before)) for e in edits]
 
 class Plugin:
     @rewards.hookimpl
     def register_rewards(self, register):
         register(slow)
+        register(edit_length)
 
-rewards.plugins.registry().add(Plugin(), "slow")
+rewards.plugins.registry().add(Plugin(), "toys")
 main()
 """
 
 
-@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9])
-def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, delay: float) -> None:
-    lines: list[Any] = [record(i) if i % 7 else b"bad line\n" for i in range(60)]
-    source = write_lines(tmp_path / "in.jsonl", *lines)
-    program = tmp_path / "slow.py"
-    program.write_text(SLOW)
+def toys(folder: Path) -> list[str]:
+    """The command line with two toy rewards."""
+    program = folder / "toys.py"
+    program.write_text(TOYS)
+    return [sys.executable, str(program)]
 
-    def run(out: Path, *more: str) -> list[str]:
-        return [
-            sys.executable,
-            str(program),
-            "score",
-            str(source),
-            "-o",
-            str(out),
-            "--reward",
-            "slow",
-            "--batch-size",
-            "4",
-            *more,
-        ]
 
-    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
-    subprocess.run(run(whole), capture_output=True, check=False)
-    process = subprocess.Popen(run(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(delay)
+def command_with_toys(folder: Path, *arguments: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*toys(folder), *map(str, arguments)], capture_output=True, check=False)
+
+
+def kill_after(run: list[str], partial: Path, chunks: int, chunk: int) -> None:
+    """Start the run and kill -9 it once it has written this many chunks, wherever it then is."""
+    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(6000):
+        if partial.exists() and partial.read_bytes().count(b"\n") >= chunks * chunk:
+            break
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 5])
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, chunks: int) -> None:
+    lines: list[Any] = [record(i) if i % 7 else b"bad line\n" for i in range(120)]
+    source = write_lines(tmp_path / "in.jsonl", *lines)
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+
+    def run(out: Path, *more: str) -> list[str]:
+        return [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "4", *more]
+
+    subprocess.run(run(whole), capture_output=True, check=False)
+    kill_after(run(broken), tmp_path / "broken.jsonl.partial", chunks, 4)
     assert not broken.exists()
     done = subprocess.run(run(broken, "--resume"), capture_output=True, check=False)
     assert done.returncode == 1, done.stderr
@@ -253,27 +342,15 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, delay: float) ->
     assert rejected[0] == rejected[1]
     headers = [json.loads(path.with_name(f"{path.name}.meta.json").read_text()) for path in (whole, broken)]
     assert headers[0]["counts"] == headers[1]["counts"]
-    assert sorted(path.name for path in tmp_path.glob("broken*")) == [
-        "broken.jsonl", "broken.jsonl.meta.json", "broken.jsonl.rejected.jsonl",
-    ]  # fmt: skip
-    again = subprocess.run(run(broken, "--resume"), capture_output=True, check=False)
-    assert (again.returncode, b"nothing to resume" in again.stderr) == (0, True)
+    names = ["broken.jsonl", "broken.jsonl.meta.json", "broken.jsonl.rejected.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("broken*")) == names
 
 
 def test_a_partial_cut_inside_a_record_resumes_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(10)))
-    program = tmp_path / "slow.py"
-    program.write_text(SLOW)
-    out = tmp_path / "out.jsonl"
-    run = [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "2"]
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    partial = tmp_path / "out.jsonl.partial"
-    for _ in range(400):
-        if partial.exists() and partial.stat().st_size > 3000:
-            break
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    source = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(40)))
+    out, partial = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+    run = [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "2"]
+    kill_after(run, partial, 3, 2)
     os.truncate(partial, partial.stat().st_size - 7)
     assert subprocess.run([*run, "--resume"], capture_output=True, check=False).returncode == 0
-    assert [one["id"] for one in read_lines(out)] == list(range(10))
+    assert [one["id"] for one in read_lines(out)] == list(range(40))

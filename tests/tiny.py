@@ -8,10 +8,16 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     Gemma3TextConfig,
     Gemma3TextModel,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     ModernBertConfig,
@@ -49,6 +55,27 @@ def causal(folder: Path) -> Path:
         num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def more_than_a_matrix(folder: Path, architecture: str) -> Path:
+    """A causal model whose head caps (gemma2) or scales (granite, cohere) its logits; gemma2 has a short window too."""
+    size = tokenizer(folder, pair=False, limit=2048)
+    torch.manual_seed(0)
+    common: dict[str, Any] = {
+        "vocab_size": size, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048, "pad_token_id": 0,
+        "bos_token_id": 1, "eos_token_id": 2, "initializer_range": 0.3,
+    }  # fmt: skip
+    model: Any
+    if architecture == "gemma2":
+        config = Gemma2Config(**common, head_dim=8, final_logit_softcapping=2.0, sliding_window=16)
+        model = Gemma2ForCausalLM(config)
+    elif architecture == "granite":
+        model = GraniteForCausalLM(GraniteConfig(**common, logits_scaling=7.0, embedding_multiplier=3.0))
+    else:
+        model = CohereForCausalLM(CohereConfig(**common, logit_scale=0.2))
+    model.save_pretrained(folder)
     return folder
 
 

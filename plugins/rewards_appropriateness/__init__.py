@@ -9,7 +9,7 @@ from typing import Any
 
 import rewards
 from rewards.features import ClassProbabilities, HiddenState
-from rewards.models.catalog import CAUSAL_LM
+from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM
 from rewards.models.specs import Checkpoint, Derived, Hub, Model
 
 PARAMS = Path(__file__).parent / "params"
@@ -56,6 +56,7 @@ CLASSIFIER = Model(
             DIMENSIONS,
             head_reads,
             head,
+            fitted_on=(EMBEDDED_CAUSAL_LM,),
         ),
         "full": Checkpoint(
             Hub("timonziegenbein/appropriateness-classifier-multilabel"),

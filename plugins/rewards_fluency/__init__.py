@@ -9,7 +9,7 @@ from typing import Any
 
 import rewards
 from rewards.features import ClassProbabilities, HiddenState
-from rewards.models.catalog import CAUSAL_LM
+from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM
 from rewards.models.specs import Checkpoint, Derived, Model
 
 PARAMS = Path(__file__).parent / "params"
@@ -38,6 +38,7 @@ CLASSIFIER = Model(
             LABELS,
             head_reads,
             head,
+            fitted_on=(EMBEDDED_CAUSAL_LM,),
         ),
         "full": Checkpoint(None, "classifier", labels=LABELS),  # the reference's ModernBERT-large is not published
     },

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rapidfuzz.distance import Indel
-
-from rewards.text.diff import tokens
+from rewards.text.diff import equal_blocks, tokens
 
 KEEP, KEEP_IN_EDIT, DELETE, ADD, REPLACE = ALPHABET = "KkDAR"
 GAP = 2  # kept tokens between two changes of one edit
@@ -18,15 +16,11 @@ def operations(before: str, after: str) -> str:
     """
     old, new = _words(before), _words(after)
     pieces: list[str] = []
-    deleted = added = 0
-    for step in Indel.opcodes(old, new):
-        if step.tag == "equal":
-            pieces += (_change(deleted, added), KEEP * (step.src_end - step.src_start))
-            deleted = added = 0
-        else:
-            deleted += step.src_end - step.src_start
-            added += step.dest_end - step.dest_start
-    pieces.append(_change(deleted, added))  # pieces alternate: change, keep, change, …, change
+    start = start_after = 0  # the first token behind the last one kept, in either text
+    for block in equal_blocks(old, new):
+        pieces += (_change(block.before - start, block.after - start_after), KEEP * block.size)
+        start, start_after = block.before + block.size, block.after + block.size
+    pieces.append(_change(len(old) - start, len(new) - start_after))  # pieces alternate: change, keep, …, change
     for position in range(1, len(pieces) - 1, 2):
         if pieces[position - 1] and pieces[position + 1] and len(pieces[position]) <= GAP:
             pieces[position] = KEEP_IN_EDIT * len(pieces[position])

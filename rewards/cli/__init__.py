@@ -5,19 +5,54 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 from rewards.cli import models, plugins, score, suites
 from rewards.cli.terminal import plain
-from rewards.errors import RewardsError
+from rewards.errors import RewardFailed, RewardsError
 from rewards.plugins import registry
 
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+
+
+class PlainFormatter(logging.Formatter):
+    """Log lines, tracebacks included, in which a terminal finds nothing to obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text without control characters."""
+        return plain(super().format(record))
+
+
+class FloodFilter(logging.Filter):
+    """Lets each message pass a few times: what fails for every record of a large file is said, not repeated."""
+
+    def __init__(self, passes: int = 3, tracked: int = 10_000) -> None:
+        super().__init__()
+        self._passes, self._tracked = passes, tracked
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this message (its logger and first line) has not been logged often enough."""
+        try:
+            key = record.name, record.getMessage().partition("\n")[0]
+        except Exception:  # noqa: BLE001  (arguments that do not fit the message: the handler reports that)
+            return True
+        if key in self._seen or len(self._seen) < self._tracked:
+            self._seen[key] += 1
+        return self._seen[key] <= self._passes
+
+    def report(self) -> None:
+        """Say on stderr what was held back, and how often."""
+        for (name, line), count in self._seen.items():
+            if count > self._passes:
+                print(plain(f"{name}: {line} ({count - self._passes:,} more times)"), file=sys.stderr)
+        self._seen.clear()
 
 
 def _version(value: bool) -> None:
@@ -36,7 +71,8 @@ def _main(
 ) -> None:
     """Rewards for edited text: score edits of arguments, with rewards that plugins add.
 
-    Exit codes: 0 everything scored, 1 some records were rejected or failed, 2 usage or input error, 3 a bug here.
+    Exit codes: 0 everything scored, 1 some records were rejected or failed (with --strict: the first that failed),
+    2 usage or input error, 3 a bug here, 130 interrupted.
     """
     logging.getLogger("rewards").setLevel(logging.INFO if verbose else logging.WARNING)
 
@@ -57,17 +93,29 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; every error ends in one message and an exit code, never in a traceback."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    sys.exit(_run())
+    for stream in (sys.stdout, sys.stderr):
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="backslashreplace")  # a console that has no ≥ shows its code
+    handler, flood = logging.StreamHandler(sys.stderr), FloodFilter()
+    handler.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(flood)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    try:
+        code = _run()
+    finally:
+        flood.report()
+    sys.exit(code)
 
 
 def _run() -> int:
     try:
         code = build()(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except RewardsError as error:
         print(plain(f"error: {error}"), file=sys.stderr)
-        return EXIT_USAGE
+        return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; add --resume to go on where it stopped", file=sys.stderr)
         return EXIT_INTERRUPTED

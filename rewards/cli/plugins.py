@@ -7,30 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.terminal import plain
-from rewards.plugins import Registry, registry
+from rewards.cli.suites import text_of
+from rewards.cli.terminal import plain, print_table
+from rewards.contract import Reward
+from rewards.models.specs import PROFILES
+from rewards.plugins import Plugin, Registry, registry
 
 
 def list_all() -> None:
     """List the rewards, suites and formats that are installed."""
-    from rich.table import Table
-
     found = registry()
-    table = Table(title="rewards", title_justify="left")
-    for column in ("name", "level", "gates", "measures", "from"):
-        table.add_column(column, overflow="fold")
-    for name, reward, origin in found.rewards:
-        gates = " ".join(f"{_sign(reward)} {t.value:.4g} ({p})" for p, t in reward.thresholds.items())
-        table.add_row(name, reward.level, gates, reward.summary, origin.distribution)
-    _print(table)
-    table = Table("name", "description", "from", title="suites", title_justify="left")
-    for name, path, origin in found.suites:
-        table.add_row(name, _description(path), origin.distribution)
-    _print(table)
-    table = Table("name", "description", "from", title="formats", title_justify="left")
-    for name, format_, origin in found.formats:
-        table.add_row(name, format_.description, origin.distribution)
-    _print(table)
+    rewards = [(n, r.level, _gate(r), r.summary, origin.distribution) for n, r, origin in found.rewards]
+    suites = [(name, _description(path), origin.distribution) for name, path, origin in found.suites]
+    formats = [(name, format_.description, origin.distribution) for name, format_, origin in found.formats]
+    print_table("rewards", ("name", "level", "gate", "measures", "from"), rewards, "measures", "from")
+    print()
+    print_table("suites", ("name", "description", "from"), suites, "description", "from")
+    print()
+    print_table("formats", ("name", "description", "from"), formats, "description", "from")
+    print("\ngate: what passes, embedded/full where profiles differ; rewards show NAME: more")
     _warn(found)
 
 
@@ -39,7 +34,7 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
     found = registry()
     rewards, suites = {n for n, _, _ in found.rewards}, {n for n, _, _ in found.suites}
     if name not in rewards and name in suites:
-        print(found.suite(name)[0].read_text(encoding="utf-8"), end="")
+        print(text_of(name), end="")
         return
     reward, origin = found.reward(name)
     import inspect
@@ -67,20 +62,12 @@ def plugins(
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where a failed plugin failed.")] = False,
 ) -> None:
     """List the installed plugins, what each registers, and what failed to load and why."""
-    from rich.table import Table
-
     found = registry()
-    table = Table(title="plugins", title_justify="left")
-    for column in ("plugin", "distribution", "version", "state", "registers"):
-        table.add_column(column, overflow="fold")
-    for plugin in found.plugins:
-        state = f"failed: {plugin.failed}" if plugin.failed else "; ".join(plugin.problems) or "loaded"
-        origin = plugin.origin
-        table.add_row(origin.plugin, origin.distribution, origin.version, state, ", ".join(plugin.registered))
-    _print(table)
+    rows = [(p.origin.plugin, p.origin.distribution, p.origin.version, _state(p)) for p in found.plugins]
+    print_table("plugins", ("plugin", "distribution", "version", "registers"), rows, "registers", "version")
     if traceback:
         for plugin in found.failed:
-            print(f"\n{plugin.origin}:\n{plugin.traceback}", file=sys.stderr)
+            print(plain(f"\n{plugin.origin}:\n{plugin.traceback}"), file=sys.stderr)
     if _warn(found):
         raise typer.Exit(1)
 
@@ -96,24 +83,28 @@ def _warn(found: Registry) -> bool:
     return bool(problems)
 
 
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width: do not fold the cells
-        console.width = 200
-    for column in table.columns:
-        column._cells = [_escaped(cell) for cell in column._cells]  # names and errors of strangers are not markup
-    console.print(table)
-
-
-def _escaped(cell: Any) -> Any:
-    from rich.markup import escape
-
-    return escape(plain(cell)) if isinstance(cell, str) else cell
+def _state(plugin: Plugin) -> str:
+    """What a plugin registers, a kind named once, and what is wrong with it."""
+    if plugin.failed:
+        return f"failed: {plugin.failed}"
+    kinds: dict[str, list[str]] = {}
+    for entry in plugin.registered:
+        kind, _, name = entry.partition(" ")
+        kinds.setdefault(kind, []).append(name)
+    registered = [f"{kind} {', '.join(names)}" for kind, names in kinds.items()]
+    return "; ".join([*registered, *(f"problem: {text}" for text in plugin.problems)])
 
 
-def _sign(reward: Any) -> str:
+def _gate(reward: Reward) -> str:
+    """What passes, in brief: `≥ 0.647/0.614` where the profiles differ, the profile's name where only one gates."""
+    values = {profile: f"{threshold.value:.3g}" for profile, threshold in reward.thresholds.items()}
+    if not values:
+        return ""
+    told = "/".join(dict.fromkeys(values[profile] for profile in PROFILES if profile in values))
+    return f"{_sign(reward)} {told}" + ("" if len(values) == len(PROFILES) else f" ({', '.join(values)})")
+
+
+def _sign(reward: Reward) -> str:
     return "≥" if reward.higher_is_better else "≤"
 
 

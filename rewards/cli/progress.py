@@ -32,7 +32,7 @@ class Display:
         self._size = path.stat().st_size if path.is_file() else None
         self._consumed = 0
         self._progress = Progress(
-            TextColumn("scoring"),
+            TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[records]:,} records, {task.fields[texts]:,} texts"),
             TextColumn("{task.fields[rate]}"),
@@ -42,7 +42,7 @@ class Display:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("scoring", total=self._size, records=0, texts=0, rate="")
+        self._task = self._progress.add_task("loading models", total=self._size, records=0, texts=0, rate="")
         self.report = Report(self._on_bytes, self._on_records)
 
     def __enter__(self) -> Display:
@@ -59,7 +59,7 @@ class Display:
     def on_texts(self, texts: int) -> None:
         """Count texts that a model has just finished: within a chunk, this is what moves."""
         self._texts += texts
-        self._progress.update(self._task, texts=self._texts)
+        self._progress.update(self._task, description="scoring", texts=self._texts)
 
     def _on_bytes(self, consumed: int) -> None:
         self._consumed = consumed
@@ -68,7 +68,7 @@ class Display:
         now = time.monotonic()
         rate = f"{records / max(1e-9, now - self._began):,.1f}/s"
         # What has been read but not scored yet does not count: bytes move with the records.
-        self._progress.update(self._task, completed=self._consumed, records=records, rate=rate)
+        self._progress.update(self._task, description="scoring", completed=self._consumed, records=records, rate=rate)
         if not self._quiet and not self._console.is_terminal and now - self._told > 30:
             self._told = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size else ""
@@ -102,6 +102,8 @@ class Display:
 
     def _rewards(self, suite: Suite, summary: Summary) -> Table:
         table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table.caption = "mean over n records; passed: share of the edits or sentences scored"
+        table.caption_justify = "left"
         for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):
             table.add_column(name, justify="left" if name == "reward" else "right", no_wrap=True)
         for component in suite.components:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,38 +52,73 @@ def score(
     """Score the edits in FILE: one output record per input record, in order."""
     # Imported here: `rewards --help` must not pay for pydantic and numpy.
     from rewards.cli.progress import Display
+    from rewards.files import append as appending
     from rewards.files import pipeline
-    from rewards.files.writing import File, Stream
+    from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
-    rewards = list(reward or ())
-    if append and (not rewards or suite):
-        raise ConfigError(
-            "--append adds single rewards to a scored file: name them with --reward, and leave out --suite"
-        )
-    if append and out is None:
-        if file == "-":
-            raise ConfigError("--append from standard input needs -o OUT")
-        out = Path(file)
-    if resume and out is None:
+    rewards, settings = list(reward or ()), _settings(set_ or ())
+    target = _target(file, out, append)
+    if append:
+        _check_append(file, rewards, suite, settings, limit)
+    if resume and target is None:
         raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
     engine = _engine(device, dtype, token_budget, cache, model or ())
-    chosen = _suite(suite, rewards, _settings(set_ or ()), engine, profile, strict)
+    chosen = _suite(suite, rewards, settings, engine, profile, strict)
     _check_format(format)
-    if resume and out is not None and out.exists() and not out.with_name(f"{out.name}.partial").exists():
-        print(f"{out} is complete: nothing to resume", file=sys.stderr)
-        return
+    fingerprint = {
+        "job": [_identity(file), format, append, limit],
+        "engine": [device, dtype, token_budget, dict(chosen.engine.models)],
+        "suite": chosen.describe(),
+        "version": metadata.version("appropriateness-rewards"),
+    }
+    if resume and target is not None and not append:
+        complete = finished(target, fingerprint, batch_size)
+        if complete is not None:
+            print(f"{target} is complete: nothing to resume", file=sys.stderr)
+            raise typer.Exit(0 if complete else 1)
+    if append:
+        appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
-    job = pipeline.Job(file, chosen, format, append, limit, batch_size)
-    fingerprint = {"job": [_identity(file), format, append, limit], "suite": chosen.describe()}
-    sink = File(out, fingerprint, batch_size, resume, summary.add) if out else Stream()
+    job = pipeline.Job(file, chosen, format, limit, batch_size)
+    sink = File(target, fingerprint, batch_size, resume, summary.add) if target else Stream()
+    work = appending.run if append else pipeline.run
     with Display(file, quiet) as display:
-        engine.progress = display.on_texts
-        header = pipeline.run(job, sink, summary, display.report)
+        chosen.engine.progress = display.on_texts
+        try:
+            header = work(job, sink, summary, display.report)
+        except BaseException:
+            sink.abandon()
+            raise
     if not quiet:
-        display.table(header, chosen, summary, out)
+        display.table(header, chosen, summary, target)
     if summary.failed or summary.rejected:
         raise typer.Exit(1)
+
+
+def _target(file: str, out: Path | None, append: bool) -> Path | None:
+    """Where results go: OUT, or with --append FILE itself."""
+    if append and out is None:
+        return Path(file)
+    if not append and out is not None and out.exists() and Path(file).exists() and out.samefile(file):
+        raise ConfigError(f"-o {out} is FILE itself, and would replace it; give another name")
+    if out is not None and out.suffix in (".gz", ".parquet"):
+        raise ConfigError(f"-o {out}: results are written as JSONL; give a name that ends in .jsonl")
+    return out
+
+
+def _check_append(
+    file: str, rewards: list[str], suite: str | None, settings: dict[str, dict[str, Any]], limit: int | None
+) -> None:
+    if not rewards or suite:
+        raise ConfigError("--append adds single rewards to a scored file: name them with --reward, leave out --suite")
+    if file == "-":
+        raise ConfigError("--append reads its file twice, so it cannot be standard input")
+    if limit is not None:
+        raise ConfigError("--append keeps every record, so it takes no --limit")
+    for name, given in settings.items():
+        for key in {"gate", "weight", "empty"} & set(given):
+            raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 
 def _engine(device: str, dtype: str, token_budget: int, cache: Path | None, models: Sequence[str]) -> Any:

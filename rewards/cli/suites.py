@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.errors import RewardsError
+from rewards.errors import PluginError, RewardsError
 from rewards.plugins import registry
 
 app = typer.Typer(help="Show suites, and copy one to edit it.", no_args_is_help=True)
@@ -16,7 +16,7 @@ app = typer.Typer(help="Show suites, and copy one to edit it.", no_args_is_help=
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="Name of a suite.")]) -> None:
     """Print a suite's YAML."""
-    print(registry().suite(name)[0].read_text(encoding="utf-8"), end="")
+    print(text_of(name), end="")
 
 
 @app.command()
@@ -29,7 +29,7 @@ def copy(
         to = to / f"{name}.yaml"
     if to.suffix not in (".yaml", ".yml"):
         raise RewardsError(f"{to}: a suite's file must end in .yaml, so that --suite takes it for a file")
-    text = registry().suite(name)[0].read_text(encoding="utf-8")
+    text = text_of(name)
     try:
         with to.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -38,3 +38,12 @@ def copy(
     except OSError as error:
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     print(f"wrote {to}; use it with --suite {to}")
+
+
+def text_of(name: str) -> str:
+    """The YAML of a suite. Raises PluginError where its plugin names a file that cannot be read."""
+    path, origin = registry().suite(name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise PluginError(f"suite {name!r} of {origin}: {path} cannot be read: {error}") from error

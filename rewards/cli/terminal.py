@@ -3,10 +3,46 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COMFORT = 30  # columns below which a description makes the spare column give way
+_LEAST = 20  # columns that it keeps on the narrowest terminal
 
 
 def plain(text: str) -> str:
-    """The text with control characters (escape sequences, overrides of direction) written out, as `\\x1b`."""
+    r"""The text with control characters (escape sequences, overrides of direction) written out, as `\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], wraps: str, spare: str | None = None
+) -> None:
+    """Print aligned columns. On a terminal column `wraps` is folded to what the others leave, and `spare` gives way first.
+
+    Elsewhere each row is one line.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[plain(" ".join(cell.split())) for cell in row] for row in rows]
+    widths = {name: max(cell_len(row[i]) for row in [columns, *cells]) + 2 for i, name in enumerate(columns)}
+    console = Console(highlight=False)
+    fixed = sum(widths.values()) - widths[wraps]
+    if sys.stdout.isatty():
+        if spare in widths and console.width - fixed < min(_COMFORT, widths[wraps]):
+            fixed -= widths.pop(spare)
+        console.width = max(console.width, fixed + _LEAST)  # narrower than that, the terminal breaks the lines itself
+    else:
+        console.width = sum(widths.values()) + len(title)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in widths:
+        table.add_column(name, no_wrap=name != wraps, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for name, cell in zip(columns, row, strict=True) if name in widths))
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -1,10 +1,14 @@
-"""Length-sorted batches under a token budget, halved when memory runs out."""
+"""Length-sorted batches under a token budget, halved when memory runs out, and taken apart when something fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from rewards.errors import RewardsError
+
+log = logging.getLogger("rewards.engine")
 Item = TypeVar("Item")
 
 
@@ -26,8 +30,30 @@ def batches(items: Sequence[Item], length: Callable[[Item], int], budget: int) -
         yield batch
 
 
-def run_halving(batch: list[Item], forward: Callable[[list[Item]], None], failed: Callable[[Item, str], None]) -> None:
-    """Run `forward` on the batch, in halves where memory runs out; an item too large on its own goes to `failed`."""
+def run_all(
+    parts: Iterable[list[Item]],
+    forward: Callable[[list[Item]], None],
+    failed: Callable[[Item, str], None],
+    what: str,
+    split: Callable[[Item], Sequence[Item]] | None = None,
+) -> None:
+    """Run `forward` on every batch, halved where memory runs out; what fails otherwise fails alone.
+
+    `split` takes an item apart that is several texts; `what` names the model in reasons and in the log.
+    """
+    isolate(parts, lambda part: run_halving(part, forward, failed, split), failed, what, split)
+
+
+def run_halving(
+    batch: list[Item],
+    forward: Callable[[list[Item]], None],
+    failed: Callable[[Item, str], None],
+    split: Callable[[Item], Sequence[Item]] | None = None,
+) -> None:
+    """Run `forward` on the batch, in halves where memory runs out; an item too large on its own goes to `failed`.
+
+    An item that `split` takes apart is tried in its parts first, one after the other.
+    """
     try:
         forward(batch)
         return
@@ -37,12 +63,53 @@ def run_halving(batch: list[Item], forward: Callable[[list[Item]], None], failed
         reason = f"out of memory: {error}"
     # Outside the except block: the exception's frames hold the tensors that must be freed first.
     _release()
-    if len(batch) == 1:
+    parts = _smaller(batch, split)
+    if not parts:
         failed(batch[0], reason)
-        return
-    middle = len(batch) // 2
-    run_halving(batch[:middle], forward, failed)
-    run_halving(batch[middle:], forward, failed)
+    for part in parts:
+        run_halving(part, forward, failed, split)
+
+
+def isolate(
+    parts: Iterable[list[Item]],
+    work: Callable[[list[Item]], None],
+    failed: Callable[[Item, str], None],
+    what: str,
+    split: Callable[[Item], Sequence[Item]] | None = None,
+) -> None:
+    """Run `work` on every part, in halves where it raises, so that only the items at fault go to `failed`.
+
+    The first error is logged with its traceback, the others would say the same. A RewardsError is not about an item but
+    about the model or a plugin: it propagates.
+    """
+    logged = False
+    for whole in parts:
+        left = [whole]
+        while left:
+            part = left.pop()
+            try:
+                work(part)
+                continue
+            except RewardsError:
+                raise
+            except Exception as error:  # models and heads may fail in any way; the other texts go on
+                reason = f"{what} failed: {type(error).__name__}: {error}"
+                if not logged:
+                    log.error("%s", reason, exc_info=True)
+                logged = True
+            smaller = _smaller(part, split)
+            if not smaller:
+                failed(part[0], reason)
+            left += reversed(smaller)
+
+
+def _smaller(batch: list[Item], split: Callable[[Item], Sequence[Item]] | None) -> list[list[Item]]:
+    """The batch's halves; of a single item its parts, each alone; nothing where it has none."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+    parts = split(batch[0]) if split else ()
+    return [[part] for part in parts] if len(parts) > 1 else []
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -6,9 +6,9 @@ import hashlib
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,18 @@ Array = NDArray[np.float32]
 
 
 class Cache(Protocol):
-    """Where features are kept between passes."""
+    """Where features are kept between passes, with a mark on those of texts that were cut. May be used from any thread."""
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
         ...
 
-    def put(self, items: Mapping[bytes, Array]) -> None:
-        """Keep these arrays."""
+    def cut(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those keys that are present and were put as features of a text that was too long for its model."""
+        ...
+
+    def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
+        """Keep these arrays; `cut` are the keys of those whose text was cut."""
         ...
 
     def clear(self) -> None:
@@ -34,7 +38,7 @@ class Cache(Protocol):
 
 
 def key(*parts: str) -> bytes:
-    """A digest of the parts: model, dtype, kind of feature, text. Lengths are hashed too, so that parts cannot run together."""
+    """A digest of the parts. Lengths are hashed too, so that parts cannot run together."""
     digest = hashlib.blake2b(digest_size=20)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
@@ -50,30 +54,45 @@ class MemoryCache:
         self._limit = limit
         self._size = 0
         self._items: OrderedDict[bytes, Array] = OrderedDict()
+        self._cut: set[bytes] = set()
+        self._lock = threading.Lock()
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
         found = {}
-        for name in keys:
-            if name in self._items:
-                self._items.move_to_end(name)
-                found[name] = self._items[name]
+        with self._lock:
+            for name in keys:
+                if name in self._items:
+                    self._items.move_to_end(name)
+                    found[name] = self._items[name]
         return found
 
-    def put(self, items: Mapping[bytes, Array]) -> None:
+    def cut(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those keys that are present and whose text was cut."""
+        with self._lock:
+            return self._cut.intersection(keys)
+
+    def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
         """Keep these arrays, dropping the oldest where the limit is reached."""
-        for name, array in items.items():
-            if name not in self._items:
-                self._items[name] = array
-                self._size += array.nbytes
-        while self._size > self._limit and self._items:
-            _, dropped = self._items.popitem(last=False)
-            self._size -= dropped.nbytes
+        # A row of a batch's array would keep the whole batch alive, which `limit` knows nothing of.
+        own = {name: array if array.base is None else array.copy() for name, array in items.items()}
+        with self._lock:
+            for name, array in own.items():
+                if name not in self._items:
+                    self._items[name] = array
+                    self._size += array.nbytes
+            self._cut.update(cut)
+            while self._size > self._limit and self._items:
+                name, dropped = self._items.popitem(last=False)
+                self._size -= dropped.nbytes
+                self._cut.discard(name)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._items.clear()
-        self._size = 0
+        with self._lock:
+            self._items.clear()
+            self._cut.clear()
+            self._size = 0
 
 
 class DiskCache:
@@ -90,6 +109,8 @@ class DiskCache:
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, data BLOB NOT NULL)"
             )
+            # A table and not a column: nearly always empty, and files of earlier releases get it without a migration.
+            self._database.execute("CREATE TABLE IF NOT EXISTS cut (key BLOB PRIMARY KEY)")
         except (OSError, sqlite3.Error) as error:
             raise RewardsError(
                 f"the cache {self.path} cannot be opened: {error}; give another --cache folder or delete it"
@@ -97,19 +118,18 @@ class DiskCache:
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
-        wanted = list(keys)
         found: dict[bytes, Array] = {}
-        with self._lock, _named(self.path):
-            for start in range(0, len(wanted), 500):  # SQLite takes a limited number of parameters
-                part = wanted[start : start + 500]
-                marks = ",".join("?" * len(part))
-                query = f"SELECT key, shape, data FROM features WHERE key IN ({marks})"  # noqa: S608  (only marks)
-                for name, shape, data in self._database.execute(query, part):
-                    sizes = [int(size) for size in shape.split(",") if size]
-                    found[name] = np.frombuffer(data, dtype="<f4").reshape(sizes)
+        for name, shape, data in self._select("key, shape, data", "features", keys):
+            with _named(self.path):
+                sizes = [int(size) for size in shape.split(",") if size]
+                found[name] = np.frombuffer(data, dtype="<f4").reshape(sizes)
         return found
 
-    def put(self, items: Mapping[bytes, Array]) -> None:
+    def cut(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those keys that are present and whose text was cut."""
+        return {name for (name,) in self._select("key", "cut", keys)}
+
+    def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
         """Keep these arrays, all or none of them."""
         rows = [
             (name, ",".join(map(str, array.shape)), np.ascontiguousarray(array, dtype="<f4").tobytes())
@@ -117,6 +137,18 @@ class DiskCache:
         ]
         with self._lock, _named(self.path), self._database:
             self._database.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR IGNORE INTO cut VALUES (?)", [(name,) for name in cut])
+
+    def _select(self, columns: str, table: str, keys: Iterable[bytes]) -> Iterator[Any]:
+        """The rows of those keys."""
+        wanted = list(keys)
+        for start in range(0, len(wanted), 500):  # SQLite takes a limited number of parameters
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT {columns} FROM {table} WHERE key IN ({marks})"  # noqa: S608  (only names of ours and marks)
+            with self._lock, _named(self.path):
+                rows = self._database.execute(query, part).fetchall()
+            yield from rows
 
     def clear(self) -> None:
         """Nothing: what is on disk is meant to stay."""

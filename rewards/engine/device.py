@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rewards.errors import ConfigError
 
 
@@ -22,16 +25,41 @@ def pick_device(wanted: str) -> str:
     raise ConfigError(f"device {wanted!r}: expected auto, cpu or cuda:N")
 
 
-def pick_dtype(wanted: str, device: str, architecture: str) -> str:
-    """The precision by name. `auto`: bfloat16 on GPUs and on CPUs with instructions for it, else float32.
+def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = False) -> str:
+    """The precision by name. `auto`: float32 for small models, and for others bfloat16 where the device computes in it.
 
-    Sentence encoders stay in float32 on CPUs: they are small, and cosines are compared with thresholds.
+    Small are all sentence encoders, and on a GPU the embedded models too. Cosines are compared with thresholds and the
+    shipped heads were fitted in float32: in float32 a GPU gives the scores of a CPU, and there it costs next to nothing.
+    On a CPU the language model takes most of the time, and bfloat16 shortens it where there are instructions for it.
     """
     if wanted != "auto":
         return wanted
-    if device != "cpu":
-        return "bfloat16"
-    return "bfloat16" if architecture != "sentence-encoder" and _cpu_has_bfloat16() else "float32"
+    if architecture == "sentence-encoder" or (embedded and device != "cpu"):
+        return "float32"
+    return "bfloat16" if (_cpu_has_bfloat16() if device == "cpu" else _gpu_has_bfloat16(device)) else "float32"
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Products of float32 matrices in float32 for as long as this lasts, whatever the process has allowed before.
+
+    Training scripts allow TF32, whose scores differ in the third digit. Their setting comes back afterwards.
+    """
+    import torch  # only models need torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _gpu_has_bfloat16(device: str) -> bool:
+    import torch  # only models need torch
+
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))  # emulated it is slower than float32
 
 
 def _cpu_has_bfloat16() -> bool:

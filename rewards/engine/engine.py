@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from rewards.engine import derived, roles
+from rewards.engine.batches import isolate
 from rewards.engine.cache import Array, Cache, MemoryCache, key
-from rewards.engine.device import pick_device, pick_dtype
+from rewards.engine.device import exact_float32, pick_device, pick_dtype
 from rewards.errors import ModelError
-from rewards.features import ClassProbabilities, Failure, Request
-from rewards.models.backend import Placement, Progress, describe, load
-from rewards.models.specs import Checkpoint, Derived, Hub, Model, Profile, Spec
+from rewards.features import Failure, Request
+from rewards.models import keys
+from rewards.models.backend import Placement, Progress, load
+from rewards.models.specs import Checkpoint, Derived, Model, Profile, Spec, Wheel, describe
 
 if TYPE_CHECKING:
     from rewards.models.backend import Backend
@@ -39,12 +41,25 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Engine:
-    """Computes features for rewards. Models load on first use and stay; everything else is per call.
+class _Used:
+    """A checkpoint in use: where its files are and what identifies them, and its backend once features were missing."""
 
-    `device` is `auto`, `cpu` or `cuda:N`; `dtype` is `auto` (bfloat16 where the device is fast at it, float32
-    elsewhere) or a name; `token_budget` bounds the padded tokens of one batch (0 chooses by device); `models` puts
-    another hub id or local folder in the place of a role.
+    folder: Path
+    placement: Placement
+    digest: str
+    prefix: tuple[str, ...]
+    cut: set[bytes] = field(default_factory=set)  # the `Identity.text_key` of every text that was too long
+    backend: Backend | None = None
+
+
+@dataclass(slots=True)
+class Engine:
+    """Computes features for rewards. Models load when a feature is not in the cache, and stay.
+
+    `device` is `auto`, `cpu` or `cuda:N`; `dtype` is a name or `auto`: float32 for small models (sentence encoders and,
+    on a GPU, the embedded ones), for others bfloat16 where the device computes in it and float32 elsewhere;
+    `token_budget` bounds the padded tokens of one batch (0 chooses by device); `models` puts another hub id or local
+    folder in the place of a role. One thread computes at a time; others wait.
     """
 
     profile: Profile = "embedded"
@@ -55,63 +70,95 @@ class Engine:
     models: Mapping[str, str] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default=lambda _: None, repr=False)
-    _backends: dict[Checkpoint, Backend] = field(default_factory=dict, repr=False)
-    _digests: dict[Checkpoint, str] = field(default_factory=dict, repr=False)
-    _places: dict[Checkpoint, Placement] = field(default_factory=dict, repr=False)
+    # Arguments like the others, so that `replace(engine, profile=…)` is a view on the same models behind the same lock.
+    _used: dict[Checkpoint, _Used] = field(default_factory=dict, repr=False)
+    _asked: dict[str, Model] = field(default_factory=dict, repr=False)
     _roles: dict[str, str] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
-        """The feature of every distinct request, or the Failure that took its place. Raises ModelError for lack of a model."""
-        asked = list(requests)
-        wanted = dict.fromkeys(asked)
-        derived = {request: spec for request in wanted if isinstance(spec := self.spec(request.model), Derived)}
-        reads = {request: spec.reads(request) for request, spec in derived.items()}
-        self.counts.requested += sum(len(reads[request]) if request in reads else 1 for request in asked)
-        direct = [request for request in wanted if request not in derived]
-        plain = dict.fromkeys([*direct, *(base for bases in reads.values() for base in bases)])
-        features = self._compute_plain(plain)
-        for spec in dict.fromkeys(derived.values()):
-            group = [request for request, its in derived.items() if its is spec or its == spec]
-            self._roles[group[0].model.role] = f"{spec.name} {spec.digest[:16]}"
-            features |= _derive(spec, group, reads, features)
-        return {request: features[request] for request in wanted}
+        """The feature of every distinct request, or the Failure that took its place.
+
+        Raises ModelError for lack of a model or one of another kind, and PluginError for what is no request.
+        """
+        asked = derived.checked(requests, "Engine.compute")
+        with self._lock:
+            return self._compute(asked)
 
     def spec(self, model: Model) -> Spec:
-        """The model that fills a role under this engine's profile and overrides."""
-        if model.role in self.models:
-            return _override(model, self.models[model.role], self.profile)
-        spec = model.profiles.get(self.profile)
-        if spec is None or (isinstance(spec, Checkpoint) and spec.source is None):
-            raise ModelError(
-                f"role {model.role!r} has no published model in profile {self.profile!r};"
-                f" name one: --model {model.role}=FOLDER_OR_HUB_ID"
-            )
-        return spec
+        """The model that fills a role under this engine's profile and overrides. Raises ModelError for lack of one."""
+        return roles.fill(model, self.profile, self.models)
+
+    def check_roles(self, known: Iterable[str]) -> None:
+        """Raise ConfigError, with the nearest role, where `models` names a role that is not among the known ones."""
+        roles.check(self.models, known)
 
     def describe(self) -> dict[str, Any]:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
-        models = {}
-        for checkpoint, backend in self._backends.items():
-            place = self._places[checkpoint]
-            models[describe(checkpoint).removeprefix("model ").strip("'")] = {
-                "digest": self._digests[checkpoint],
-                "device": place.device,
-                "dtype": place.dtype,
-                "truncated_texts": backend.truncated,
-            }
+        models: dict[str, dict[str, Any]] = {}
+        for checkpoint, used in list(self._used.items()):
+            place = used.placement
+            fresh = {"digest": used.digest, "device": place.device, "dtype": place.dtype, "truncated_texts": 0}
+            # Two roles may use one model, each in its way.
+            one = models.setdefault(describe(checkpoint).removeprefix("model ").strip("'"), fresh)
+            one["truncated_texts"] += len(used.cut)
         return {"profile": self.profile, "models": models, "roles": dict(self._roles)}
 
     @property
     def truncated(self) -> int:
-        """How many distinct texts were too long for a model and were cut."""
-        return sum(backend.truncated for backend in self._backends.values())
+        """How many distinct texts were too long for a model and were cut, counted for each model, cached or not."""
+        return sum(len(used.cut) for used in list(self._used.values()))
 
-    def _compute_plain(self, requests: Iterable[Request]) -> dict[Request, Feature]:
+    def _compute(self, asked: list[Request]) -> dict[Request, Feature]:
+        specs: dict[str, Spec] = {}
+        groups: dict[Derived, list[Request]] = defaultdict(list)
+        plain: dict[Request, None] = {}
+        for request in dict.fromkeys(asked):
+            spec = self._fill(request.model, specs)
+            if isinstance(spec, Derived):
+                groups[spec].append(request)
+                self._roles[request.model.role] = f"{spec.name} {spec.digest[:16]}"
+            else:
+                plain[request] = None
+        reads: dict[Derived, derived.Reads] = {}
+        features: dict[Request, Feature] = {}
+        for spec, group in groups.items():
+            reads[spec], failures = derived.reads(spec, group)
+            derived.check_bases(spec, group[0].model.role, reads[spec], lambda model: self._fill(model, specs))
+            plain |= dict.fromkeys(base for bases in reads[spec].values() for base in bases)
+            features |= failures
+        read_by = {request: len(bases) for read in reads.values() for request, bases in read.items()}
+        self.counts.requested += sum(read_by.get(request, 1) for request in asked)
+        self.counts.failed += len(features)
+        features |= self._compute_plain(plain, specs)
+        for spec, read in reads.items():
+            features |= self._derive(spec, read, features)
+        return {request: features[request] for request in asked}
+
+    def _fill(self, model: Model, specs: dict[str, Spec]) -> Spec:
+        """The model of the role, looked up once a pass. Raises ModelError where another Model claims the same role."""
+        known = self._asked.setdefault(model.role, model)
+        if known != model:
+            raise roles.clash(known, model)
+        if model.role not in specs:
+            specs[model.role] = self.spec(model)
+        return specs[model.role]
+
+    def _derive(
+        self, spec: Derived, read: derived.Reads, features: Mapping[Request, Feature]
+    ) -> dict[Request, Feature]:
+        found = derived.probabilities(spec, read, features)
+        for request, feature in found.items():
+            # A feature that it reads and that failed is counted already.
+            own = isinstance(feature, Failure) and not any(feature is features[base] for base in read[request])
+            self.counts.failed += own
+        return found
+
+    def _compute_plain(self, requests: Iterable[Request], specs: Mapping[str, Spec]) -> dict[Request, Feature]:
         groups: dict[Checkpoint, list[Request]] = defaultdict(list)
         for request in requests:
-            spec = self.spec(request.model)
-            if not isinstance(spec, Checkpoint):
-                raise ModelError(f"role {request.model.role!r} is derived from other features and cannot be read from")
+            spec = specs[request.model.role]
+            assert isinstance(spec, Checkpoint)  # noqa: S101  (`_compute` has seen to it)
             groups[spec].append(request)
         features: dict[Request, Feature] = {}
         for checkpoint, group in groups.items():
@@ -119,76 +166,64 @@ class Engine:
         return features
 
     def _compute_group(self, checkpoint: Checkpoint, requests: list[Request]) -> dict[Request, Feature]:
-        backend = self._backend(checkpoint)
-        prefix = (self._digests[checkpoint], self._places[checkpoint].dtype)
-        keys = {request: key(*prefix, *backend.key(request)) for request in requests}
-        distinct = {name: request for request, name in keys.items()}
+        asked = {request: keys.identity(checkpoint, request) for request in requests}
+        used = self._use(checkpoint)
+        names = {request: key(*used.prefix, *one.kind, *one.text) for request, one in asked.items()}
+        distinct = {name: request for request, name in names.items()}
         found: dict[bytes, Feature] = dict(self.cache.get(distinct))
+        used.cut.update(asked[distinct[name]].text_key for name in self.cache.cut(found))
         missing = [(name, request) for name, request in distinct.items() if name not in found]
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
-        computed = backend.compute([request for _, request in missing], self.progress) if missing else []
-        fresh = dict(zip((name for name, _ in missing), computed, strict=True))
-        self.counts.computed += len(fresh)
-        self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
-        self.cache.put({name: feature for name, feature in fresh.items() if not isinstance(feature, Failure)})
-        found |= fresh
-        return {request: found[name] for request, name in keys.items()}
+        if missing:
+            fresh = dict(zip((name for name, _ in missing), self._run(checkpoint, missing), strict=True))
+            cut = {name for name, request in missing if asked[request].text_key in used.cut}
+            self.counts.computed += len(fresh)
+            self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
+            kept = {name: feature for name, feature in fresh.items() if not isinstance(feature, Failure)}
+            self.cache.put(kept, cut & kept.keys())
+            found |= fresh
+        return {request: found[name] for request, name in names.items()}
 
-    def _backend(self, checkpoint: Checkpoint) -> Backend:
-        if checkpoint not in self._backends:
+    def _run(self, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]) -> list[Feature]:
+        """The features that the cache lacks, from the model, loaded for the first of them."""
+        used = self._used[checkpoint]
+        if used.backend is None:
+            log.info("loading %s on %s in %s", describe(checkpoint), used.placement.device, used.placement.dtype)
+            used.backend = load(checkpoint, used.folder, used.placement)
+        backend = used.backend
+        backend.placement = replace(used.placement, token_budget=self._budget(used.placement.device))
+        results: list[Feature] = [Failure("not computed")] * len(missing)
+
+        def work(part: list[int]) -> None:
+            computed = backend.compute([missing[index][1] for index in part], self.progress)
+            for index, feature in zip(part, computed, strict=True):
+                results[index] = feature
+
+        def failed(index: int, reason: str) -> None:
+            results[index] = Failure(reason)
+
+        with exact_float32():
+            isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
+        used.cut |= backend.cut
+        return results
+
+    def _budget(self, device: str) -> int:
+        return self.token_budget or (512 if device == "cpu" else 65536)
+
+    def _use(self, checkpoint: Checkpoint) -> _Used:
+        """Where the checkpoint lies and what identifies its features: known from files, before any model is loaded."""
+        if checkpoint not in self._used:
             from rewards.models import store  # fetching and hashing, only when a model is used
 
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else every later fork prints a warning
             source = checkpoint.source
-            assert source is not None  # noqa: S101  (`spec` has seen to it)
-            folder = store.resolve(source)
+            if source is None:
+                raise ModelError("a checkpoint without a source cannot be loaded")
             device = pick_device(self.device)
-            dtype = pick_dtype(self.dtype, device, checkpoint.architecture)
-            placement = Placement(device, dtype, self.token_budget or (512 if device == "cpu" else 65536))
-            log.info("loading %s on %s in %s", describe(checkpoint), device, dtype)
-            self._places[checkpoint] = placement
-            self._digests[checkpoint] = store.digest(source)
-            self._backends[checkpoint] = load(checkpoint, folder, placement)
-        return self._backends[checkpoint]
-
-
-def _override(model: Model, name: str, profile: Profile) -> Spec:
-    """The checkpoint a user puts in a role's place; it is used as that role's loadable checkpoint is."""
-    specs = [model.profiles[p] for p in (profile, "full", "embedded") if p in model.profiles]
-    for spec in specs:
-        if isinstance(spec, Checkpoint):
-            folder = Path(name).expanduser()
-            source = Hub(str(folder.resolve())) if folder.is_dir() else Hub(name)
-            return replace(spec, source=source, start_token="")
-    raise ModelError(f"role {model.role!r} is computed from other features; no checkpoint can take its place")
-
-
-def _derive(
-    spec: Derived,
-    requests: Sequence[Request],
-    reads: Mapping[Request, tuple[Request, ...]],
-    features: Mapping[Request, Feature],
-) -> dict[Request, Feature]:
-    """Probabilities of a derived classifier for those requests whose features were all computed."""
-    results: dict[Request, Feature] = {}
-    ready: list[Request] = []
-    for request in requests:
-        if not isinstance(request, ClassProbabilities):
-            raise ModelError(f"{spec.name} is a classifier: it gives no {type(request).__name__}")
-        broken = next((f for base in reads[request] if isinstance(f := features[base], Failure)), None)
-        if broken is None:
-            ready.append(request)
-        else:
-            results[request] = broken
-    if ready:
-        columns = zip(*(reads[request] for request in ready), strict=True)
-        arrays = [np.stack([_array(features[base]) for base in column]) for column in columns]
-        results |= zip(ready, np.asarray(spec.compute(*arrays), dtype=np.float32), strict=True)
-    return results
-
-
-def _array(feature: Feature) -> Array:
-    if isinstance(feature, Failure):
-        raise ModelError(feature.reason)
-    return feature
+            dtype = pick_dtype(self.dtype, device, checkpoint.architecture, embedded=isinstance(source, Wheel))
+            placement = Placement(device, dtype, self._budget(device))
+            folder = store.resolve(source)
+            digest = store.digest(source)
+            self._used[checkpoint] = _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype))
+        return self._used[checkpoint]

@@ -47,6 +47,15 @@ class Row:
             mask[node, node] = True
         return mask
 
+    def split(self) -> list[Row]:
+        """A row of its own for each text."""
+        rows = []
+        for index, path in self.paths:
+            row = Row()
+            row.add(index, [self.tokens[node] for node in path], 0)
+            rows.append(row)
+        return rows
+
     def add(self, index: int, tokens: Sequence[int], shared: int) -> None:
         """Append a text whose first `shared` tokens are those of the text added last."""
         path = self.paths[-1][1][:shared] if shared else []

@@ -39,20 +39,21 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
         return
     path = Path(source)
     try:
+        # Opened once: a pipe (`<(…)`) gives its bytes only once, and does not know its position.
         with path.open("rb") as file:
-            magic = file.read(4)
-        if magic[:2] == b"\x1f\x8b":
-            with path.open("rb") as raw, gzip.open(raw) as file, _readable(path):
-                yield from _json_lines(file, raw.tell, report)
-        elif magic == b"PAR1":
-            yield from _parquet(path, report)
-        elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
-            raise RewardsError(
-                f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
-            )
-        else:
-            with path.open("rb") as file:
-                yield from _json_lines(file, file.tell, report)
+            magic = file.peek(4)[:4]
+            position = file.tell if file.seekable() else lambda: 0
+            if magic[:2] == b"\x1f\x8b":
+                with gzip.open(file) as unpacked, _readable(path):
+                    yield from _json_lines(unpacked, position, report)
+            elif magic == b"PAR1":
+                yield from _parquet(path, report)
+            elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
+                raise RewardsError(
+                    f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
+                )
+            else:
+                yield from _json_lines(file, position, report)
     except FileNotFoundError as error:
         raise RewardsError(f"{source}: no such file") from error
     except OSError as error:
@@ -75,7 +76,7 @@ def _json_lines(
             line = line[3:]
         if not line.strip():
             continue
-        if number % 64 == 0:
+        if number % 8 == 0:
             report(position())
         yield _parse(number, line)
     report(position())

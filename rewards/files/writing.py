@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -45,6 +47,9 @@ class Sink(Protocol):
     def finish(self, header: Mapping[str, Any]) -> None:
         """Make the results final, with the header beside them."""
 
+    def abandon(self) -> None:
+        """Give up before the first chunk."""
+
 
 class Stream:
     """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
@@ -53,8 +58,9 @@ class Stream:
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write one chunk of output records."""
-        sys.stdout.buffer.writelines(dump(record) for record in records)
-        sys.stdout.buffer.flush()
+        with _disk(Path("standard output")):
+            sys.stdout.buffer.writelines(dump(record) for record in records)
+            sys.stdout.buffer.flush()
 
     def reject(self, line: Line) -> None:
         """Write one bad line, as the rejects file would hold it."""
@@ -62,6 +68,32 @@ class Stream:
 
     def finish(self, header: Mapping[str, Any]) -> None:
         """Nothing is left to do."""
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
+
+
+def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
+    """Whether everything in a finished file was scored; None where it is not there or still being written.
+
+    Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's.
+    """
+    if not path.exists() or path.with_name(f"{path.name}.partial").exists():
+        return None
+    meta = path.with_name(f"{path.name}.meta.json")
+    try:
+        header = orjson.loads(meta.read_bytes())
+        same = header["fingerprint"] == hashlib.sha256(_settings(fingerprint, chunk)).hexdigest()
+        counts = header["counts"]
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
+    if not same:
+        raise RewardsError(f"{path} was made with other settings or another input; give another -o, or delete it")
+    return not counts["failed"] and not counts["rejected"]
+
+
+def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
+    return orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
 
 
 class File:
@@ -79,20 +111,24 @@ class File:
         resume: bool,
         seen: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
+        if path.is_dir():
+            raise RewardsError(f"{path} is a folder; -o wants the file to write")
+        if not path.parent.is_dir():
+            raise RewardsError(f"{path}: the folder {path.parent} does not exist")
         self.path = path
         self.done = 0
         self._partial = path.with_name(f"{path.name}.partial")
         self._settings = path.with_name(f"{path.name}.partial.json")
         self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
-        self._fingerprint = orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
-        if not path.parent.is_dir():
-            raise RewardsError(f"{path}: the folder {path.parent} does not exist")
+        self._fingerprint = _settings(fingerprint, chunk)
         if self._partial.exists() and self._settings.exists():
             if not resume:
                 raise RewardsError(f"{self._partial} is left from a run that did not end: add --resume, or delete it")
             self._keep_whole_chunks(chunk, seen)
-        self._settings.write_bytes(self._fingerprint)
-        self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
+        with _disk(path):
+            self._settings.write_bytes(self._fingerprint)
+            self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
+        self._wrote = bool(self.done)
         # Bad lines are found again on resuming, so their file always starts anew.
         self._bad: IO[bytes] | None = None
 
@@ -120,6 +156,14 @@ class File:
         with _disk(self.path):
             self._out.writelines(dump(record) for record in records)
             self._out.flush()
+        self._wrote = True
+
+    def abandon(self) -> None:
+        """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
+        if not self._wrote:
+            self._out.close()
+            for path in (self._partial, self._settings, self._partial_of(self._rejected)):
+                path.unlink(missing_ok=True)
 
     def reject(self, line: Line) -> None:
         """Append one bad line to the rejects file."""
@@ -138,6 +182,7 @@ class File:
             else:
                 self._rejected.unlink(missing_ok=True)
             temporary = self._partial_of(meta)
+            header = {**header, "fingerprint": hashlib.sha256(self._fingerprint).hexdigest()}
             temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             temporary.replace(meta)
             self._out.flush()
@@ -160,7 +205,7 @@ class _disk:  # noqa: N801  (a context manager, used like a function)
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise RewardsError(
-                f"{self._path} cannot be written: {error.strerror or error}; free some space and add --resume to go on"
-            ) from error
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            full = error.errno == errno.ENOSPC
+            remedy = "; free some space and add --resume to go on" if full else ""
+            raise RewardsError(f"{self._path} cannot be written: {error.strerror or error}{remedy}") from error

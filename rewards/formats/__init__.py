@@ -12,12 +12,17 @@ from rewards.types import Parsed
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way of stating edits. `parse` reads any completion and never raises; `detect` cheaply tells if it is one."""
+    """A way of stating edits. `parse` reads any completion and never raises; `detect` cheaply tells if it is one.
+
+    `rank` settles which format is asked first, the most specific (lowest) before others: a format that is added takes
+    no completion from those of the core unless it says so.
+    """
 
     name: str
     description: str
     parse: Callable[[str, Sequence[str]], Parsed]
     detect: Callable[[str], bool]
+    rank: int = 50
 
 
 REWRITE = Format(rewrite.NAME, "plain rewritten text; the edits come from a word diff", rewrite.parse, rewrite.detect)
@@ -27,22 +32,37 @@ BUILTIN: tuple[Format, ...] = (
         'JSON, for every sentence its text with `<del reason="…">old</del><ins>new</ins>`',
         tracked_changes.parse,
         tracked_changes.detect,
+        rank=10,
     ),
     Format(
         json_edits.NAME,
         "JSON, for every sentence a list of parts, replacements and reasons",
         json_edits.parse,
         json_edits.detect,
+        rank=20,
     ),
-    Format(compact.NAME, "one line for every change: `number | old words | new words`", compact.parse, compact.detect),
+    Format(
+        compact.NAME,
+        "one line for every change: `number | old words | new words`",
+        compact.parse,
+        compact.detect,
+        rank=30,
+    ),
     REWRITE,
 )
 
 
 def detect(completion: str, formats: Sequence[Format] = BUILTIN) -> Format:
-    """The first format that recognises the completion; a rewrite, which every text can be, where no other does."""
-    others = (candidate for candidate in formats if candidate.name != REWRITE.name)
+    """The format that recognises the completion, in whatever order the formats come: of several, that of the lowest rank.
+
+    A rewrite, which every text can be, is taken where no other does.
+    """
+    others = sorted((candidate for candidate in formats if candidate.name != REWRITE.name), key=_precedence)
     return next((candidate for candidate in others if candidate.detect(completion)), REWRITE)
+
+
+def _precedence(candidate: Format) -> tuple[int, str]:
+    return candidate.rank, candidate.name
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rewards.formats.tracked_changes import NO_PLACE
 from rewards.types import Parsed, ProposedEdit
 
 NAME = "compact"
@@ -12,7 +13,7 @@ _LINE = re.compile(
     r"[\s>|]{0,9}(?:[-*\u2022+]\s{1,9})?[`\"'*\[(#]{0,3}(?:sentence|s)?\s{0,3}#?(\d{1,9})[`\"'*\])\s.:]{0,9}\|",
     re.IGNORECASE,
 )
-_SEEN = re.compile(rf"^{_LINE.pattern}[^\n]{{0,2000}}?\|", re.IGNORECASE | re.MULTILINE)
+_SEEN = re.compile(rf"^{_LINE.pattern}", re.IGNORECASE | re.MULTILINE)
 _PIPE = re.compile(r"(?<!\\)\|")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
 
@@ -25,7 +26,8 @@ def detect(completion: str) -> bool:
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
     """One edit for every line of the form, in order; other lines are passed over."""
     edits = []
-    for line in completion.splitlines():
+    for line in completion.split("\n"):  # not splitlines: U+2028 and the like may stand inside of a part
+        line = line.removesuffix("\r")
         if "|" in line and (match := _LINE.match(line)):
             edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], sentences))
     return Parsed(tuple(edits), None if edits else "no line of the form `number | old words | new words`")
@@ -44,7 +46,7 @@ def _edit(number: int, rest: str, lead: str, sentences: Sequence[str]) -> Propos
     before, *others = parts if keep else [_unquoted(part) for part in parts]
     problem = None if len(parts) == 2 else "no replacement" if len(parts) == 1 else "more than two parts"
     if not problem and not before and others[0]:
-        problem = "an insertion without a place"
+        problem = NO_PLACE
     return ProposedEdit(number, before, others[0] if others else "", problem=problem)
 
 

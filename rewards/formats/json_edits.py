@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rewards.formats.loose_json import CutOff, Scan, scan
-from rewards.text.diff import changes
+from rewards.text.diff import Change, changes
 from rewards.types import Parsed, ProposedEdit
 
 NAME = "json_edits"
@@ -19,8 +19,8 @@ _NUMBER = re.compile(r"[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")
 
 def detect(completion: str) -> bool:
     """Whether the completion looks like JSON edits."""
-    if PART in completion:
-        return True
+    if PART in completion or completion.lstrip()[:1] in ("{", "[") or completion.strip() == "null":
+        return True  # what starts as JSON was not meant as the text of an argument
     return ("sentence_edits" in completion or '"sentence_id"' in completion) and "tracked_changes" not in completion
 
 
@@ -31,13 +31,16 @@ def parse(completion: str, sentences: Sequence[str]) -> Parsed:
     nor replacement, is complete as stated and is turned down when it is anchored.
     """
     found = scan(completion)
+    unfinished = set(map(id, found.unfinished))  # values may be equal, and only one of them cut off
     edits: list[ProposedEdit] = []
     for statement in statements(found.values):
         number = sentence_number(statement.get("sentence_id"))
+        stated: list[ProposedEdit] = []
         for item in _items(statement):
             read = _edits(number, item)
-            if not (read[0].problem and any(item is value for value in found.unfinished)):
-                edits += (_placed(edit, statement, sentences) for edit in read)
+            if not (read[0].problem and id(item) in unfinished):
+                stated += read
+        edits += _placed(stated, statement, sentences)
     return finish(found, edits)
 
 
@@ -50,7 +53,8 @@ def finish(found: Scan, edits: list[ProposedEdit]) -> Parsed:
         return Parsed(tuple(replace(edit, problem=edit.problem or TWO_ANSWERS) for edit in edits), TWO_ANSWERS)
     if found.unfinished:
         return Parsed(tuple(edits), "cut off")
-    return Parsed(tuple(edits), None if any(True for _ in statements(found.values)) else "no sentence_edits")
+    said = any(isinstance(value, dict) and isinstance(value.get("sentence_edits"), list) for value in found.values)
+    return Parsed(tuple(edits), None if said or any(True for _ in statements(found.values)) else "no sentence_edits")
 
 
 def statements(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -103,8 +107,10 @@ def _edits(number: int | None, item: Any) -> list[ProposedEdit]:
     if isinstance(part, list):
         others = replacement if isinstance(replacement, list) else [""] * len(part) if replacement == "" else []
         if part and len(part) == len(others):
+            reason = item.get(REASON)
+            why = reason if isinstance(reason, str) else _text(reason)  # a list is joined once, not for every pair
             pairs = zip(part, others, strict=True)
-            return [read_edit({**item, PART: p, REPLACEMENT: r}, number) for p, r in pairs]
+            return [read_edit({PART: p, REPLACEMENT: r, REASON: why}, number) for p, r in pairs]
     return [read_edit(item, number)]
 
 
@@ -126,14 +132,27 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and not isinstance(value, CutOff) else None
 
 
-def _placed(edit: ProposedEdit, statement: dict[str, Any], sentences: Sequence[str]) -> ProposedEdit:
-    """The edit, with the place of a pure insertion where the rewritten sentence shows it."""
-    if edit.problem or edit.before or not edit.after:
-        return edit
-    number, text, rewritten = edit.sentence_id, edit.after.strip(), statement.get("rewritten_sentence")
+def _placed(
+    edits: list[ProposedEdit], statement: Mapping[str, Any], sentences: Sequence[str]
+) -> Iterator[ProposedEdit]:
+    """The edits of one statement, its pure insertions with the place where the rewritten sentence shows them."""
+    shown: dict[str, Change] | None = None
+    for edit in edits:
+        if edit.problem or edit.before or not edit.after:
+            yield edit
+            continue
+        if shown is None:
+            shown = _insertions(edit.sentence_id, statement.get("rewritten_sentence"), sentences)
+        change = shown.get(edit.after.strip())
+        # The word difference knows the spaces that the insertion needs.
+        yield replace(edit, after=change.after, start=change.start, end=change.end) if change else edit
+
+
+def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, Change]:
+    """What a rewritten sentence inserts, by its text; of insertions that are alike the first."""
+    shown: dict[str, Change] = {}
     if number and 1 <= number <= len(sentences) and isinstance(rewritten, str):
         for change in changes(sentences[number - 1], rewritten):
-            if change.start == change.end and change.after.strip() == text:
-                # The word difference knows the spaces that the insertion needs.
-                return replace(edit, after=change.after, start=change.start, end=change.end)
-    return edit
+            if change.start == change.end:
+                shown.setdefault(change.after.strip(), change)
+    return shown

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.errors import ModelError
-from rewards.models.specs import Checkpoint, Hub, Wheel
+from rewards.errors import ModelError, RewardsError
+from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
     import torch
@@ -33,16 +33,16 @@ class Placement:
 
 
 class Backend(Protocol):
-    """A loaded model. `truncated` counts the distinct texts it had to cut."""
+    """A loaded model. `cut` holds the `Identity.text_key` of each text that was too long for it.
 
-    truncated: int
+    The token budget of its `placement` may be changed between calls; the model stays where it is.
+    """
 
-    def key(self, request: Request) -> tuple[str, ...]:
-        """What identifies the request for this model: kind, parameters, the text as it is put to the model."""
-        ...
+    cut: set[bytes]
+    placement: Placement
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
-        """One array (or Failure) per request, each request distinct by `key`; `progress` is told of finished texts."""
+        """One array (or Failure) per request, each distinct by its identity; `progress` is told of finished texts."""
         ...
 
 
@@ -60,8 +60,13 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
     try:
         with _quiet_loading():
             return kinds[checkpoint.architecture](checkpoint, folder, placement)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}: {error}") from error
+    except RewardsError:
+        raise
+    except Exception as error:
+        # Damaged or foreign files surface in many exceptions, safetensors' and tokenizers' own among them; to the user
+        # they are one.
+        reason = str(error) or type(error).__name__
+        raise ModelError(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}: {reason}") from error
 
 
 @contextmanager
@@ -76,14 +81,6 @@ def _quiet_loading() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
-
-
-def describe(checkpoint: Checkpoint) -> str:
-    """The model's name as the user knows it."""
-    source = checkpoint.source
-    if isinstance(source, Wheel):
-        return f"model {source.name!r}"
-    return f"model {source.id!r}" if isinstance(source, Hub) else "no published model"
 
 
 def weights_only(**more: Any) -> dict[str, Any]:

@@ -42,10 +42,13 @@ ENCODER = Model(
 )
 """Sentence embeddings."""
 
+EMBEDDED_CAUSAL_LM = Checkpoint(SMOLLM2, "causal-lm", start_token="<|endoftext|>")  # noqa: S106  (no secret)
+"""What the shipped heads were fitted on."""
+
 CAUSAL_LM = Model(
     "causal_lm",
     {
-        "embedded": Checkpoint(SMOLLM2, "causal-lm", start_token="<|endoftext|>"),  # noqa: S106  (no secret)
+        "embedded": EMBEDDED_CAUSAL_LM,
         "full": Checkpoint(Hub("unsloth/Llama-3.1-8B-Instruct"), "causal-lm"),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +12,22 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from rewards.engine.batches import batches, run_halving
+from rewards.engine.batches import batches, run_all
+from rewards.engine.cache import key
 from rewards.engine.tries import Row, pack
 from rewards.errors import ModelError
-from rewards.features import Failure, HiddenState, TokenLogProbs
-from rewards.models.backend import Array, Placement, Progress, describe, to_numpy, torch_dtype, weights_only
-from rewards.models.specs import Checkpoint
+from rewards.features import Failure, HiddenState
+from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
+from rewards.models.keys import MAX_TOKENS
+from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
     from rewards.features import Request
 
-MAX_TOKENS = 1024  # per text; longer ones are cut and counted
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
+POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
 
 
@@ -31,26 +35,18 @@ class CausalLM:
     """A causal language model that stops at the deepest layer asked for and reads shared beginnings once."""
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement) -> None:
-        self.truncated = 0
+        self.cut: set[bytes] = set()
         self._checkpoint = checkpoint
-        self._placement = placement
+        self.placement = placement
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         options = weights_only(dtype=torch_dtype(placement.dtype))
         model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
         self._model = model.to(placement.device).eval()
         start = checkpoint.start_token or self._tokenizer.bos_token or self._tokenizer.eos_token
         self._start = cast("int", self._tokenizer.convert_tokens_to_ids(start))
+        self._row_tokens = _row_tokens(self._model)
         self._trunks: dict[int, Any] = {}
-
-    def key(self, request: Request) -> tuple[str, ...]:
-        """Kind, layer and text."""
-        if isinstance(request, HiddenState):
-            return ("hidden", str(request.layer), request.text)
-        if isinstance(request, TokenLogProbs):
-            return ("logprobs", request.text)
-        raise ModelError(
-            f"{describe(self._checkpoint)} is a causal language model: it gives no {type(request).__name__}"
-        )
+        self._given_head: Any = None
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each HiddenState, (T,) for each TokenLogProbs."""
@@ -80,16 +76,16 @@ class CausalLM:
             for index, _ in row.paths:
                 results[index] = Failure(reason)
 
-        rows = [row for row in pack(sequences, ROW_TOKENS) if len(row)]
+        rows = [row for row in pack(sequences, self._row_tokens) if len(row)]
         for branching in (False, True):  # a batch of plain chains needs no mask of its own
             chosen = [row for row in rows if row.branches is branching]
-            for batch in batches(chosen, len, self._placement.token_budget):
-                run_halving(batch, forward, failed)
+            parts = batches(chosen, len, self.placement.token_budget)
+            run_all(parts, forward, failed, describe(self._checkpoint), Row.split)
         return results
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         encoded: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        self.truncated += sum(len(tokens) > MAX_TOKENS for tokens in encoded)
+        self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > MAX_TOKENS)
         return [tokens[:MAX_TOKENS] for tokens in encoded]
 
     @torch.inference_mode()
@@ -101,7 +97,9 @@ class CausalLM:
         inputs: dict[str, Any] = {"input_ids": tokens}
         if rows[0].branches:
             inputs |= _tree_inputs(rows, width)
-        inputs = {name: value.to(self._placement.device) for name, value in inputs.items()}
+        inputs = {name: value.to(self.placement.device) for name, value in inputs.items()}
+        if "attention_mask" in inputs:
+            inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
         hidden = self._trunk(depth)(**inputs, use_cache=False).last_hidden_state  # (B, T, D)
         if depth:
             return _means(rows, hidden)
@@ -131,6 +129,25 @@ class CausalLM:
         cut.norm = torch.nn.Identity()
         return cut
 
+    def _head(self) -> Any:
+        """The whole model, but with a trunk that hands its input on: hidden states in, logits out.
+
+        Many models do more than multiply by `lm_head` (Gemma caps the logits, Granite and Cohere scale them, each by a
+        setting of its own), and their own code knows best what.
+        """
+        if self._given_head is None:
+            name, base = self._model.base_model_prefix, self._model.base_model
+            if base is self._model or name not in self._model._modules:
+                raise ModelError(
+                    f"{describe(self._checkpoint)}: log-probabilities are read from models with a head on a trunk,"
+                    f" not from {type(self._model).__name__}"
+                )
+            trunk = copy.copy(base)
+            trunk.forward = _hand_on
+            self._given_head = copy.copy(self._model)
+            self._given_head._modules = {**self._model._modules, name: trunk}
+        return self._given_head
+
     def _log_probabilities(
         self, rows: list[Row], hidden: torch.Tensor, sequences: list[list[int]]
     ) -> list[tuple[int, Array]]:
@@ -147,7 +164,7 @@ class CausalLM:
         for start in range(0, len(places), LOGIT_ROWS):
             where = torch.tensor(places[start : start + LOGIT_ROWS], device=hidden.device)
             wanted = torch.tensor(targets[start : start + LOGIT_ROWS], device=hidden.device)
-            logits = self._model.lm_head(flat[where]).float()  # (n, V)
+            logits = self._head()(inputs_embeds=flat[where][None], use_cache=False).logits[0].float()  # (n, V)
             picked = logits.gather(1, wanted[:, None])[:, 0] - torch.logsumexp(logits, -1)
             chosen[start : start + len(where)] = picked.cpu()
         results: list[tuple[int, Array]] = []
@@ -169,10 +186,39 @@ def _tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
     return {"attention_mask": torch.from_numpy(mask)[:, None], "position_ids": torch.from_numpy(positions)}
 
 
+def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to attention scores: 0 where the mask is true. Eager attention adds even a mask of booleans."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+def _hand_on(*_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
+    return BaseModelOutputWithPast(last_hidden_state=inputs_embeds)
+
+
+def _row_tokens(model: Any) -> int:
+    """How many tokens a packed row may hold: no more than the model's attention reaches back; 0 packs nothing.
+
+    The row's own mask takes the place of the model's, and with it of a sliding window.
+    """
+    if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
+        return 0  # it takes its positions from the order of tokens, which in a packed row is another one
+    config = model.config.get_text_config()
+    windows: list[int | None] = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min([ROW_TOKENS, *(window for window in windows if window)])
+
+
 def _means(rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
-    """The mean hidden state over each text's tokens."""
-    results: list[tuple[int, Array]] = []
-    values = to_numpy(hidden)
-    for number, row in enumerate(rows):
-        results += [(index, values[number, path].mean(0)) for index, path in row.paths]
-    return results
+    """The mean hidden state over each text's tokens, pooled where the states lie: only the means are copied."""
+    width = hidden.shape[1]
+    paths = [(index, number * width, path) for number, row in enumerate(rows) for index, path in row.paths]
+    places = torch.tensor([first + node for _, first, path in paths for node in path])
+    lengths = torch.tensor([len(path) for _, _, path in paths])
+    owners = torch.repeat_interleave(torch.arange(len(paths)), lengths)
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    sums = torch.zeros(len(paths), hidden.shape[-1], device=hidden.device)
+    for start in range(0, len(places), POOLED_TOKENS):
+        where = places[start : start + POOLED_TOKENS].to(hidden.device)
+        whose = owners[start : start + POOLED_TOKENS].to(hidden.device)
+        sums.index_add_(0, whose, flat[where].float())
+    means = to_numpy(sums / lengths.to(hidden.device)[:, None])
+    return [(index, mean) for (index, _, _), mean in zip(paths, means, strict=True)]

@@ -9,25 +9,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from rewards.engine.batches import batches, run_halving
+from rewards.engine.batches import batches, run_all
 from rewards.errors import ModelError
-from rewards.features import ClassProbabilities, Failure
-from rewards.models.backend import Array, Placement, Progress, describe, to_numpy, torch_dtype, weights_only
-from rewards.models.specs import Checkpoint
+from rewards.features import Failure
+from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
+from rewards.models.keys import MAX_TOKENS, identity
+from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
     from rewards.features import Request
-
-MAX_TOKENS = 1024  # where neither the tokenizer nor the configuration states a limit
 
 
 class Classifier:
     """A fine-tuned sequence classifier; its outputs are put in the order of the checkpoint's labels."""
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement) -> None:
-        self.truncated = 0
+        self.cut: set[bytes] = set()
         self._checkpoint = checkpoint
-        self._placement = placement
+        self.placement = placement
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         options = weights_only(dtype=torch_dtype(placement.dtype))
         model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True, **options)
@@ -39,13 +38,6 @@ class Classifier:
         self._order = self._label_order()
         limit = min(self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", MAX_TOKENS))
         self._limit = int(limit) if limit < 1_000_000 else MAX_TOKENS
-
-    def key(self, request: Request) -> tuple[str, ...]:
-        """Text and pair."""
-        if not isinstance(request, ClassProbabilities):
-            raise ModelError(f"{describe(self._checkpoint)} is a classifier: it gives no {type(request).__name__}")
-        pair = self._pair(request)
-        return ("classes", request.text) if pair is None else ("classes", request.text, pair)
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(C,) for each request."""
@@ -60,25 +52,22 @@ class Classifier:
         def failed(index: int, reason: str) -> None:
             results[index] = Failure(reason)
 
-        indices = list(range(len(requests)))
-        for batch in batches(indices, lambda i: len(encoded[i]["input_ids"]), self._placement.token_budget):
-            run_halving(batch, forward, failed)
+        lengths = [len(one["input_ids"]) for one in encoded]
+        parts = batches(list(range(len(requests))), lengths.__getitem__, self.placement.token_budget)
+        run_all(parts, forward, failed, describe(self._checkpoint))
         return results
 
     def _tokenize(self, request: Request) -> dict[str, list[int]]:
-        pair = self._pair(request)
-        encoded = self._tokenizer(request.text, pair, verbose=False)
+        asked = identity(self._checkpoint, request)
+        encoded = self._tokenizer(*asked.text, verbose=False)
         if len(encoded["input_ids"]) > self._limit:
-            self.truncated += 1
-            encoded = self._tokenizer(request.text, pair, truncation=True, max_length=self._limit)
+            self.cut.add(asked.text_key)
+            encoded = self._tokenizer(*asked.text, truncation=True, max_length=self._limit)
         return dict(encoded)
-
-    def _pair(self, request: Request) -> str | None:
-        return request.pair if isinstance(request, ClassProbabilities) and self._checkpoint.reads_pair else None
 
     @torch.inference_mode()
     def _forward(self, encoded: list[dict[str, list[int]]]) -> list[Array]:
-        padded = self._tokenizer.pad(encoded, return_tensors="pt").to(self._placement.device)
+        padded = self._tokenizer.pad(encoded, return_tensors="pt").to(self.placement.device)
         logits = self._model(**padded).logits.float()[:, self._order]  # (B, C)
         probabilities = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
         return list(to_numpy(probabilities))

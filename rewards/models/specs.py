@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,7 +56,9 @@ class Checkpoint:
 class Derived:
     """A classifier made of other features: `reads` says which, `compute` turns them into (N, C) probabilities.
 
-    `compute` gets one array per feature that `reads` asks for, stacked over the batch. `digest` identifies its parameters.
+    `compute` gets one array per feature that `reads` asks for, stacked over the batch. `digest` identifies its
+    parameters, and `fitted_on` the checkpoints whose features they were fitted on: with those of any other they would
+    give numbers that mean nothing, so the engine refuses.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Derived:
     labels: tuple[str, ...]
     reads: Callable[[Any], tuple[Request, ...]] = field(compare=False)
     compute: Callable[..., Any] = field(compare=False)
+    fitted_on: tuple[Checkpoint, ...] = field(compare=False)
 
 
 Spec = Checkpoint | Derived
@@ -70,11 +74,49 @@ Spec = Checkpoint | Derived
 
 @dataclass(frozen=True)
 class Model:
-    """A role and the model that fills it in each profile. A suite may name another checkpoint for a role."""
+    """A role and the model that fills it in each profile. A suite may name another checkpoint for a role.
+
+    Two are equal when role and profiles are: two plugins' different models of one role are not taken for one.
+    """
 
     role: str
-    profiles: Mapping[Profile, Spec] = field(compare=False, hash=False)
+    profiles: Mapping[Profile, Spec]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "profiles", dict(self.profiles))  # a copy: what the caller does to theirs stays theirs
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:  # nearly always: requests of one plugin hold one object
+            return True
+        return isinstance(other, Model) and (self.role, self.profiles) == (other.role, other.profiles)
+
+    def __hash__(self) -> int:
+        # Equal models have equal roles. Profiles would cost more to hash than the rare collision: an engine refuses
+        # two different models of one role anyway.
+        return hash(self.role)
 
     def spec(self, profile: Profile) -> Spec:
         """The model of this role in `profile`. Raises KeyError where the role has none."""
         return self.profiles[profile]
+
+
+def describe(spec: Spec) -> str:
+    """The model's name as the user knows it."""
+    if isinstance(spec, Derived):
+        return f"the {spec.name}"
+    source = spec.source
+    if isinstance(source, Wheel):
+        return f"model {source.name!r}"
+    return f"model {source.id!r}" if isinstance(source, Hub) else "no published model"
+
+
+def in_full(spec: Spec) -> str:
+    """The model with whatever tells it from another of the same name: for messages about two that differ."""
+    if isinstance(spec, Derived):
+        return f"{describe(spec)} ({spec.digest[:16]}, labels {', '.join(spec.labels)}, of {spec.compute.__module__})"
+    stated = {
+        one.name: value
+        for one in dataclasses.fields(spec)
+        if one.name != "source" and (value := getattr(spec, one.name)) != one.default
+    }
+    return f"{describe(spec)} ({', '.join(f'{name}={value!r}' for name, value in stated.items())})"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import platformdirs
 
 from rewards.errors import ModelError, nearest
-from rewards.models import wheels
+from rewards.models import folders, wheels
 from rewards.models.catalog import WHEELS
 from rewards.models.specs import Hub, Wheel
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MANIFEST = "manifest.json"
-_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]  # no pickles, no code
+_HUB_FILES = [f"*{suffix}" for suffix in sorted(folders.READ)]
 _HUB_UNUSED = ["original/*", "onnx/*", "openvino/*", "consolidated*"]  # the same weights again, in other formats
 _verified: dict[Path, tuple[Wheel, tuple[tuple[str, int, int], ...]]] = {}
 
@@ -187,34 +185,20 @@ def _refused(wheel: Wheel, path: Path, reason: str) -> ModelError:
     return ModelError(f"refused: {path}: {reason}; remove with `rewards models remove {wheel.name}` and fetch it again")
 
 
-def digest(model: Wheel | Hub | Path) -> str:
-    """Return 16 hexadecimal digits that identify a model's weights in result files and cache keys.
+def digest(source: Wheel | Hub | Path) -> str:
+    """Return 16 hexadecimal digits that identify a model in result files and cache keys: whatever loading reads of it.
 
-    A wheel's come from its pinned tensors and the conversion. A folder's come from its safetensors files and
-    config.json, read once per process; for a hub snapshot the hub's own SHA-256 of each file is used instead.
+    A folder's are `folders.digest`. A wheel's come from its pinned tensors, the conversion, and the digests that its
+    manifest states of the other files, which depend on the version of transformers that converted them.
     """
-    if isinstance(model, Wheel):
-        return _short(model.converted_sha256, str(wheels.CONVERSION))
-    folder = resolve(model) if isinstance(model, Hub) else model
-    return _folder_digest(folder.resolve())
-
-
-@functools.cache
-def _folder_digest(folder: Path) -> str:
-    paths = [*sorted(folder.rglob("*.safetensors")), *folder.glob("config.json")]
-    return _short(*(part for path in paths for part in (path.relative_to(folder).as_posix(), _content_digest(path))))
-
-
-def _content_digest(path: Path) -> str:
-    """Return the file's SHA-256. The hub cache names large files by it, which saves reading tens of gigabytes."""
-    name = path.resolve().name
-    if path.is_symlink() and len(name) == 64 and path.resolve().parent.name == "blobs":
-        return name
-    return wheels.file_digest(path)
-
-
-def _short(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    if isinstance(source, Path):
+        return folders.digest(source)
+    folder = resolve(source)
+    if isinstance(source, Hub):
+        return folders.digest(folder)
+    files = _read_manifest(source, folder)["files"]
+    others = [part for name in sorted(files) if name != wheels.WEIGHTS for part in (name, files[name]["sha256"])]
+    return folders.short(source.converted_sha256, str(wheels.CONVERSION), *others)
 
 
 def resolve(source: Wheel | Hub, *, say: Callable[[str], None] = _to_stderr) -> Path:
@@ -226,14 +210,7 @@ def resolve(source: Wheel | Hub, *, say: Callable[[str], None] = _to_stderr) -> 
         return ensure(source, say=say)
     local = Path(source.id).expanduser()
     folder = local if local.is_dir() else _snapshot(source)
-    if not any(folder.rglob("*.safetensors")):
-        pickled = sorted(
-            path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.rglob(pattern)
-        )
-        raise ModelError(
-            f"{source.id} holds no safetensors file{' but ' + pickled[0] if pickled else ''}. Pickled weights can run "
-            "code and are never opened: convert them with `model.save_pretrained(folder)` and name that folder instead."
-        )
+    folders.require_safetensors(folder, source.id)
     return folder
 
 
@@ -275,8 +252,8 @@ def _hub_reason(source: Hub, error: Exception) -> str:
 def installed(known: Iterable[Wheel] = WHEELS) -> list[Installed]:
     """Return the known embedded models, present or missing, then any other folder in the cache."""
     versions = {wheel.name: wheel.requirement.partition("==")[2] for wheel in known}
-    folders = sorted(_models().glob("[!.]*")) if _models().is_dir() else []
-    others = [path.name for path in folders if path.is_dir() and path.name not in versions]
+    present = sorted(_models().glob("[!.]*")) if _models().is_dir() else []
+    others = [path.name for path in present if path.is_dir() and path.name not in versions]
     return [_installed(name, versions.get(name, "?")) for name in [*versions, *others]]
 
 

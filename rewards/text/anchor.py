@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from rewards.formats.tracked_changes import NO_PLACE
 from rewards.types import Edit, ProposedEdit
 
 NOT_FOUND = "its part does not occur in its sentence"
-NO_PLACE = "an insertion without a place"
 NOTHING = "neither a part nor a replacement"
+TOO_MANY = "too many edits"
+# For one record. Real ones have up to tens; more come of repetition, and every one costs searches and model calls.
+MAX_EDITS = 1_000
+_LOOKS = 250_000  # occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first
 Span = tuple[int, int]
 
 
@@ -19,58 +25,134 @@ def anchor(sentences: Sequence[str], proposed: Sequence[ProposedEdit]) -> tuple[
     a part that occurs several times takes the first free place, whole words before parts of words. Of two edits that
     overlap, the one placed first stays.
     """
-    spans: dict[int, Span] = {}
-    reasons: dict[int, str] = {}
-    taken: dict[int, list[tuple[int, int, int]]] = {}
-    candidates: dict[int, list[Span]] = {}
-    for index, edit in enumerate(proposed):
-        found = _candidates(sentences, edit)
-        if isinstance(found, str):
-            reasons[index] = found
+    looks = iter(range(_LOOKS))
+    known: dict[int, _Sentence] = {}
+    found: dict[int, Span | str] = {}
+    several: list[tuple[int, _Sentence, _Part]] = []
+    for index, edit in enumerate(proposed[:MAX_EDITS]):
+        reason = _problem(sentences, edit)
+        if reason is not None:
+            found[index] = reason
+            continue
+        number = edit.sentence_id or 0
+        sentence = known.get(number) or known.setdefault(number, _Sentence(sentences[number - 1]))
+        place = _place(sentence, edit)
+        if isinstance(place, _Part):
+            several.append((index, sentence, place))
         else:
-            candidates[index] = found
-    for index in sorted(candidates, key=lambda i: (len(candidates[i]) > 1, i)):
-        sentence_id = proposed[index].sentence_id
-        occupied = taken.setdefault(sentence_id or 0, [])
-        rival = -1
-        for start, end in candidates[index]:
-            rival = next((i for s, e, i in occupied if _overlap(start, end, s, e)), -1)
-            if rival < 0:
-                spans[index] = (start, end)
-                occupied.append((start, end, index))
+            found[index] = sentence.take(*place, index) if isinstance(place, tuple) else place
+    for index, sentence, part in several:
+        found[index] = sentence.take_free(part, index, looks)
+    return tuple(_edit(sentences, edit, found.get(index, TOO_MANY)) for index, edit in enumerate(proposed))
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that occurs more than once in its sentence. A place once taken never becomes free: no search starts anew."""
+
+    text: str
+    word_from: int = 0  # no free whole word begins before
+    any_from: int = 0  # no free occurrence begins before
+    last: Span | None = None  # the occurrence that is tried last
+
+
+class _Sentence:
+    """One sentence and its taken spans. They do not overlap, so that starts and ends are both in order."""
+
+    __slots__ = ("ends", "owners", "parts", "starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.owners: list[tuple[int, int]] = []  # when the span was taken, and by which edit
+        self.parts: dict[str, _Part | Span | None] = {}
+
+    def find(self, part: str) -> _Part | Span | None:
+        """The only place of a part, or None; a _Part where there are several."""
+        if part not in self.parts:
+            start = self.text.find(part)
+            span = (start, start + len(part)) if start >= 0 else None
+            self.parts[part] = _Part(part) if span and self.text.find(part, start + 1) >= 0 else span
+        return self.parts[part]
+
+    def take(self, start: int, end: int, index: int) -> Span | str:
+        """The span, now taken by the edit; the reason where one that was placed earlier lies in its way."""
+        met = self._met(start, end)
+        if met:
+            return f"overlaps edit {min(self.owners[met.start : met.stop])[1] + 1}"
+        at = bisect_right(self.ends, start)
+        self.owners.insert(at, (len(self.owners), index))
+        self.starts.insert(at, start)
+        self.ends.insert(at, end)
+        return start, end
+
+    def take_free(self, part: _Part, index: int, looks: Iterator[int]) -> Span | str:
+        """The first free place of a part, whole words before others; without one, the reason."""
+        start = self._free_word(part, looks)
+        if start < 0:
+            start = part.any_from = self._free(part.text, part.any_from)
+        if start >= 0:
+            return self.take(start, start + len(part.text), index)
+        if part.last is None:
+            part.last = self._last(part.text, looks)
+        return self.take(*part.last, index)
+
+    def _free_word(self, part: _Part, looks: Iterator[int]) -> int:
+        start = self._free(part.text, part.word_from)
+        while start >= 0 and not _whole_words(self.text, start, start + len(part.text)):
+            start = -1 if next(looks, None) is None else self._free(part.text, start + 1)
+        part.word_from = start
+        return start
+
+    def _free(self, part: str, position: int) -> int:
+        """Where the first free occurrence from `position` on begins; -1 where there is none, or `position` is -1."""
+        while position >= 0 and (position := self.text.find(part, position)) >= 0:
+            met = self._met(position, position + len(part))
+            if not met:
                 break
-        else:
-            reasons[index] = f"overlaps edit {rival + 1}"
-    return tuple(_edit(sentences, edit, spans.get(i), reasons.get(i)) for i, edit in enumerate(proposed))
+            position = self.ends[met.stop - 1]  # what begins before that ends overlaps it too
+        return position
+
+    def _last(self, part: str, looks: Iterator[int]) -> Span:
+        """The occurrence that comes last when whole words come first."""
+        last = last_inside = -1
+        position = self.text.find(part)
+        while position >= 0:
+            last = position
+            if not _whole_words(self.text, position, position + len(part)):
+                last_inside = position
+            if next(looks, None) is None:
+                break
+            position = self.text.find(part, position + 1)
+        start = last if last_inside < 0 else last_inside
+        return start, start + len(part)
+
+    def _met(self, start: int, end: int) -> range:
+        # The taken spans that overlap. Spans that only touch do not; an insertion overlaps a span that it lies inside of.
+        return range(bisect_right(self.ends, start), bisect_left(self.starts, end))
 
 
-def _candidates(sentences: Sequence[str], edit: ProposedEdit) -> list[Span] | str:
-    """The places where the edit could lie, best first, or why there is none."""
+def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
+    """Why the edit cannot be used, whatever its sentence says."""
     number = edit.sentence_id
     if number is None:
         return edit.problem or "no sentence id"
     if not 1 <= number <= len(sentences):
         return f"sentence id {number} is outside 1–{len(sentences)}"
-    if edit.problem is not None:
-        return edit.problem
-    sentence = sentences[number - 1]
-    if edit.start is not None and edit.end is not None and sentence[edit.start : edit.end] == edit.before:
-        if not 0 <= edit.start <= edit.end <= len(sentence):
+    return edit.problem
+
+
+def _place(sentence: _Sentence, edit: ProposedEdit) -> _Part | Span | str:
+    """The one place where the edit could lie, or a part to be looked for; why there is neither."""
+    start, end, text = edit.start, edit.end, sentence.text
+    if start is not None and end is not None and text[start:end] == edit.before:
+        if not 0 <= start <= end <= len(text):
             return NOT_FOUND
-        return NOTHING if not edit.before and not edit.after else [(edit.start, edit.end)]
+        return (start, end) if edit.before or edit.after else NOTHING
     if not edit.before:
         return NO_PLACE if edit.after else NOTHING
-    places = list(_occurrences(sentence, edit.before))
-    if len(places) > 1:
-        places.sort(key=lambda span: not _whole_words(sentence, *span))
-    return places or NOT_FOUND
-
-
-def _occurrences(sentence: str, part: str) -> Iterator[Span]:
-    start = sentence.find(part)
-    while start >= 0:
-        yield start, start + len(part)
-        start = sentence.find(part, start + 1)
+    return sentence.find(edit.before) or NOT_FOUND
 
 
 def _whole_words(sentence: str, start: int, end: int) -> bool:
@@ -79,16 +161,9 @@ def _whole_words(sentence: str, start: int, end: int) -> bool:
     return before and after
 
 
-def _overlap(start: int, end: int, other_start: int, other_end: int) -> bool:
-    # Edits that only touch do not overlap; an insertion overlaps a span that it lies inside of.
-    return start < other_end and other_start < end
-
-
-def _edit(sentences: Sequence[str], edit: ProposedEdit, span: Span | None, reason: str | None) -> Edit:
+def _edit(sentences: Sequence[str], edit: ProposedEdit, found: Span | str) -> Edit:
     number = edit.sentence_id if edit.sentence_id and 1 <= edit.sentence_id <= len(sentences) else 0
     sentence = sentences[number - 1] if number else ""
-    if span is None:
-        return Edit(number, edit.before, edit.after, edit.reason, sentence, sentence, -1, -1, reason)
-    start, end = span
-    after = sentence[:start] + edit.after + sentence[end:]
-    return Edit(number, edit.before, edit.after, edit.reason, sentence, after, start, end)
+    if isinstance(found, str):
+        return Edit(number, edit.before, edit.after, edit.reason, sentence, invalid_reason=found)
+    return Edit(number, edit.before, edit.after, edit.reason, sentence, *found)

@@ -25,7 +25,7 @@ class Change(NamedTuple):
     after: str
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Equal tokens: `size` of them from `before` in the one text and from `after` in the other."""
 
     before: int
@@ -49,7 +49,7 @@ def changes(before: str, after: str) -> list[Change]:
     (old, starts), (new, starts_after) = _tokenised(before), _tokenised(after)
     found: list[Change] = []
     start = start_after = 0  # where the text since the last equal token begins, in either text
-    for block in _blocks(old, new):
+    for block in _slide(equal_blocks(old, new), old, new):
         for first, first_after, size in _equal_runs(before, after, starts, starts_after, block):
             found += _trimmed(
                 before, start, starts[2 * first + 1], after[start_after : starts_after[2 * first_after + 1]]
@@ -57,6 +57,17 @@ def changes(before: str, after: str) -> list[Change]:
             start, start_after = starts[2 * (first + size)], starts_after[2 * (first_after + size)]
     found += _trimmed(before, start, len(before), after[start_after:])
     return found
+
+
+def equal_blocks(old: Sequence[str], new: Sequence[str]) -> list[Block]:
+    """The tokens that two texts share, as runs in order: a longest common subsequence, in bounded memory."""
+    # Beyond the bound the aligner that divides and conquers: it keeps slightly fewer words.
+    measure = Indel if len(old) * len(new) <= _EXACT_CELLS else Levenshtein
+    return [
+        Block(op.src_start, op.dest_start, op.src_end - op.src_start)
+        for op in measure.opcodes(old, new)
+        if op.tag == "equal"
+    ]
 
 
 def apply(before: str, found: Sequence[Change]) -> str:
@@ -94,27 +105,16 @@ def _tokenised(text: str) -> tuple[list[str], list[int]]:
     return pieces[1::2], list(accumulate(map(len, pieces), initial=0))
 
 
-def _blocks(old: list[str], new: list[str]) -> list[_Block]:
-    # Beyond the bound the aligner that divides and conquers: it keeps slightly fewer words, in bounded memory.
-    measure = Indel if len(old) * len(new) <= _EXACT_CELLS else Levenshtein
-    blocks = [
-        _Block(op.src_start, op.dest_start, op.src_end - op.src_start)
-        for op in measure.opcodes(old, new)
-        if op.tag == "equal"
-    ]
-    return _slide(blocks, old, new)
-
-
-def _slide(blocks: list[_Block], old: list[str], new: list[str]) -> list[_Block]:
+def _slide(blocks: list[Block], old: list[str], new: list[str]) -> list[Block]:
     """The blocks with pure deletions and insertions moved off a leading punctuation mark.
 
     Deleting `B.` from `A. B. C.` may come out as deleting `. B`; both are right, only one is what was meant.
     """
-    done: list[_Block] = []
+    done: list[Block] = []
     ahead = blocks[::-1]
     while ahead:
         block = ahead.pop()
-        last = done[-1] if done else _Block(0, 0, 0)
+        last = done[-1] if done else Block(0, 0, 0)
         i, k = last.before + last.size, last.after + last.size
         pure = (i == block.before) != (k == block.after)
         first = old[i] if k == block.after else new[k]
@@ -122,24 +122,24 @@ def _slide(blocks: list[_Block], old: list[str], new: list[str]) -> list[_Block]
             if done:
                 done[-1] = last._replace(size=last.size + 1)
             else:
-                done.append(_Block(0, 0, 1))
+                done.append(Block(0, 0, 1))
             if block.size > 1:
-                ahead.append(_Block(block.before + 1, block.after + 1, block.size - 1))
+                ahead.append(Block(block.before + 1, block.after + 1, block.size - 1))
         else:
             done.append(block)
     return done
 
 
 def _equal_runs(
-    before: str, after: str, starts: Sequence[int], starts_after: Sequence[int], block: _Block
-) -> Iterator[_Block]:
+    before: str, after: str, starts: Sequence[int], starts_after: Sequence[int], block: Block
+) -> Iterator[Block]:
     """The parts of a block whose characters, whitespace included, are the same in both texts."""
     i, k, size = block
     whole = before[starts[2 * i + 1] : starts[2 * (i + size)]]
     if whole == after[starts_after[2 * k + 1] : starts_after[2 * (k + size)]]:
         yield block
     else:
-        yield from (_Block(i + step, k + step, 1) for step in range(size))
+        yield from (Block(i + step, k + step, 1) for step in range(size))
 
 
 def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:

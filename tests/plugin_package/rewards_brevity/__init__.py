@@ -11,8 +11,8 @@ from rewards.models.catalog import ENCODER
 
 @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
 def brevity(edits: list[rewards.Edit], *, factor: float = 1.0) -> list[float]:
-    """1 where the edit makes its sentence shorter by `factor`."""
-    return [float(len(e.sentence_after) * factor < len(e.sentence_before)) for e in edits]
+    """1 where the edit leaves less than `factor` of its sentence's length."""
+    return [float(len(e.sentence_after) < factor * len(e.sentence_before)) for e in edits]
 
 
 @rewards.reward(

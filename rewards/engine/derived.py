@@ -1,0 +1,96 @@
+"""Classifiers made of other features: what they read, and their probabilities once that is computed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewards.engine.batches import isolate
+from rewards.engine.cache import Array
+from rewards.errors import ModelError, PluginError
+from rewards.features import ClassProbabilities, Failure, Request
+from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
+
+log = logging.getLogger("rewards.engine")
+Feature = Array | Failure
+Reads = Mapping[Request, tuple[Request, ...]]
+
+
+def checked(requests: Iterable[Any], who: str) -> list[Request]:
+    """The requests. Raises PluginError, naming what was given, for what is none."""
+    found = list(requests)
+    for one in found:
+        if not isinstance(one, Request):
+            raise PluginError(f"{who}: expected requests of rewards.features, got {type(one).__name__} {one!r:.100}")
+        pair = one.pair if isinstance(one, ClassProbabilities) else None
+        if not isinstance(one.text, str) or not (pair is None or isinstance(pair, str)):
+            wrong = pair if isinstance(one.text, str) else one.text
+            raise PluginError(f"{who}: {type(one).__name__} of a {type(wrong).__name__}: a feature is of a text (str)")
+        if not isinstance(one.model, Model):
+            raise PluginError(f"{who}: {type(one).__name__} names {one.model!r:.100} as its model; expected a Model")
+    return found
+
+
+def reads(
+    spec: Derived, requests: Sequence[Request]
+) -> tuple[dict[Request, tuple[Request, ...]], dict[Request, Failure]]:
+    """What each request reads, and the Failure of those for which the head's `reads` raised."""
+    found: dict[Request, tuple[Request, ...]] = {}
+    failures: dict[Request, Failure] = {}
+
+    def work(part: list[Request]) -> None:
+        for request in part:
+            found[request] = tuple(checked(spec.reads(request), f"`reads` of {describe(spec)}"))
+
+    def failed(request: Request, reason: str) -> None:
+        failures[request] = Failure(reason)
+
+    for request in requests:
+        if not isinstance(request, ClassProbabilities):
+            raise ModelError(f"{spec.name} is a classifier: it gives no {type(request).__name__}")
+    isolate(([request] for request in requests), work, failed, f"`reads` of {describe(spec)}")
+    return found, failures
+
+
+def check_bases(spec: Derived, role: str, read: Reads, fill: Callable[[Model], Spec]) -> None:
+    """Raise ModelError where the head would read another model's features than it was fitted on."""
+    for model in dict.fromkeys(base.model for bases in read.values() for base in bases):
+        base = fill(model)
+        if not isinstance(base, Checkpoint):
+            raise ModelError(f"role {model.role!r} is derived from other features and cannot be read from")
+        if base not in spec.fitted_on:
+            fitted = " and ".join(describe(one) for one in spec.fitted_on)
+            raise ModelError(
+                f"{describe(spec)} was fitted on {fitted}; the features of {describe(base)} mean something else to it."
+                f" Name a model for role {role!r} instead of {model.role!r}: --model {role}=FOLDER_OR_HUB_ID"
+            )
+
+
+def probabilities(spec: Derived, read: Reads, features: Mapping[Request, Feature]) -> dict[Request, Feature]:
+    """The (C,) probabilities of every request, or the Failure of a feature it reads or of the head itself."""
+    results: dict[Request, Feature] = {}
+    ready: list[Request] = []
+    for request, bases in read.items():
+        broken = next((feature for base in bases if isinstance(feature := features[base], Failure)), None)
+        if broken is None:
+            ready.append(request)
+        else:
+            results[request] = broken
+
+    def work(part: list[Request]) -> None:
+        columns = zip(*(read[request] for request in part), strict=True)
+        arrays = [np.stack([features[base] for base in column]) for column in columns]  # type: ignore[misc]  # no Failure
+        found = np.asarray(spec.compute(*arrays), dtype=np.float32)
+        if found.shape != (len(part), len(spec.labels)):
+            raise ValueError(f"it returned an array {found.shape}; expected {(len(part), len(spec.labels))}")
+        results.update(zip(part, found, strict=True))
+
+    def failed(request: Request, reason: str) -> None:
+        results[request] = Failure(reason)
+
+    if ready:
+        isolate([ready], work, failed, describe(spec))
+    return results

@@ -1,0 +1,54 @@
+"""Which model fills a role: the profile's, or the one that the user names in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rewards.errors import ConfigError, ModelError, nearest
+from rewards.models.specs import PROFILES, Checkpoint, Hub, Model, Profile, Spec, in_full
+
+
+def fill(model: Model, profile: Profile, named: Mapping[str, str]) -> Spec:
+    """The model that fills the role. Raises ModelError where nobody has published one and the user names none."""
+    if model.role in named:
+        return _in_place(model, named[model.role], profile)
+    spec = model.profiles.get(profile)
+    if spec is None or (isinstance(spec, Checkpoint) and spec.source is None):
+        raise ModelError(
+            f"role {model.role!r} has no published model in profile {profile!r};"
+            f" name one: --model {model.role}=FOLDER_OR_HUB_ID"
+        )
+    return spec
+
+
+def _in_place(model: Model, name: str, profile: Profile) -> Spec:
+    """The checkpoint a user puts in a role's place; it is used as that role's loadable checkpoint is."""
+    specs = [model.profiles[p] for p in (profile, "full", "embedded") if p in model.profiles]
+    for spec in specs:
+        if isinstance(spec, Checkpoint):
+            folder = Path(name).expanduser()
+            source = Hub(str(folder.resolve())) if folder.is_dir() else Hub(name)
+            return replace(spec, source=source, start_token="")
+    raise ModelError(f"role {model.role!r} is computed from other features; no checkpoint can take its place")
+
+
+def check(named: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError, with the nearest role, where the user names a model for a role that nobody has."""
+    roles = sorted(set(known))
+    for role in named:
+        if role not in roles:
+            listed = f"; its roles are {', '.join(roles)}" if roles else ""
+            raise ConfigError(f"--model {role}=…: no reward of the suite has such a role{nearest(role, roles)}{listed}")
+
+
+def clash(one: Model, other: Model) -> ModelError:
+    """The error for two different models of one role: an engine could only use one of them for both."""
+    profile: Profile = next(p for p in PROFILES if one.profiles.get(p) != other.profiles.get(p))
+    specs = [model.profiles.get(profile) for model in (one, other)]
+    pair = [in_full(spec) if spec else "none" for spec in specs]
+    return ModelError(
+        f"two different models claim the role {one.role!r}: in profile {profile!r} it is {pair[0]} for one reward and"
+        f" {pair[1]} for another; one of the plugins must give its role another name"
+    )

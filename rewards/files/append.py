@@ -1,0 +1,95 @@
+"""Rewards added to a file that is scored already: what was accepted and paid stays, nothing else is computed again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rewards.errors import RecordError, RewardsError
+from rewards.files.pipeline import Job, Report, describe, merge_headers, write_chunks
+from rewards.files.reading import Line, read_lines
+from rewards.files.writing import Sink
+from rewards.scored import Scored, read_scored
+from rewards.scoring import Decision, score
+from rewards.summary import Summary
+
+Pair = tuple[Mapping[str, Any], Scored]
+
+
+def check(source: str, names: Sequence[str]) -> None:
+    """Read the whole file once before anything is written. Raises RewardsError that names the line at fault."""
+    for line in read_lines(source):
+        try:
+            _read(line, names)
+        except RecordError as error:
+            raise RewardsError(f"{source}, line {line.number}: {error}; nothing was changed") from error
+
+
+def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any]:
+    """Add the suite's rewards to every record of a scored file; the header it wrote.
+
+    Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
+    """
+    began = time.monotonic()
+    old = _header(job.source)
+    gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
+    names = [component.name for component in job.suite.components]
+
+    def pairs() -> Iterator[Pair]:
+        for line in read_lines(job.source, report.consumed):
+            yield line.record, _read(line, names)
+
+    def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:
+        decided = [Decision(scored.accepted, _passes(scored, gates)) for _, scored in chunk]
+        results = score(job.suite, [scored.revision for _, scored in chunk], decided)
+        return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
+
+    write_chunks(pairs(), add, job, sink, summary, report)
+    header = {**merge_headers(old, describe(job, began)), "counts": summary.to_record()}
+    sink.finish(header)
+    return header
+
+
+def _read(line: Line, names: Sequence[str]) -> Scored:
+    if line.error is not None:
+        raise line.error
+    scored = read_scored(line.record)
+    for name in names:
+        if name in line.record["rewards"]:
+            raise RecordError("is scored already", f"rewards.{name}")
+    return scored
+
+
+def _passes(scored: Scored, gates: Sequence[str]) -> tuple[Mapping[str, bool], ...]:
+    return tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
+
+
+def _header(source: str) -> dict[str, Any]:
+    path = Path(f"{source}.meta.json")
+    if not path.exists():
+        return {}
+    try:
+        header = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RewardsError(f"{path} cannot be read: {error}") from error
+    if not isinstance(header, dict):
+        raise RewardsError(f"{path} is not the header of a scored file")
+    return header
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    record = {**old}
+    for key in ("rewards", "details", "failures"):
+        record[key] = {**old[key], **new[key]}
+    for key in ("edits", "sentences"):
+        record[key] = [
+            {**was, "scores": {**was["scores"], **now["scores"]}} for was, now in zip(old[key], new[key], strict=True)
+        ]
+    if new["failures"]:
+        both = [text for text in (old.get("error"), new["error"]) if text]
+        record |= {"status": "failed", "error": "; ".join(dict.fromkeys(both))}
+    return record

@@ -1,0 +1,78 @@
+"""What identifies a feature: everything that its array depends on, known without loading a model.
+
+A cache is asked before a model is loaded, so that a pass whose features are all there never loads one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import NamedTuple
+
+from rewards.engine.cache import key
+from rewards.errors import ModelError
+from rewards.features import (
+    FEATURES_VERSION,
+    ClassProbabilities,
+    Embedding,
+    HiddenState,
+    Request,
+    TokenEmbeddings,
+    TokenLogProbs,
+)
+from rewards.models.specs import Checkpoint, describe
+
+MAX_TOKENS = 1024  # of a text for a causal model, and for a classifier that states no limit; longer ones are cut
+
+_KINDS = {
+    "causal-lm": "causal language model",
+    "classifier": "classifier",
+    "sentence-encoder": "sentence encoder",
+}
+# The source stands in the digest of its files, the prompts in the text that is put to the model.
+_NOT_SETTINGS = ("source", "query_prompt", "document_prompt")
+
+
+class Identity(NamedTuple):
+    """A request as its model sees it: the kind of feature with its parameters, and the text or texts."""
+
+    kind: tuple[str, ...]
+    text: tuple[str, ...]
+
+    @property
+    def text_key(self) -> bytes:
+        """A digest of the text alone, by which cut texts are counted: one text may be asked for in several ways."""
+        return key(*self.text)
+
+
+def identity(checkpoint: Checkpoint, request: Request) -> Identity:
+    """The request as this checkpoint's model sees it. Raises ModelError for a feature that such a model does not give."""
+    architecture = checkpoint.architecture
+    if architecture == "sentence-encoder":
+        if isinstance(request, Embedding):
+            prompt = checkpoint.query_prompt if request.role == "query" else checkpoint.document_prompt
+            return Identity(("embedding",), (prompt + request.text,))
+        if isinstance(request, TokenEmbeddings):
+            return Identity(("tokens",), (request.text,))
+    if architecture == "causal-lm":
+        if isinstance(request, HiddenState):
+            return Identity(("hidden", str(request.layer)), (request.text,))
+        if isinstance(request, TokenLogProbs):
+            return Identity(("logprobs",), (request.text,))
+    if architecture == "classifier" and isinstance(request, ClassProbabilities):
+        paired = checkpoint.reads_pair and request.pair is not None
+        return Identity(("classes",), (request.text, request.pair or "") if paired else (request.text,))
+    raise ModelError(f"{describe(checkpoint)} is a {_KINDS[architecture]}: it gives no {type(request).__name__}")
+
+
+def prefix(checkpoint: Checkpoint, digest: str, dtype: str) -> tuple[str, ...]:
+    """What all features of a model have in common: its files, its precision, and every setting that changes outputs.
+
+    Settings are listed by what they are not, so that one that is added later is part of the key without being named.
+    """
+    settings = {
+        field.name: getattr(checkpoint, field.name)
+        for field in dataclasses.fields(checkpoint)
+        if field.name not in _NOT_SETTINGS
+    }
+    return (FEATURES_VERSION, digest, dtype, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))

@@ -1,0 +1,84 @@
+"""Output records read back: the revision they are about, and what was decided on it. Nothing is parsed or placed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rewards.errors import RecordError
+from rewards.text.segment import locate
+from rewards.types import Edit, Revision
+
+SHAPE: dict[str, type | tuple[type, ...]] = {
+    "id": (str, int),
+    "status": str,
+    "rewards": dict,
+    "failures": dict,
+    "issue": str,
+    "format": str,
+    "edits": list,
+    "sentences": list,
+    "argument": str,
+    "details": dict,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A scored revision: which edits were accepted, and for every edit which thresholds its scores passed."""
+
+    revision: Revision
+    accepted: tuple[int, ...]
+    passed: tuple[Mapping[str, bool], ...]
+
+
+def read_scored(record: Any) -> Scored:
+    """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
+    if not isinstance(record, Mapping):
+        raise RecordError("expected an object as `rewards score` writes it")
+    for key, kinds in SHAPE.items():
+        if not isinstance(record.get(key), kinds):
+            raise RecordError("is missing or of the wrong type: this is no file that `rewards score` wrote", key)
+    sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
+    gaps = locate(record["argument"], sentences)
+    if gaps is None:
+        raise RecordError("the sentences do not make up `argument`: the record was changed after scoring", "sentences")
+    edits = tuple(_edit(item, sentences, f"edits[{i}]") for i, item in enumerate(record["edits"]))
+    revision = Revision(record["id"], record["issue"], sentences, gaps, edits, record["format"], record.get("problem"))
+    by_sentence = {item.get("sentence_id"): _passed(item, "sentences") for item in record["sentences"]}
+    passed = tuple(
+        {**by_sentence.get(item.get("sentence_id"), {}), **_passed(item, f"edits[{i}]")}
+        for i, item in enumerate(record["edits"])
+    )
+    accepted = tuple(i for i, item in enumerate(record["edits"]) if _field(item, "accepted", bool, f"edits[{i}]"))
+    return Scored(revision, accepted, passed)
+
+
+def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
+    before, after = (_field(item, key, str, where) for key in ("before", "after"))
+    valid, start, number = _field(item, "valid", bool, where), item.get("start"), item.get("sentence_id")
+    known = isinstance(number, int) and 1 <= number <= len(sentences)
+    sentence = sentences[number - 1] if known else ""
+    if not valid:
+        reason = _field(item, "invalid_reason", str, where)
+        return Edit(number if known else 0, before, after, item.get("reason"), sentence, invalid_reason=reason)
+    if not known or not isinstance(start, int) or start < 0 or sentence[start : start + len(before)] != before:
+        raise RecordError("does not fit its sentence: the record was changed after scoring", where)
+    return Edit(number, before, after, item.get("reason"), sentence, start, start + len(before))
+
+
+def _passed(item: Any, where: str) -> dict[str, bool]:
+    scores = _field(item, "scores", dict, where)
+    if not all(isinstance(score, Mapping) for score in scores.values()):
+        raise RecordError("is not as `rewards score` writes it", f"{where}.scores")
+    return {name: score["passed"] for name, score in scores.items() if isinstance(score.get("passed"), bool)}
+
+
+def _field(item: Any, key: str, kind: type, where: str) -> Any:
+    value = item.get(key) if isinstance(item, Mapping) else None
+    if not isinstance(value, kind):
+        raise RecordError(
+            "is missing or of the wrong type: this is no file that `rewards score` wrote", f"{where}.{key}"
+        )
+    return value

@@ -1,0 +1,403 @@
+"""The engine's promises: what a cached feature depends on, whose model a role is, what fails with whom."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rewards.engine import device
+from rewards.engine.cache import DiskCache, MemoryCache
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError, ModelError, PluginError
+from rewards.features import (
+    ClassProbabilities,
+    Embedding,
+    Failure,
+    HiddenState,
+    Request,
+    TokenEmbeddings,
+    TokenLogProbs,
+)
+from rewards.models import keys
+from rewards.models.specs import Checkpoint, Derived, Hub, Model
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    base = tmp_path_factory.mktemp("tiny")
+    return {name: getattr(tiny, name)(base / name) for name in ("causal", "gemma", "modernbert")}
+
+
+def engine(**options: Any) -> Engine:
+    return Engine(**{"dtype": "float32", "device": "cpu", **options})
+
+
+def role(folder: Path, architecture: Any, name: str = "", **more: Any) -> Model:
+    return Model(name or folder.name, {"embedded": Checkpoint(Hub(str(folder)), architecture, **more)})
+
+
+def head(
+    base: Model, compute: Callable[..., Any], reads: Callable[[Any], Any] | None = None, name: str = "judge"
+) -> Model:
+    """A derived classifier of two labels on the hidden state of the text after one block."""
+    checkpoint = base.profiles["embedded"]
+    assert isinstance(checkpoint, Checkpoint)
+    read = reads or (lambda request: (HiddenState(request.text, base, 1),))
+    return Model(name, {"embedded": Derived("tiny head", "0" * 64, ("no", "yes"), read, compute, (checkpoint,))})
+
+
+def halves(states: Any) -> Any:
+    return np.full((len(states), 2), 0.5)
+
+
+# What a cached feature depends on.
+
+
+def test_every_setting_that_changes_outputs_is_part_of_the_key(folders: dict[str, Path], tmp_path: Path) -> None:
+    plain = role(folders["modernbert"], "classifier", "a", labels=("disfluent", "fluent"))
+    others = [
+        role(folders["modernbert"], "classifier", "b", labels=("fluent", "disfluent")),
+        role(folders["modernbert"], "classifier", "c", labels=("disfluent", "fluent"), multi_label=True),
+        role(folders["modernbert"], "classifier", "d", labels=("disfluent", "fluent"), reads_pair=False),
+    ]
+    for cache in (MemoryCache(), DiskCache(tmp_path)):
+        first = ClassProbabilities("x", plain, "y")
+        expected = engine(cache=cache).compute([first])[first]
+        for model in others:
+            request = ClassProbabilities("x", model, "y")
+            found = engine(cache=cache).compute([request])[request]
+            alone = engine().compute([request])[request]
+            np.testing.assert_array_equal(found, alone)
+            assert not np.array_equal(found, expected)
+
+
+def test_start_token_version_and_limit_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = Checkpoint(Hub("x"), "causal-lm")
+    found = {keys.prefix(checkpoint, "digest", "float32"), keys.prefix(checkpoint, "other", "float32")}
+    found.add(keys.prefix(replace(checkpoint, start_token="<s>"), "digest", "float32"))  # noqa: S106  (no secret)
+    monkeypatch.setattr(keys, "FEATURES_VERSION", "next")
+    found.add(keys.prefix(checkpoint, "digest", "float32"))
+    monkeypatch.setattr(keys, "MAX_TOKENS", 7)
+    found.add(keys.prefix(checkpoint, "digest", "float32"))
+    assert len(found) == 5
+    elsewhere = replace(checkpoint, source=Hub("y"), query_prompt="not of the model but of the text: ")
+    assert keys.prefix(elsewhere, "digest", "float32") in found
+
+
+def test_a_changed_tokenizer_or_pooling_is_another_model(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["gemma"], tmp_path / "gemma"))
+    request = Embedding("The cat", role(folder, "sentence-encoder"))
+    cache = DiskCache(tmp_path / "cache")
+    before = engine(cache=cache).compute([request])[request]
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace('"mean"', '"cls"'))
+    after = engine(cache=cache)
+    assert not np.array_equal(after.compute([request])[request], before)
+    assert after.counts.cached == 0
+
+
+def test_a_pass_from_the_cache_loads_no_model(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[Request] = [
+        HiddenState("x", role(folders["causal"], "causal-lm"), 1),
+        Embedding("x", role(folders["gemma"], "sentence-encoder")),
+        ClassProbabilities("x", role(folders["modernbert"], "classifier"), "y"),
+    ]
+    first = engine(cache=DiskCache(tmp_path))
+    expected = first.compute(requests)
+
+    def fail(*_: Any) -> Any:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("rewards.engine.engine.load", fail)
+    again = engine(cache=DiskCache(tmp_path))
+    for request, one in again.compute(requests).items():
+        np.testing.assert_array_equal(one, expected[request])
+    assert (again.counts.cached, again.counts.computed) == (3, 0)
+    assert again.describe() == first.describe()
+
+
+def test_texts_are_counted_as_cut_once_for_each_model_cached_or_not(folders: dict[str, Path], tmp_path: Path) -> None:
+    model, encoder = role(folders["causal"], "causal-lm"), role(folders["gemma"], "sentence-encoder")
+    long, longer = "a" * 1025, "b" * 1026
+    requests: list[Request] = [HiddenState(text, model, layer) for text in (long, longer, "short") for layer in (1, 2)]
+    requests += [TokenLogProbs(long, model), Embedding(long, encoder), TokenEmbeddings(long, encoder)]
+    for cache in (DiskCache(tmp_path), DiskCache(tmp_path), MemoryCache(1)):
+        one = engine(cache=cache)
+        for _ in range(2):
+            one.compute(requests)
+            assert one.truncated == 3  # two for the language model, one for the encoder
+        assert {m["truncated_texts"] for m in one.describe()["models"].values()} == {1, 2}
+    part = engine(cache=DiskCache(tmp_path))
+    part.compute([HiddenState(longer, model, 2), HiddenState("short", model, 2)])
+    assert (part.truncated, part.counts.cached) == (1, 2)
+
+
+# Whose model a role is.
+
+
+def test_models_of_one_role_are_equal_only_with_equal_profiles() -> None:
+    one, same = (role(Path("a"), "classifier", "r", labels=("x",)) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != role(Path("b"), "classifier", "r", labels=("x",))
+    assert one != role(Path("a"), "classifier", "s", labels=("x",))
+    judge = head(one, halves)
+    assert judge == head(one, lambda states: states)  # the digest identifies a head, not its functions
+    assert judge != Model("judge", {"embedded": replace(judge.profiles["embedded"], digest="1" * 64)})
+    profiles: dict[Any, Any] = dict(one.profiles)
+    copied = Model("r", profiles)
+    profiles.clear()
+    assert copied == one
+
+
+def test_two_models_of_one_role_are_an_error_that_names_both(folders: dict[str, Path]) -> None:
+    mine = role(folders["modernbert"], "classifier", "politeness", labels=("disfluent", "fluent"))
+    theirs = role(folders["modernbert"], "classifier", "politeness", labels=("fluent", "disfluent"))
+    with pytest.raises(ModelError, match=r"role 'politeness'.*\('disfluent', 'fluent'\).*\('fluent', 'disfluent'\)"):
+        engine().compute([ClassProbabilities("x", mine), ClassProbabilities("x", theirs)])
+    used = engine()
+    used.compute([ClassProbabilities("x", mine)])
+    with pytest.raises(ModelError, match="two different models claim the role 'politeness'"):
+        used.compute([ClassProbabilities("x", theirs)])
+    causal = role(folders["causal"], "causal-lm")
+    with pytest.raises(ModelError, match=r"the tiny head \(0+, labels no, yes, of tests.test_engine\) for one reward"):
+        engine().compute(
+            [ClassProbabilities("x", head(causal, halves, name="politeness")), ClassProbabilities("x", mine)]
+        )
+
+
+def test_a_mistyped_role_is_named_with_the_nearest() -> None:
+    Engine(models={"encoder": "x"}).check_roles(["encoder", "fluency"])
+    with pytest.raises(ConfigError, match=r"--model encodr=.*did you mean 'encoder'\?.*roles are encoder, fluency"):
+        Engine(models={"encodr": "x"}).check_roles(["fluency", "encoder"])
+    with pytest.raises(ConfigError, match="--model encodr="):
+        Engine(models={"encodr": "x"}).check_roles([])
+
+
+def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict[str, Path]) -> None:
+    causal = role(folders["causal"], "causal-lm", "causal_lm")
+    request = ClassProbabilities("x", head(causal, halves, name="fluency"))
+    assert not isinstance(engine().compute([request])[request], Failure)
+    with pytest.raises(ModelError, match=r"the tiny head was fitted on model .*causal'.*--model fluency="):
+        engine(models={"causal_lm": str(folders["gemma"])}).compute([request])
+
+
+def test_the_shipped_heads_name_what_they_were_fitted_on(folders: dict[str, Path]) -> None:
+    import rewards_appropriateness
+    import rewards_fluency
+
+    for plugin in (rewards_fluency, rewards_appropriateness):
+        name = plugin.CLASSIFIER.role
+        request = ClassProbabilities("x", plugin.CLASSIFIER, "y")
+        with pytest.raises(ModelError, match=rf"fitted on model 'smollm2-135m-instruct'.*--model {name}="):
+            engine(models={"causal_lm": str(folders["causal"])}).compute([request])
+
+
+# What fails with whom.
+
+
+def test_a_head_that_raises_fails_its_own_requests_only(
+    folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    causal = role(folders["causal"], "causal-lm")
+
+    def reads(request: ClassProbabilities) -> Any:
+        if request.text == "unreadable":
+            raise KeyError("no such thing")
+        return (HiddenState(request.text, causal, 1),)
+
+    bad = engine().compute([HiddenState("bad", causal, 1)])[HiddenState("bad", causal, 1)]
+
+    def compute(states: Any) -> Any:
+        if any(np.allclose(state, bad, atol=1e-5) for state in states):
+            raise ZeroDivisionError("of a bad state")
+        return halves(states)
+
+    model = head(causal, compute, reads)
+    requests = {text: ClassProbabilities(text, model) for text in ("good", "bad", "fine", "unreadable", "well")}
+    one = engine()
+    with caplog.at_level(logging.ERROR, "rewards.engine"):
+        found = one.compute(requests.values())
+    failed = {text: f.reason for text, request in requests.items() if isinstance(f := found[request], Failure)}
+    assert set(failed) == {"bad", "unreadable"}
+    assert failed["bad"] == "the tiny head failed: ZeroDivisionError: of a bad state"
+    assert "`reads` of the tiny head failed: KeyError: 'no such thing'" in failed["unreadable"]
+    assert len(caplog.records) == 2  # once each, with a traceback
+    assert all(record.exc_info for record in caplog.records)
+    assert one.counts.failed == 2
+
+
+def test_a_head_of_the_wrong_shape_is_a_failure(folders: dict[str, Path]) -> None:
+    model = head(role(folders["causal"], "causal-lm"), lambda states: states[:, :3])
+    request = ClassProbabilities("x", model)
+    found = engine().compute([request])[request]
+    assert isinstance(found, Failure)
+    assert "expected (1, 2)" in found.reason
+
+
+def test_a_forward_that_raises_fails_the_texts_at_fault_only(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rewards.models.causal_lm import CausalLM
+
+    causal = role(folders["causal"], "causal-lm")
+    forward = CausalLM._forward
+
+    def raising(self: CausalLM, depth: int, rows: list[Any], sequences: Any) -> Any:
+        if any("b" * 20 in self._tokenizer.decode(row.tokens).replace(" ", "") for row in rows):
+            raise RuntimeError("shapes do not match")
+        return forward(self, depth, rows, sequences)
+
+    monkeypatch.setattr(CausalLM, "_forward", raising)
+    texts = ["aaaaaaaaaaaa", "aaaaaa" + "b" * 20, "aaaaaac", "zz", *(f"{n} and more" for n in range(20))]
+    one = engine()
+    with caplog.at_level(logging.ERROR, "rewards.engine"):
+        found = one.compute([HiddenState(text, causal, 1) for text in texts])
+    failed = [request.text for request, feature in found.items() if isinstance(feature, Failure)]
+    assert failed == [texts[1]]  # alone, though it shares a row with two others
+    (reason,) = (feature.reason for feature in found.values() if isinstance(feature, Failure))
+    assert reason.endswith("failed: RuntimeError: shapes do not match")
+    assert len(caplog.records) == 1
+    assert one.counts.failed == 1
+
+
+def test_a_text_that_the_tokenizer_refuses_fails_alone(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.models.encoder import Encoder
+
+    tokenize = Encoder._tokenize
+
+    def raising(self: Encoder, texts: list[str]) -> Any:
+        if "\ud800" in texts:
+            raise TypeError("not a text")
+        return tokenize(self, texts)
+
+    monkeypatch.setattr(Encoder, "_tokenize", raising)
+    encoder = role(folders["gemma"], "sentence-encoder")
+    found = engine().compute([Embedding(text, encoder) for text in ("a", "\ud800", "b", "c")])
+    assert [request.text for request, one in found.items() if isinstance(one, Failure)] == ["\ud800"]
+
+
+def test_a_model_error_still_ends_the_pass(folders: dict[str, Path]) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    with pytest.raises(ModelError, match="layer 9 was asked for"):
+        engine().compute([HiddenState("x", causal, 1), HiddenState("x", causal, 9)])
+    with pytest.raises(ModelError, match="is a causal language model: it gives no Embedding"):
+        engine().compute([Embedding("x", causal)])
+
+
+def test_what_is_no_request_is_named(folders: dict[str, Path]) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    wrong: list[tuple[Any, str]] = [
+        ("a text", "expected requests of rewards.features, got str 'a text'"),
+        (None, "got NoneType None"),
+        (Embedding(None, causal), "Embedding of a NoneType"),  # type: ignore[arg-type]
+        (ClassProbabilities("x", causal, 3), "ClassProbabilities of a int"),  # type: ignore[arg-type]
+        (Embedding("x", "encoder"), "Embedding names 'encoder' as its model"),  # type: ignore[arg-type]
+    ]
+    for one, message in wrong:
+        with pytest.raises(PluginError, match=message):
+            engine().compute([HiddenState("x", causal, 1), one])
+    with pytest.raises(PluginError, match="`reads` of the tiny head: expected requests .* got int 3"):
+        engine().compute([ClassProbabilities("x", head(causal, halves, lambda request: (3,)))])
+
+
+def test_threads_take_turns(folders: dict[str, Path]) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    one = engine(cache=MemoryCache(2000))
+    busy, most = [0], [0]
+    lock = threading.Lock()
+
+    def progress(_: int) -> None:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        threading.Event().wait(0.01)
+        with lock:
+            busy[0] -= 1
+
+    one.progress = progress
+    sets = [[HiddenState(f"text {i} {j}", causal, 1) for j in range(5)] for i in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(one.compute, sets))
+    for requests, features in zip(sets, found, strict=True):
+        alone = engine().compute(requests)
+        for request in requests:
+            np.testing.assert_allclose(features[request], alone[request], atol=2e-6)
+    assert most[0] == 1
+    assert one.counts.computed == 30
+
+
+def test_a_budget_that_is_changed_counts_from_then_on(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.models.encoder import Encoder
+
+    sizes: list[int] = []
+    forward = Encoder._forward
+
+    def watching(self: Encoder, encoded: list[list[int]], with_tokens: bool) -> Any:
+        sizes.append(len(encoded))
+        return forward(self, encoded, with_tokens)
+
+    monkeypatch.setattr(Encoder, "_forward", watching)
+    one, encoder = engine(), role(folders["gemma"], "sentence-encoder")
+    for budget in (0, 1):
+        one.token_budget = budget
+        replace(one, profile="embedded").compute([Embedding(f"{budget} {n}", encoder) for n in range(3)])
+    assert sizes == [3, 1, 1, 1]
+    assert len(one._used) == 1  # a view shares what is loaded
+
+
+# Devices.
+
+
+def test_the_precision_chosen_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has in (True, False):
+        monkeypatch.setattr(device, "_gpu_has_bfloat16", lambda _, has=has: has)
+        monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda has=has: has)
+        fast = "bfloat16" if has else "float32"
+        for where in ("cpu", "cuda:0"):
+            assert device.pick_dtype("auto", where, "sentence-encoder") == "float32"
+            assert device.pick_dtype("auto", where, "causal-lm") == fast
+            assert device.pick_dtype("auto", where, "classifier") == fast
+            assert device.pick_dtype("float16", where, "causal-lm", embedded=True) == "float16"
+        assert device.pick_dtype("auto", "cuda:0", "causal-lm", embedded=True) == "float32"
+        assert device.pick_dtype("auto", "cpu", "causal-lm", embedded=True) == fast
+
+
+def test_a_script_that_allows_tf32_does_not_change_scores(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.models.encoder import Encoder
+
+    seen: list[str] = []
+    forward = Encoder._forward
+
+    def watching(self: Encoder, *arguments: Any) -> Any:
+        seen.append(torch.get_float32_matmul_precision())
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(Encoder, "_forward", watching)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        engine().compute([Embedding("x", role(folders["gemma"], "sentence-encoder"))])
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"]
