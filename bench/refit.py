@@ -31,16 +31,20 @@ def main() -> None:
         found = engine.compute(requests)
         return np.stack([np.asarray(found[request]) for request in requests])
 
-    def states(texts: Sequence[str]) -> NDArray[np.float32]:
-        return features([HiddenState(text, CAUSAL_LM, rewards_appropriateness.LAYER) for text in texts])
+    def arguments(texts: Sequence[str]) -> NDArray[np.float32]:
+        layer, skip = rewards_appropriateness.LAYER, rewards_appropriateness.SKIP
+        return features([HiddenState(text, CAUSAL_LM, layer, skip) for text in texts])
+
+    def sentences(texts: Sequence[str]) -> NDArray[np.float32]:
+        return features([HiddenState(text, CAUSAL_LM, rewards_fluency.LAYER) for text in texts])
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return features([Embedding(text, ENCODER) for text in texts])
 
     rewards_semantic_similarity.fit.fit(data, embed, out / "rewards_semantic_similarity")
     rewards_pattern_conformity.fit.fit(data, out / "rewards_pattern_conformity")
-    rewards_appropriateness.fit.fit(data, states, out / "rewards_appropriateness")
-    rewards_fluency.fit.fit(data, states, out / "rewards_fluency")
+    rewards_appropriateness.fit.fit(data, arguments, out / "rewards_appropriateness")
+    rewards_fluency.fit.fit(data, sentences, out / "rewards_fluency")
 
 
 if __name__ == "__main__":

@@ -42,11 +42,16 @@ class TokenLogProbs:
 
 @dataclass(frozen=True, slots=True)
 class HiddenState:
-    """Mean over tokens of a causal model's hidden state after `layer` blocks: (D,). Zeros for the empty text."""
+    """Mean over tokens of a causal model's hidden state after `layer` blocks: (D,). Zeros where there is no token.
+
+    `skip` leaves out the first tokens. Attention parks what it does not need on the first one, whose state is a hundred
+    times as large as the others' and so makes the mean depend on the text's length.
+    """
 
     text: str
     model: Model
     layer: int
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,10 +256,10 @@ def test_a_forward_that_raises_fails_the_texts_at_fault_only(
     causal = role(folders["causal"], "causal-lm")
     forward = CausalLM._forward
 
-    def raising(self: CausalLM, depth: int, rows: list[Any], sequences: Any) -> Any:
+    def raising(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
         if any("b" * 20 in self._tokenizer.decode(row.tokens).replace(" ", "") for row in rows):
             raise RuntimeError("shapes do not match")
-        return forward(self, depth, rows, sequences)
+        return forward(self, depth, skip, rows, sequences)
 
     monkeypatch.setattr(CausalLM, "_forward", raising)
     texts = ["aaaaaaaaaaaa", "aaaaaa" + "b" * 20, "aaaaaac", "zz", *(f"{n} and more" for n in range(20))]

@@ -67,6 +67,22 @@ def test_hidden_states_are_those_of_the_text_alone(folders: dict[str, Path]) -> 
             np.testing.assert_allclose(found[(layer - 1) * len(TEXTS) + index], expected, atol=2e-6)
 
 
+def test_skipped_tokens_are_left_out_of_the_mean(folders: dict[str, Path]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    found = compute([HiddenState(text, role(folders["causal"], "causal-lm"), 2, skip=1) for text in TEXTS])
+    plain = AutoModelForCausalLM.from_pretrained(folders["causal"])
+    tokens = AutoTokenizer.from_pretrained(folders["causal"])
+    for text, one in zip(TEXTS, found, strict=True):
+        expected = np.zeros(32, np.float32)
+        if len(text) > 1:
+            inputs = tokens(text, return_tensors="pt", add_special_tokens=False)
+            with torch.inference_mode():
+                hidden = plain(input_ids=inputs["input_ids"], output_hidden_states=True).hidden_states[2]
+            expected = hidden[0, 1:].mean(0).numpy()
+        np.testing.assert_allclose(one, expected, atol=2e-6)
+
+
 def test_log_probabilities_are_those_of_the_text_alone(folders: dict[str, Path]) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -180,10 +196,10 @@ def test_out_of_memory_halves_the_batch_and_the_scores_are_the_same(
     expected = compute(requests)
     forward = CausalLM._forward
 
-    def tight(self: CausalLM, depth: int, rows: list[Any], sequences: Any) -> Any:
+    def tight(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
         if len(rows) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, depth, rows, sequences)
+        return forward(self, depth, skip, rows, sequences)
 
     monkeypatch.setattr(CausalLM, "_forward", tight)
     for one, other in zip(compute(requests), expected, strict=True):
@@ -221,10 +237,10 @@ def test_a_packed_row_too_large_for_memory_is_taken_apart(
     expected = compute(requests)
     forward = CausalLM._forward
 
-    def tight(self: CausalLM, depth: int, rows: list[Any], sequences: Any) -> Any:
+    def tight(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
         if sum(len(row) for row in rows) > 34:  # room for each text alone, not for two that share their beginning
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, depth, rows, sequences)
+        return forward(self, depth, skip, rows, sequences)
 
     monkeypatch.setattr(CausalLM, "_forward", tight)
     for one, other in zip(compute(requests), expected, strict=True):
@@ -283,7 +299,7 @@ def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.Monk
     monkeypatch.setattr(causal_lm, "POOLED_TOKENS", 7)  # several rounds
     rows = pack([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6, 7], [8], [9] * 11], 50)
     hidden = torch.randn(len(rows), 11, 16)
-    for index, mean in causal_lm._means(rows, hidden):
+    for index, mean in causal_lm._means(rows, hidden, 0):
         (number, path) = next((n, path) for n, row in enumerate(rows) for i, path in row.paths if i == index)
         np.testing.assert_allclose(mean, hidden[number, path].numpy().mean(0), atol=1e-6)
 

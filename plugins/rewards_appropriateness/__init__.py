@@ -14,6 +14,7 @@ from rewards.models.specs import Checkpoint, Derived, Hub, Model
 
 PARAMS = Path(__file__).parent / "params"
 LAYER = 12
+SKIP = 1  # the first token's state would make the judgement depend on the length of the argument
 DIMENSIONS = (
     "Inappropriateness",
     "Toxic Emotions",
@@ -37,7 +38,7 @@ def head_reads(request: ClassProbabilities) -> tuple[HiddenState]:
     """The language model's view of the argument (text) under its issue (pair)."""
     from rewards_appropriateness.head import text_of
 
-    return (HiddenState(text_of(request.pair or "", request.text), CAUSAL_LM, LAYER),)
+    return (HiddenState(text_of(request.pair or "", request.text), CAUSAL_LM, LAYER, SKIP),)
 
 
 def head(states: Any) -> Any:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score, f1_score, roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from rewards_appropriateness import DIMENSIONS, LAYER
+from rewards_appropriateness import DIMENSIONS, LAYER, SKIP
 from rewards_appropriateness.head import text_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ SOURCE = "arguments/appropriateness_corpus.jsonl"
 def fit(data: Path, states: Callable[[Sequence[str]], NDArray[np.float32]], out: Path) -> dict[str, Any]:
     """Writes `head.safetensors` and `card.json` to `out`, and returns the card.
 
-    `states` gives the mean hidden state after `LAYER` blocks of each text: (N, D). Fitted on TRAIN of fold0.0,
-    calibrated on its VALID and on TRAIN left out by turns; the other folds are fitted for the card alone.
+    `states` gives the mean hidden state after `LAYER` blocks of each text, all tokens but the first `SKIP`: (N, D).
+    Fitted on TRAIN of fold0.0, calibrated on its VALID and on TRAIN left out by turns; the other folds are fitted for the card alone.
     """
     rows = [json.loads(line) for line in (data / SOURCE).read_text(encoding="utf-8").splitlines()]
     features = states([text_of(row["issue"], row["text"]) for row in rows]).astype(np.float64)
@@ -194,7 +194,7 @@ def _card(data: Path, part: NDArray[np.str_], results: dict[str, Any]) -> dict[s
         "measures": "P(label) of an argument for the 14 dimensions of inappropriateness (Ziegenbein et al., ACL 2023).",
         "labels": list(DIMENSIONS),
         "model": f"logistic regression on the mean hidden state after {LAYER} blocks of SmolLM2-135M-Instruct of the "
-        "issue, an empty line and the argument; no start token; at most 1,024 tokens",
+        f"issue, an empty line and the argument, all tokens but the first {SKIP}; no start token; at most 1,024 tokens",
         "data": {
             "file": SOURCE,
             "sha256": hashlib.sha256((data / SOURCE).read_bytes()).hexdigest(),
@@ -212,7 +212,8 @@ def _card(data: Path, part: NDArray[np.str_], results: dict[str, Any]) -> dict[s
         },
         "test": results,
         "limitations": [
-            "English web debates of about 100 words; trained on whole arguments under their issue, not on sentences.",
+            "English web debates of about 100 words; trained on whole arguments under their issue, not on sentences: a single "
+            "short sentence is judged inappropriate nearly always, as such posts mostly are in the corpus.",
             "Agreement is far from the human upper bound for the subdimensions; those below 5 % are hardly learned.",
             "A head on a small model can be fooled: optimise against it only together with gates on the edits.",
         ],

@@ -51,16 +51,16 @@ class CausalLM:
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each HiddenState, (T,) for each TokenLogProbs."""
         results: list[Array | Failure] = [Failure("not computed")] * len(requests)
-        depths: dict[int, list[int]] = defaultdict(list)  # 0: log-probabilities, else the layer
+        depths: dict[tuple[int, int], list[int]] = defaultdict(list)  # (layer, skip); layer 0: log-probabilities
         for index, request in enumerate(requests):
-            depths[request.layer if isinstance(request, HiddenState) else 0].append(index)
-        for depth, indices in depths.items():
+            depths[(request.layer, request.skip) if isinstance(request, HiddenState) else (0, 0)].append(index)
+        for (depth, skip), indices in depths.items():
             texts = [requests[index].text for index in indices]
-            for index, result in zip(indices, self._at_depth(depth, texts, progress), strict=True):
+            for index, result in zip(indices, self._at_depth(depth, skip, texts, progress), strict=True):
                 results[index] = result
         return results
 
-    def _at_depth(self, depth: int, texts: list[str], progress: Progress) -> list[Array | Failure]:
+    def _at_depth(self, depth: int, skip: int, texts: list[str], progress: Progress) -> list[Array | Failure]:
         sequences = self._tokenize(texts)
         if depth == 0:
             sequences = [[self._start, *tokens] for tokens in sequences]
@@ -68,7 +68,7 @@ class CausalLM:
         results: list[Array | Failure] = [empty for _ in texts]
 
         def forward(rows: list[Row]) -> None:
-            for index, array in self._forward(depth, rows, sequences):
+            for index, array in self._forward(depth, skip, rows, sequences):
                 results[index] = array
             progress(sum(len(row.paths) for row in rows))
 
@@ -89,7 +89,7 @@ class CausalLM:
         return [tokens[:MAX_TOKENS] for tokens in encoded]
 
     @torch.inference_mode()
-    def _forward(self, depth: int, rows: list[Row], sequences: list[list[int]]) -> list[tuple[int, Array]]:
+    def _forward(self, depth: int, skip: int, rows: list[Row], sequences: list[list[int]]) -> list[tuple[int, Array]]:
         width = max(len(row) for row in rows)
         tokens = torch.zeros(len(rows), width, dtype=torch.long)
         for number, row in enumerate(rows):
@@ -102,7 +102,7 @@ class CausalLM:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
         hidden = self._trunk(depth)(**inputs, use_cache=False).last_hidden_state  # (B, T, D)
         if depth:
-            return _means(rows, hidden)
+            return _means(rows, hidden, skip)
         return self._log_probabilities(rows, hidden, sequences)
 
     def _trunk(self, depth: int) -> Any:
@@ -207,11 +207,11 @@ def _row_tokens(model: Any) -> int:
     return min([ROW_TOKENS, *(window for window in windows if window)])
 
 
-def _means(rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
-    """The mean hidden state over each text's tokens, pooled where the states lie: only the means are copied."""
+def _means(rows: list[Row], hidden: torch.Tensor, skip: int) -> list[tuple[int, Array]]:
+    """The mean hidden state over each text's tokens but the first `skip`, pooled where they lie: only means are copied."""
     width = hidden.shape[1]
-    paths = [(index, number * width, path) for number, row in enumerate(rows) for index, path in row.paths]
-    places = torch.tensor([first + node for _, first, path in paths for node in path])
+    paths = [(index, number * width, path[skip:]) for number, row in enumerate(rows) for index, path in row.paths]
+    places = torch.tensor([first + node for _, first, path in paths for node in path], dtype=torch.long)
     lengths = torch.tensor([len(path) for _, _, path in paths])
     owners = torch.repeat_interleave(torch.arange(len(paths)), lengths)
     flat = hidden.reshape(-1, hidden.shape[-1])
@@ -220,5 +220,5 @@ def _means(rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
         where = places[start : start + POOLED_TOKENS].to(hidden.device)
         whose = owners[start : start + POOLED_TOKENS].to(hidden.device)
         sums.index_add_(0, whose, flat[where].float())
-    means = to_numpy(sums / lengths.to(hidden.device)[:, None])
+    means = to_numpy(sums / lengths.to(hidden.device).clamp(min=1)[:, None])
     return [(index, mean) for (index, _, _), mean in zip(paths, means, strict=True)]

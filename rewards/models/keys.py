@@ -56,7 +56,7 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
             return Identity(("tokens",), (request.text,))
     if architecture == "causal-lm":
         if isinstance(request, HiddenState):
-            return Identity(("hidden", str(request.layer)), (request.text,))
+            return Identity(("hidden", str(request.layer), str(request.skip)), (request.text,))
         if isinstance(request, TokenLogProbs):
             return Identity(("logprobs",), (request.text,))
     if architecture == "classifier" and isinstance(request, ClassProbabilities):
