@@ -39,7 +39,8 @@ def fit(data: Path, states: Callable[[Sequence[str]], NDArray[np.float32]], out:
     """Writes `head.safetensors` and `card.json` to `out`, and returns the card.
 
     `states` gives the mean hidden state after `LAYER` blocks of each text, all tokens but the first `SKIP`: (N, D).
-    Fitted on TRAIN of fold0.0, calibrated on its VALID and on TRAIN left out by turns; the other folds are fitted for the card alone.
+    Fitted on TRAIN of fold0.0, calibrated on its VALID and on TRAIN left out by turns; the other folds are fitted for
+    the card alone.
     """
     rows = [json.loads(line) for line in (data / SOURCE).read_text(encoding="utf-8").splitlines()]
     features = states([text_of(row["issue"], row["text"]) for row in rows]).astype(np.float64)
