@@ -27,14 +27,14 @@ def main() -> None:
         "score", help="the whole file through `rewards score`, and a part of it beside a plain loop"
     )
     score.add_argument("file", nargs="?", default="examples/arguments.jsonl")
-    score.add_argument("--loop-records", type=int, default=40, help="how many records the plain loop scores")
+    score.add_argument("--loop-records", type=int, default=64, help="how many records the plain loop scores")
     throughput = parts.add_parser("throughput", help="a large file through a reward without a model")
     throughput.add_argument("--records", type=int, default=1_000_000)
     parts.add_parser("startup", help="how long the command line takes to start")
     arguments = parser.parse_args()
     runs: dict[str, Callable[[], dict[str, Any]]] = {
         "score": lambda: bench_score(
-            getattr(arguments, "file", "examples/arguments.jsonl"), getattr(arguments, "loop_records", 40)
+            getattr(arguments, "file", "examples/arguments.jsonl"), getattr(arguments, "loop_records", 64)
         ),
         "throughput": lambda: bench_throughput(getattr(arguments, "records", 200_000)),
         "startup": bench_startup,
@@ -77,7 +77,7 @@ def bench_score(file: str, count: int) -> dict[str, Any]:
     loop = Loop()
     suite.score(chosen[:1])  # loads the models
     engine_times, loop_times, differences, flips = [], [], [], 0
-    size = max(1, len(chosen) // 4)
+    size = max(1, len(chosen) // 2)  # parts about as large as the chunks of `rewards score`
     for start in range(0, len(chosen), size):
         part = chosen[start : start + size]
         suite.engine.cache.clear()

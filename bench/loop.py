@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rewards.models import store
 from rewards.models.catalog import MINILM, SMOLLM2
 from rewards.types import Revision
+from rewards_appropriateness import SKIP
 from rewards_appropriateness import head as appropriateness_head
 from rewards_appropriateness.head import text_of
 from rewards_fluency import LAYER
@@ -40,12 +41,12 @@ class Loop:
         return float(first @ second)
 
     @torch.inference_mode()
-    def state(self, text: str) -> Any:
-        """(1, D): the mean hidden state of one text."""
+    def state(self, text: str, skip: int = 0) -> Any:
+        """(1, D): the mean hidden state of one text, all tokens but the first `skip`."""
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt", truncation=True, max_length=1024)
-        if ids["input_ids"].shape[1] == 0:
+        if ids["input_ids"].shape[1] <= skip:
             return torch.zeros(1, self.model.config.hidden_size).numpy()
-        return self.model(**ids, output_hidden_states=True).hidden_states[LAYER][0].mean(0, keepdim=True).numpy()
+        return self.model(**ids, output_hidden_states=True).hidden_states[LAYER][0, skip:].mean(0, keepdim=True).numpy()
 
     def fluency(self, before: str, after: str) -> float:
         """P(fluent) of one edited sentence."""
@@ -53,7 +54,7 @@ class Loop:
 
     def appropriateness(self, issue: str, argument: str) -> float:
         """1 − P(Inappropriateness) of one argument."""
-        return 1.0 - float(appropriateness_head(self.state(text_of(issue, argument)))[0, 0])
+        return 1.0 - float(appropriateness_head(self.state(text_of(issue, argument), SKIP))[0, 0])
 
     def score(self, revision: Revision, thresholds: dict[str, float]) -> dict[str, Any]:
         """Scores of every valid edit, and appropriateness before and after the accepted ones."""
