@@ -239,10 +239,10 @@ def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: M
 
 def _attempt(
     column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
-) -> tuple[list[Score], Exception | None]:
+) -> tuple[list[Score], BaseException | None]:
     try:
         return _call(column, ready, plan, features), None
-    except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; only its records may fail with it)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may fail in any way; only its records with it)
         return [], error
 
 
@@ -252,7 +252,7 @@ def _one_by_one(
     plan: Sequence[Any],
     features: Mapping[Request, Any],
     strict: bool,
-    error: Exception,
+    error: BaseException,
 ) -> list[Score]:
     """Score revision by revision after a batch failed, so that only the revisions at fault fail."""
     if strict or isinstance(error, PluginError):  # not one value per unit: smaller batches would only hide it
@@ -269,7 +269,7 @@ def _one_by_one(
     return [scores[index] for index in ready]
 
 
-def _failure(component: Component, error: Exception, strict: bool) -> Score:
+def _failure(component: Component, error: BaseException, strict: bool) -> Score:
     name, origin = component.name, component.origin
     reason = f"reward {name!r} of {origin.distribution} {origin.version} failed: {type(error).__name__}: {error}"
     if strict:

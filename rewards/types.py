@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Level = Literal["edit", "sentence", "global"]
+NO_PLACE = "an insertion without a place"
+"""The problem of an edit that inserts something, nobody knows where."""
 LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
 
 

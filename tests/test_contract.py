@@ -88,7 +88,7 @@ def test_an_argument_without_a_type_is_refused_by_name() -> None:
 
 
 @rewards.reward(level="edit", range=(0, 1))
-def partly_typed(edits: Sequence[rewards.Edit], *, factor: float = 1.0, words: list[str] | None = None) -> NoSuchType:  # noqa: F821
+def partly_typed(edits: Sequence[rewards.Edit], *, factor: float = 1.0, words: list[str] | None = None) -> NoSuchType:  # noqa: F821  (the mistake under test)
     return []
 
 
@@ -122,7 +122,7 @@ def test_an_argument_that_pydantic_cannot_take_is_an_error_of_the_plugin() -> No
         return []
 
     @rewards.reward(level="edit", range=(0, 1))
-    def numbered(edits: list[rewards.Edit], *, factor: Literal[()] = 5) -> list[float]:  # type: ignore[valid-type, assignment]
+    def numbered(edits: list[rewards.Edit], *, factor: Literal[()] = 5) -> list[float]:
         return []
 
     with pytest.raises(PluginError, match="'hidden': pydantic takes no field '_factor'; rename"):
@@ -181,8 +181,8 @@ def test_rounding_is_measured_at_the_bound_it_crosses() -> None:
 
 
 def test_a_reward_at_the_top_of_its_module_is_pickled_by_name() -> None:
-    assert pickle.loads(pickle.dumps(usable_share)) is usable_share  # noqa: S301
-    assert pickle.loads(pickle.dumps([brevity])) == [brevity]  # noqa: S301
+    assert pickle.loads(pickle.dumps(usable_share)) is usable_share
+    assert pickle.loads(pickle.dumps([brevity])) == [brevity]
 
 
 def test_a_reward_that_no_name_leads_to_says_so() -> None:

@@ -305,9 +305,9 @@ def test_what_is_no_request_is_named(folders: dict[str, Path]) -> None:
     wrong: list[tuple[Any, str]] = [
         ("a text", "expected requests of rewards.features, got str 'a text'"),
         (None, "got NoneType None"),
-        (Embedding(None, causal), "Embedding of a NoneType"),  # type: ignore[arg-type]
-        (ClassProbabilities("x", causal, 3), "ClassProbabilities of a int"),  # type: ignore[arg-type]
-        (Embedding("x", "encoder"), "Embedding names 'encoder' as its model"),  # type: ignore[arg-type]
+        (Embedding(None, causal), "Embedding of a NoneType"),
+        (ClassProbabilities("x", causal, 3), "ClassProbabilities of a int"),
+        (Embedding("x", "encoder"), "Embedding names 'encoder' as its model"),
     ]
     for one, message in wrong:
         with pytest.raises(PluginError, match=message):

@@ -235,7 +235,7 @@ def test_a_plugin_that_fails_half_way_registers_nothing(tmp_path: Path) -> None:
 
     found = Registry()
     with pytest.raises(PluginError):
-        found.add(plugin(brevity, "no reward"), "half")  # type: ignore[arg-type]
+        found.add(plugin(brevity, "no reward"), "half")
     assert not found.plugins
     assert not list(found.rewards)
     found.add(plugin(brevity), "half")

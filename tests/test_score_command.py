@@ -354,3 +354,22 @@ def test_a_partial_cut_inside_a_record_resumes_to_the_same_bytes(tmp_path: Path)
     os.truncate(partial, partial.stat().st_size - 7)
     assert subprocess.run([*run, "--resume"], capture_output=True, check=False).returncode == 0
     assert [one["id"] for one in read_lines(out)] == list(range(40))
+
+
+def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
+    program = tmp_path / "broken.py"
+    program.write_text(
+        TOYS.replace(
+            "class Plugin:",
+            "from rewards.formats import Format\n\ndef parse(completion, sentences):\n    raise ValueError('no idea')\n\n\n"
+            "class Plugin:\n    @rewards.hookimpl\n    def register_formats(self, register):\n"
+            "        register(Format('broken', 'always raises', parse, lambda text: 'BROKEN' in text, rank=1))\n",
+        )
+    )
+    lines = [record("a"), {"id": "b", "argument": "One. Two.", "completion": "BROKEN"}, record("c")]
+    source, out = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
+    run = [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "format"]
+    assert subprocess.run(run, capture_output=True, check=False).returncode == 1
+    assert [one["id"] for one in read_lines(out)] == ["a", "c"]
+    (bad,) = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
+    assert bad["reason"] == "could not be read: ValueError: no idea"

@@ -65,7 +65,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _random(key: str) -> Random:
-    return Random(f"{SEED} {key}")  # one row's choices do not hang on the rows before it  # noqa: S311
+    return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one row's choices do not hang on the rows before it)
 
 
 def _split(key: str) -> str:

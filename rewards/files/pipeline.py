@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from rewards.summary import Summary
 from rewards.types import Revision
 
 T = TypeVar("T")
+log = logging.getLogger("rewards.files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,15 @@ def _revisions(job: Job, sink: Sink, summary: Summary, consumed: Callable[[int],
         try:
             if line.error is not None:
                 raise line.error
-            yield read_revision(line.record, format=job.format, number=line.number)
-        except RecordError as error:
+            revision = read_revision(line.record, format=job.format, number=line.number)
+        except Exception as error:
+            if not isinstance(error, RecordError):
+                log.exception("line %s could not be read", line.number)
+                error = RecordError(f"could not be read: {type(error).__name__}: {error}")
             summary.rejected += 1
             sink.reject(Line(line.number, None, error, line.raw))
+        else:
+            yield revision
 
 
 def _versions() -> dict[str, str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rewards.formats.tracked_changes import NO_PLACE
-from rewards.types import Parsed, ProposedEdit
+from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "compact"
 _LINE = re.compile(

@@ -68,7 +68,7 @@ class _Scanner:
                 self.position = text.find("{", self.position)
                 if self.position < 0:
                     break
-            self.position = _SPACE.match(text, self.position).end()  # type: ignore[union-attr]
+            self.position = _SPACE.match(text, self.position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
             if self.position < len(text):
                 self._step(text[self.position])
         return Scan(self.values, self.open)
@@ -139,7 +139,7 @@ class _Scanner:
     def _string(self, quote: str) -> None:
         start = self.position + 1
         if self._wants_key():
-            end = _CHUNKS[quote].match(self.text, start).end()  # type: ignore[union-attr]
+            end = _CHUNKS[quote].match(self.text, start).end()  # type: ignore[union-attr]  # the pattern matches everywhere
         else:
             end, cut = self._string_end(start, quote)
             if cut:
@@ -155,7 +155,7 @@ class _Scanner:
         """Where the string ends, and whether the text ended first. Quotes inside a string are often not escaped."""
         text, chunk, position = self.text, _CHUNKS[quote], start
         while True:
-            end = chunk.match(text, position).end()  # type: ignore[union-attr]
+            end = chunk.match(text, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
             unclosed = text.find("\n", position, end) >= 0 and _UNCLOSED.search(text, position, end + 60)
             if unclosed and unclosed.start() < end:
                 return unclosed.start(), False
@@ -168,13 +168,13 @@ class _Scanner:
     def _closes(self, position: int) -> bool:
         """Whether a quote before `position` ends its string, by what comes behind it."""
         text = self.text
-        position = _SPACE.match(text, position).end()  # type: ignore[union-attr]
+        position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
         if position >= len(text) or text[position] in "}]":
             return True
         in_object = isinstance(self.open[-1], dict)
         if text[position] != ",":  # the comma may be missing
             return in_object and text[position] not in ":{[" and bool(_KEY.match(text, position))
-        position = _SPACE.match(text, position + 1).end()  # type: ignore[union-attr]
+        position = _SPACE.match(text, position + 1).end()  # type: ignore[union-attr]  # the pattern matches everywhere
         if position >= len(text) or text[position] in "}]{,":
             return True
         return bool(_KEY.match(text, position)) if in_object else text[position] in "\"'`[\u201c"

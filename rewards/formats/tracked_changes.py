@@ -14,10 +14,9 @@ from rapidfuzz.distance import Indel
 
 from rewards.formats.json_edits import PART, finish, sentence_number, statements
 from rewards.formats.loose_json import CutOff, scan
-from rewards.types import Parsed, ProposedEdit
+from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "tracked_changes"
-NO_PLACE = "an insertion without a place"
 UNCLOSED = "a tag that is not closed"
 _TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(del|ins)\b([^<>]{0,300})>", re.IGNORECASE)
 _REASON = re.compile(r"""reason\s{0,3}=\s{0,3}(?:\\?"([^"\\]*)|\\?'([^'\\]*)|([^"'\\>]*))""", re.IGNORECASE)

