@@ -7,7 +7,6 @@ rewards see.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -274,7 +273,7 @@ def _failure(component: Component, error: BaseException, strict: bool) -> Score:
     reason = f"reward {name!r} of {origin.distribution} {origin.version} failed: {type(error).__name__}: {error}"
     if strict:
         raise RewardFailed(reason) from error
-    log.error("%s\n%s", reason, "".join(traceback.format_exception(error)))
+    log.error("%s", reason, exc_info=error)
     return Score(None, reason)
 
 

@@ -268,7 +268,7 @@ def test_tables_fit_a_narrow_terminal_and_break_no_name() -> None:
         pid, terminal = pty.fork()
         if pid == 0:
             environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
-            os.execve(sys.executable, [sys.executable, "-m", "rewards", name], environment)  # noqa: S606
+            os.execve(sys.executable, [sys.executable, "-m", "rewards", name], environment)  # noqa: S606  (our own interpreter)
         output = b""
         while True:
             try:

@@ -39,8 +39,8 @@ def tokenizer(folder: Path, pair: bool, limit: int = 64) -> int:
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
         )
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]",  # noqa: S106
-        bos_token="[CLS]", model_max_length=limit, model_input_names=["input_ids", "attention_mask"],  # noqa: S106
+        tokenizer_object=core, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]",  # noqa: S106  (no secret)
+        bos_token="[CLS]", model_max_length=limit, model_input_names=["input_ids", "attention_mask"],  # noqa: S106  (no secret)
     )  # fmt: skip
     wrapped.save_pretrained(folder)
     return len(vocabulary)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, nearest
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def show() -> None:
         (model.name, model.version, _megabytes(model.size), model.state, licences.get(model.name, "?"))
         for model in store.installed()
     ]
-    _table(("model", "version", "size", "state", "licence"), rows)
+    print_table("models", ("model", "version", "size", "state", "licence"), rows, "licence")
     typer.echo(f"in {store.cache_dir() / 'models'}")
 
 
@@ -50,7 +51,7 @@ def pull(names: Names = None) -> None:
 def verify(names: Names = None) -> None:
     """Hash every file of the models. Exits with 1 where a file is not what it should be or a named model is missing."""
     rows = [(wheel.name, *_verdict(wheel)) for wheel in _wheels(names)]
-    _table(("model", "state"), [(name, state) for name, state, _ in rows])
+    print_table("models", ("model", "state"), [(name, state) for name, state, _ in rows], "state")
     for _, _, problem in rows:
         if problem:
             _progress(problem)
@@ -93,17 +94,6 @@ def _verdict(wheel: Wheel) -> tuple[str, str]:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size else "-"
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
 
 
 def _progress(line: str) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,17 +155,12 @@ class DiskCache:
         """Nothing: what is on disk is meant to stay."""
 
 
-class _named:  # noqa: N801  (a context manager, used like a function)
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one that names the file and the remedy."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (sqlite3.Error, ValueError)):
-            raise RewardsError(
-                f"the cache {self._path} cannot be used: {error}; delete it (features are computed again)"
-            ) from error
+    try:
+        yield
+    except (sqlite3.Error, ValueError) as error:
+        raise RewardsError(
+            f"the cache {path} cannot be used: {error}; delete it (features are computed again)"
+        ) from error

@@ -6,7 +6,8 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -162,6 +163,8 @@ class File:
         """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
         if not self._wrote:
             self._out.close()
+            if self._bad is not None:
+                self._bad.close()
             for path in (self._partial, self._settings, self._partial_of(self._rejected)):
                 path.unlink(missing_ok=True)
 
@@ -195,17 +198,13 @@ class File:
         return path.with_name(f"{path.name}.partial")
 
 
-class _disk:  # noqa: N801  (a context manager, used like a function)
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
     """Turn a failure to write into a message that says what is safe."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            full = error.errno == errno.ENOSPC
-            remedy = "; free some space and add --resume to go on" if full else ""
-            raise RewardsError(f"{self._path} cannot be written: {error.strerror or error}{remedy}") from error
+    try:
+        yield
+    except BrokenPipeError:  # the reader went away: no failure of the disk
+        raise
+    except OSError as error:
+        remedy = "; free some space and add --resume to go on" if error.errno == errno.ENOSPC else ""
+        raise RewardsError(f"{path} cannot be written: {error.strerror or error}{remedy}") from error

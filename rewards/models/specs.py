@@ -95,10 +95,6 @@ class Model:
         # two different models of one role anyway.
         return hash(self.role)
 
-    def spec(self, profile: Profile) -> Spec:
-        """The model of this role in `profile`. Raises KeyError where the role has none."""
-        return self.profiles[profile]
-
 
 def describe(spec: Spec) -> str:
     """The model's name as the user knows it."""
