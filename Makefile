@@ -31,7 +31,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy rewards plugins/rewards_* bench
+	$(BIN)/mypy rewards plugins/rewards_* eval/rewards_* train/rewards_* bench
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
 
