@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the help of every command; with `--check`, say whether it is up to date."""
+"""Write docs/cli.md from the help of every command and docs/rewards/ from the cards; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parent / "cli.md"
+sys.path.insert(0, str(Path(__file__).parent))
+import cards
+
+DOCS = Path(__file__).parent
 COMMANDS = [
-    [], ["score"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
+    [], ["score"], ["fit"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
     ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
 ]  # fmt: skip
 
 
-def page() -> str:
-    """The whole page: the help of every command."""
+def commands() -> str:
+    """The page of the command line: the help of every command."""
     parts = ["# The command line\n\nWritten by `make fix` from `--help`; do not edit."]
     for command in COMMANDS:
         environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
@@ -28,7 +31,26 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def pages() -> dict[Path, str]:
+    """Every generated file and what it should hold."""
+    from rewards.plugins import registry
+
+    found = {DOCS / "cli.md": commands()}
+    own = [(r, origin) for _, r, origin in registry().rewards if origin.distribution == "appropriateness-rewards"]
+    listed = [f"- [{reward.name}]({reward.name}.md): {reward.summary}" for reward, _ in own]
+    found[DOCS / "rewards" / "README.md"] = "# The rewards\n\nWritten by `make fix`.\n\n" + "\n".join(listed) + "\n"
+    for reward, origin in own:
+        found[DOCS / "rewards" / f"{reward.name}.md"] = cards.page(reward, origin.distribution)
+        if (drawn := cards.plot(reward)) is not None:
+            found[DOCS / "rewards" / f"{reward.name}.svg"] = drawn
+    return found
+
+
 if __name__ == "__main__":
+    wanted = pages()
     if "--check" in sys.argv:
-        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is out of date: make fix")
-    PAGE.write_text(page(), encoding="utf-8")
+        stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        sys.exit(f"out of date: {', '.join(str(path.relative_to(DOCS)) for path in stale)}: make fix" if stale else 0)
+    for path, text in wanted.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -14,26 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
-
 from rewards.errors import ConfigError, PluginError, nearest
 from rewards.models.specs import PROFILES, Model, Profile
-from rewards.types import LEVELS, Argument, Edit, Level, Score, Sentence
+from rewards.types import LEVELS, Argument, Edit, Level, Sentence
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from rewards.features import Request
+    from rewards.fitting import Fitter
 
 Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
 Reads = Callable[..., "tuple[Request, ...] | None"]
 
-SETTINGS = ("gate", "weight", "threshold", "empty")
+SETTINGS = ("gate", "weight", "threshold", "empty", "params")
 """What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
 
-ROUNDING = 1e-4
-"""How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
+MORE = ("validation", "limits")
+"""What may stand beside a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,7 @@ class Reward:
     thresholds: Mapping[Profile, Threshold] = field(default_factory=dict)
     models: tuple[Model, ...] = ()
     card_path: Path | None = None
+    fitter: Fitter | None = None
 
     def __call__(self, units: Sequence[Any], *features: Any, **arguments: Any) -> Any:
         """What the decorated function returns: a decorated reward is still callable as a plain function."""
@@ -94,13 +94,24 @@ class Reward:
 
     @functools.cached_property
     def card(self) -> Mapping[str, Any]:
-        """The reward's card as its package ships it; empty where it ships none."""
+        """The reward's card as its package ships it; empty where it ships none.
+
+        Beside `card.json`, which `rewards fit` writes, there may lie `validation.json` (measured on other data) and
+        `limits.json` (what it does not measure, known failures): they come under these names.
+        """
         if self.card_path is None:
             return {}
+        found = self._read(self.card_path)
+        for more in MORE:
+            if (path := self.card_path.with_name(f"{more}.json")).exists():
+                found[more] = self._read(path)
+        return found
+
+    def _read(self, path: Path) -> dict[str, Any]:
         try:
-            return cast("dict[str, Any]", json.loads(self.card_path.read_text(encoding="utf-8")))
+            return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise PluginError(f"reward {self.name!r}: its card {self.card_path} cannot be read: {error}") from error
+            raise PluginError(f"reward {self.name!r}: its card {path} cannot be read: {error}") from error
 
     @functools.cached_property
     def arguments(self) -> type[BaseModel]:
@@ -181,6 +192,7 @@ def reward(
     threshold: float | Threshold | Mapping[Profile, Threshold] | None = None,
     models: Sequence[Model] = (),
     card: Path | None = None,
+    fitter: Fitter | None = None,
 ) -> Callable[[Function], Reward]:
     """Declare a function as a reward.
 
@@ -189,7 +201,8 @@ def reward(
     a float, None (not applicable), or a `Score` where it has details or a failure to report.
 
     `threshold` makes the reward usable as a gate: a number for every profile, or one per profile. `range` is inclusive;
-    a value outside it is a failure. Raises PluginError where the declaration does not hold together.
+    a value outside it is a failure. `fitter` is how its parameters are fitted anew (`rewards fit`) and loaded again.
+    Raises PluginError where the declaration does not hold together.
     """
 
     def declare(target: Function) -> Reward:
@@ -201,9 +214,9 @@ def reward(
             raise PluginError(f"reward {label!r}: range is {range!r}; the first number must be below the second")
         if not label.isidentifier():
             raise PluginError(f"reward {label!r}: a name must be a Python identifier, so that logs can carry it")
-        thresholds = _thresholds(threshold)
+        bounds = (float(low), float(high))
         declared = Reward(
-            label, level, (float(low), float(high)), target, reads, higher_is_better, thresholds, tuple(models), card
+            label, level, bounds, target, reads, higher_is_better, _thresholds(threshold), tuple(models), card, fitter
         )
         _check_signature(declared)
         return declared
@@ -252,63 +265,3 @@ def _check_signature(declared: Reward) -> None:
                 f"reward {declared.name!r}: its argument {parameter.name!r} could not be set, because suites and --set"
                 f" take {', '.join(SETTINGS)} for their own settings; rename it"
             )
-
-
-def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
-    """What a reward returned, as one checked Score per unit.
-
-    Raises PluginError when it is not one value per unit. A value that is not a finite float inside the declared range,
-    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, save that what
-    rounding puts outside (ROUNDING) counts as the bound.
-    """
-    if hasattr(returned, "tolist"):  # numpy and torch
-        returned = returned.tolist()
-    if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Sequence):
-        raise PluginError(
-            f"reward {declared.name!r} returned {type(returned).__name__}; it must return one value per unit"
-        )
-    if len(returned) != count:
-        raise PluginError(f"reward {declared.name!r} returned {len(returned)} values for {count} units")
-    return [_to_score(declared, value) for value in returned]
-
-
-def _to_score(declared: Reward, returned: Any) -> Score:
-    score = returned if isinstance(returned, Score) else Score(returned)
-    if (problem := _details_problem(declared, score.details)) is not None:
-        return Score(None, f"{declared.name}: its details cannot be written as JSON: {problem}")
-    if score.failed is not None:
-        return Score(None, str(score.failed) or f"{declared.name}: failed, and did not say why", score.details)
-    value = score.value
-    if value is None:
-        return score
-    if not isinstance(value, (int, float)):
-        item = getattr(value, "item", None)
-        value = item() if callable(item) else value
-        if not isinstance(value, (int, float)):
-            return Score(None, f"{declared.name}: returned {type(value).__name__}, not a number", score.details)
-    value = float(value)
-    if not math.isfinite(value):
-        return Score(None, f"{declared.name}: returned {value}", score.details)
-    low, high = declared.range
-    if not low - _slack(low) <= value <= high + _slack(high):
-        return Score(None, f"{declared.name}: returned {value}, outside its range [{low}, {high}]", score.details)
-    return Score(min(max(value, low), high), None, score.details)
-
-
-def _slack(bound: float) -> float:
-    """A hair outside the bound is rounding (a cosine of 1.0000001); anything more breaks the declaration."""
-    return ROUNDING * max(1.0, abs(bound)) if math.isfinite(bound) else 0.0
-
-
-def _details_problem(declared: Reward, details: Any) -> str | None:
-    """Why these details cannot stand in an output record, None where they can."""
-    if not isinstance(details, Mapping):
-        return f"they are {type(details).__name__}, not a mapping"
-    if not details:
-        return None
-    try:  # as deep as they lie in a record
-        record = {"edits": [{"scores": {declared.name: {"details": dict(details)}}}]}
-        orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
-    except Exception as error:  # noqa: BLE001  (a mapping of a stranger may fail in any way)
-        return str(error)
-    return None

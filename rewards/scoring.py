@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rewards.contract import Unit, to_scores
+from rewards.contract import Unit
 from rewards.errors import PluginError, RewardFailed
 from rewards.features import Failure, Request
 from rewards.result import Judgement, Result
 from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
+from rewards.verdicts import to_scores
 
 if TYPE_CHECKING:
     from rewards.suite import Component, Suite

@@ -14,6 +14,7 @@ from rewards.config import parse, read_yaml
 from rewards.contract import SETTINGS, Reward, Threshold
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, nearest
+from rewards.fitting.params import Params, load_params
 from rewards.models.specs import Profile
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
@@ -31,6 +32,7 @@ class Setting(BaseModel):
     weight: float = Field(default=0.0, allow_inf_nan=False)
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
+    params: str | None = None  # a folder of `rewards fit`, in a suite's file relative to that file
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -56,6 +58,7 @@ class Component:
     weight: float = 0.0
     threshold: Threshold | None = None
     empty: Empty = "original"
+    params: Params | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +77,7 @@ class Component:
             "range": [bound if math.isfinite(bound) else None for bound in self.reward.range],
             "empty": self.empty,
             "arguments": {name: _plain(value) for name, value in self.arguments.items()},
+            "params": {"folder": str(self.params.folder), "digest": self.params.digest} if self.params else None,
             "distribution": self.origin.distribution,
             "version": self.origin.version,
         }
@@ -127,7 +131,7 @@ def load_suite(
     plugins = plugins or registry()
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
     stated = parse(SuiteFile, read_yaml(path), str(path))
-    chosen = {reward: setting or Setting() for reward, setting in stated.rewards.items()}
+    chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
     return _build(path.stem, stated, chosen, rewards, settings or {}, engine or Engine(), profile, strict, plugins)
 
 
@@ -178,6 +182,13 @@ def _build(
     return Suite(name, stated.description, components, engine, strict)
 
 
+def _beside(path: Path, setting: Setting) -> Setting:
+    """The setting with its folder of parameters found from where the suite's file lies."""
+    if setting.params is None:
+        return setting
+    return setting.model_copy(update={"params": str(path.parent / Path(setting.params).expanduser())})
+
+
 def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Setting:
     data = setting.model_dump()
     for key, value in given.items():
@@ -190,6 +201,9 @@ def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Settin
 
 def _component(name: str, setting: Setting, profile: Profile, plugins: Registry) -> Component:
     reward, origin = plugins.reward(name)
+    params = None
+    if setting.params is not None:
+        reward, params = load_params(reward, Path(setting.params).expanduser())
     threshold = reward.thresholds.get(profile)
     if setting.threshold is not None:
         threshold = Threshold(setting.threshold, "set by the suite or the command line")
@@ -207,7 +221,7 @@ def _component(name: str, setting: Setting, profile: Profile, plugins: Registry)
     if setting.empty == "zero" and reward.level != "global":
         raise ConfigError(f"reward {name!r}: `empty` is for global rewards; this one is at {reward.level} level")
     arguments = reward.parse_arguments(setting.arguments)
-    return Component(reward, origin, arguments, setting.gate, setting.weight, threshold, setting.empty)
+    return Component(reward, origin, arguments, setting.gate, setting.weight, threshold, setting.empty, params)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -64,8 +65,21 @@ class Edit:
 
     @property
     def changes(self) -> bool:
-        """Whether applying the edit alone changes its sentence (False for a no-op such as `India -> India`)."""
-        return self.start >= 0 and self.sentence_before[self.start : self.end] != self.after
+        """Whether applying the edit alone changes what a reader sees of its sentence.
+
+        False for a no-op such as `India -> India`, and where only spaces or invisible characters differ.
+        """
+        return self.start >= 0 and seen(self.sentence_before) != seen(self.sentence_after)
+
+
+def seen(text: str) -> str:
+    """The text as a reader sees it: without invisible characters, each run of spaces as one, letters composed."""
+    if text.isascii():
+        return " ".join(text.split())
+    visible = "".join(
+        c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in ("Cf", "Cc") or c.isspace()
+    )
+    return " ".join(visible.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import rewards
-from rewards.contract import SETTINGS, to_scores
+from rewards.contract import SETTINGS
 from rewards.errors import ConfigError, PluginError
 from rewards.suite import Setting
+from rewards.verdicts import to_scores
 from rewards_format import usable_share
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     for package in expected:
         assert f"{package}/py.typed" in names
     assert "rewards_suites/default.yaml" in names
-    assert "rewards_appropriateness/params/head.safetensors" in names
+    assert "rewards_appropriateness/params/adapter.safetensors" in names
 
 
 def test_the_command_line_runs_from_the_wheel(clean: Path, tmp_path: Path) -> None:
@@ -101,3 +101,16 @@ def test_a_third_party_plugin_scores_beside_the_built_in_rewards(
     assert header["rewards"]["brevity"]["arguments"] == {"factor": 1.1}
     assert header["rewards"]["brevity"]["version"] == "1.2.3"
     assert header["models"]["all-minilm-l6-v2"]["digest"]
+
+    human = [
+        {"before": f"Number {n} is a lot of lunch.", "after": f"Number {n} is {'' if n % 5 else 'quite '}lunch."}
+        for n in range(40)
+    ]
+    data = write_lines(tmp_path / "human.jsonl", *human)
+    done = run(clean, "fit", "part_similarity", "--data", data, "-o", "mine", "--percentile", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(clean, "score", source, "-o", out, "--reward", "part_similarity.params=mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stated = json.loads((tmp_path / "mine" / "card.json").read_text())["threshold"]
+    assert stated["percentile"] == 20
+    assert json.loads(out.read_text())["edits"][0]["scores"]["part_similarity"]["threshold"] == stated["value"]

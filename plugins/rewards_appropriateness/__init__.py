@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import rewards
-from rewards.features import ClassProbabilities, HiddenState
-from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM
-from rewards.models.specs import Checkpoint, Derived, Hub, Model
+from rewards.features import ClassProbabilities
+from rewards.fitting import Fitter, Job
+from rewards.models.catalog import SMOLLM2
+from rewards.models.specs import Adapter, Checkpoint, Hub, Model
 
 PARAMS = Path(__file__).parent / "params"
-LAYER = 12
-SKIP = 1  # the first token's state would make the judgement depend on the length of the argument
+ADAPTER = "adapter.safetensors"
+TINY = 1e-9
 DIMENSIONS = (
     "Inappropriateness",
     "Toxic Emotions",
@@ -34,76 +35,121 @@ DIMENSIONS = (
 """The dimensions of Ziegenbein et al. (ACL 2023), in the order of the classifiers' labels."""
 
 
-def head_reads(request: ClassProbabilities) -> tuple[HiddenState]:
-    """The language model's view of the argument (text) under its issue (pair)."""
-    from rewards_appropriateness.head import text_of
-
-    return (HiddenState(text_of(request.pair or "", request.text), CAUSAL_LM, LAYER, SKIP),)
-
-
-def head(states: Any) -> Any:
-    """(N, D) hidden states to (N, 14) probabilities."""
-    from rewards_appropriateness.head import probabilities
-
-    return probabilities(states)
-
-
-CLASSIFIER = Model(
-    "appropriateness",
-    {
-        "embedded": Derived(
-            "appropriateness head on SmolLM2 layer 12",
-            hashlib.sha256((PARAMS / "head.safetensors").read_bytes()).hexdigest(),
-            DIMENSIONS,
-            head_reads,
-            head,
-            fitted_on=(EMBEDDED_CAUSAL_LM,),
-        ),
-        "full": Checkpoint(
-            Hub("timonziegenbein/appropriateness-classifier-multilabel"),
-            "classifier",
-            labels=DIMENSIONS,
-            multi_label=True,
-            reads_pair=False,  # it was trained on arguments without their issue
-        ),
-    },
-)
-"""Probabilities of the 14 dimensions for an argument (text) under an issue (pair)."""
-
-
-def reads(argument: rewards.Argument) -> tuple[ClassProbabilities, ClassProbabilities]:
-    """The dimensions of the argument before and after its accepted edits."""
-    issue = argument.issue
-    return (
-        ClassProbabilities(argument.before, CLASSIFIER, issue),
-        ClassProbabilities(argument.after, CLASSIFIER, issue),
+def classifier(params: Path, labels: Sequence[str]) -> Model:
+    """Probabilities of the dimensions for an argument (text) under an issue (pair)."""
+    return Model(
+        "appropriateness",
+        {
+            "embedded": Checkpoint(
+                SMOLLM2,
+                "adapted-classifier",
+                labels=tuple(labels),
+                multi_label=True,
+                adapter=Adapter.of(params / ADAPTER),
+            ),
+            "full": Checkpoint(
+                Hub("timonziegenbein/appropriateness-classifier-multilabel"),
+                "classifier",
+                labels=DIMENSIONS,
+                multi_label=True,
+                reads_pair=False,  # it was trained on arguments without their issue
+            ),
+        },
     )
 
 
-@rewards.reward(
-    level="global",
-    range=(0, 1),
-    reads=reads,
-    threshold=rewards.Threshold(0.5, "the argument counts as appropriate below P(Inappropriateness) = .5"),
-    models=(CLASSIFIER, CAUSAL_LM),
-    card=PARAMS / "card.json",
-)
-def appropriateness(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[rewards.Score]:
-    """1 − P(Inappropriateness) of the argument after its accepted edits.
+def fit(
+    job: Job,
+    *,
+    fold: str = "fold0.0",
+    epochs: int = 3,
+    rank: int = 8,
+    learning_rate: float = 5e-4,
+    share: float = 0.5,
+    pairs: int = 1500,
+) -> Mapping[str, Any]:
+    """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
+    from rewards_appropriateness.fit import fit
 
-    Probabilities (N, 14) before and after give (N,) in [0, 1]; both sets of 14 go to the record's details.
-    """
-    return [
-        rewards.Score(1.0 - float(now[0]), details={"before": _named(was), "after": _named(now)})
-        for was, now in zip(before, after, strict=True)
-    ]
+    return fit(job, fold=fold, epochs=epochs, rank=rank, learning_rate=learning_rate, share=share, pairs=pairs)
 
 
-def _named(probabilities: Any) -> dict[str, float]:
-    return {name: float(p) for name, p in zip(DIMENSIONS, probabilities, strict=True)}
+def load(params: Path) -> rewards.Reward:
+    """The reward for the state of the argument, with the parameters in this folder."""
+    model, labels = _stored(params)
+
+    @rewards.reward(
+        level="global",
+        range=(0, 1),
+        reads=_reads(model),
+        threshold=rewards.Threshold(0.5, "the argument counts as appropriate below P(Inappropriateness) = .5"),
+        models=(model,),
+        card=params / "card.json",
+        fitter=Fitter(fit, load),
+    )
+    def appropriateness(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[rewards.Score]:
+        """1 − P(Inappropriateness) of the argument after its accepted edits.
+
+        Probabilities (N, 14) before and after give (N,) in [0, 1]; both sets of 14 go to the record's details.
+        """
+        return [
+            rewards.Score(1.0 - float(now[0]), details={"before": _named(was, labels), "after": _named(now, labels)})
+            for was, now in zip(before, after, strict=True)
+        ]
+
+    return appropriateness
+
+
+def load_gain(params: Path) -> rewards.Reward:
+    """The reward for what the edits change, with the parameters in this folder."""
+    model, _ = _stored(params)
+
+    @rewards.reward(
+        level="global",
+        range=(-1, 1),
+        reads=_reads(model),
+        models=(model,),
+        card=params / "card.json",
+        fitter=Fitter(fit, load_gain),
+    )
+    def appropriateness_gain(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
+        """By how much the accepted edits lower the odds of inappropriateness: (before − after) / (before + after).
+
+        Probabilities (N, 14) before and after give (N,) in [-1, 1]: 0 where nothing changes, .5 where the odds fall to a
+        third, negative where the edits make it worse. Unlike the state it leaves nothing to earn by doing nothing, and it
+        pays for progress on arguments that stay inappropriate.
+        """
+        odds = [p[:, 0].astype(float) / (1.0 - p[:, 0].astype(float)).clip(min=TINY) for p in (before, after)]
+        return [float((was - now) / max(was + now, TINY)) for was, now in zip(*odds, strict=True)]
+
+    return appropriateness_gain
+
+
+def _stored(params: Path) -> tuple[Model, tuple[str, ...]]:
+    labels = tuple(json.loads((params / "card.json").read_text(encoding="utf-8"))["labels"])
+    return classifier(params, labels), labels
+
+
+def _reads(model: Model) -> Callable[[rewards.Argument], tuple[ClassProbabilities, ClassProbabilities]]:
+    def reads(argument: rewards.Argument) -> tuple[ClassProbabilities, ClassProbabilities]:
+        """The dimensions of the argument before and after its accepted edits."""
+        issue = argument.issue
+        return ClassProbabilities(argument.before, model, issue), ClassProbabilities(argument.after, model, issue)
+
+    return reads
+
+
+def _named(probabilities: Any, labels: Sequence[str]) -> dict[str, float]:
+    names = labels if len(labels) == len(probabilities) else DIMENSIONS  # the full model knows all of them
+    return {name: float(p) for name, p in zip(names, probabilities, strict=True)}
+
+
+appropriateness = load(PARAMS)
+appropriateness_gain = load_gain(PARAMS)
 
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the reward."""
+    """Register the state and the change."""
     register(appropriateness)
+    register(appropriateness_gain)

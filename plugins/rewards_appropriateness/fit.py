@@ -1,224 +1,219 @@
-"""Fits the appropriateness head to the ACL 2023 corpus; the same data and states give the same files. Needs scikit-learn."""
+"""Fits the appropriateness classifier to labelled arguments and, besides, to pairs of toxic texts and their neutral rewrites."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
+from collections import Counter
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sklearn
-from safetensors.numpy import save_file
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import cohen_kappa_score, f1_score, roc_auc_score
-from sklearn.model_selection import cross_val_predict
+import torch
+from safetensors.torch import load_file
 
-from rewards_appropriateness import DIMENSIONS, LAYER, SKIP
-from rewards_appropriateness.head import text_of
+from rewards.errors import ConfigError
+from rewards.features import ClassProbabilities
+from rewards.fitting import measures
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.fitting.rows import Row, Split, need, read_rows, split_of
+from rewards.models import store
+from rewards.models.catalog import SMOLLM2
+from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
+from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from rewards.fitting import Job
 
-DATE = "2026-11-22"
-SEED = 20261122
-FOLD = "fold0.0"
-FOLDS = ("fold0.0", "fold0.1", "fold1.0")
-PENALTY = 0.003  # scikit-learn's C; VALID macro-F1 varies by less than .007 from .001 to .01
-REFERENCE = ("base", "v11")
+LEAST = 50  # arguments to fit on, of each class; to calibrate and to measure on, in all
 MAIN = ("Inappropriateness", "Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
-SOURCE = "arguments/appropriateness_corpus.jsonl"
+SAME = 200  # resamples for the calibration error that a perfect model would have
 
 
-def fit(data: Path, states: Callable[[Sequence[str]], NDArray[np.float32]], out: Path) -> dict[str, Any]:
-    """Writes `head.safetensors` and `card.json` to `out`, and returns the card.
+def fit(
+    job: Job,
+    *,
+    fold: str = "fold0.0",
+    epochs: int = 3,
+    rank: int = 8,
+    learning_rate: float = 5e-4,
+    share: float = 0.5,
+    pairs: int = 1500,
+) -> dict[str, Any]:
+    """Writes the adapter and returns the card.
 
-    `states` gives the mean hidden state after `LAYER` blocks of each text, all tokens but the first `SKIP`: (N, D).
-    Fitted on TRAIN of fold0.0, calibrated on its VALID and on TRAIN left out by turns; the other folds are fitted for
-    the card alone.
+    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. `share` is
+    how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
     """
-    rows = [json.loads(line) for line in (data / SOURCE).read_text(encoding="utf-8").splitlines()]
-    features = states([text_of(row["issue"], row["text"]) for row in rows]).astype(np.float64)
-    labels = np.array([[row["labels"][label] for label in DIMENSIONS] for row in rows])
-    parts = {fold: np.array([row["folds"][fold] for row in rows]) for fold in FOLDS}
-    heads = {fold: fit_head(features, labels, parts[fold]) for fold in FOLDS}
-    weight, bias = heads[FOLD]
-    out.mkdir(parents=True, exist_ok=True)
-    save_file({"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}, out / "head.safetensors")
-    results: dict[str, Any] = {
-        fold: _measured(labels[part == "TEST"], _probabilities(features[part == "TEST"], heads[fold]))
-        for fold, part in parts.items()
-    }
-    results["ece_10_bins_three_folds_pooled"] = _pooled_error(features, labels[:, 0], parts, heads)
-    test = [row for row in rows if row["folds"][FOLD] == "TEST"]
-    alone = states([text_of("", row["text"]) for row in test]).astype(np.float64)
-    results[f"{FOLD}_without_issue"] = _measured(labels[parts[FOLD] == "TEST"], _probabilities(alone, heads[FOLD]))
-    card = _card(data, parts[FOLD], results)
-    measured = {name: _reference(data, states, heads[FOLD], name) for name in REFERENCE}
-    card["against_the_reference_classifier"] = {name: result for name, result in measured.items() if result}
-    (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return card
+    labelled, toxic = _read(job, fold)
+    names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
+    train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
+             for one in labelled["train"]]  # fmt: skip
+    _check(train, labelled)
+    rng = Random(job.seed)  # noqa: S311  (nothing secret)
+    changed = variants(train, rng, share)
+    beside = _toxic_pairs(toxic, names, pairs, rng)
+    job.say(f"{len(train):,} arguments, {len(changed):,} changed ones, {len(beside):,} toxic and neutral texts")
+    recipe = Recipe(first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
+    examples = [_example(one, names) for one in (*train, *changed, *beside)]
+    tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
+    write_adapter(job.out / ADAPTER, tensors, recipe)
+    job.say("calibrating and measuring")
+    common = float(np.mean([one.labels[FIRST] for one in (*train, *labelled["valid"])]))
+    scale, bias = _calibration(logits(job, labelled["valid"], names), labelled["valid"], names, common, job.seed)
+    found = 1 / (1 + np.exp(-(logits(job, labelled["test"], names) * scale + bias)))
+    measured = measure(labelled["test"], found, names, job.seed)
+    stored = load_file(job.out / ADAPTER)
+    stored["scale"] = stored["scale"] * torch.tensor(scale, dtype=torch.float32)
+    stored["bias"] = torch.tensor(stored["bias"].numpy() * scale + bias, dtype=torch.float32)
+    write_adapter(job.out / ADAPTER, stored, recipe)
+    counts = {part: len(found) for part, found in labelled.items()}
+    return _card(
+        recipe, names, fold, counts, Counter(["changed"] * len(changed) + ["toxic pairs"] * len(beside)), measured
+    )
 
 
-def fit_head(features: Floats, labels: NDArray[np.int64], part: NDArray[np.str_]) -> tuple[Floats, Floats]:
-    """The weights (D, 14) and biases (14,) of one affine map: standardisation, regression and calibration folded."""
-    train, valid = part == "TRAIN", part == "VALID"
-    mean, scale = features[train].mean(0), features[train].std(0) + 1e-6
-    inputs = (features - mean) / scale
-    weights, biases = [], []
-    for column, label in enumerate(DIMENSIONS):
-        target = labels[:, column]
-        head = _regression().fit(inputs[train], target[train])
-        left_out = cross_val_predict(_regression(), inputs[train], target[train], method="decision_function")
-        logits = np.concatenate([np.asarray(left_out), np.asarray(head.decision_function(inputs[valid]))])
-        slope, shift = _calibration(logits, np.concatenate([target[train], target[valid]]))
-        if label != DIMENSIONS[0]:
-            shift = -slope * _best_cut(logits, np.concatenate([target[train], target[valid]]))
-        weights.append(slope * head.coef_[0] / scale)
-        biases.append(slope * (float(head.intercept_[0]) - float(head.coef_[0] @ (mean / scale))) + shift)
-    return np.stack(weights, 1), np.array(biases)
+def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """(N, C) by the adapter in `job.out`, as it is before it is calibrated."""
+    model = classifier(job.out, names)
+    requests = [ClassProbabilities(one.text, model, one.issue) for one in arguments]
+    found = job.engine.compute(requests)
+    probability = np.stack([np.asarray(found[request], dtype=np.float64) for request in requests]).clip(1e-6, 1 - 1e-6)
+    odds: NDArray[np.float64] = probability / (1 - probability)
+    return np.log(odds)
 
 
-def _regression() -> LogisticRegression:
-    return LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=3000)
+def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]]]:
+    labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
+    toxic, without = [], 0
+    for row in read_rows(job.files):
+        if "toxic" in row.record:
+            rewrites = row.record.get("neutral")
+            if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
+                raise row.wrong("neutral: expected a list of texts")
+            if rewrites:
+                toxic.append((row.text("toxic"), rewrites[0]))
+            else:
+                without += 1
+        else:
+            text = row.text("text", "argument")
+            issue = row.text("issue") if row.record.get("issue") is not None else ""
+            labelled[split_of(row, issue + text, fold)].append(Argument(issue, text, _labels(row)))
+    if without:
+        job.say(f"{without:,} toxic texts have no neutral rewrite and are left out")
+    return labelled, toxic
 
 
-def _calibration(logits: Floats, target: NDArray[np.int64]) -> tuple[float, float]:
-    platt = LogisticRegression(C=1e3).fit(logits[:, None], target)
-    return max(float(platt.coef_[0, 0]), 0.0), float(platt.intercept_[0])
+def _labels(row: Row) -> dict[str, int]:
+    stated = row.record.get("labels")
+    if not isinstance(stated, dict) or FIRST not in stated:
+        raise row.wrong(f"labels: expected an object with {FIRST!r} and any of the other dimensions, 0 or 1 each")
+    for name, value in stated.items():
+        if name not in DIMENSIONS:
+            raise row.wrong(f"labels has no dimension {name!r}; the dimensions are {', '.join(DIMENSIONS)}")
+        if value not in (0, 1):
+            raise row.wrong(f"labels.{name} is {value!r}; expected 0 or 1")
+    return {name: int(value) for name, value in stated.items()}
 
 
-def _best_cut(logits: Floats, target: NDArray[np.int64]) -> float:
-    """The logit that splits the labels with the best macro-F1: the mean over resamples, for a single best one is noise."""
-    rng = np.random.default_rng(SEED)
-    cuts = np.quantile(logits, np.linspace(0.02, 0.98, 97))
-    best = []
-    for _ in range(50):
-        draw = rng.integers(0, len(target), len(target))
-        values, truth = logits[draw], target[draw]
-        above = values[:, None] >= cuts
-        hits = (above & (truth[:, None] == 1)).sum(0)
-        misses, alarms = truth.sum() - hits, above.sum(0) - hits
-        rests = len(truth) - hits - misses - alarms
-        f1 = hits / (2 * hits + misses + alarms) + rests / (2 * rests + misses + alarms)
-        best.append(cuts[np.argmax(f1)])
-    return float(np.mean(best))
+def _check(train: Sequence[Argument], labelled: dict[Split, list[Argument]]) -> None:
+    first = np.array([one.labels[FIRST] for one in train])
+    if len(first) and first.min() == first.max():
+        raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
+    for value in (0, 1):
+        need(int((first == value).sum()), LEAST, f"training arguments with {FIRST} = {value}")
+    need(len(labelled["valid"]), LEAST, "arguments to calibrate on (split valid)")
+    need(len(labelled["test"]), LEAST, "arguments to measure on (split test)")
+    for part in ("valid", "test"):
+        measures.check_classes(np.array([one.labels[FIRST] for one in labelled[part]]), f"split {part}")
 
 
-def calibration_error(target: NDArray[np.int64], probability: Floats, bins: int = 10) -> float:
-    """Expected calibration error over `bins` equally wide bins of P(label)."""
-    places = np.minimum((probability * bins).astype(int), bins - 1)
-    gaps = [abs(probability[places == b].sum() - target[places == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / len(target))
+def _toxic_pairs(found: list[tuple[str, str]], names: tuple[str, ...], count: int, rng: Random) -> list[Argument]:
+    """Toxic texts as inappropriate and toxic, their rewrites as not toxic; nothing is known of the other dimensions."""
+    chosen = rng.sample(found, min(count, len(found)))
+    unknown = dict.fromkeys(names, UNKNOWN)
+    toxic = {name: 1 for name in (FIRST, "Toxic Emotions") if name in names}
+    neutral = {"Toxic Emotions": 0} if "Toxic Emotions" in names else {}
+    texts = [(bad, {**unknown, **toxic}) for bad, _ in chosen] + [(good, {**unknown, **neutral}) for _, good in chosen]
+    return [Argument("", text, labels) for text, labels in texts]
 
 
-def _probabilities(features: Floats, head: tuple[Floats, Floats]) -> Floats:
-    result: Floats = 1 / (1 + np.exp(-np.clip(features @ head[0] + head[1], -30, 30)))
-    return result
+def _example(one: Argument, names: tuple[str, ...]) -> Example:
+    return Example(one.text, one.issue, tuple(one.labels[name] for name in names))
 
 
-def _measured(target: NDArray[np.int64], probability: Floats) -> dict[str, Any]:
-    rng = np.random.default_rng(SEED)
-    draws = rng.integers(0, len(target), (500, len(target)))
-    first = probability[:, 0]
+def _calibration(
+    found: NDArray[np.float64], valid: Sequence[Argument], names: tuple[str, ...], common: float, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) and (C,): P(Inappropriateness) calibrated; the odds of the rarer labels shifted to the best macro-F1 at .5.
+
+    The few arguments of valid say how steep; how many are inappropriate in all (`common`), all labelled ones say better.
+    """
+    scale, bias = np.ones(len(names)), np.zeros(len(names))
+    for column, name in enumerate(names):
+        known = np.array([one.labels.get(name, UNKNOWN) for one in valid])
+        kept = known != UNKNOWN
+        if not 0 < known[kept].sum() < kept.sum():
+            continue  # nothing to calibrate a label by that has no or only examples
+        scale[column], bias[column] = measures.platt(found[kept, column], known[kept])
+        if name == FIRST:
+            own = float(known[kept].mean())
+            bias[column] += np.log(common / (1 - common)) - np.log(own / (1 - own))
+        else:
+            bias[column] = -scale[column] * measures.best_cut(found[kept, column], known[kept], seed)
+    return scale, bias
+
+
+def measure(
+    arguments: Sequence[Argument], probability: NDArray[np.float64], names: tuple[str, ...], seed: int
+) -> dict[str, Any]:
+    """Macro-F1 with its interval and ROC-AUC of every dimension, and the calibration of the first."""
+    rng = np.random.default_rng(seed)
+    truth = np.array([one.labels[FIRST] for one in arguments])
+    first = probability[:, names.index(FIRST)]
     # A perfectly calibrated model of this many texts has this error too: bins of some forty texts are noisy.
-    ideal = [calibration_error((rng.random(len(first)) < first).astype(np.int64), first) for _ in range(200)]
+    ideal = [measures.calibration_error(rng.random(len(first)) < first, first) for _ in range(SAME)]
     result: dict[str, Any] = {
-        "n": len(target),
-        "ece_10_bins": round(calibration_error(target[:, 0], first), 4),
+        "n": len(arguments),
+        "ece_10_bins": round(measures.calibration_error(truth, first), 4),
+        "ece_10_bins_95": measures.interval(measures.calibration_error, truth, first, seed=seed),
         "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
+        "calibration": measures.calibration_curve(truth, first),
     }
-    for column, label in enumerate(DIMENSIONS):
-        decided = (probability[:, column] >= 0.5).astype(int)
-        result[label] = {
-            "macro_f1": _macro_f1(target[:, column], decided),
-            "roc_auc": round(float(roc_auc_score(target[:, column], probability[:, column])), 3),
+    for column, name in enumerate(names):
+        known = np.array([one.labels.get(name, UNKNOWN) for one in arguments])
+        kept = known != UNKNOWN
+        label, score = known[kept], probability[kept, column]
+        result[name] = {
+            "macro_f1": round(measures.macro_f1(label, score >= 0.5), 3),
+            "macro_f1_95": measures.interval(measures.macro_f1, label, score >= 0.5, seed=seed),
+            "roc_auc": round(measures.roc_auc(label, score), 3),
         }
-        if label in MAIN:
-            spread = [_macro_f1(target[draw, column], decided[draw]) for draw in draws]
-            result[label]["macro_f1_95"] = [round(float(np.quantile(spread, q)), 3) for q in (0.025, 0.975)]
     return result
 
 
-def _pooled_error(
-    features: Floats,
-    target: NDArray[np.int64],
-    parts: dict[str, NDArray[np.str_]],
-    heads: dict[str, tuple[Floats, Floats]],
-) -> float:
-    truth, probability = [], []
-    for fold, (weight, bias) in heads.items():
-        test = parts[fold] == "TEST"
-        truth.append(target[test])
-        probability.append(_probabilities(features[test], (weight, bias))[:, 0])
-    return round(calibration_error(np.concatenate(truth), np.concatenate(probability)), 4)
-
-
-def _reference(
-    data: Path, states: Callable[[Sequence[str]], NDArray[np.float32]], head: tuple[Floats, Floats], name: str
-) -> dict[str, Any] | None:
-    """Agreement with the reference's DeBERTa classifier (measured, never fitted); None where the file is absent."""
-    path = data / "reference" / f"{name}.scored.jsonl"
-    if not path.exists():
-        return None
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    label, ours, theirs = DIMENSIONS[0], [], []
-    for text, scores in (("argument", "before"), ("argument_after_all_edits", "after_all")):
-        features = states([text_of(row["issue"], row[text]) for row in rows]).astype(np.float64)
-        ours.append(_probabilities(features, head)[:, 0])
-        theirs.append(np.array([row[f"predicted_scores_{scores}"][label] for row in rows]))
-    changed = (theirs[0] >= 0.5) != (theirs[1] >= 0.5)
-    same_way = np.sign(ours[1] - ours[0]) == np.sign(theirs[1] - theirs[0])
+def _card(
+    recipe: Recipe,
+    names: tuple[str, ...],
+    fold: str,
+    counts: dict[Split, int],
+    more: Counter[str],
+    test: dict[str, Any],
+) -> dict[str, Any]:
     return {
-        "n": len(rows),
-        "kappa_before": round(float(cohen_kappa_score(theirs[0] >= 0.5, ours[0] >= 0.5)), 3),
-        "kappa_after_all_edits": round(float(cohen_kappa_score(theirs[1] >= 0.5, ours[1] >= 0.5)), 3),
-        "roc_auc_before": round(float(roc_auc_score(theirs[0] >= 0.5, ours[0])), 3),
-        "decision_changed_there": int(changed.sum()),
-        "same_direction_here": round(float(same_way[changed].mean()), 3),
-        "appropriate_after_all_edits": [round(float((scores < 0.5).mean()), 3) for scores in (ours[1], theirs[1])],
-    }
-
-
-def _macro_f1(target: NDArray[np.int64], decided: NDArray[np.int64]) -> float:
-    return round(float(f1_score(target, decided, average="macro", zero_division=0.0)), 3)  # pyright: ignore[reportArgumentType]  # its type is guessed from a default
-
-
-def _card(data: Path, part: NDArray[np.str_], results: dict[str, Any]) -> dict[str, Any]:
-    counts = {name: int((part == name).sum()) for name in ("TRAIN", "VALID", "TEST")}
-    return {
-        "measures": "P(label) of an argument for the 14 dimensions of inappropriateness (Ziegenbein et al., ACL 2023).",
-        "labels": list(DIMENSIONS),
-        "model": f"logistic regression on the mean hidden state after {LAYER} blocks of SmolLM2-135M-Instruct of the "
-        f"issue, an empty line and the argument, all tokens but the first {SKIP}; no start token; at most 1,024 tokens",
-        "data": {
-            "file": SOURCE,
-            "sha256": hashlib.sha256((data / SOURCE).read_bytes()).hexdigest(),
-            "licence": "The repository of the corpus (timonziegenbein/appropriateness-corpus) states no licence. These "
-            "fitted parameters are statistics of it and hold no text; ask its authors before you redistribute the corpus.",
-            "rows": counts,
-        },
-        "split": f"{FOLD}: fitted on TRAIN, calibrated on VALID and on cross-validated TRAIN; TEST unseen",
-        "hyper_parameters": {"C": PENALTY, "class_weight": "balanced", "standardised": True, "calibration": "Platt"},
+        "rewards": ["appropriateness", "appropriateness_gain"],
+        "measures": "P(label) of an argument under its issue for the dimensions of inappropriateness (ACL 2023).",
+        "labels": list(names),
+        "model": f"the first {recipe.depth} blocks of SmolLM2-135M-Instruct with low-rank changes (rank {recipe.rank}, from "
+        f"block {recipe.first + 1}) and a head that adds up the mean and the strongest evidence of the argument's tokens",
         "threshold": 0.5,
-        "calibration": f"P({DIMENSIONS[0]}) to the corpus; the other labels, which are rare, with odds shifted so that .5 is the "
-        "threshold of the best macro-F1 on left-out data",
-        "macro_f1_mean_of_folds": {
-            label: round(float(np.mean([results[fold][label]["macro_f1"] for fold in FOLDS])), 3) for label in MAIN
-        },
-        "test": results,
-        "limitations": [
-            "English web debates of about 100 words; trained on whole arguments under their issue, not on sentences: a single "
-            "short sentence is judged inappropriate nearly always, as such posts mostly are in the corpus.",
-            "Agreement is far from the human upper bound for the subdimensions; those below 5 % are hardly learned.",
-            "A head on a small model can be fooled: optimise against it only together with gates on the edits.",
-        ],
-        "date": DATE,
-        "seed": SEED,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "scikit-learn": sklearn.__version__},
+        "rows": {**counts, **more},
+        "split": f"the rows' own ({fold}), else by text: fitted on train, calibrated on valid, measured on test",
+        "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other labels, "
+        "which are rarer, with odds shifted so that .5 is the "
+        "threshold of the best macro-F1 on valid",
+        "hyper_parameters": {"learning_rate": recipe.learning_rate, "epochs": recipe.epochs, "tokens": recipe.tokens},
+        "test": test,
     }

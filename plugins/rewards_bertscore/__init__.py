@@ -1,4 +1,4 @@
-"""How much of the original wording's meaning does the edited argument keep, token by token?"""
+"""How much of the original wording's meaning does the edited argument keep, and how much does it lose, token by token?"""
 
 from __future__ import annotations
 
@@ -26,15 +26,31 @@ def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) ->
     return [_f1(a, b) for a, b in zip(after, before, strict=True)]
 
 
+@rewards.reward(level="global", range=(0, 1), higher_is_better=False, reads=reads, models=(ENCODER,))
+def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
+    """Share of the original's meaning that the argument after its accepted edits has no words for.
+
+    1 − BERTScore recall: token vectors (T, D) of the original, each matched with the nearest of the edited argument. 0
+    where nothing is lost, so what is added costs nothing; 1 where nothing is left.
+    """
+    return [min(max(1.0 - _match(a, b)[1], 0.0), 1.0) for a, b in zip(after, before, strict=True)]
+
+
 def _f1(candidate: Any, reference: Any) -> float:
-    if not len(candidate) or not len(reference):
-        return 0.0
-    similarity = candidate @ reference.T  # (T_candidate, T_reference)
-    precision, recall = float(similarity.max(1).mean()), float(similarity.max(0).mean())
+    precision, recall = _match(candidate, reference)
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def _match(candidate: Any, reference: Any) -> tuple[float, float]:
+    """Precision and recall of a greedy matching; 0 where one of the two texts is empty."""
+    if not len(candidate) or not len(reference):
+        return 0.0, 0.0
+    similarity = candidate @ reference.T  # (T_candidate, T_reference)
+    return float(similarity.max(1).mean()), float(similarity.max(0).mean())
 
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the reward."""
+    """Register both."""
     register(bertscore)
+    register(lost_content)

@@ -2,73 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import rewards
-from rewards.features import ClassProbabilities, HiddenState
-from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM
-from rewards.models.specs import Checkpoint, Derived, Model
+from rewards.features import ClassProbabilities
+from rewards.fitting import Fitter, Job
+from rewards.models.catalog import SMOLLM2
+from rewards.models.specs import Adapter, Checkpoint, Model
 
 PARAMS = Path(__file__).parent / "params"
-LAYER = 12
+ADAPTER = "adapter.safetensors"
 LABELS = ("disfluent", "fluent")
 
 
-def head_reads(request: ClassProbabilities) -> tuple[HiddenState, HiddenState]:
-    """The language model's view of the sentence before (the pair) and after the edit."""
-    return HiddenState(request.pair or "", CAUSAL_LM, LAYER), HiddenState(request.text, CAUSAL_LM, LAYER)
+def classifier(params: Path) -> Model:
+    """Judges a sentence (text) against the one it replaces (pair)."""
+    return Model(
+        "fluency",
+        {
+            "embedded": Checkpoint(SMOLLM2, "adapted-classifier", labels=LABELS, adapter=Adapter.of(params / ADAPTER)),
+            "full": Checkpoint(None, "classifier", labels=LABELS),  # the reference's ModernBERT-large is not published
+        },
+    )
 
 
-def head(before: Any, after: Any) -> Any:
-    """(N, D) hidden states before and after to (N, 2) probabilities of `LABELS`."""
-    from rewards_fluency.head import probability
+def fit(job: Job, *, examples: int = 16000, learning_rate: float = 1e-3, rank: int = 8) -> Mapping[str, Any]:
+    """Fit the classifier; `rewards_fluency.pairs` says what rows it takes."""
+    from rewards_fluency.fit import fit
 
-    return probability(before, after)
-
-
-CLASSIFIER = Model(
-    "fluency",
-    {
-        "embedded": Derived(
-            "fluency head on SmolLM2 layer 12",
-            hashlib.sha256((PARAMS / "head.safetensors").read_bytes()).hexdigest(),
-            LABELS,
-            head_reads,
-            head,
-            fitted_on=(EMBEDDED_CAUSAL_LM,),
-        ),
-        "full": Checkpoint(None, "classifier", labels=LABELS),  # the reference's ModernBERT-large is not published
-    },
-)
-"""Judges a sentence (text) against the one it replaces (pair)."""
+    return fit(job, examples=examples, learning_rate=learning_rate, rank=rank)
 
 
-def reads(edit: rewards.Edit) -> tuple[ClassProbabilities]:
-    """The classifier's view of the sentence after the edit, beside the one before."""
-    return (ClassProbabilities(edit.sentence_after, CLASSIFIER, edit.sentence_before),)
+def load(params: Path) -> rewards.Reward:
+    """The reward with the parameters in this folder."""
+    card, model = params / "card.json", classifier(params)
+
+    def reads(edit: rewards.Edit) -> tuple[ClassProbabilities]:
+        """The classifier's view of the sentence after the edit, beside the one before."""
+        return (ClassProbabilities(edit.sentence_after, model, edit.sentence_before),)
+
+    @rewards.reward(
+        level="edit",
+        range=(0, 1),
+        reads=reads,
+        threshold={
+            "embedded": rewards.Threshold.from_card(card),
+            "full": rewards.Threshold(0.5, "the reference takes the likelier of two classes"),
+        },
+        models=(model,),
+        card=card,
+        fitter=Fitter(fit, load),
+    )
+    def fluency(edits: Sequence[rewards.Edit], probabilities: Any) -> list[float]:
+        """Probability that the sentence after the edit is fluent, judged beside the sentence before it.
+
+        Class probabilities (N, 2) give (N,) in [0, 1]; 0 where nothing is left of the sentence.
+        """
+        fluent = probabilities[:, LABELS.index("fluent")]
+        return [float(p) if edit.sentence_after.strip() else 0.0 for edit, p in zip(edits, fluent, strict=True)]
+
+    return fluency
 
 
-@rewards.reward(
-    level="edit",
-    range=(0, 1),
-    reads=reads,
-    threshold={
-        "embedded": rewards.Threshold.from_card(PARAMS / "card.json"),
-        "full": rewards.Threshold(0.5, "the reference takes the likelier of two classes"),
-    },
-    models=(CLASSIFIER, CAUSAL_LM),
-    card=PARAMS / "card.json",
-)
-def fluency(edits: Sequence[rewards.Edit], probabilities: Any) -> Any:
-    """Probability that the sentence after the edit is fluent, judged beside the sentence before it.
-
-    Class probabilities (N, 2) give (N,) in [0, 1]: of a head on a language model's hidden states of both sentences in
-    the embedded profile, of a sequence-pair classifier in the full one.
-    """
-    return probabilities[:, LABELS.index("fluent")]
+fluency = load(PARAMS)
 
 
 @rewards.hookimpl

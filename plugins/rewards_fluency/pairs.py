@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from typing import Any
 
 from rapidfuzz.distance import Indel
 
+from rewards.fitting.rows import Row, Split, split_of
+from rewards_fluency.faults import corrupt, tone_down
+
 SEED = 20261122
 SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
+FOLD = "fold0.0"  # where rows state folds
+PER_PARADIGM = 48  # minimal pairs of each
 MORE = 0.7  # of the edits are broken a second time, and once more by a splice
-PREPOSITIONS = ("of", "to", "in", "for", "on", "with", "at", "by", "from", "about")
-# fmt: off
-FUNCTION_WORDS = frozenset((
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "am", "do", "does", "did", "has", "have", "had", "will",
-    "would", "can", "could", "not", "it", "they", "he", "she", "we", "i", "you", "that", "which", "who", "to", "of", "in",
-    "for", "on", "with", "at", "by", "from", "and", "or", "but", "if", "because", "than", "as", "their", "his", "her",
-    "its", "our", "my",
-))
-SWAPS = {"is": "are", "are": "is", "was": "were", "were": "was", "has": "have", "have": "has", "does": "do", "do": "does",
-         "they": "them", "he": "him", "she": "her", "we": "us", "i": "me", "a": "an", "an": "a", "this": "these",
-         "these": "this", "their": "there", "than": "then", "to": "too"}
-# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +27,25 @@ class Pair:
     after: str
     fluent: bool
     kind: str
-    split: str  # "train", "valid" or "test"
+    split: Split
 
 
-def pairs(data: Path) -> list[Pair]:
-    """Every pair of the fit, in a fixed order; a document, sentence or paradigm never crosses the splits."""
-    edits = [*_human(data), *_paradetox(data), *_arguments(data)]
-    return [*edits, *_splices(edits), *_blimp(data)]
+def pairs(rows: Sequence[Row]) -> list[Pair]:
+    """Every pair of the fit, in a fixed order; a document, sentence or paradigm never crosses the splits.
+
+    A row is told by its columns: `{before, after}` is a human edit, or with `fluent` an edit that somebody has judged;
+    `{toxic, neutral}` a rewrite; `{good, bad}` a minimal pair; `{text}` untidy text to make edits of. Raises ConfigError.
+    """
+    kinds: dict[str, list[Row]] = {name: [] for name in ("fluent", "before", "toxic", "good", "text")}
+    for row in rows:
+        kind = next((name for name in kinds if name in row.record), None)
+        if kind is None:
+            raise row.wrong(
+                f"expected columns before and after, toxic and neutral, good and bad, or text; it has {', '.join(row.record)}"
+            )
+        kinds[kind].append(row)
+    edits = [*_human(kinds["before"]), *_paradetox(kinds["toxic"][::2]), *_arguments(kinds["text"])]
+    return [*_judged(kinds["fluent"]), *edits, *_splices(edits), *_blimp(kinds["good"])]
 
 
 def merged_edits(before: list[str], after: list[str], gap: int = 2) -> list[tuple[int, int, int, int]]:
@@ -60,17 +61,8 @@ def merged_edits(before: list[str], after: list[str], gap: int = 2) -> list[tupl
     return spans
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def _random(key: str) -> Random:
     return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one row's choices do not hang on the rows before it)
-
-
-def _split(key: str) -> str:
-    bucket = hashlib.sha256(key.encode()).digest()[0] % 10
-    return "train" if bucket < 7 else "valid" if bucket < 8 else "test"
 
 
 def _writer(document: str) -> str:
@@ -78,9 +70,18 @@ def _writer(document: str) -> str:
     return number[1] if number else document
 
 
-def _human(data: Path) -> Iterator[Pair]:
-    for row in _rows(data / "human_edits" / "argrewrite.jsonl"):
-        before, after, split = row["before"] or "", row["after"] or "", _split(_writer(row["doc"]))
+def _judged(rows: Sequence[Row]) -> Iterator[Pair]:
+    for row in rows:
+        before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
+        if fluent not in (0, 1):
+            raise row.wrong(f"fluent is {fluent!r}; expected 0 or 1")
+        yield Pair(before, after, bool(fluent), "judged", split_of(row, str(row.record.get("doc") or before), FOLD))
+
+
+def _human(rows: Sequence[Row]) -> Iterator[Pair]:
+    for row in rows:
+        before, after = (row.text(name) if row.record.get(name) is not None else "" for name in ("before", "after"))
+        split = split_of(row, _writer(str(row.record.get("doc") or before)), FOLD)
         rng = _random(before)
         if min(len(before.split()), len(after.split())) >= 3 and before != after:
             yield Pair(before, after, True, "human", split)
@@ -91,12 +92,15 @@ def _human(data: Path) -> Iterator[Pair]:
                 yield Pair(corrupt(after, rng), after, True, "repaired", split)
 
 
-def _paradetox(data: Path) -> Iterator[Pair]:
-    for row in _rows(data / "toxicity" / "paradetox.jsonl")[::2]:
-        toxic, *neutral = (_detokenised(text) for text in (row["toxic"], *row["neutral"]))
+def _paradetox(rows: Sequence[Row]) -> Iterator[Pair]:
+    for row in rows:
+        rewrites = row.record.get("neutral")
+        if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
+            raise row.wrong("neutral: expected a list of texts")
+        toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *rewrites))
         if not neutral or toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
             continue
-        split, rng = _split(f"paradetox {toxic}"), _random(toxic)
+        split, rng = split_of(row, f"paradetox {toxic}", FOLD), _random(toxic)
         if len(neutral) > 1 and neutral[1] != neutral[0] and rng.random() < 0.4:
             yield Pair(neutral[0], neutral[1], True, "paraphrase", split)
             yield from _seams(neutral[0], neutral[1], rng, split)
@@ -105,16 +109,15 @@ def _paradetox(data: Path) -> Iterator[Pair]:
             yield from _seams(toxic, neutral[0], rng, split)
 
 
-def _arguments(data: Path) -> Iterator[Pair]:
+def _arguments(rows: Sequence[Row]) -> Iterator[Pair]:
     """Untidy sentences of web debates: toned down by rule, or broken."""
-    debates = [row["text"] for row in _rows(data / "arguments" / "ukpconvarg1.jsonl")]
-    comments = [row["text"] for row in _rows(data / "toxicity" / "toxic_spans_train.jsonl")]
-    for text in [*debates, *comments[::2]]:
+    for row in rows:
+        text = row.text("text")
         rng = _random(text)
         sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
         if not sentences:
             continue
-        sentence, split = rng.choice(sentences), _split(text)
+        sentence, split = rng.choice(sentences), split_of(row, text, FOLD)
         toned = tone_down(sentence, rng)
         if toned and toned != sentence:
             yield Pair(sentence, toned, True, "toned", split)
@@ -125,18 +128,18 @@ def _arguments(data: Path) -> Iterator[Pair]:
             yield Pair(corrupt(sentence, rng), sentence, True, "repaired", split)
 
 
-def _blimp(data: Path) -> Iterator[Pair]:
+def _blimp(rows: Sequence[Row]) -> Iterator[Pair]:
     seen: dict[str, int] = {}
-    for row in _rows(data / "fluency" / "blimp.jsonl"):
-        paradigm, good, bad = row["paradigm"], row["good"], row["bad"]
+    for row in rows:
+        paradigm, good, bad = row.text("paradigm"), row.text("good"), row.text("bad")
         seen[paradigm] = seen.get(paradigm, 0) + 1
-        if seen[paradigm] <= 24:
+        if seen[paradigm] <= PER_PARADIGM:
             repaired = seen[paradigm] % 2 == 0
             before, after = (bad, good) if repaired else (good, bad)
-            yield Pair(before, after, repaired, "blimp", _split(paradigm))
+            yield Pair(before, after, repaired, "blimp", split_of(row, paradigm, FOLD))
 
 
-def _seams(before: str, after: str, rng: Random, split: str, *, single: bool = True) -> Iterator[Pair]:
+def _seams(before: str, after: str, rng: Random, split: Split, *, single: bool = True) -> Iterator[Pair]:
     """One of the changes alone, and the same change with its borders wrong by a word or two.
 
     A replaced span that misses its seams repeats its neighbours, or takes away words that the sentence needs.
@@ -195,121 +198,3 @@ def _inner_edits(before: str, after: str) -> list[tuple[int, int, int, int]]:
 def _detokenised(text: str) -> str:
     text = re.sub(r" (n't|'\w+)\b", r"\1", text)
     return re.sub(r" ([.,!?;:])", r"\1", text).strip()
-
-
-def corrupt(sentence: str, rng: Random) -> str:
-    """The sentence with one or two faults of word order, form or completeness; never the sentence itself."""
-    words = sentence.split()
-    for _ in range(1 if rng.random() < 0.7 else 2):
-        words = rng.choice(_FAULTS)(words, rng)
-    text = " ".join(words)
-    return text if text != " ".join(sentence.split()) else " ".join(_repeat(words, rng))
-
-
-def tone_down(sentence: str, rng: Random) -> str:
-    """The sentence after one or two of the changes that calm an argument and leave its grammar alone; maybe itself."""
-    found = [change for change in _CALM if re.search(change[0], sentence)]
-    for pattern, replacement in rng.sample(found, min(len(found), rng.randint(1, 2))):
-        sentence = re.sub(pattern, replacement, sentence, count=1)
-    sentence = re.sub(r"^(?:I think that|In my opinion,) [A-Z]", lambda m: m[0][:-1] + m[0][-1].lower(), sentence)
-    return sentence[:1].upper() + sentence[1:] if rng.random() < 0.7 else sentence
-
-
-_CALM = (
-    (r"^(?:Well|So|Actually|Honestly|Obviously|Clearly|Seriously|Sorry|Yes|No|And|But),? (?=\w)", ""),
-    (
-        r"(?i) (?:very|really|totally|absolutely|completely|simply|extremely|obviously|clearly|definitely)\b(?! ?[.,!?])",
-        "",
-    ),
-    (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should)n['’]t\b", r"\1 not"),
-    (r"\bcan['’]t\b", "cannot"),
-    (r"\bwon['’]t\b", "will not"),
-    (r"\b(\w+) not\b(?= \w+ing\b)", r"\1n't"),
-    (r"\b([Ii]t|[Tt]hat|[Hh]e|[Ss]he)['’]s\b(?= (?:a|the|not)\b)", r"\1 is"),
-    (r"\b([Tt]hey|[Ww]e|[Yy]ou)['’]re\b", r"\1 are"),
-    (r"\bi\b", "I"),
-    (r"[!?.]{2,}$", "."),
-    (r"!$", "."),
-    (r"(?<=\w)$", "."),
-    (r"\bwill\b(?! not)", "may"),
-    (r"\bmust\b", "should"),
-    (r"\balways\b", "often"),
-    (r"\bnever\b", "rarely"),
-    (r"\b[Ee]veryone\b(?! \w+s\b)", "everybody"),
-    (r"\ba bunch of\b", "a group of"),
-    (r"\b(?:idiots|morons|losers|fools|clowns)\b", "people"),
-    (r"\ban (?:idiot|ignoramus)\b", "a misguided person"),
-    (r"\ba (?:moron|loser|fool|liar|clown|hypocrite|coward)\b", "a person who is mistaken"),
-    (r"\b(?:stupid|dumb|silly)\b", "misguided"),
-    (r"\b(?:ridiculous|pathetic|ludicrous)\b", "disappointing"),
-    (r"\b(?:crap|garbage|rubbish|nonsense|bullshit)\b", "misinformation"),
-    (r"\bstupidity\b", "lack of judgement"),
-    (r"\bhate\b", "dislike"),
-    (r"\b(?:damn|freaking|bloody) (?=\w)", ""),
-    (r", (?:but|because|and|so|which|although|unless) [^,]{12,}[.!?]$", "."),
-    (r"^(?=(?:The|This|That|They|He|She|It|We|You) )", "I think that "),
-    (r"^(?=(?:The|This|These|Those|There|My|Our) )", "In my opinion, "),
-)
-
-
-def _drop_function_word(words: list[str], rng: Random) -> list[str]:
-    places = [k for k, word in enumerate(words) if word.lower() in FUNCTION_WORDS]
-    k = rng.choice(places) if places else rng.randrange(max(1, len(words)))
-    return words[:k] + words[k + 1 :]
-
-
-def _drop_span(words: list[str], rng: Random) -> list[str]:
-    size = rng.randint(2, max(2, min(8, len(words) // 2)))
-    k = rng.randrange(max(1, len(words) - size))
-    return words[:k] + words[k + size :]
-
-
-def _swap(words: list[str], rng: Random) -> list[str]:
-    k, step = rng.randrange(max(1, len(words) - 2)), rng.randint(1, 2)
-    return words[:k] + words[k + step : k + step + 1] + words[k : k + step] + words[k + step + 1 :]
-
-
-def _repeat(words: list[str], rng: Random) -> list[str]:
-    """Says one to four words again: at once, or after the next few, as a paraphrase does that kept its neighbours."""
-    k, size = rng.randrange(max(1, len(words) - 1)), rng.randint(1, 4)
-    gap = rng.choice((0, 0, 1, 2))
-    return words[: k + size + gap] + words[k : k + size] + words[k + size + gap :]
-
-
-def _inflect(words: list[str], rng: Random) -> list[str]:
-    places = [k for k, word in enumerate(words) if word.lower() in SWAPS or (word.isalpha() and len(word) > 4)]
-    if not places:
-        return _swap(words, rng)
-    k = rng.choice(places)
-    word = words[k]
-    for ending in ("ing", "ed", "s"):
-        if word.endswith(ending):
-            new = word[: -len(ending)] + rng.choice([e for e in ("", "ing", "ed") if e != ending])
-            break
-    else:
-        new = word + rng.choice(("s", "ing", "ed"))
-    return [*words[:k], SWAPS.get(word.lower(), new), *words[k + 1 :]]
-
-
-def _preposition(words: list[str], rng: Random) -> list[str]:
-    places = [k for k, word in enumerate(words) if word.lower() in PREPOSITIONS]
-    k = rng.choice(places) if places else rng.randrange(max(1, len(words)))
-    return [*words[:k], rng.choice(PREPOSITIONS), *words[k + bool(places) :]]
-
-
-def _truncate(words: list[str], rng: Random) -> list[str]:
-    return words[: rng.randint(1, max(1, len(words) - 2))]
-
-
-def _behead(words: list[str], rng: Random) -> list[str]:
-    return words[rng.randint(1, max(1, len(words) // 2)) :]
-
-
-def _fragment(words: list[str], rng: Random) -> list[str]:
-    """A span gives way to words from elsewhere in the same sentence, which then stand twice."""
-    k, size, other = rng.randrange(len(words) or 1), rng.randint(1, 5), rng.randrange(len(words) or 1)
-    return words[:k] + words[other : other + rng.randint(2, 6)] + words[k + size :]
-
-
-_FAULTS = (_drop_function_word, _drop_function_word, _drop_span, _drop_span, _swap, _repeat, _inflect, _inflect,
-           _preposition, _truncate, _behead, _fragment)  # fmt: skip

@@ -2,51 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import rewards
+from rewards.fitting import Fitter, Job
 
-CARD = Path(__file__).parent / "params" / "card.json"
-
-
-@rewards.reward(
-    level="edit",
-    range=(1, float("inf")),
-    higher_is_better=False,
-    threshold=rewards.Threshold.from_card(CARD, "threshold_edit"),
-    card=CARD,
-)
-def pattern_conformity(edits: Sequence[rewards.Edit]) -> Any:
-    """Perplexity of the edit's token operations under a causal model of human revisions.
-
-    The operations (keep, keep inside the edit, delete, add, replace) come from a word diff of the sentence before and
-    after this edit alone. At least 1; 1 is perfectly expected, and lower is better.
-    """
-    return _perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
+PARAMS = Path(__file__).parent / "params"
 
 
-@rewards.reward(
-    level="sentence",
-    range=(1, float("inf")),
-    higher_is_better=False,
-    threshold=rewards.Threshold.from_card(CARD, "threshold_sentence"),
-    card=CARD,
-)
-def sentence_pattern_conformity(sentences: Sequence[rewards.Sentence]) -> Any:
-    """Perplexity of the operations of all valid edits of a sentence together, under the same causal model.
+def fit(job: Job, *, percentile: float = 1.0) -> Mapping[str, Any]:
+    """Fit the model of operations and the thresholds of both levels to sentences that people have changed."""
+    from rewards_pattern_conformity.fit import fit
 
-    Single edits of people and of language models hardly differ in their patterns; what a whole sentence undergoes does.
-    """
-    return _perplexity([(sentence.before, sentence.after) for sentence in sentences])
+    return fit(job, percentile=percentile)
 
 
-def _perplexity(pairs: Sequence[tuple[str, str]]) -> Any:
-    from rewards_pattern_conformity.model import perplexity
+def load_edit(params: Path) -> rewards.Reward:
+    """The reward of single edits with the parameters in this folder."""
+    perplexity = functools.partial(_perplexity, params)
+
+    @rewards.reward(
+        level="edit",
+        range=(1, float("inf")),
+        higher_is_better=False,
+        threshold=rewards.Threshold.from_card(params / "card.json", "threshold_edit"),
+        card=params / "card.json",
+        fitter=Fitter(fit, load_edit),
+    )
+    def pattern_conformity(edits: Sequence[rewards.Edit]) -> Any:
+        """Perplexity of the edit's token operations under a causal model of human revisions.
+
+        The operations (keep, keep inside the edit, delete, add, replace) come from a word diff of the sentence before and
+        after this edit alone. At least 1; 1 is perfectly expected, and lower is better.
+        """
+        return perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
+
+    return pattern_conformity
+
+
+def load_sentence(params: Path) -> rewards.Reward:
+    """The reward of whole sentences with the parameters in this folder."""
+    perplexity = functools.partial(_perplexity, params)
+
+    @rewards.reward(
+        level="sentence",
+        range=(1, float("inf")),
+        higher_is_better=False,
+        threshold=rewards.Threshold.from_card(params / "card.json", "threshold_sentence"),
+        card=params / "card.json",
+        fitter=Fitter(fit, load_sentence),
+    )
+    def sentence_pattern_conformity(sentences: Sequence[rewards.Sentence]) -> Any:
+        """Perplexity of the operations of all valid edits of a sentence together, under the same causal model.
+
+        Single edits of people and of language models hardly differ in their patterns; what a whole sentence undergoes
+        does.
+        """
+        return perplexity([(sentence.before, sentence.after) for sentence in sentences])
+
+    return sentence_pattern_conformity
+
+
+def _perplexity(params: Path, pairs: Sequence[tuple[str, str]]) -> Any:
     from rewards_pattern_conformity.operations import operations
 
-    return perplexity([operations(before, after) for before, after in pairs])
+    return _model(params).perplexity([operations(before, after) for before, after in pairs])
+
+
+@functools.cache
+def _model(params: Path) -> Any:
+    from rewards_pattern_conformity.model import FILE, PatternModel
+
+    return PatternModel.load(params / FILE)
+
+
+pattern_conformity = load_edit(PARAMS)
+sentence_pattern_conformity = load_sentence(PARAMS)
 
 
 @rewards.hookimpl

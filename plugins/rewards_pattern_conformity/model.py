@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +19,7 @@ SYMBOLS = (
     len(ALPHABET) + 1
 )  # the operations and, as the last symbol, the end; in a context the last symbol is the start
 EDGE = len(ALPHABET)
-PARAMETERS = Path(__file__).parent / "params" / "model.safetensors"
-
-
-def perplexity(ops: Sequence[str]) -> NDArray[np.float64]:
-    """Perplexity per operation of each sequence under the shipped model, its end included: (N,), at least 1."""
-    return _shipped().perplexity(ops)
-
-
-@cache
-def _shipped() -> PatternModel:
-    return PatternModel.load(PARAMETERS)
+FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.cli import models, plugins, score, suites
+from rewards.cli import fit, models, plugins, score, suites
 from rewards.cli.terminal import plain
 from rewards.errors import RewardFailed, RewardsError
 from rewards.plugins import registry
@@ -82,6 +82,7 @@ def build() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_main)
     app.command("score")(score.score)
+    app.command("fit")(fit.fit)
     app.command("list")(plugins.list_all)
     app.command("show")(plugins.show)
     app.command("plugins")(plugins.plugins)

@@ -20,7 +20,11 @@ def score(
     suite: Annotated[str | None, typer.Option(help="Name of a suite, or a YAML file. [default: default]")] = None,
     reward: Annotated[
         list[str] | None,
-        typer.Option(help="Measure this reward: alone, or besides those of --suite. May be repeated."),
+        typer.Option(
+            metavar="NAME[.KEY=VALUE]",
+            help="Measure this reward: alone, or besides those of --suite. May be repeated."
+            " NAME.params=DIR takes parameters of `rewards fit`.",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -57,7 +61,8 @@ def score(
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
-    rewards, settings = list(reward or ()), _settings(set_ or ())
+    rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
+    settings = _settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
     target = _target(file, out, append)
     if append:
         _check_append(file, rewards, suite, settings, limit)

@@ -100,7 +100,7 @@ class Engine:
             place = used.placement
             fresh = {"digest": used.digest, "device": place.device, "dtype": place.dtype, "truncated_texts": 0}
             # Two roles may use one model, each in its way.
-            one = models.setdefault(describe(checkpoint).removeprefix("model ").strip("'"), fresh)
+            one = models.setdefault(describe(checkpoint).removeprefix("model ").replace("'", ""), fresh)
             one["truncated_texts"] += len(used.cut)
         return {"profile": self.profile, "models": models, "roles": dict(self._roles)}
 

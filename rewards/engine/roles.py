@@ -27,7 +27,7 @@ def _in_place(model: Model, name: str, profile: Profile) -> Spec:
     """The checkpoint a user puts in a role's place; it is used as that role's loadable checkpoint is."""
     specs = [model.profiles[p] for p in (profile, "full", "embedded") if p in model.profiles]
     for spec in specs:
-        if isinstance(spec, Checkpoint):
+        if isinstance(spec, Checkpoint) and spec.adapter is None:  # an adapter fits its own model only
             folder = Path(name).expanduser()
             source = Hub(str(folder.resolve())) if folder.is_dir() else Hub(name)
             return replace(spec, source=source, start_token="")

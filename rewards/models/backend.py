@@ -48,11 +48,13 @@ class Backend(Protocol):
 
 def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
     """The model in `folder`, on its device. Raises ModelError where the files are not what the checkpoint says."""
-    from rewards.models.causal_lm import CausalLM  # these import torch
+    from rewards.models.adapted import AdaptedClassifier  # these import torch
+    from rewards.models.causal_lm import CausalLM
     from rewards.models.classifier import Classifier
     from rewards.models.encoder import Encoder
 
     kinds: dict[str, Callable[..., Backend]] = {
+        "adapted-classifier": AdaptedClassifier,
         "sentence-encoder": Encoder,
         "causal-lm": CausalLM,
         "classifier": Classifier,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +27,8 @@ from rewards.models.specs import Checkpoint, describe
 if TYPE_CHECKING:
     from rewards.features import Request
 
+Pool = Callable[[list[Row], torch.Tensor], "list[tuple[int, Array]]"]
+
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
 POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
@@ -34,16 +37,18 @@ LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a tim
 class CausalLM:
     """A causal language model that stops at the deepest layer asked for and reads shared beginnings once."""
 
-    def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement) -> None:
+    def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement, layers: int = 0) -> None:
         self.cut: set[bytes] = set()
         self._checkpoint = checkpoint
         self.placement = placement
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         options = weights_only(dtype=torch_dtype(placement.dtype))
         model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
+        if layers:  # the others, which nobody will ask for, need not be held
+            model.base_model.layers = model.base_model.layers[:layers]
         self._model = model.to(placement.device).eval()
-        start = checkpoint.start_token or self._tokenizer.bos_token or self._tokenizer.eos_token
-        self._start = cast("int", self._tokenizer.convert_tokens_to_ids(start))
+        start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
+        self._start = cast("int", self.tokenizer.convert_tokens_to_ids(start))
         self._row_tokens = _row_tokens(self._model)
         self._trunks: dict[int, Any] = {}
         self._given_head: Any = None
@@ -62,13 +67,25 @@ class CausalLM:
 
     def _at_depth(self, depth: int, skip: int, texts: list[str], progress: Progress) -> list[Array | Failure]:
         sequences = self._tokenize(texts)
-        if depth == 0:
-            sequences = [[self._start, *tokens] for tokens in sequences]
-        empty = np.zeros(0 if depth == 0 else self._model.config.hidden_size, dtype=np.float32)
-        results: list[Array | Failure] = [empty for _ in texts]
+        if depth:
+            empty = np.zeros(self._model.config.hidden_size, dtype=np.float32)
+            return self.read(depth, sequences, functools.partial(_means, skip), empty, progress)
+        sequences = [[self._start, *tokens] for tokens in sequences]
+        pool = functools.partial(self._log_probabilities, sequences)
+        return self.read(0, sequences, pool, np.zeros(0, dtype=np.float32), progress)
 
+    def read(
+        self, depth: int, sequences: Sequence[list[int]], pool: Pool, empty: Array, progress: Progress
+    ) -> list[Array | Failure]:
+        """What `pool` makes of the hidden states after `depth` blocks (0: all) of each sequence; `empty` for the empty one.
+
+        `pool` gets packed rows and their states (B, T, D), and gives an array for each sequence by its index.
+        """
+        results: list[Array | Failure] = [empty for _ in sequences]
+
+        @torch.inference_mode()
         def forward(rows: list[Row]) -> None:
-            for index, array in self._forward(depth, skip, rows, sequences):
+            for index, array in pool(rows, self._forward(depth, rows)):
                 results[index] = array
             progress(sum(len(row.paths) for row in rows))
 
@@ -84,12 +101,12 @@ class CausalLM:
         return results
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        encoded: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > MAX_TOKENS)
         return [tokens[:MAX_TOKENS] for tokens in encoded]
 
-    @torch.inference_mode()
-    def _forward(self, depth: int, skip: int, rows: list[Row], sequences: list[list[int]]) -> list[tuple[int, Array]]:
+    def _forward(self, depth: int, rows: list[Row]) -> torch.Tensor:
+        """The hidden states (B, T, D) of packed rows."""
         width = max(len(row) for row in rows)
         tokens = torch.zeros(len(rows), width, dtype=torch.long)
         for number, row in enumerate(rows):
@@ -100,12 +117,10 @@ class CausalLM:
         inputs = {name: value.to(self.placement.device) for name, value in inputs.items()}
         if "attention_mask" in inputs:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
-        hidden = self._trunk(depth)(**inputs, use_cache=False).last_hidden_state  # (B, T, D)
-        if depth:
-            return _means(rows, hidden, skip)
-        return self._log_probabilities(rows, hidden, sequences)
+        hidden: torch.Tensor = self.trunk(depth)(**inputs, use_cache=False).last_hidden_state
+        return hidden
 
-    def _trunk(self, depth: int) -> Any:
+    def trunk(self, depth: int) -> Any:
         """The model without its head, cut after `depth` blocks (0: whole); shares the weights."""
         if depth not in self._trunks:
             base = self._model.base_model
@@ -149,7 +164,7 @@ class CausalLM:
         return self._given_head
 
     def _log_probabilities(
-        self, rows: list[Row], hidden: torch.Tensor, sequences: list[list[int]]
+        self, sequences: list[list[int]], rows: list[Row], hidden: torch.Tensor
     ) -> list[tuple[int, Array]]:
         """Log-probabilities of each text's tokens, without ever holding (B, T, V) logits."""
         width = hidden.shape[1]
@@ -207,7 +222,7 @@ def _row_tokens(model: Any) -> int:
     return min([ROW_TOKENS, *(window for window in windows if window)])
 
 
-def _means(rows: list[Row], hidden: torch.Tensor, skip: int) -> list[tuple[int, Array]]:
+def _means(skip: int, rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
     """The mean hidden state over each text's tokens but the first `skip`, pooled where they lie: only means are copied."""
     width = hidden.shape[1]
     paths = [(index, number * width, path[skip:]) for number, row in enumerate(rows) for index, path in row.paths]

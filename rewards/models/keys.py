@@ -25,6 +25,7 @@ from rewards.models.specs import Checkpoint, describe
 MAX_TOKENS = 1024  # of a text for a causal model, and for a classifier that states no limit; longer ones are cut
 
 _KINDS = {
+    "adapted-classifier": "classifier",
     "causal-lm": "causal language model",
     "classifier": "classifier",
     "sentence-encoder": "sentence encoder",
@@ -59,7 +60,7 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
             return Identity(("hidden", str(request.layer), str(request.skip)), (request.text,))
         if isinstance(request, TokenLogProbs):
             return Identity(("logprobs",), (request.text,))
-    if architecture == "classifier" and isinstance(request, ClassProbabilities):
+    if architecture in ("classifier", "adapted-classifier") and isinstance(request, ClassProbabilities):
         paired = checkpoint.reads_pair and request.pair is not None
         return Identity(("classes",), (request.text, request.pair or "") if paired else (request.text,))
     raise ModelError(f"{describe(checkpoint)} is a {_KINDS[architecture]}: it gives no {type(request).__name__}")
@@ -71,8 +72,10 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str) -> tuple[str, ...]:
     Settings are listed by what they are not, so that one that is added later is part of the key without being named.
     """
     settings = {
-        field.name: getattr(checkpoint, field.name)
+        field.name: str(getattr(checkpoint, field.name))
         for field in dataclasses.fields(checkpoint)
         if field.name not in _NOT_SETTINGS
     }
+    if checkpoint.adapter:
+        settings["adapter"] = checkpoint.adapter.digest
     return (FEATURES_VERSION, digest, dtype, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))

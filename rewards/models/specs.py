@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 Profile = Literal["embedded", "full"]
 PROFILES: tuple[Profile, ...] = ("embedded", "full")
-Architecture = Literal["sentence-encoder", "causal-lm", "classifier"]
+Architecture = Literal["sentence-encoder", "causal-lm", "classifier", "adapted-classifier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ class Hub:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """What makes a classifier of a causal language model: low-rank changes of its weights, and a head.
+
+    `rewards.models.adapted` reads the file; two are the same where their digests are, wherever they lie.
+    """
+
+    digest: str  # SHA-256 of the file
+    file: Path = field(compare=False)
+
+    @classmethod
+    def of(cls, file: Path) -> Adapter:
+        """The adapter in this safetensors file."""
+        return cls(hashlib.sha256(file.read_bytes()).hexdigest(), file)
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A model that a backend loads: its files, its architecture, and how texts are put to it."""
 
@@ -50,6 +68,7 @@ class Checkpoint:
     start_token: str = ""  # what a causal model's log-probabilities start from; "" is the tokenizer's own
     multi_label: bool = False  # sigmoid per label instead of a softmax over them
     reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
+    adapter: Adapter | None = None  # of an adapted classifier
 
 
 @dataclass(frozen=True)
@@ -101,9 +120,10 @@ def describe(spec: Spec) -> str:
     if isinstance(spec, Derived):
         return f"the {spec.name}"
     source = spec.source
-    if isinstance(source, Wheel):
-        return f"model {source.name!r}"
-    return f"model {source.id!r}" if isinstance(source, Hub) else "no published model"
+    if source is None:
+        return "no published model"
+    name = source.name if isinstance(source, Wheel) else source.id
+    return f"model {name!r}" + (f" with adapter {spec.adapter.digest[:16]}" if spec.adapter else "")
 
 
 def in_full(spec: Spec) -> str:

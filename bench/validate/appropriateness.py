@@ -1,0 +1,64 @@
+"""The appropriateness classifier on unseen arguments, and against the reference's classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from bench.validate.data import SEED, SYSTEMS, Bench
+from rewards.fitting import measures
+from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
+from rewards_appropriateness.fit import MAIN, measure
+from rewards_appropriateness.variants import Argument
+
+CORPUS = "arguments/appropriateness_corpus.jsonl"
+
+
+def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for fold, params in {"fold0.0": PARAMS, **folds}.items():
+        rows = [row for row in bench.rows(CORPUS) if row["folds"][fold] == "TEST"]
+        found = bench.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
+        arguments = [Argument(row["issue"], row["text"], row["labels"]) for row in rows]
+        result[fold] = measure(arguments, found, DIMENSIONS, SEED)
+    if folds:
+        result["macro_f1_mean_of_folds"] = {
+            name: round(float(np.mean([result[fold][name]["macro_f1"] for fold in ("fold0.0", *folds)])), 3)
+            for name in MAIN
+        }
+    result["against_the_reference_classifier"] = {system: _reference(bench, system) for system in SYSTEMS}
+    return result
+
+
+def _reference(bench: Bench, system: str) -> dict[str, Any]:
+    """Agreement with the reference's DeBERTa classifier: the decision before and after, and which way the edits moved it."""
+    rows = bench.rows(f"reference/{system}.scored.jsonl")
+    model, label = classifier(PARAMS, DIMENSIONS), DIMENSIONS[0]
+    ours, theirs = [], []
+    for text, scores in (("argument", "before"), ("argument_after_all_edits", "after_all")):
+        ours.append(bench.classes(model, [(row[text], row["issue"]) for row in rows])[:, 0])
+        theirs.append(np.array([row[f"predicted_scores_{scores}"][label] for row in rows]))
+    here, there = np.concatenate(ours), np.concatenate(theirs)
+    moved = np.abs(theirs[1] - theirs[0]) > 0.05
+    same = np.sign(ours[1] - ours[0]) == np.sign(theirs[1] - theirs[0])
+    changed = (theirs[0] >= 0.5) != (theirs[1] >= 0.5)
+
+    def kappa(a: Any, b: Any) -> float:
+        return float(cohen_kappa_score(a >= 0.5, b >= 0.5))
+
+    return {
+        "n": len(rows),
+        "kappa_before": round(kappa(theirs[0], ours[0]), 3),
+        "kappa_after_all_edits": round(kappa(theirs[1], ours[1]), 3),
+        "kappa_before_and_after": round(kappa(there, here), 3),
+        "kappa_before_and_after_95": measures.interval(kappa, there, here, seed=SEED),
+        "roc_auc_before_and_after": round(measures.roc_auc(there >= 0.5, here), 3),
+        "same_direction": round(float(same.mean()), 3),
+        "same_direction_where_it_moves_by_.05": round(float(same[moved].mean()), 3),
+        "same_direction_95": measures.interval(lambda each: float(each.mean()), same[moved], seed=SEED),
+        "same_direction_where_its_decision_changes": round(float(same[changed].mean()), 3),
+        "appropriate_after_all_edits": [round(float((each < 0.5).mean()), 3) for each in (ours[1], theirs[1])],
+    }

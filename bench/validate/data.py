@@ -1,0 +1,49 @@
+"""The data that the rewards are measured on, as the shared folder has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewards.engine.engine import Engine
+from rewards.features import ClassProbabilities, Request
+from rewards.models.specs import Model
+
+SEED = 20261122
+SYSTEMS = ("base", "v11")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the data lies and what computes features."""
+
+    data: Path
+    engine: Engine
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        text = (self.data / name).read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def features(self, requests: list[Request]) -> list[np.ndarray]:
+        found = self.engine.compute(requests)
+        return [np.asarray(found[request], dtype=np.float64) for request in requests]
+
+    def classes(self, model: Model, texts: list[tuple[str, str]]) -> np.ndarray:
+        """(N, C) for pairs (text, pair)."""
+        return np.stack(self.features([ClassProbabilities(text, model, pair) for text, pair in texts]))
+
+    def judged_edits(self, system: str, reward: str) -> list[tuple[str, str, bool]]:
+        """Sentence before, sentence after, and the reference's verdict, of its valid edits that change something."""
+        found = []
+        for row in self.rows(f"reference/{system}.scored.jsonl"):
+            for edit in row["edits"]:
+                sentence, part = edit["original_sentence"] or "", edit["inappropriate_part"]
+                if edit["valid"] and part in sentence:
+                    after = sentence.replace(part, edit["rewritten_part"], 1)
+                    if after != sentence:
+                        found.append((sentence, after, edit["rewards"][reward] == 1.0))
+        return found

@@ -1,0 +1,60 @@
+"""The fluency classifier on learners' corrections, unseen minimal pairs, and against the reference's labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.validate.data import SEED, SYSTEMS, Bench
+from rewards.fitting import measures
+from rewards.fitting.rows import Row, split_of
+from rewards_fluency import LABELS, PARAMS, classifier
+
+FLUENT = LABELS.index("fluent")
+
+
+def validate(bench: Bench) -> dict[str, Any]:
+    model = classifier(PARAMS)
+
+    def score(pairs: list[tuple[str, str]]) -> np.ndarray:
+        """P(fluent) of each (before, after)."""
+        return bench.classes(model, [(after, before) for before, after in pairs])[:, FLUENT]
+
+    result: dict[str, Any] = {}
+    rows = bench.rows("fluency/jfleg_test.jsonl")
+    corrected = [(row["source"], row["corrections"][0]) for row in rows]
+    corrected = [(before, after) for before, after in corrected if before.strip() != after.strip()]
+    result["jfleg_test"] = _preferred(score, corrected)
+    unseen = [
+        (row["bad"], row["good"])
+        for number, row in enumerate(bench.rows("fluency/blimp.jsonl"))
+        if split_of(Row(bench.data / "fluency/blimp.jsonl", number, row), row["paradigm"], "") == "test"
+    ]
+    result["blimp_unseen_paradigms"] = _preferred(score, unseen[:: max(1, len(unseen) // 1000)])
+    result["against_the_reference_labels"] = {}
+    for system in SYSTEMS:
+        edits = bench.judged_edits(system, "fluency")
+        found = score([(before, after) for before, after, _ in edits])
+        label = np.array([fluent for _, _, fluent in edits])
+        result["against_the_reference_labels"][system] = {
+            "n": len(edits),
+            "roc_auc": round(measures.roc_auc(label, found), 3),
+            "roc_auc_95": measures.interval(measures.roc_auc, label, found, seed=SEED),
+            "passes_here": round(float((found >= 0.5).mean()), 3),
+            "passes_there": round(float(label.mean()), 3),
+        }
+    return result
+
+
+def _preferred(score: Any, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """How often the way to the better sentence is a better edit than the way back, and how often each passes."""
+    there, back = score(pairs), score([(after, before) for before, after in pairs])
+    right = (there > back).astype(float)
+    return {
+        "n": len(pairs),
+        "preferred": round(float(right.mean()), 3),
+        "preferred_95": measures.interval(lambda each: float(each.mean()), right, seed=SEED),
+        "correction_passes": round(float((there >= 0.5).mean()), 3),
+        "way_back_passes": round(float((back >= 0.5).mean()), 3),
+    }

@@ -1,0 +1,86 @@
+"""How patterns of edits tell unseen people from language models, as they are and with length and extent controlled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.validate.data import SEED, SYSTEMS, Bench
+from rewards.fitting import measures
+from rewards_pattern_conformity import PARAMS
+from rewards_pattern_conformity.fit import fold_of, single_edits
+from rewards_pattern_conformity.model import FILE, PatternModel
+from rewards_pattern_conformity.operations import KEEP, operations
+
+DRAWS = 100
+
+
+def validate(bench: Bench) -> dict[str, Any]:
+    model = PatternModel.load(PARAMS / FILE)
+    people = [
+        operations(row["before"], row["after"])
+        for row in bench.rows("human_edits/argrewrite.jsonl")
+        if row["before"] and row["after"] and row["before"] != row["after"] and fold_of(row["doc"]) == 0
+    ]
+    return {"people_against_models": {system: _compare(bench, model, people, system) for system in SYSTEMS}}
+
+
+def _compare(bench: Bench, model: PatternModel, people: list[str], system: str) -> dict[str, Any]:
+    sentences, edits = _generated(bench, system)
+    ops = [*people, *sentences]
+    label = np.array([1] * len(people) + [0] * len(sentences))
+    score = -model.perplexity(ops)
+    length = np.array([len(each) for each in ops])
+    extent = np.array([sum(letter != KEEP for letter in each) for each in ops])
+    count = np.array([sum(a == KEEP != b for a, b in zip(KEEP + each, each + KEEP, strict=True)) for each in ops])
+    alone = [one for each in people for one in single_edits(each)]
+    single = np.array([1] * len(alone) + [0] * len(edits))
+    return {
+        "sentences": {"people": len(people), "model": len(sentences)},
+        "roc_auc_sentence": round(measures.roc_auc(label, score), 3),
+        "roc_auc_sentence_95": measures.interval(measures.roc_auc, label, score, seed=SEED),
+        **_matched("length", label, score, (length // 5,)),
+        **_matched("length_and_edits", label, score, (length // 8, count)),
+        **_matched("length_and_changed_words", label, score, (length // 8, extent // 3)),
+        "roc_auc_of_changed_words_alone": round(measures.roc_auc(label, -extent), 3),
+        "roc_auc_edit": round(measures.roc_auc(single, -model.perplexity([*alone, *edits])), 3),
+    }
+
+
+def _matched(name: str, label: np.ndarray, score: np.ndarray, by: tuple[np.ndarray, ...]) -> dict[str, Any]:
+    """ROC-AUC with as many of either side from each cell of `by`: mean and 95 % of draws."""
+    cells: dict[tuple[int, ...], tuple[list[int], list[int]]] = {}
+    for place, key in enumerate(zip(*by, strict=True)):
+        cells.setdefault(key, ([], []))[int(label[place])].append(place)
+    rng = np.random.default_rng(SEED)
+    found = []
+    for _ in range(DRAWS):
+        chosen: list[int] = []
+        for sides in cells.values():
+            size = min(map(len, sides))
+            for side in sides:
+                chosen += [int(place) for place in rng.choice(side, size, replace=False)] if size else []
+        draw = rng.choice(chosen, len(chosen))
+        found.append(measures.roc_auc(label[draw], score[draw]))
+    low, high = np.quantile(found, (0.025, 0.975))
+    title = f"roc_auc_matched_{name}"
+    return {title: round(float(np.mean(found)), 3), f"{title}_95": [round(float(low), 3), round(float(high), 3)]}
+
+
+def _generated(bench: Bench, system: str) -> tuple[list[str], list[str]]:
+    """The operations of every edited sentence with all its valid edits, and of every such edit alone."""
+    groups: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
+    for number, row in enumerate(bench.rows(f"reference/{system}.scored.jsonl")):
+        for edit in row["edits"]:
+            sentence, old, new = edit["original_sentence"] or "", edit["inappropriate_part"], edit["rewritten_part"]
+            if edit["valid"] and old in sentence and old != new:
+                groups.setdefault((number, edit["sentence_id"]), []).append((sentence, old, new))
+    sentences, edits = [], []
+    for group in groups.values():
+        before = after = group[0][0]
+        for _, old, new in group:
+            after = after.replace(old, new, 1)
+            edits.append(operations(before, before.replace(old, new, 1)))
+        sentences.append(operations(before, after))
+    return [ops for ops in sentences if set(ops) != {KEEP}], [ops for ops in edits if set(ops) != {KEEP}]

@@ -1,0 +1,154 @@
+"""What breaks a sentence, and what calms it without breaking it."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+PREPOSITIONS = ("of", "to", "in", "for", "on", "with", "at", "by", "from", "about")
+# fmt: off
+FUNCTION_WORDS = frozenset((
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "am", "do", "does", "did", "has", "have", "had", "will",
+    "would", "can", "could", "not", "it", "they", "he", "she", "we", "i", "you", "that", "which", "who", "to", "of", "in",
+    "for", "on", "with", "at", "by", "from", "and", "or", "but", "if", "because", "than", "as", "their", "his", "her",
+    "its", "our", "my",
+))
+SWAPS = {"is": "are", "are": "is", "was": "were", "were": "was", "has": "have", "have": "has", "does": "do", "do": "does",
+         "they": "them", "he": "him", "she": "her", "we": "us", "i": "me", "a": "an", "an": "a", "this": "these",
+         "these": "this", "their": "there", "than": "then", "to": "too"}
+# fmt: on
+
+
+def corrupt(sentence: str, rng: Random) -> str:
+    """The sentence with one or two faults of word order, form or completeness; never the sentence itself."""
+    words = sentence.split()
+    for _ in range(1 if rng.random() < 0.7 else 2):
+        words = rng.choice(_FAULTS)(words, rng)
+    text = " ".join(words)
+    return text if text != " ".join(sentence.split()) else " ".join(_repeat(words, rng))
+
+
+def tone_down(sentence: str, rng: Random) -> str:
+    """The sentence after one or two of the changes that calm an argument and leave its grammar alone; maybe itself."""
+    found = [change for change in _CALM if re.search(change[0], sentence)]
+    for pattern, replacement in rng.sample(found, min(len(found), rng.randint(1, 2))):
+        sentence = re.sub(pattern, replacement, sentence, count=1)
+    sentence = re.sub(r"^(?:I think that|In my opinion,) [A-Z]", lambda m: m[0][:-1] + m[0][-1].lower(), sentence)
+    return sentence[:1].upper() + sentence[1:] if rng.random() < 0.7 else sentence
+
+
+_CALM = (
+    (r"^(?:Well|So|Actually|Honestly|Obviously|Clearly|Seriously|Sorry|Yes|No|And|But),? (?=\w)", ""),
+    (
+        r"(?i) (?:very|really|totally|absolutely|completely|simply|extremely|obviously|clearly|definitely)\b(?! ?[.,!?])",
+        "",
+    ),
+    (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should)n['’]t\b", r"\1 not"),
+    (r"\bcan['’]t\b", "cannot"),
+    (r"\bwon['’]t\b", "will not"),
+    (r"\b(\w+) not\b(?= \w+ing\b)", r"\1n't"),
+    (r"\b([Ii]t|[Tt]hat|[Hh]e|[Ss]he)['’]s\b(?= (?:a|the|not)\b)", r"\1 is"),
+    (r"\b([Tt]hey|[Ww]e|[Yy]ou)['’]re\b", r"\1 are"),
+    (r"\bi\b", "I"),
+    (r"[!?.]{2,}$", "."),
+    (r"!$", "."),
+    (r"(?<=\w)$", "."),
+    (r"\bwill\b(?! not)", "may"),
+    (r"\bmust\b", "should"),
+    (r"\balways\b", "often"),
+    (r"\bnever\b", "rarely"),
+    (r"\b[Ee]veryone\b(?! \w+s\b)", "everybody"),
+    (r"\ba bunch of\b", "a group of"),
+    (r"\b(?:idiots|morons|losers|fools|clowns)\b", "people"),
+    (r"\ban (?:idiot|ignoramus)\b", "a misguided person"),
+    (r"\ba (?:moron|loser|fool|liar|clown|hypocrite|coward)\b", "a person who is mistaken"),
+    (r"\b(?:stupid|dumb|silly)\b", "misguided"),
+    (r"\b(?:ridiculous|pathetic|ludicrous)\b", "disappointing"),
+    (r"\b(?:crap|garbage|rubbish|nonsense|bullshit)\b", "misinformation"),
+    (r"\bstupidity\b", "lack of judgement"),
+    (r"\bhate\b", "dislike"),
+    (r"\b(?:damn|freaking|bloody) (?=\w)", ""),
+    (r", (?:but|because|and|so|which|although|unless) [^,]{12,}[.!?]$", "."),
+    (r"^(?=(?:The|This|That|They|He|She|It|We|You) )", "I think that "),
+    (r"^(?=(?:The|This|These|Those|There|My|Our) )", "In my opinion, "),
+)
+
+
+def _drop_function_word(words: list[str], rng: Random) -> list[str]:
+    places = [k for k, word in enumerate(words) if word.lower() in FUNCTION_WORDS]
+    k = rng.choice(places) if places else rng.randrange(max(1, len(words)))
+    return words[:k] + words[k + 1 :]
+
+
+def _drop_span(words: list[str], rng: Random) -> list[str]:
+    size = rng.randint(2, max(2, min(8, len(words) // 2)))
+    k = rng.randrange(max(1, len(words) - size))
+    return words[:k] + words[k + size :]
+
+
+def _misspell(words: list[str], rng: Random) -> list[str]:
+    """One or two words with a letter lost, doubled or in the wrong place."""
+    places = [k for k, word in enumerate(words) if sum(letter.isalpha() for letter in word) > 3]
+    words = list(words)
+    for place in rng.sample(places, min(len(places), rng.randint(1, 2))):
+        word = words[place]
+        k = rng.randrange(1, len(word) - 1)
+        words[place] = rng.choice(
+            (
+                word[:k] + word[k + 1 :],
+                word[:k] + word[k] + word[k:],
+                word[: k - 1] + word[k] + word[k - 1] + word[k + 1 :],
+            )
+        )
+    return words
+
+
+def _swap(words: list[str], rng: Random) -> list[str]:
+    k, step = rng.randrange(max(1, len(words) - 2)), rng.randint(1, 2)
+    return words[:k] + words[k + step : k + step + 1] + words[k : k + step] + words[k + step + 1 :]
+
+
+def _repeat(words: list[str], rng: Random) -> list[str]:
+    """Says one to four words again: at once, or after the next few, as a paraphrase does that kept its neighbours."""
+    k, size = rng.randrange(max(1, len(words) - 1)), rng.randint(1, 4)
+    gap = rng.choice((0, 0, 1, 2))
+    return words[: k + size + gap] + words[k : k + size] + words[k + size + gap :]
+
+
+def _inflect(words: list[str], rng: Random) -> list[str]:
+    places = [k for k, word in enumerate(words) if word.lower() in SWAPS or (word.isalpha() and len(word) > 4)]
+    if not places:
+        return _swap(words, rng)
+    k = rng.choice(places)
+    word = words[k]
+    for ending in ("ing", "ed", "s"):
+        if word.endswith(ending):
+            new = word[: -len(ending)] + rng.choice([e for e in ("", "ing", "ed") if e != ending])
+            break
+    else:
+        new = word + rng.choice(("s", "ing", "ed"))
+    return [*words[:k], SWAPS.get(word.lower(), new), *words[k + 1 :]]
+
+
+def _preposition(words: list[str], rng: Random) -> list[str]:
+    places = [k for k, word in enumerate(words) if word.lower() in PREPOSITIONS]
+    k = rng.choice(places) if places else rng.randrange(max(1, len(words)))
+    return [*words[:k], rng.choice(PREPOSITIONS), *words[k + bool(places) :]]
+
+
+def _truncate(words: list[str], rng: Random) -> list[str]:
+    return words[: rng.randint(1, max(1, len(words) - 2))]
+
+
+def _behead(words: list[str], rng: Random) -> list[str]:
+    return words[rng.randint(1, max(1, len(words) // 2)) :]
+
+
+def _fragment(words: list[str], rng: Random) -> list[str]:
+    """A span gives way to words from elsewhere in the same sentence, which then stand twice."""
+    k, size, other = rng.randrange(len(words) or 1), rng.randint(1, 5), rng.randrange(len(words) or 1)
+    return words[:k] + words[other : other + rng.randint(2, 6)] + words[k + size :]
+
+
+_FAULTS = (_drop_function_word, _drop_function_word, _drop_span, _drop_span, _swap, _repeat, _inflect, _inflect,
+           _preposition, _misspell, _truncate, _behead, _fragment)  # fmt: skip

@@ -1,0 +1,67 @@
+"""`rewards fit`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rewards.errors import ConfigError
+
+
+def fit(
+    reward: Annotated[str, typer.Argument(metavar="REWARD", help="Name of a reward; `rewards list` shows them.")],
+    data: Annotated[list[Path], typer.Option(metavar="FILE", help="JSONL, JSONL.gz or Parquet. Repeatable.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the parameters and their card.")],
+    percentile: Annotated[
+        float | None, typer.Option(help="How many percent of human edits the threshold lets fail.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of this fit. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 20261122,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N, for the features that are read.")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Fit a reward, or calibrate its threshold, on your own data.
+
+    Use what comes out with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward that
+    offers no fit of its own gets a threshold: the percentile of human edits.
+    """
+    from rewards.engine.cache import DiskCache, MemoryCache
+    from rewards.engine.engine import Engine
+    from rewards.fitting.run import run
+
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(f"{time.monotonic() - began:6.0f} s  {line}", file=sys.stderr, flush=True)
+
+    engine = Engine(device=device, dtype="float32", cache=DiskCache(cache) if cache else MemoryCache())
+    options = _options(set_ or ())
+    if percentile is not None:
+        options["percentile"] = percentile
+    card = run(reward, data, out, options, seed, engine, say)
+    if not quiet:
+        stated = card.get("threshold")
+        if isinstance(stated, dict):
+            say(f"threshold {stated['value']:g}: {stated['source']}")
+        say(f"done; see {out / 'card.json'}. Use it: rewards score FILE --reward {reward}.params={out}")
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    from rewards.config import parse_value
+
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set {text!r}: expected OPTION=VALUE, e.g. epochs=2")
+        options[name] = parse_value(value)
+    return options

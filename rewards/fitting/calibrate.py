@@ -1,0 +1,79 @@
+"""A threshold for any reward: the percentile of what it says of edits that people made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rewards.errors import ConfigError
+from rewards.fitting import Fitter, Job
+from rewards.fitting.measures import interval
+from rewards.fitting.rows import need, read_rows
+
+LEAST = 20  # values: below, a percentile of the tail is one person's habit
+
+
+def fitter_of(name: str) -> Fitter:
+    """How a reward without a fit of its own gets its threshold."""
+
+    def fit(job: Job, *, percentile: float = 5.0) -> dict[str, Any]:
+        return {"threshold": calibrate(name, job, percentile)}
+
+    def load(folder: Any) -> Any:
+        raise NotImplementedError  # `load_params` only puts the threshold in place
+
+    return Fitter(fit, load)
+
+
+def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
+    """`{value, source, percentile, n, interval_95}`: of `percentile` percent of the edits in the files, the worst, fail.
+
+    The files are of any shape that `rewards score` reads. Raises ConfigError where a row cannot be read, and where the
+    reward says too little of them.
+    """
+    from rewards.errors import RecordError
+    from rewards.plugins import registry
+    from rewards.records import read_revision
+    from rewards.suite import suite_of
+
+    reward, _ = registry().reward(name)
+    if reward.level == "global":
+        raise ConfigError(f"reward {name!r} is global: it is never a gate, so there is no threshold to calibrate")
+    revisions = []
+    for row in read_rows(job.files):
+        try:
+            revisions.append(read_revision(row.record, number=row.number))
+        except RecordError as error:
+            raise row.wrong(str(error)) from error
+    suite = suite_of([name], engine=job.engine)
+    values = []
+    for start in range(0, len(revisions), 256):
+        for result in suite.score(revisions[start : start + 256]):
+            judged = result.edits if reward.level == "edit" else tuple(said for _, said in result.sentences)
+            values += [one[name].value for one in judged if name in one and one[name].value is not None]
+        job.say(f"{min(start + 256, len(revisions)):,} of {len(revisions):,} revisions, {len(values):,} values")
+    need(len(values), LEAST, f"{reward.level}s of which {name} says anything")
+    return threshold_of(np.array(values), percentile, reward.higher_is_better, job.seed, f"{reward.level}s people made")
+
+
+def threshold_of(
+    values: Any, percentile: float, higher_is_better: bool, seed: int, of: str = "human edits"
+) -> dict[str, Any]:
+    """The threshold that `percentile` percent of `values` (N,) fail, as a card states it."""
+    if not 0 < percentile < 100:
+        raise ConfigError(f"percentile is {percentile:g}; expected a number between 0 and 100")
+    rank = percentile if higher_is_better else 100 - percentile
+
+    def cut(some: Any) -> float:
+        return float(np.percentile(some, rank))
+
+    found: Mapping[str, Any] = {
+        "value": round(cut(values), 4),
+        "source": f"{rank:g}th percentile of {len(values):,} {of}",
+        "percentile": rank,
+        "n": len(values),
+        "interval_95": interval(cut, values, seed=seed),
+    }
+    return dict(found)

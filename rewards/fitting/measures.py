@@ -1,0 +1,99 @@
+"""What fits report: areas, calibration, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.errors import ConfigError
+
+Floats = NDArray[np.float64]
+DRAWS = 500
+
+
+def interval(measure: Callable[..., float], *columns: Any, seed: int, draws: int = DRAWS) -> list[float]:
+    """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N."""
+    rng = np.random.default_rng(seed)
+    count = len(columns[0])
+    found = []
+    for _ in range(draws):
+        rows = rng.integers(0, count, count)
+        value = measure(*(column[rows] for column in columns))
+        if np.isfinite(value):
+            found.append(value)
+    return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)]
+
+
+def roc_auc(label: Any, score: Any) -> float:
+    """The chance that a positive scores above a negative, ties counting half; NaN where there is one class only."""
+    from sklearn.metrics import roc_auc_score
+
+    label = np.asarray(label)
+    return float(roc_auc_score(label, score)) if 0 < label.sum() < len(label) else float("nan")
+
+
+def macro_f1(label: Any, decided: Any) -> float:
+    """The mean F1 of both classes."""
+    label, decided = np.asarray(label, bool), np.asarray(decided, bool)
+    found = []
+    for positive in (True, False):
+        hits = float(((label == positive) & (decided == positive)).sum())
+        misses = float((label != decided).sum())
+        found.append(2 * hits / (2 * hits + misses) if hits or misses else 0.0)
+    return float(np.mean(found))
+
+
+def calibration_error(label: Any, probability: Any, bins: int = 10) -> float:
+    """Expected calibration error of P(label) over `bins` equally wide bins, in [0, 1]."""
+    label, probability = np.asarray(label), np.asarray(probability)
+    places = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = [abs(probability[places == b].sum() - label[places == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(label))
+
+
+def calibration_curve(label: Any, probability: Any, bins: int = 10) -> list[dict[str, float]]:
+    """Mean probability, share of the label and n of each bin that holds any: what a calibration plot shows."""
+    label, probability = np.asarray(label), np.asarray(probability)
+    places = np.minimum((probability * bins).astype(int), bins - 1)
+    return [
+        {"probability": round(float(probability[own].mean()), 4), "share": round(float(label[own].mean()), 4), "n": n}
+        for b in range(bins)
+        if (n := int((own := places == b).sum()))
+    ]
+
+
+def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, float]:
+    """Slope and shift that calibrate logits (N,) to labels (N,)."""
+    from sklearn.linear_model import LogisticRegression
+
+    head = LogisticRegression(C=1e3, class_weight="balanced" if balanced else None)
+    head.fit(np.asarray(logit)[:, None], np.asarray(label))
+    return max(float(head.coef_[0, 0]), 0.0), float(np.asarray(head.intercept_)[0])
+
+
+def best_cut(logit: Floats, label: Any, seed: int) -> float:
+    """The logit that splits the labels with the best macro-F1: the mean over resamples, for a single best one is noise."""
+    rng = np.random.default_rng(seed)
+    logit, label = np.asarray(logit), np.asarray(label)
+    cuts = np.quantile(logit, np.linspace(0.02, 0.98, 97))
+    best = []
+    for _ in range(50):
+        draw = rng.integers(0, len(label), len(label))
+        values, truth = logit[draw], label[draw]
+        above = values[:, None] >= cuts
+        hits = (above & (truth[:, None] == 1)).sum(0)
+        misses, alarms = truth.sum() - hits, above.sum(0) - hits
+        rests = len(truth) - hits - misses - alarms
+        f1 = hits / np.maximum(2 * hits + misses + alarms, 1) + rests / np.maximum(2 * rests + misses + alarms, 1)
+        best.append(cuts[np.argmax(f1)])
+    return float(np.mean(best))
+
+
+def check_classes(label: Any, what: str) -> None:
+    """Raise ConfigError where the rows hold one class only: nothing can be told apart."""
+    label = np.asarray(label)
+    if not 0 < label.sum() < len(label):
+        raise ConfigError(f"{what}: all {len(label)} rows are of one class; both are needed")

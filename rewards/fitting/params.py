@@ -1,0 +1,71 @@
+"""Folders of fitted parameters: how they are written whole, and how a reward takes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rewards.contract import Reward, Threshold
+from rewards.errors import ConfigError, RewardsError
+from rewards.models.specs import PROFILES
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """A folder of parameters that was put in the place of a reward's own, and the digest of its files."""
+
+    folder: Path
+    digest: str
+
+
+def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
+    """The reward with the parameters in `folder`, and what identifies them.
+
+    A reward that offers no fit of its own takes only the threshold. Raises ConfigError where the folder is not of
+    `rewards fit` for this reward.
+    """
+    stated = read_card(folder)
+    fitted = stated.get("rewards") or [stated.get("reward")]
+    if reward.name not in fitted:
+        raise ConfigError(
+            f"{folder} holds parameters of {', '.join(map(repr, fitted))}, not of reward {reward.name!r};"
+            f" fit them with: rewards fit {reward.name} --data FILE -o {folder}"
+        )
+    try:
+        loaded = reward.fitter.load(folder) if reward.fitter else _with_threshold(reward, folder)
+    except RewardsError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{folder}: its parameters do not fit reward {reward.name!r}: {error}") from error
+    return loaded, Params(folder, digest_of(folder))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a folder of parameters. Raises ConfigError."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{folder} is no folder of `rewards fit`: it has no {CARD}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder / CARD} cannot be read: {error}") from error
+    if not isinstance(card, dict):
+        raise ConfigError(f"{folder / CARD}: expected an object, found {type(card).__name__}")
+    return card
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 over the names and contents of the folder's files."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _with_threshold(reward: Reward, folder: Path) -> Reward:
+    threshold = Threshold.from_card(folder / CARD)
+    return replace(reward, thresholds=dict.fromkeys(PROFILES, threshold), card_path=folder / CARD)

@@ -1,0 +1,78 @@
+"""The rows that a fit reads: every bad one is an error that names file, line and field, because none may be left out unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rewards.errors import ConfigError
+from rewards.files.reading import read_lines
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a data file, with the place it stands at."""
+
+    file: Path
+    number: int
+    record: Mapping[str, Any]
+
+    def text(self, *names: str) -> str:
+        """The text in the first of these columns that the row has. Raises ConfigError where it has none, or no text."""
+        for name in names:
+            if (value := self.record.get(name)) is not None:
+                if not isinstance(value, str):
+                    raise self.wrong(f"{name} is {type(value).__name__}; expected a text")
+                return value
+        raise self.wrong(f"it has no column {' or '.join(names)}; it has {', '.join(map(str, self.record))}")
+
+    def wrong(self, reason: str) -> ConfigError:
+        """The error for this row."""
+        return ConfigError(f"{self.file}, line {self.number}: {reason}")
+
+
+def read_rows(files: Sequence[Path]) -> Iterator[Row]:
+    """Every row of JSONL, JSONL.gz or Parquet files. Raises ConfigError at the first line that holds no object."""
+    for file in files:
+        empty = True
+        for line in read_lines(str(file)):
+            empty = False
+            if line.error:
+                raise ConfigError(f"{file}, line {line.number}: {line.error}")
+            if not isinstance(line.record, Mapping):
+                raise ConfigError(f"{file}, line {line.number}: expected an object, found {type(line.record).__name__}")
+            yield Row(file, line.number, line.record)
+        if empty:
+            raise ConfigError(f"{file} holds no rows")
+
+
+def split_of(row: Row, key: str, fold: str) -> Split:
+    """The part a row belongs to: its column `folds` at `fold`, its column `split`, or by the SHA-256 of `key` (70/10/20 %).
+
+    What shares a key shares the part: give the document, where several rows come from one.
+    """
+    stated = row.record.get("split")
+    folds = row.record.get("folds")
+    if isinstance(folds, Mapping):
+        if fold not in folds:
+            raise row.wrong(f"folds has no {fold!r}; it has {', '.join(map(str, folds))}")
+        stated = folds[fold]
+    if stated is None:
+        bucket = hashlib.sha256(key.encode()).digest()[0] % 10
+        return "train" if bucket < 7 else "valid" if bucket < 8 else "test"
+    for name in SPLITS:
+        if str(stated).lower() in (name, {"valid": "validation"}.get(name)):
+            return name
+    raise row.wrong(f"split is {stated!r}; expected train, valid or test")
+
+
+def need(count: int, least: int, what: str) -> None:
+    """Raise ConfigError where there is too little to fit or to measure on."""
+    if count < least:
+        raise ConfigError(f"too few {what}: {count}; at least {least} are needed")

@@ -1,0 +1,101 @@
+"""Runs the fit of a reward: checks its options, lets it write into a folder that nobody sees yet, adds what every card has."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.fitting import Fitter, Job, sources
+from rewards.fitting.calibrate import fitter_of
+from rewards.fitting.params import CARD
+from rewards.models.wheels import file_digest
+from rewards.plugins import registry
+
+if TYPE_CHECKING:
+    from rewards.engine.engine import Engine
+
+LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft")
+
+
+def run(
+    name: str,
+    files: Sequence[Path],
+    out: Path,
+    options: Mapping[str, Any],
+    seed: int,
+    engine: Engine,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError."""
+    reward, origin = registry().reward(name)
+    fitter = reward.fitter or fitter_of(name)
+    chosen = _options(name, fitter, options)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / CARD).exists())):
+        raise ConfigError(f"-o {out} exists and is no folder of `rewards fit`; give another name")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        fitted = fitter.fit(Job(tuple(files), folder, engine, seed, say), **chosen)
+        card = {
+            "reward": name,
+            **fitted,
+            "data": [_described(file) for file in files],
+            "options": chosen,
+            "seed": seed,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {"python": platform.python_version(), origin.distribution: origin.version, **_versions()},
+        }
+        (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except BaseException as error:
+        if any(folder.iterdir()):
+            say(f"what was fitted before this stopped is kept in {folder}")
+        else:
+            folder.rmdir()
+        if isinstance(error, OSError):
+            raise RewardsError(f"{error.filename or out}: {error.strerror or error}") from error
+        raise
+    if out.exists():
+        shutil.rmtree(out)
+    folder.chmod(0o755)
+    folder.replace(out)
+    return card
+
+
+def _options(name: str, fitter: Fitter, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fit's options: those given, checked and converted, and the defaults of the others."""
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    known = {
+        key: (parameter.annotation, parameter.default)
+        for key, parameter in inspect.signature(fitter.fit, eval_str=True).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    for key in given:
+        if key not in known:
+            takes = ", ".join(known) or "none"
+            raise ConfigError(f"fitting {name!r} has no option {key!r}{nearest(key, known)}; it takes {takes}")
+    fields: dict[str, Any] = known
+    try:
+        parsed = create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']}") from error
+    return {key: getattr(parsed, key) for key in known}
+
+
+def _described(file: Path) -> dict[str, Any]:
+    digest = file_digest(file)
+    return {"file": file.name, "sha256": digest, **sources.describe(digest)}
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in LIBRARIES}

@@ -1,0 +1,141 @@
+"""A classifier made of a causal language model: its first blocks with low-rank changes, and a head on token states.
+
+The model reads the pair, a line break, the text and a line break. Each token of the text (and the break after it, which
+sees where the text ends) has two scores per label: a weight that is averaged over tokens, and evidence of which the
+strongest counts (a smooth maximum), because one insult or one broken seam is enough.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from rewards.errors import ModelError
+from rewards.features import ClassProbabilities, Failure
+from rewards.models.backend import Array, Placement, Progress, to_numpy
+from rewards.models.causal_lm import CausalLM
+from rewards.models.keys import MAX_TOKENS, identity
+from rewards.models.specs import Checkpoint, describe
+
+if TYPE_CHECKING:
+    from rewards.engine.tries import Row
+    from rewards.features import Request
+
+HEAD = ("mean", "peak", "scale", "bias")
+"""The head's tensors: (D, C), (D, C), (C,) and (C,)."""
+
+
+class AdaptedClassifier:
+    """Class probabilities from the first blocks of a causal language model, with an adapter's weights added to its own."""
+
+    def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement) -> None:
+        if checkpoint.adapter is None:
+            raise ModelError(f"{describe(checkpoint)} has no adapter: nothing makes it a classifier")
+        self._checkpoint = checkpoint
+        self._depth, scaling, tensors = read_adapter(checkpoint.adapter.file)
+        self._lm = CausalLM(checkpoint, folder, placement, self._depth)
+        self.cut: set[bytes] = self._lm.cut
+        merge(self._lm.trunk(self._depth), tensors, scaling)
+        self._head = {name: tensors[name].float().to(placement.device) for name in HEAD}
+        self._break = line_break(self._lm.tokenizer)
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs, and how many tokens a batch may hold."""
+        return self._lm.placement
+
+    @placement.setter
+    def placement(self, placement: Placement) -> None:
+        self._lm.placement = placement
+
+    def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
+        """(C,) for each ClassProbabilities."""
+        sequences: list[list[int]] = []
+        starts: list[int] = []
+        texts = [request.text for request in requests]
+        pairs = [request.pair or "" if isinstance(request, ClassProbabilities) else "" for request in requests]
+        for request, pair, text in zip(requests, self._encode(pairs), self._encode(texts), strict=True):
+            tokens, start = layout(pair, text, self._break)
+            if len(tokens) > MAX_TOKENS:
+                self.cut.add(identity(self._checkpoint, request).text_key)
+                pair = pair[: MAX_TOKENS // 2]
+                tokens, start = layout(pair, text[: MAX_TOKENS - len(pair) - 2], self._break)
+            sequences.append(tokens)
+            starts.append(start)
+
+        def pool(rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
+            return self._pool(starts, rows, hidden)
+
+        return self._lm.read(self._depth, sequences, pool, np.zeros(0, dtype=np.float32), progress)
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        encoded: list[list[int]] = self._lm.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return encoded
+
+    def _pool(self, starts: Sequence[int], rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
+        found = []
+        for number, row in enumerate(rows):
+            for index, path in row.paths:
+                states = hidden[number, torch.tensor(path[starts[index] :], device=hidden.device)]  # (T, D)
+                logits = evidence(states[None], torch.ones(1, len(states), device=hidden.device), self._head)[0]
+                chosen = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
+                found.append((index, chosen))
+        stacked = to_numpy(torch.stack([values for _, values in found]))
+        return [(index, row) for (index, _), row in zip(found, stacked, strict=True)]
+
+
+def line_break(tokenizer: Any) -> int:
+    """The token that ends the pair and the text."""
+    return int(tokenizer("\n", add_special_tokens=False)["input_ids"][-1])
+
+
+def layout(pair: list[int], text: list[int], end: int) -> tuple[list[int], int]:
+    """The tokens that the model reads, and where those of the text begin. The first token never is the text's.
+
+    Attention parks what it does not need on the first token, so its state says nothing of the text.
+    """
+    return [*pair, end, *text, end], len(pair) + 1
+
+
+def evidence(hidden: torch.Tensor, mask: torch.Tensor, head: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits (B, C) of hidden states (B, T, D) of the tokens where mask (B, T) is 1.
+
+    States are brought to unit root mean square first, for their length says more about the position than the text.
+    """
+    states = hidden.float()
+    states = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + 1e-6)
+    count = mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
+    mean = ((states @ head["mean"]) * mask[..., None]).sum(1) / count
+    strongest = (states @ head["peak"]).masked_fill(mask[..., None] == 0, -1e4).logsumexp(1) - count.log()
+    return (mean + strongest) * head["scale"] + head["bias"]
+
+
+def read_adapter(file: Path) -> tuple[int, float, dict[str, torch.Tensor]]:
+    """How many blocks it reads, by what its changes are multiplied, and its tensors. Raises ModelError."""
+    try:
+        with safe_open(file, framework="pt") as stored:
+            stated = json.loads((stored.metadata() or {}).get("adapter", "{}"))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  (no dict)
+        depth, scaling = int(stated["depth"]), float(stated["scaling"])
+    except Exception as error:
+        raise ModelError(f"{file} cannot be read as an adapter of `rewards fit`: {error}") from error
+    missing = [name for name in HEAD if name not in tensors]
+    if missing:
+        raise ModelError(f"{file} is no adapter of `rewards fit`: it lacks {', '.join(missing)}")
+    return depth, scaling, tensors
+
+
+def merge(trunk: Any, tensors: Mapping[str, torch.Tensor], scaling: float) -> None:
+    """Add the low-rank changes, `NAME.lora_A` (r, in) and `NAME.lora_B` (out, r), to the weights of `NAME`."""
+    changed = [name.removesuffix(".lora_A") for name in tensors if name.endswith(".lora_A")]
+    with torch.no_grad():
+        for name in changed:
+            weight = trunk.get_submodule(name).weight
+            change = scaling * tensors[f"{name}.lora_B"].float() @ tensors[f"{name}.lora_A"].float()
+            weight.copy_((weight.float() + change.to(weight.device)).to(weight.dtype))

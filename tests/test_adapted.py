@@ -1,0 +1,132 @@
+"""Adapted classifiers: fitted on a tiny model, stored, read back by the engine, the same whatever the batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rewards.engine.engine import Engine
+from rewards.errors import ModelError
+from rewards.features import ClassProbabilities
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.models.adapted import evidence, read_adapter
+from rewards.models.keys import MAX_TOKENS
+from rewards.models.specs import Adapter, Checkpoint, Hub, Model
+from tests import tiny
+
+RECIPE = Recipe(depth=2, first=1, rank=2, learning_rate=1e-2, epochs=8, tokens=256)
+LABELS = ("calm", "angry")
+
+
+def examples() -> list[Example]:
+    return [Example(f"{'I HATE it' if n % 2 else 'I like it'} {n}.", f"Lunch {n % 3}?", n % 2) for n in range(60)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.causal(tmp_path_factory.mktemp("causal"))
+
+
+@pytest.fixture(scope="module")
+def adapter(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("adapter") / "adapter.safetensors"
+    write_adapter(file, fit_adapter(folder, examples(), 2, RECIPE, 1, lambda _: None), RECIPE)
+    return file
+
+
+def model(folder: Path, file: Path, role: str = "critic", *, multi_label: bool = False) -> Model:
+    spec = Checkpoint(
+        Hub(str(folder)), "adapted-classifier", labels=LABELS, multi_label=multi_label, adapter=Adapter.of(file)
+    )
+    return Model(role, {"embedded": spec})
+
+
+def test_what_was_fitted_is_what_the_engine_computes(folder: Path, adapter: Path) -> None:
+    critic = model(folder, adapter)
+    requests = [ClassProbabilities(one.text, critic, one.pair) for one in examples()]
+    found = Engine(dtype="float32").compute(requests)
+    values = np.stack([np.asarray(found[request]) for request in requests])
+    assert (values.argmax(1) == [one.label for one in examples()]).mean() > 0.95
+    assert values.sum(1) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_scores_do_not_depend_on_the_batch(folder: Path, adapter: Path) -> None:
+    critic = model(folder, adapter)
+    requests = [ClassProbabilities(f"text {n} " * (n % 7), critic, f"pair {n % 2}") for n in range(20)]
+    together = Engine(dtype="float32").compute(requests)
+    alone = Engine(dtype="float32", token_budget=1)
+    for request in requests:
+        assert np.asarray(alone.compute([request])[request]) == pytest.approx(np.asarray(together[request]), abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_file(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    for seed, same in ((1, True), (2, False)):
+        file = tmp_path / f"{seed}.safetensors"
+        write_adapter(file, fit_adapter(folder, examples(), 2, RECIPE, seed, lambda _: None), RECIPE)
+        assert (file.read_bytes() == adapter.read_bytes()) is same
+
+
+def test_labels_that_are_not_known_are_not_learnt(folder: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, multi_label=True)
+    known = [Example(one.text, one.pair, (int(one.label == 1), -1)) for one in examples()]  # type: ignore[operator]
+    tensors = fit_adapter(folder, known, 2, recipe, 1, lambda _: None)
+    assert tensors["mean"][:, 1].abs().max() == 0
+    file = tmp_path / "adapter.safetensors"
+    write_adapter(file, tensors, recipe)
+    critic = model(folder, file, multi_label=True)
+    request = ClassProbabilities("I HATE it 7.", critic, "Lunch 1?")
+    found = np.asarray(Engine(dtype="float32").compute([request])[request])
+    assert found[0] > 0.5
+    assert found[1] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_one_strong_token_counts_for_the_whole_text() -> None:
+    hidden = torch.zeros(1, 9, 2)
+    hidden[..., 0] = 1.0
+    head = {
+        "mean": torch.zeros(2, 1), "peak": torch.tensor([[0.0], [10.0]]), "scale": torch.ones(1), "bias": torch.zeros(1),
+    }  # fmt: skip
+    calm = evidence(hidden, torch.ones(1, 9), head)
+    hidden[0, 4] = torch.tensor([0.0, 1.0])
+    assert float(evidence(hidden, torch.ones(1, 9), head)) > float(calm) + 5
+    masked = torch.ones(1, 9)
+    masked[0, 4] = 0
+    assert float(evidence(hidden, masked, head)) == pytest.approx(float(calm), abs=1e-4)
+
+
+def test_long_texts_are_cut_and_counted(folder: Path, adapter: Path) -> None:
+    engine = Engine(dtype="float32")
+    critic = model(folder, adapter)
+    requests = [
+        ClassProbabilities("a" * (2 * MAX_TOKENS), critic, "b" * MAX_TOKENS),
+        ClassProbabilities("", critic, ""),
+    ]
+    found = engine.compute(requests)
+    assert all(np.isfinite(np.asarray(found[request])).all() for request in requests)
+    assert engine.truncated == 1
+
+
+def test_two_adapters_are_two_models_in_a_result_file(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    depth, scaling, tensors = read_adapter(adapter)
+    assert (depth, scaling) == (2, 8.0)
+    write_adapter(other, {**tensors, "bias": tensors["bias"] + 1}, RECIPE)
+    engine = Engine(dtype="float32")
+    engine.compute(
+        [ClassProbabilities("x", model(folder, adapter), ""), ClassProbabilities("x", model(folder, other, "b"), "")]
+    )
+    assert len(engine.describe()["models"]) == 2
+    assert Adapter.of(adapter) != Adapter.of(other)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors at all"])
+def test_a_file_that_is_no_adapter_is_refused(folder: Path, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "adapter.safetensors"
+    file.write_bytes(content)
+    request = ClassProbabilities("x", model(folder, file))
+    with pytest.raises(ModelError, match=r"adapter\.safetensors cannot be read as an adapter"):
+        Engine(dtype="float32").compute([request])

@@ -1,0 +1,184 @@
+"""`rewards fit`: from a user's file to parameters that score with, and clear errors where a file does not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards.errors import ConfigError
+from rewards.fitting.calibrate import threshold_of
+from rewards.fitting.measures import calibration_error, macro_f1, roc_auc
+from rewards.fitting.params import load_params, read_card
+from rewards.fitting.rows import Row, read_rows, split_of
+from rewards.plugins import registry
+from rewards.suite import suite_of
+from tests.conftest import command, read_lines, record, write_lines
+
+
+def revisions(count: int) -> list[dict[str, Any]]:
+    """Sentences that somebody changed: every third grows by two words."""
+    return [
+        {
+            "doc": f"essay_{number // 4}",
+            "before": f"This is sentence number {number} and it says a thing or two about lunch.",
+            "after": f"This is sentence number {number} and it {'clearly also ' if number % 3 else ''}says a thing about lunch.",
+        }
+        for number in range(count)
+    ]
+
+
+def test_a_pattern_model_is_fitted_and_scores_with_its_own_threshold(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "revisions.jsonl", *revisions(120))
+    out = tmp_path / "mine"
+    done = command("fit", "pattern_conformity", "--data", data, "-o", out, "--percentile", "10")
+    assert done.returncode == 0, done.stderr.decode()
+    card = read_card(out)
+    assert card["threshold_edit"]["percentile"] == 90.0
+    assert card["data"][0]["file"] == "revisions.jsonl"
+    assert card["rows"] == {"sentences": 120, "single edits": card["threshold_edit"]["n"]}
+    again = tmp_path / "again"
+    assert command("fit", "pattern_conformity", "--data", data, "-o", again, "--percentile", "10", "-q").stderr == b""
+    assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+    scored, plain = tmp_path / "scored.jsonl", tmp_path / "plain.jsonl"
+    source = write_lines(tmp_path / "in.jsonl", record())
+    assert command("score", source, "-o", scored, "--reward", f"pattern_conformity.params={out}").returncode == 0
+    assert command("score", source, "-o", plain, "--reward", "pattern_conformity").returncode == 0
+    mine, shipped = (read_lines(path)[0]["edits"][0]["scores"]["pattern_conformity"] for path in (scored, plain))
+    assert mine["threshold"] == card["threshold_edit"]["value"] != shipped["threshold"]
+    assert mine["value"] != shipped["value"]
+    header = json.loads((tmp_path / "scored.jsonl.meta.json").read_text())
+    assert len(header["suite"]["rewards"]["pattern_conformity"]["params"]["digest"]) == 64
+
+
+def test_a_suite_names_parameters_beside_its_file(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "revisions.jsonl", *revisions(120))
+    assert command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "mine", "-q").returncode == 0
+    suite = tmp_path / "mine.yaml"
+    suite.write_text("description: mine\nrewards:\n  sentence_pattern_conformity: {gate: true, params: mine}\n")
+    out = tmp_path / "scored.jsonl"
+    done = command("score", write_lines(tmp_path / "in.jsonl", record()), "-o", out, "--suite", suite)
+    assert done.returncode == 0, done.stderr.decode()
+    stated = read_card(tmp_path / "mine")["threshold_sentence"]["value"]
+    assert read_lines(out)[0]["sentences"][0]["scores"]["sentence_pattern_conformity"]["threshold"] == stated
+
+
+def test_a_global_reward_has_no_threshold_to_calibrate(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "in.jsonl", record())
+    done = command("fit", "format", "--data", data, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert b"reward 'format' is global: it is never a gate" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"before": "a b", "after": "a c"}], "too few changed sentences: 1; at least 100 are needed"),
+        ([{"before": "a b"}], "data.jsonl, line 1: expected columns before and after; it has before"),
+        ([{"before": 3, "after": "b"}], "data.jsonl, line 1: before is int; expected a text"),
+        ([b"{not json\n"], "data.jsonl, line 1: not JSON"),
+        ([], "holds no rows"),
+    ],
+)
+def test_bad_data_is_named(tmp_path: Path, rows: list[Any], message: str) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *rows)
+    done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.jsonl"]
+
+
+def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
+    parts = ("TRAIN", "VALID", "TEST")
+    return [
+        {
+            "text": f"Text {n}.",
+            "issue": "Lunch?",
+            "labels": {"Inappropriateness": int(n < inappropriate)},
+            "split": parts[n % 3],
+        }
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (labelled(0), "all 100 training arguments have Inappropriateness = 0; both classes are needed"),
+        (labelled(9), "too few training arguments with Inappropriateness = 1: 3; at least 50 are needed"),
+        ([{"text": "A."}], "line 1: labels: expected an object with 'Inappropriateness'"),
+        ([{"text": "A.", "labels": {"Inappropriateness": 2}}], "labels.Inappropriateness is 2; expected 0 or 1"),
+        ([{"text": "A.", "labels": {"Inappropriateness": 1, "Rude": 1}}], "labels has no dimension 'Rude'"),
+        ([{"labels": {"Inappropriateness": 1}}], "it has no column text or argument; it has labels"),
+        ([{**labelled(1)[0], "split": "dev"}], "split is 'dev'; expected train, valid or test"),
+    ],
+)
+def test_bad_labels_are_named(tmp_path: Path, rows: list[Any], message: str) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *rows)
+    done = command("fit", "appropriateness", "--data", data, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+
+
+def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(3))
+    done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "out", "--set", "percentil=3")
+    assert done.returncode == 2
+    assert b"has no option 'percentil' (did you mean 'percentile'?)" in done.stderr
+
+
+def test_nothing_is_written_over_what_is_no_fit(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(120))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("keep")
+    done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "notes")
+    assert done.returncode == 2
+    assert (tmp_path / "notes" / "mine.txt").read_text() == "keep"
+
+
+def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"reward": "brevity", "threshold": {"value": 1, "source": "x"}}')
+    with pytest.raises(ConfigError, match="holds parameters of 'brevity', not of reward 'fluency'"):
+        load_params(registry().reward("fluency")[0], tmp_path)
+    with pytest.raises(ConfigError, match=r"is no folder of `rewards fit`: it has no card\.json"):
+        suite_of(["fluency"], settings={"fluency": {"params": str(tmp_path / "absent")}})
+
+
+def test_a_threshold_lets_the_stated_share_fail() -> None:
+    values = list(range(1000))
+    low = threshold_of(values, 5, True, 0)
+    assert (low["value"], low["n"]) == (49.95, 1000)
+    assert low["interval_95"][0] < 49.95 < low["interval_95"][1]
+    assert threshold_of(values, 5, False, 0)["value"] == 949.05
+    with pytest.raises(ConfigError, match="between 0 and 100"):
+        threshold_of(values, 100, True, 0)
+
+
+def test_rows_fall_into_the_parts_they_state() -> None:
+    def part(**record: Any) -> str:
+        return split_of(Row(Path("f"), 1, record), "key", "fold1")
+
+    assert part(split="TEST") == "test"
+    assert part(split="validation") == "valid"
+    assert part(folds={"fold1": "VALID"}, split="test") == "valid"
+    assert part() == part()
+    with pytest.raises(ConfigError, match="folds has no 'fold1'; it has fold2"):
+        part(folds={"fold2": "TEST"})
+
+
+def test_measures_are_what_they_are_called() -> None:
+    label, score = [1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1]
+    assert roc_auc(label, score) == 0.75
+    assert macro_f1([1, 1, 0, 0], [1, 0, 0, 0]) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert calibration_error([1, 0], [0.75, 0.25]) == 0.25
+    assert calibration_error([1, 0], [1.0, 0.0]) == 0
+
+
+def test_every_bad_line_stops_a_fit(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "data.jsonl", {"a": 1}, [1, 2])
+    with pytest.raises(ConfigError, match="line 2: expected an object, found list"):
+        list(read_rows([file]))
