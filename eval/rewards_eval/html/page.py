@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -85,7 +86,7 @@ def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]])
     }
     figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report.get("figures", ())]
     return {
-        "report": {**report, "figures": figures},
+        "report": _finite({**report, "figures": figures}),
         "rewards": rewards,
         "arguments": [compact_argument(argument, rewards) for argument in arguments],
     }
@@ -104,6 +105,15 @@ def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str
         temporary.replace(path)
     except OSError as error:
         raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON cannot say, such as the interval of a single value."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _picture(svg: str) -> str:

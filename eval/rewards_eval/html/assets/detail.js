@@ -21,7 +21,7 @@ function systemOf(argument, name, view, rewards, many) {
     h("h4", {}, count(record.edits.length, "edit"), tallyOf(record)),
     record.edits.length ? h("ol", { class: "cards" }, record.edits.map((edit, index) => editCard(text, edit, index, KIND[edit.kind], atEdits))) : h("p", { class: "empty" }, "Nothing was suggested."),
   ];
-  const side = [rewardsOf(record), sentencesOf(record, rewards), dimensionsOf(record)];
+  const side = [rewardsOf(record, rewards), sentencesOf(record, rewards), dimensionsOf(record)];
   return h("section", { class: "system", "aria-label": plain(name) },
     h("header", {}, heading, h("span", { class: "reward" }, h("span", { class: "muted" }, "reward "), h("strong", {}, fixed(record.reward, 3))),
       fell && fell.fell !== null ? h("span", { class: "fall" }, h("span", { class: "muted" }, "P(inappropriate) "), `${fixed(fell.before)} → `, h("strong", {}, fixed(fell.after))) : null),
@@ -45,11 +45,13 @@ function textView(argument, record, text, view, rewards) {
   }));
 }
 
-function rewardsOf(record) {
+function rewardsOf(record, rewards) {
+  const lower = new Set(rewards.filter((reward) => reward.higher === false).map((reward) => reward.name));
   const names = Object.entries(record.rewards);
   if (!names.length) return null;
   return h("section", { class: "panel" }, h("h4", {}, "Rewards"),
-    h("table", { class: "scores" }, h("tbody", {}, names.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, words(name)), h("td", { class: "number" }, fixed(value, 3)))))));
+    h("table", { class: "scores" }, h("tbody", {}, names.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, words(name), lower.has(name) ? h("span", { class: "muted", title: "lower is better" }, " ↓", hidden(" lower is better")) : null),
+      h("td", { class: "number" }, fixed(value, 3)))))));
 }
 
 function sentencesOf(record, rewards) {

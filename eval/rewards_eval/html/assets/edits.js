@@ -17,6 +17,11 @@ function showTip(owner, content) {
   fill(tip, content);
   tip.hidden = false;
   owner.setAttribute("aria-describedby", "tip");
+  placeTip();
+}
+
+function placeTip() {
+  const owner = tipOwner;
   const box = owner.getClientRects()[0] ?? owner.getBoundingClientRect();
   const size = tip.getBoundingClientRect();
   const left = Math.min(Math.max(8, box.left), document.documentElement.clientWidth - size.width - 8);
@@ -30,7 +35,10 @@ function showTip(owner, content) {
 let leaving = null;
 tip.addEventListener("pointerenter", () => clearTimeout(leaving));
 tip.addEventListener("pointerleave", hideTip);
-document.addEventListener("scroll", hideTip, true);
+document.addEventListener("scroll", () => {
+  if (tipOwner && tipOwner === document.activeElement) placeTip();
+  else hideTip();
+}, true);
 
 /** One edit inside its text. `label` names it; `says` builds what hover and focus show. */
 function inlineEdit(text, { edit, index }, state, after, says) {

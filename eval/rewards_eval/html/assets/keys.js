@@ -1,7 +1,7 @@
 // The keyboard: one table of keys serves both the page and its help.
 
-/** Listen to `keys`, `[[keys], says, action]`; give back the dialog that lists them. */
-function keyboard(keys) {
+/** Listen to `keys`, `[[keys], says, action]`; give back the dialog that lists them. `arrows` says when those are ours. */
+function keyboard(keys, arrows) {
   const rows = keys.map(([names, says]) => h("div", {}, h("dt", {}, names.map((name) => h("kbd", {}, name))), h("dd", {}, says)));
   const close = h("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Close");
   const dialog = h("dialog", { id: "help", "aria-labelledby": "help-title" },
@@ -18,8 +18,7 @@ function keyboard(keys) {
       return;
     }
     if (field || document.querySelector("dialog[open]")) return;
-    // Arrows belong to what scrolls sideways while it has the focus.
-    if (event.key.startsWith("Arrow") && event.target.closest?.("[data-scrolls]")) return;
+    if (event.key.startsWith("Arrow") && (event.target.closest?.("[data-scrolls]") || !arrows(event))) return;
     const action = actions.get(event.key);
     if (!action) return;
     event.preventDefault();

@@ -20,9 +20,10 @@ document.body.append(h("header", { class: "top" }, h("h1", {}, shown(report.titl
 function refreshList() {
   const found = picker.chosen();
   listed.show(found, data.arguments.length);
-  if (opened.argument && found.includes(opened.argument)) listed.mark(opened.argument);
-  else if (found.length && !narrow()) openArgument(found[0], false);
-  else if (!found.length) showNothing();
+  const lost = !found.includes(opened.argument);
+  if (!found.length) showNothing();
+  else if (lost && (!narrow() || opened.argument)) openArgument(found[0], false);
+  else listed.mark(opened.argument);
   drawPosition();
 }
 
@@ -38,8 +39,8 @@ function openArgument(argument, go) {
   hideTip();
   opened.argument = argument;
   if (!opened.systems.some((name) => argument.systems[name]) && opened.systems.length < 2) opened.systems = [picker.state.system];
-  draw();
   listed.mark(argument);
+  draw();
   detail.scrollTop = 0;
   if (go) {
     history.replaceState(null, "", `#argument=${encodeURIComponent(JSON.stringify(argument.id))}`);
@@ -129,6 +130,9 @@ function route() {
   else if (location.hash === "#arguments") document.body.dataset.open = "list";
 }
 
+// Up and down scroll the overview, and the argument while it has the focus; elsewhere they go through the list.
+const arrowsStep = (event) => !reader.hidden && (!["ArrowUp", "ArrowDown"].includes(event.key) || !detail.contains(event.target));
+
 const go = (tab) => { location.hash = `#${tab}`; };
 const inReader = (action) => (event) => { if (reader.hidden) go("arguments"); else action(event); };
 const help = keyboard([
@@ -143,7 +147,7 @@ const help = keyboard([
   [["a"], "arguments", () => go("arguments")],
   [["t"], "colours", () => document.getElementById("theme").click()],
   [["?"], "this help", () => help.showModal()],
-]);
+], arrowsStep);
 addEventListener("hashchange", route);
-refreshList();
 route();
+refreshList();
