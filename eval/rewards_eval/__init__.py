@@ -13,3 +13,6 @@ if TYPE_CHECKING:
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add the command."""
+    from rewards_eval.review.command import review
+
+    app.command("review")(review)

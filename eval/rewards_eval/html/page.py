@@ -52,8 +52,13 @@ def style(names: Sequence[str] = STYLES) -> str:
 
 
 def script(names: Sequence[str] = SCRIPTS) -> str:
-    """These scripts as one, with a scope of its own."""
-    return '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in names) + "\n})();\n"
+    """These scripts as one."""
+    return wrap([asset(name) for name in names])
+
+
+def wrap(scripts: Sequence[str]) -> str:
+    """Scripts as one, with a scope of its own."""
+    return '"use strict";\n(() => {\n' + "\n".join(scripts) + "\n})();\n"
 
 
 def embed(data: Any) -> str:

@@ -96,13 +96,6 @@ function tableOf(table) {
       h("dl", {}, helps.map((column) => h("div", {}, h("dt", {}, shown(column.label)), h("dd", {}, shown(column.help)))))) : null);
 }
 
-/** Ordered with what has no value last, whatever the direction. */
-function compareValues(a, b, down) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
-  return down ? -order : order;
-}
-
 function bestOf(rows, columns) {
   const best = new Map();
   for (const { key, better, digits } of columns) {
