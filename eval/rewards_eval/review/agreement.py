@@ -24,7 +24,7 @@ class Agreement:
 
     question: str
     alpha: float | None
-    low: float | None  # 95 % interval, units drawn anew
+    low: float | None  # 95 % interval, units drawn anew; draws for which alpha is not defined are left out
     high: float | None
     units: int  # judged by two or more
     same: float | None  # share of pairs of verdicts on one unit that are the same

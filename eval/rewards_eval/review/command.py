@@ -73,10 +73,10 @@ def _serve(
         strange = sum(line["reviewer"] == reviewer for line in latest(journal.lines)) - decided
         if strange:
             print(f"{strange:,} decisions in it are on other suggestions than these; they are kept", file=sys.stderr)
-        print(server.url, flush=True)
-        if open_ and not webbrowser.open(server.url):
-            print("no browser could be opened; open the address above", file=sys.stderr)
         try:
+            print(server.url, flush=True)
+            if open_ and not webbrowser.open(server.url):
+                print("no browser could be opened; open the address above", file=sys.stderr)
             server.serve_forever()
         except KeyboardInterrupt:
             decided, total = session.covered(journal.lines)

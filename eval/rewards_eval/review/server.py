@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
             "/decisions.json": lambda: (JSON, orjson.dumps(session.state(lines))),
             "/export.jsonl": lambda: (JSONL, b"".join(orjson.dumps(line) + b"\n" for line in latest(lines))),
         }
-        if address.path not in answers:
+        if address.path not in answers or address.netloc:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
         kind, body = answers[address.path]()
         name = self.server.journal.path.name.encode("ascii", "replace").decode().replace('"', "_")
