@@ -219,7 +219,7 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     open_page(browser, report)
     rows = "table.figures-table tbody th"
     assert texts(browser, rows) == ["first", pages.MARKUP, "nobody"]
-    assert texts(browser, ".best") == ["★ best: 0.200.05 – 0.90n 3", "★ best: 89.0n 3"]
+    assert texts(browser, ".best") == ["★ best: 0.20[0.05, 0.90]n 3", "★ best: 89.0n 3"]
     assert texts(browser, "figure img, .caption") == [pages.MARKUP, ""]
     one(browser, '[data-key="app"]').click()
     assert texts(browser, rows) == [pages.MARKUP, "first", "nobody"]
@@ -228,6 +228,25 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     one(browser, '[data-key="app"]').click()
     assert texts(browser, rows) == ["first", pages.MARKUP, "nobody"]
     assert one(browser, "figure img").get_property("naturalWidth") == 9
+
+
+def test_every_suite_is_told_with_the_systems_that_it_scored(browser: Any, tmp_path: Path) -> None:
+    systems = {name: pages.score(tmp_path, record()) for name in ("one", "two", "three")}
+    report = pages.report(systems)
+    soft, hard = ({**report["suite"], "rewards": {"shortness": {"gate": True, "threshold": t}}} for t in (0.25, 0.75))
+    report["suite"] = {"name": None, "scored_with": {"one": soft, "two": hard, "three": soft}}
+    html.write(tmp_path / "report.html", report, pages.arguments(systems))
+    open_page(browser, tmp_path / "report.html")
+    assert texts(browser, "#overview h3") == ["Suite toy: one, three", "Suite toy: two"]
+    assert texts(browser, ".tags li") == ["shortnessgate, ≥ 0.25", "shortnessgate, ≥ 0.75"]
+
+
+def test_the_contents_lead_to_the_sections(browser: Any, report: Path) -> None:
+    open_page(browser, report)
+    titles = texts(browser, ".contents button")
+    assert titles == ["Summary", f"Table {pages.MARKUP}", "Plots", "How this was made"]
+    all_of(browser, ".contents button")[-1].click()
+    assert browser.switch_to.active_element.text == titles[-1]
 
 
 def test_colours_follow_the_system_until_chosen(opened: Any) -> None:

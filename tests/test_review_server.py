@@ -23,7 +23,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-DECISION = {"id": "one", "system": "in", "edit": 0, "decision": "accept"}
+DECISION = {"argument": 0, "system": "in", "edit": 0, "decision": "accept"}
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +152,8 @@ def test_decisions_come_from_our_page_only(
         ({**DECISION, "digest": "other"}, 409),
         ({**DECISION, "edit": 2}, 422),
         ({**DECISION, "decision": "maybe"}, 422),
-        ({**DECISION, "id": [["one"]]}, 422),
-        ({**DECISION, "id": {"a": 1}}, 422),
+        ({**DECISION, "argument": [0]}, 422),
+        ({**DECISION, "system": {"a": 1}}, 422),
     ],
 )
 def test_what_is_no_decision_is_refused_with_a_reason(server: Serving, cookie: str, body: Any, status: int) -> None:
@@ -192,7 +192,7 @@ def test_a_decision_is_on_the_disk_when_it_is_confirmed_and_export_holds_the_las
         assert (status, body) == (200, b"{}")
         assert read_lines(path)[-1]["decision"] == decision
     assert json.loads(ask(server, "GET", "/decisions.json", Cookie=cookie)[2]) == [
-        {"id": "one", "system": "in", "edit": 0, "decision": "reject", "amended": None}
+        {"argument": 0, "system": "in", "edit": 0, "decision": "reject", "amended": None}
     ]
     _, headers, export = ask(server, "GET", "/export.jsonl", Cookie=cookie)
     assert headers["Content-Disposition"] == 'attachment; filename="d.jsonl"'

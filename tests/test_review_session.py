@@ -28,7 +28,14 @@ def sources(tmp_path: Path) -> list[Source]:
 
 def test_a_decision_says_all_that_one_must_know(sources: list[Source]) -> None:
     review = Review(sources, "me")
-    posted = {"id": 3, "system": "anna", "edit": 1, "decision": "amend", "amended": ", please", "scores_shown": True}
+    posted = {
+        "argument": 3,
+        "system": "anna",
+        "edit": 1,
+        "decision": "amend",
+        "amended": ", please",
+        "scores_shown": True,
+    }
     line = dict(review.line(posted))
     assert line.pop("time").endswith("+00:00")
     assert line == {
@@ -39,13 +46,25 @@ def test_a_decision_says_all_that_one_must_know(sources: list[Source]) -> None:
         "decision": "amend", "amended": ", please", "scores_shown": True,
     }  # fmt: skip
     assert line["sentence"][line["start"] :].startswith(line["before"])
-    assert review.state([line]) == [{"id": 3, "system": "anna", "edit": 1, "decision": "amend", "amended": ", please"}]
+    assert review.state([line]) == [
+        {"argument": 3, "system": "anna", "edit": 1, "decision": "amend", "amended": ", please"}
+    ]
     assert review.covered([line]) == (1, 28)
+
+
+def test_an_argument_that_a_system_lacks_is_refused(tmp_path: Path) -> None:
+    (first,), (second,) = pages.score(tmp_path, record(2**60)), pages.score(tmp_path, record(2**60 + 1))
+    paths = [write_lines(tmp_path / "a.jsonl", first), write_lines(tmp_path / "b.jsonl", second)]
+    review = Review(read_sources(paths, []), "me")
+    assert [argument["id"] for argument in review.data()["arguments"]] == [str(2**60), str(2**60 + 1)]
+    assert review.line({"argument": 1, "system": "b", "edit": 0, "decision": "accept"})["id"] == 2**60 + 1
+    with pytest.raises(RecordError, match="argument: this system does not have it"):
+        review.line({"argument": 1, "system": "a", "edit": 0, "decision": "accept"})
 
 
 def test_decisions_on_what_has_changed_do_not_count(sources: list[Source]) -> None:
     review = Review(sources, "me")
-    line = review.line({"id": 3, "system": "anna", "edit": 1, "decision": "accept"})
+    line = review.line({"argument": 3, "system": "anna", "edit": 1, "decision": "accept"})
     assert review.state([{**line, "after": "else"}]) == []
     assert Review(sources, "you").state([line]) == []
 
@@ -53,9 +72,11 @@ def test_decisions_on_what_has_changed_do_not_count(sources: list[Source]) -> No
 @pytest.mark.parametrize(
     ("posted", "field"),
     [
-        ({}, "id"),
-        ({"id": "3"}, "id"),
-        ({"system": "nobody"}, "id"),
+        ({}, "system"),
+        ({"system": "nobody"}, "system"),
+        ({"argument": "3"}, "argument"),
+        ({"argument": 9}, "argument"),
+        ({"argument": None}, "argument"),
         ({"edit": 2}, "edit"),
         ({"edit": 9}, "edit"),
         ({"edit": True}, "edit"),
@@ -67,7 +88,7 @@ def test_decisions_on_what_has_changed_do_not_count(sources: list[Source]) -> No
     ],
 )
 def test_what_is_no_decision_is_refused(sources: list[Source], posted: dict[str, Any], field: str) -> None:
-    good = {"id": 3, "system": "anna", "edit": 0, "decision": "accept"}
+    good = {"argument": 3, "system": "anna", "edit": 0, "decision": "accept"}
     assert Review(sources, "me").line(good)
     with pytest.raises(RecordError) as refused:
         Review(sources, "me").line({**good, **posted} if posted else {})

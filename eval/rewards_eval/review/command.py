@@ -14,7 +14,7 @@ from rewards.errors import ConfigError
 
 def review(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Scored files; with --agreement, files of decisions.")
+        list[Path], typer.Argument(metavar="FILE", help="Scored files; with --agreement, files of decisions.")
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File of decisions. [default: FILE.decisions.jsonl]")

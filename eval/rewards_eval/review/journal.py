@@ -91,7 +91,7 @@ class Journal:
         self.path = path
         self._guard = threading.Lock()
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
             _lock(self._file, path)
             self._mend()
             self.lines: list[Line] = list(read_decisions(path))

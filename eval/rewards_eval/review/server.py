@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -65,6 +66,11 @@ class Server(ThreadingHTTPServer):
         """Whether these cookies hold the pass."""
         held = {name.strip(): value for name, _, value in (part.partition("=") for part in cookies.split(";"))}
         return hmac.compare_digest(self._pass.encode(), held.get(self.cookie, "").encode("utf-8", "replace"))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing where a browser went away in the middle of an answer."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 def serve_at(session: Session, journal: Journal, port: int, preferred: int) -> Server:

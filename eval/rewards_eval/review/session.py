@@ -13,7 +13,7 @@ from rewards.errors import RecordError, RewardsError
 from rewards.types import Revision
 from rewards_eval.html.compact import compact_argument, compact_record, describe_rewards
 from rewards_eval.review.journal import CLEARED, VERSION, Line, latest, subject
-from rewards_eval.review.sources import Source, identity
+from rewards_eval.review.sources import Source
 
 MAX_TEXT = 20_000
 """Characters of an amendment; longer ones are refused."""
@@ -53,25 +53,28 @@ class Review:
     sources: Sequence[Source]
     reviewer: str
     scripts: tuple[str, ...] = ("review.js",)
+    _keys: list[str] = field(init=False)
     _subjects: dict[tuple[Any, ...], dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Index what can be decided."""
+        """Index what can be decided. The page names arguments by their place: a large id is another in JavaScript."""
         found = {}
+        keys = list(dict.fromkeys(key for source in self.sources for key in source.records))
+        places = {key: place for place, key in enumerate(keys)}
         for source in self.sources:
             for key, record in source.records.items():
                 for index, edit in enumerate(source.scored[key].revision.edits):
                     if edit.valid:
                         about = _about(source, record, source.scored[key].revision, index)
-                        found[subject(about)] = {"id": record["id"], "system": source.name, "edit": index}
+                        found[subject(about)] = {"argument": places[key], "system": source.name, "edit": index}
+        object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_subjects", found)
 
     def data(self) -> dict[str, Any]:
         """Everything in the files, with the digest that decisions must name."""
-        rewards = {s.name: describe_rewards(s.records.values(), {}) for s in self.sources}
-        keys = dict.fromkeys(key for source in self.sources for key in source.records)
+        rewards = {s.name: describe_rewards(s.records.values()) for s in self.sources}
         arguments = []
-        for key in keys:
+        for key in self._keys:
             systems = {s.name: s.records[key] for s in self.sources if key in s.records}
             first = next(iter(systems.values()))
             entry = {"id": first["id"], "issue": first["issue"], "argument": first["argument"], "systems": systems}
@@ -86,7 +89,7 @@ class Review:
         }
 
     def state(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
-        """`{id, system, edit, decision, amended}` for each edit that is decided."""
+        """`{argument, system, edit, decision, amended}` for each edit that is decided."""
         return [
             {**self._subjects[subject(line)], "decision": line["decision"], "amended": line.get("amended")}
             for line in latest(_own(lines, self.reviewer))
@@ -96,12 +99,13 @@ class Review:
     def line(self, posted: Mapping[str, Any]) -> Line:
         """A line that says all that one must know to learn from the decision."""
         source = next((s for s in self.sources if s.name == posted.get("system")), None)
-        key = identity(posted.get("id"))
-        if source is None or key not in source.records:
-            raise RecordError("no such argument of this system", "id")
-        record, revision, index = source.records[key], source.scored[key].revision, posted.get("edit")
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(revision.edits):
-            raise RecordError("no such edit", "edit")
+        if source is None:
+            raise RecordError("no such system", "system")
+        key = self._keys[_place(posted, "argument", len(self._keys))]
+        if key not in source.records:
+            raise RecordError("this system does not have it", "argument")
+        record, revision = source.records[key], source.scored[key].revision
+        index = _place(posted, "edit", len(revision.edits))
         if not revision.edits[index].valid:
             raise RecordError("an invalid edit cannot be applied, so it cannot be decided on", "edit")
         decision = _one_of(posted.get("decision"), VERDICTS)
@@ -172,10 +176,7 @@ class Comparison:
 
     def line(self, posted: Mapping[str, Any]) -> Line:
         """A line that says which system stood where and which was preferred."""
-        number = posted.get("trial")
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(self.trials):
-            raise RecordError("no such trial", "trial")
-        trial = self.trials[number]
+        trial = self.trials[_place(posted, "trial", len(self.trials))]
         decision = _one_of(posted.get("decision"), CHOICES)
         preferred = {"left": trial[1].name, "right": trial[2].name}.get(decision)
         about = self._about(trial)
@@ -256,6 +257,13 @@ def _result(source: Source, key: str) -> str:
 
 def _own(lines: Sequence[Line], reviewer: str) -> list[Line]:
     return [line for line in lines if line["reviewer"] == reviewer]
+
+
+def _place(posted: Mapping[str, Any], name: str, size: int) -> int:
+    place = posted.get(name)
+    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < size:
+        raise RecordError(f"expected a number from 0 to {size - 1}", name)
+    return place
 
 
 def _one_of(value: Any, known: Sequence[str]) -> str:

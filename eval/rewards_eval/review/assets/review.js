@@ -5,13 +5,14 @@ const DECIDED = { accept: "accepted", reject: "rejected", amend: "amended" };
 function start(data, decisions) {
   const systems = data.systems;
   const decided = new Map();
-  const keyOf = (id, system, edit) => JSON.stringify([id, system, edit]);
+  const keyOf = (argument, system, edit) => JSON.stringify([argument, system, edit]);
+  const placeOf = new Map(data.arguments.map((argument, place) => [argument, place]));
   const opened = { argument: null, edit: 0, draft: null, scores: memory.get("scores") === "shown" };
   const total = data.arguments.reduce((sum, argument) => sum + Object.values(argument.systems).reduce((n, record) => n + record.edits.filter((edit) => edit.kind !== INVALID).length, 0), 0);
 
-  const note = ({ id, system, edit, decision, amended }) => {
-    if (decision === "clear") decided.delete(keyOf(id, system, edit));
-    else decided.set(keyOf(id, system, edit), { decision, amended });
+  const note = ({ argument, system, edit, decision, amended }) => {
+    if (decision === "clear") decided.delete(keyOf(argument, system, edit));
+    else decided.set(keyOf(argument, system, edit), { decision, amended });
   };
   decisions.forEach(note);
   const help = keyboardOf();
@@ -19,7 +20,7 @@ function start(data, decisions) {
   const saver = saving(data.digest, () => update());
   saver.waiting().forEach(note);
 
-  const verdictOn = (argument, index, system = picker.state.system) => decided.get(keyOf(argument.id, system, index));
+  const verdictOn = (argument, index, system = picker.state.system) => decided.get(keyOf(placeOf.get(argument), system, index));
   const stateOf = (argument, edit, index, system) => (edit.kind === INVALID ? "invalid" : DECIDED[verdictOn(argument, index, system)?.decision] ?? "pending");
   const statesOf = (argument, record) => record.edits.map((edit, index) => stateOf(argument, edit, index));
   const conditions = {
@@ -123,7 +124,7 @@ function start(data, decisions) {
         if (event.key === "Escape") { event.stopPropagation(); cancel(); }
       } });
     area.value = opened.draft.text;
-    const save = () => { const { text } = opened.draft; opened.draft = null; decide(index, "amend", text); };
+    const save = () => { const text = opened.draft.text.toWellFormed(); opened.draft = null; decide(index, "amend", text); };
     const cancel = () => { opened.draft = null; draw(); focusCard(index); };
     return h("div", { class: "amending" }, area, h("div", { class: "actions" }, h("button", { type: "button", class: "primary", click: save }, "Save ", h("kbd", { "aria-hidden": "true" }, "Ctrl ⏎")),
       h("button", { type: "button", class: "quiet", click: cancel }, "Cancel")));
@@ -141,7 +142,7 @@ function start(data, decisions) {
   function decide(index, decision, amended = null) {
     const edit = recordNow()?.edits[index];
     if (!edit || edit.kind === INVALID) return;
-    const made = { id: opened.argument.id, system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
+    const made = { argument: placeOf.get(opened.argument), system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
     note(made);
     saver.put(made);
     if (opened.draft?.index === index) opened.draft = null;

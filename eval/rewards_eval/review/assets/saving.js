@@ -5,7 +5,8 @@ const RETRY = 1500;
 /** A queue of decisions on what `digest` names. `changed` is told after every step; `status` says where things stand. */
 function saving(digest, changed) {
   const key = `waiting.${digest}`;
-  let waiting = JSON.parse(memory.get(key) ?? "[]"), busy = false, problem = null, saved = null;
+  const waiting = JSON.parse(memory.get(key) ?? "[]");
+  let busy = false, problem = null, refused = null, saved = null;
   const keep = () => memory.set(key, JSON.stringify(waiting));
 
   async function send(decision) {
@@ -17,6 +18,10 @@ function saving(digest, changed) {
     }
     if (answer.ok) return null;
     const reason = await answer.text();
+    if ([400, 413, 422].includes(answer.status)) { // sent again it would be refused again, and hold up the others
+      refused = reason;
+      return null;
+    }
     if (answer.status === 401) return "This page belongs to a server that has ended. Open the address that the new one printed; what waits here is sent then.";
     return reason;
   }
@@ -46,7 +51,8 @@ function saving(digest, changed) {
       flush();
     },
     waiting: () => waiting,
-    status: () => (problem ? { problem: `${count(waiting.length, "decision")} not saved. ${problem}` }
+    status: () => (refused ? { problem: `A decision was refused and is not saved: ${refused}` }
+      : problem ? { problem: `${count(waiting.length, "decision")} not saved. ${problem}` }
       : waiting.length ? { text: "Saving …" } : { text: saved ? `Saved at ${saved.toLocaleTimeString()}` : "Every decision is saved at once" }),
   };
 }
