@@ -1,6 +1,6 @@
 // Two results side by side. The page does not know which system wrote which.
 
-const SIDES = [["left", ["← Left", " is better"]], ["tie", ["No difference", ""]], ["right", ["Right", " is better →"]]];
+const SIDES = [["left", ["← Left is better", "Left"]], ["tie", ["No difference", "Same"]], ["right", ["Right is better →", "Right"]]];
 
 function start(data, decisions) {
   const decided = new Map();
@@ -69,7 +69,7 @@ function start(data, decisions) {
       h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-label": i ? "Right" : "Left" },
         h("h3", {}, i ? "Right" : "Left"), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
       h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label]) =>
-        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, click: () => decide(value) }, h("span", {}, label[0], h("span", { class: "long" }, label[1])))),
+        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, click: () => decide(value) }, h("span", { class: "long" }, label[0]), h("span", { class: "short" }, label[1]))),
       choice ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide("clear") }, "Undo") : null),
       h("p", { class: "muted small" }, decided.size === data.trials.length ? "Everything is decided; thank you. " : null, same));
   }
