@@ -12,4 +12,7 @@ if TYPE_CHECKING:
 
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add `rewards eval`."""
+    from rewards_eval import command
+
+    app.command("eval")(command.evaluate)

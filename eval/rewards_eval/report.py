@@ -1,0 +1,83 @@
+"""The whole report as plain data, and what is written of it into the folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rewards.errors import RewardsError
+from rewards_eval import outputs
+from rewards_eval.evaluation import Evaluation, describe_system
+
+VERSION = 1
+
+
+def build(
+    evaluation: Evaluation,
+    tables: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+    suite: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that was found, as JSON holds it."""
+    common = evaluation.common
+    systems = [describe_system(common, index) for index in range(len(common.systems))]
+    names = ", ".join(system["name"] for system in systems)
+    return {
+        "version": VERSION,
+        "title": f"Evaluation of {names}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["rewards", *sys.argv[1:]],
+        "suite": dict(suite),
+        "versions": versions(),
+        "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},
+        "systems": systems,
+        "common": {"ids": len(common.ids), "left_out": dict(common.left_out)},
+        "tables": list(tables),
+        "figures": list(figures),
+        "notes": list(notes),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of this distribution, Python, and the libraries that compute."""
+    names = ("appropriateness-rewards", "numpy", "scipy", "scikit-learn", "rapidfuzz")
+    return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
+
+
+def arguments_of(evaluation: Evaluation, references: Mapping[Any, str]) -> list[dict[str, Any]]:
+    """Every common argument with what each system made of it, as the reader shows them."""
+    common = evaluation.common
+    found = []
+    for identifier in common.ids:
+        first = common.systems[0].records[identifier]
+        found.append(
+            {
+                "id": identifier,
+                "issue": first["issue"],
+                "argument": first["argument"],
+                "reference": references.get(identifier),
+                "systems": {system.name: system.records[identifier] for system in common.systems},
+            }
+        )
+    return found
+
+
+def write(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write report.json, and every table as CSV and LaTeX, into the folder."""
+    try:
+        for table in report["tables"]:
+            (folder / f"{table['id']}.csv").write_text(outputs.to_csv(table), encoding="utf-8")
+            (folder / f"{table['id']}.tex").write_text(outputs.to_latex(table), encoding="utf-8")
+        partial = folder / "report.json.partial"
+        partial.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        partial.replace(folder / "report.json")
+    except OSError as error:
+        raise RewardsError(f"{folder} cannot be written: {error.strerror or error}") from error
