@@ -80,7 +80,8 @@ def _stated(item: Any, where: str) -> Mapping[str, Any]:
     for key in (*GATES, "app", "perfect"):
         if item["rewards"].get(key) not in (0, 1):
             raise RecordError("expected 0 or 1", f"{where}.rewards.{key}")
-    return item
+    stated: Mapping[str, Any] = item
+    return stated
 
 
 def _evaluation(record: Mapping[str, Any], stated: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from rewards_eval import formulas, statistics
 from rewards_eval.statistics import Draws, interval, resampled_means
 from rewards_eval.systems import Common
-from rewards_eval.values import Values, collect
+from rewards_eval.values import References, Values, collect
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class Evaluation:
         if not set(keys) <= set(self.values.keys):
             return Mean(None, 0)
         parts = np.stack([self.values.of(key)[system] for key in keys])  # (3, n, 2)
-        parts = parts * (parts[..., 1] > 0).all(0)[None, :, None]
+        complete = np.all(parts[..., 1] > 0, axis=0, keepdims=True)  # (1, n)
+        parts = parts * complete[..., None]
         n = round(float(parts[0, :, 1].sum()))
         if not n:
             return Mean(None, 0)
@@ -66,9 +67,9 @@ class Evaluation:
         return Mean(formulas.gm(app, sim, ppl), n, *(limits or (None, None)))
 
 
-def evaluate(common: Common, draws: Draws) -> Evaluation:
-    """The evaluation of systems on the ids they have in common."""
-    return Evaluation(common, collect(common), draws)
+def evaluate(common: Common, draws: Draws, references: References) -> Evaluation:
+    """The evaluation of systems on the ids they have in common, against people's rewrites where there are any."""
+    return Evaluation(common, collect(common, references), draws)
 
 
 def describe_system(common: Common, index: int) -> dict[str, Any]:

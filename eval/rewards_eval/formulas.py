@@ -47,7 +47,7 @@ def nes_2024(before: str, after: str) -> float:
 
 
 def perplexity(log_probabilities: Sequence[float]) -> float | None:
-    """exp of the mean negative log-likelihood of a text's tokens; None of a text without tokens."""
+    """Exp of the mean negative log-likelihood of a text's tokens; None of a text without tokens."""
     if not len(log_probabilities):
         return None
     return math.exp(min(700.0, -float(sum(log_probabilities)) / len(log_probabilities)))

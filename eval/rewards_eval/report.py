@@ -15,6 +15,7 @@ import orjson
 from rewards.errors import RewardsError
 from rewards_eval import outputs
 from rewards_eval.evaluation import Evaluation, describe_system
+from rewards_eval.figures import Plot
 
 VERSION = 1
 
@@ -22,7 +23,7 @@ VERSION = 1
 def build(
     evaluation: Evaluation,
     tables: Sequence[Mapping[str, Any]],
-    figures: Sequence[Mapping[str, Any]],
+    plots: Sequence[Plot],
     notes: Sequence[str],
     suite: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def build(
         "systems": systems,
         "common": {"ids": len(common.ids), "left_out": dict(common.left_out)},
         "tables": list(tables),
-        "figures": list(figures),
+        "figures": [plot.to_record() for plot in plots],
         "notes": list(notes),
     }
 
@@ -70,14 +71,22 @@ def arguments_of(evaluation: Evaluation, references: Mapping[Any, str]) -> list[
     return found
 
 
-def write(folder: Path, report: Mapping[str, Any]) -> None:
-    """Write report.json, and every table as CSV and LaTeX, into the folder."""
+def write(
+    folder: Path, report: Mapping[str, Any], plots: Sequence[Plot], arguments: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write report.json and report.html, every table as CSV and LaTeX, and every plot, into the folder."""
+    from rewards_eval import html
+
     try:
         for table in report["tables"]:
             (folder / f"{table['id']}.csv").write_text(outputs.to_csv(table), encoding="utf-8")
             (folder / f"{table['id']}.tex").write_text(outputs.to_latex(table), encoding="utf-8")
+        for plot in plots:
+            (folder / f"{plot.id}.svg").write_text(plot.svg, encoding="utf-8")
+            (folder / f"{plot.id}.png").write_bytes(plot.png)
         partial = folder / "report.json.partial"
         partial.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         partial.replace(folder / "report.json")
+        html.write(folder / "report.html", report, arguments)
     except OSError as error:
         raise RewardsError(f"{folder} cannot be written: {error.strerror or error}") from error

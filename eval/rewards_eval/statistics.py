@@ -47,7 +47,7 @@ def resampled_means(pairs: Array, draws: Draws) -> Array:
     """(…, n, 2) to (resamples, …): the means over arguments drawn with replacement; NaN where a draw has none."""
     n = pairs.shape[-2]
     flat = np.moveaxis(pairs, -2, 0).reshape(n, -1)  # (n, … × 2)
-    sums = np.concatenate([counts @ flat for counts in _counts(n, draws)])
+    sums = np.concatenate([counts @ flat for counts in draw_counts(n, draws)])
     totals = sums.reshape(draws.resamples, *pairs.shape[:-2], 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return totals[..., 0] / totals[..., 1]  # type: ignore[no-any-return]  # an index of numpy is Any
@@ -150,10 +150,10 @@ def effect_size(differences: Array) -> float | None:
 
 def _difference(one: Array, other: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return one[..., 0] / one[..., 1] - other[..., 0] / other[..., 1]  # type: ignore[no-any-return]  # as above
+        return one[..., 0] / one[..., 1] - other[..., 0] / other[..., 1]
 
 
-def _counts(n: int, draws: Draws) -> Iterator[Array]:
+def draw_counts(n: int, draws: Draws) -> Iterator[Array]:
     """How often each of n arguments is drawn, (rows, n) at a time."""
     random = np.random.default_rng(draws.seed)
     for start in range(0, draws.resamples, _ROWS):

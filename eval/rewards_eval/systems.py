@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,21 +19,29 @@ from rewards_eval import authors
 
 Dialect = Literal["scored", "authors", "unscored"]
 Id = str | int
+Record = Mapping[str, Any]
 TEXTS = ("argument_after_accepted", "argument_after_all")
 
 
 @dataclass(frozen=True)
 class System:
-    """One system's output records by id: the last round of each, and every round where records say theirs."""
+    """One system's output records by round and id; files whose records state no `round` have round 0 alone."""
 
     name: str
     file: str
     digest: str
     dialect: Dialect
-    records: Mapping[Id, Mapping[str, Any]]
-    rounds: Mapping[int, Mapping[Id, Mapping[str, Any]]] = field(default_factory=dict)
+    rounds: Mapping[int, Mapping[Id, Record]]
     header: Mapping[str, Any] = field(default_factory=dict)
     rejected: int = 0  # lines of an unscored file that could not be scored
+
+    @cached_property
+    def records(self) -> Mapping[Id, Record]:
+        """The last round of every argument, in the order in which arguments first occur."""
+        last: dict[Id, Record] = {}
+        for _, records in sorted(self.rounds.items()):
+            last.update(records)
+        return last
 
     @property
     def failed(self) -> int:
@@ -69,47 +79,68 @@ def detect(path: str) -> Dialect:
     raise RewardsError(f"{path} holds no records")
 
 
-def read_system(path: str, name: str, dialect: Dialect, source: str | None = None, rejected: int = 0) -> System:
-    """A scored file as a system. `source` is the file it was scored from, which is what the report names."""
-    rounds: dict[int, dict[Id, Mapping[str, Any]]] = {}
-    last: dict[Id, tuple[int, int]] = {}  # id -> its last round, and the line that holds it
+def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = None) -> System:
+    """A file as a system; `scored` says where its output records are, if they were scored only now."""
+    source = scored.path if scored else path
+    rounds: dict[int, dict[Id, Record]] = {}
     lines: dict[tuple[Id, int], int] = {}
-    for line in read_lines(path):
-        record, number = _read(path, line, dialect)
-        key = record["id"], number
+    stated = iter(scored.rounds) if scored else None
+    for line in read_lines(source):
+        record = _read(source, line, "scored" if scored else dialect)
+        key = record["id"], next(stated, 0) if stated else _round(source, line, record)
         if key in lines:
             raise RewardsError(
-                f"{path}, line {line.number}: id {key[0]!r} stands on line {lines[key]} already; ids must be unique"
-                " (several rounds of one argument need `round`)"
+                f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {line.number} of {source}; ids must be"
+                " unique (several rounds of one argument: give the unscored file, with `round` in every record)"
             )
         lines[key] = line.number
-        rounds.setdefault(number, {})[record["id"]] = record
-        last[record["id"]] = max(last.get(record["id"], (number, line.number)), (number, line.number))
-    records = {identifier: rounds[number][identifier] for identifier, (number, _) in last.items()}
-    if not records:
-        raise RewardsError(f"{path} holds no records")
-    file = source or path
-    kept = rounds if len(rounds) > 1 else {}
-    return System(name, file, _digest(file), dialect, records, dict(sorted(kept.items())), _header(path), rejected)
+        rounds.setdefault(key[1], {})[record["id"]] = record
+    if not rounds:
+        raise RewardsError(f"{source} holds no records")
+    return System(name, path, _digest(path), dialect, rounds, _header(source), scored.rejected if scored else 0)
 
 
-def _read(path: str, line: Line, dialect: Dialect) -> tuple[Mapping[str, Any], int]:
-    """One line as an output record, and its round."""
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What scoring a file gave: the scored file, the round of each of its records, and how many lines were rejected."""
+
+    path: str
+    rounds: Sequence[int]
+    rejected: int
+
+
+def stated_round(record: Any) -> int:
+    """The round that a record states, 0 where it states none. Raises RecordError where it is no number."""
+    number = record.get("round") if isinstance(record, Mapping) else None
+    if number is None:
+        return 0
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise RecordError("expected a whole number of at least 0", "round")
+    return number
+
+
+def _round(path: str, line: Line, record: Record) -> int:
+    try:
+        return stated_round(record)
+    except RecordError as error:
+        raise _refused(path, line, error) from error
+
+
+def _read(path: str, line: Line, dialect: Dialect) -> Record:
+    """One line as an output record."""
     if line.error is not None:
         raise _refused(path, line, line.error)
     try:
         if dialect == "authors":
-            return authors.to_record(line.record, line.number), 0
+            return authors.to_record(line.record, line.number)
         read_scored(line.record)
         for key in TEXTS:
             if not isinstance(line.record.get(key), str):
                 raise RecordError("is missing or no text: this is no file that `rewards score` wrote", key)
-        number = line.record.get("round", line.record["details"].get("round", 0))
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise RecordError("expected a number of at least 0", "round")
-        return line.record, number
     except RecordError as error:
         raise _refused(path, line, error) from error
+    record: Record = line.record
+    return record
 
 
 def _refused(path: str, line: Line, error: RecordError) -> RewardsError:
@@ -147,10 +178,16 @@ def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
     if given and len(given) != len(files):
         raise ConfigError(f"--name was given {len(given)} times for {len(files)} files; give one for each, in order")
     names = list(given) or [_stem(file) for file in files]
-    for name in names:
-        if not name.strip() or names.count(name) > 1:
+    safe = [safe_name(name) for name in names]
+    for name, one in zip(names, safe, strict=True):
+        if safe.count(one) > 1:
             raise ConfigError(f"two systems would be called {name!r}; tell them apart with --name, one for each file")
     return names
+
+
+def safe_name(name: str) -> str:
+    """The name as part of a file's name: a system may be called anything."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "system"
 
 
 def _stem(file: str) -> str:

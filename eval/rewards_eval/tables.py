@@ -14,6 +14,7 @@ from rewards_eval.statistics import Comparison
 from rewards_eval.values import (
     ARGUMENT_METRICS,
     EDIT_METRICS,
+    REFERENCE_METRICS,
     VARIANTS,
     Metric,
     pass_metric,
@@ -103,6 +104,20 @@ def rewards(evaluation: Evaluation) -> Table | None:
         for s, system in enumerate(evaluation.common.systems)
     ]
     return table("rewards", "Rewards", _means_of(evaluation), map(metric_column, metrics), rows)
+
+
+def against_references(evaluation: Evaluation) -> Table | None:
+    """Argument level, against what people made of the same arguments."""
+    metrics = [m for m in REFERENCE_METRICS if any(evaluation.values.present(f"{v}.{m.key}") for v in VARIANTS)]
+    if not metrics:
+        return None
+    rows = [
+        row(system.name, {m.key: mean_cell(evaluation.mean(s, f"{v}.{m.key}")) for m in metrics}, VARIANTS[v])
+        for v in VARIANTS
+        for s, system in enumerate(evaluation.common.systems)
+    ]
+    caption = "Means over the arguments that have a human rewrite. " + _intervals(evaluation)
+    return table("references", "Against human rewrites", caption, map(metric_column, metrics), rows)
 
 
 def comparisons(evaluation: Evaluation) -> Table | None:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rewards_eval import formulas
 from rewards_eval.formulas import INAPPROPRIATE
+from rewards_eval.references import rouge, sari
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rewards_eval.systems import Common
+    from rewards_eval.systems import Common, Id
 
 Better = Literal["higher", "lower"]
 Record = Mapping[str, Any]
 Pair = tuple[float, float]
+References = Mapping["Id", tuple[str, ...]]
 VARIANTS = {"accepted": "accepted edits", "all": "all valid edits"}
 """The two texts that are judged, and what they hold."""
 
@@ -53,6 +55,14 @@ ARGUMENT_METRICS = (
         total=True,
     ),
 )  # fmt: skip
+REFERENCE_METRICS = (
+    Metric("ref_sari", "SARI", 1, "higher", "SARI against the original and people's rewrites, 0 to 100"),
+    Metric("ref_rouge1", "ROUGE-1", 3, "higher", "F1 of words against people's rewrites"),
+    Metric("ref_rouge2", "ROUGE-2", 3, "higher", "F1 of word pairs against people's rewrites"),
+    Metric("ref_rougeL", "ROUGE-L", 3, "higher", "F1 of the longest common subsequence with people's rewrites"),
+    Metric("ref_nes", "NES", 3, "higher", "normalised edit similarity (2026) to people's rewrites"),
+    Metric("ref_sim", "BERTScore", 3, "higher", "BERTScore F1 against people's rewrites"),
+)
 EDIT_METRICS = (
     Metric("edits", "edits", 0, None, "edits stated; n counts arguments", total=True),
     Metric("per_argument", "per arg.", 2, None, "edits stated per argument"),
@@ -86,26 +96,26 @@ class Values:
 
     def of(self, key: str) -> np.ndarray[Any, Any]:
         """(systems, arguments, 2) of one metric."""
-        return self.data[:, self.keys.index(key)]  # type: ignore[no-any-return]  # an index of numpy is Any
+        return self.data[:, self.keys.index(key)]
 
     def present(self, key: str) -> bool:
         """Whether any system has any value of it."""
         return key in self.keys and bool(self.of(key)[..., 1].any())
 
 
-def collect(common: Common) -> Values:
+def collect(common: Common, references: References) -> Values:
     """The values of every metric that any record of the common ids has."""
     import numpy as np
 
-    rows = []
+    rows: list[list[dict[str, Pair]]] = []
     for system in common.systems:
         records = [system.records[one] for one in common.ids]
         thresholds = judged_by(records)
-        rows.append([dict(contributions(record, thresholds)) for record in records])
+        rows.append([dict(contributions(record, thresholds, references.get(record["id"], ()))) for record in records])
     keys = tuple(dict.fromkeys(key for system in rows for row in system for key in row))
     data = np.zeros((len(rows), len(keys), len(common.ids), 2))
-    for s, system in enumerate(rows):
-        for i, row in enumerate(system):
+    for s, contributed in enumerate(rows):
+        for i, row in enumerate(contributed):
             for m, key in enumerate(keys):
                 data[s, m, i] = row.get(key, (0.0, 0.0))
     return Values(keys, data)
@@ -117,7 +127,9 @@ def judged_by(records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for one in scores for name, score in one.items() if score["passed"] is not None))
 
 
-def contributions(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+def contributions(
+    record: Record, thresholds: Sequence[str], references: Sequence[str] = ()
+) -> Iterator[tuple[str, Pair]]:
     """What one output record contributes: `accepted.app`, `all.nes`, `edits.valid`, `reward:…`."""
     yield from _edits(record, thresholds)
     for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
@@ -131,8 +143,11 @@ def contributions(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[s
         measured = evaluation.get(variant) or {}
         for key, value in _argument(record, record[TEXT_OF[variant]], before, after).items():
             yield f"{variant}.{key}", _one(value)
-        for key in ("sim", "ppl"):
+        for key in ("sim", "ppl", "ref_sim"):
             yield f"{variant}.{key}", _one(measured.get(key))
+        if references:
+            for key, value in _against(record["argument"], record[TEXT_OF[variant]], references).items():
+                yield f"{variant}.{key}", _one(value)
 
 
 def decided(record: Record) -> bool:
@@ -180,6 +195,14 @@ def _argument(
         "nes": formulas.nes(record["argument"], text),
         "nes_2024": formulas.nes_2024(f"{issue} {record['argument']}", f"{issue} {text}"),
         "flips": None if p is None or before is None else formulas.true_flip(before[INAPPROPRIATE], p),
+    }
+
+
+def _against(argument: str, text: str, references: Sequence[str]) -> dict[str, float]:
+    return {
+        "ref_sari": sari(argument, text, references),
+        "ref_nes": max(formulas.nes(reference, text) for reference in references),
+        **{f"ref_{name}": value for name, value in rouge(text, references).items()},
     }
 
 
