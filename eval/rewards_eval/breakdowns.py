@@ -17,7 +17,8 @@ from rewards_eval.systems import Common, Id, compare
 from rewards_eval.tables import Cell, Table, cell, column, mean_cell, row, table
 from rewards_eval.values import ARGUMENT_METRICS, VARIANTS, References, probabilities_after, probabilities_before
 
-ISSUES = 20  # rows of the table by issue; the others are counted together
+ISSUES = 20  # rows of the table by issue; the others are counted together,
+ENOUGH = 3  # and so are those with fewer arguments
 BROKEN_DOWN = (
     "accepted.app",
     "accepted.p",
@@ -123,7 +124,9 @@ def issues(evaluation: Evaluation) -> Table | None:
     counts = Counter(of)
     if len(counts) < 2:
         return None
-    kept = [issue for issue, _ in counts.most_common(ISSUES)]
+    kept = [issue for issue, count in counts.most_common(ISSUES) if count >= ENOUGH]
+    if not kept:
+        return None
     groups = {issue: [i for i, one in enumerate(of) if one == issue] for issue in kept}
     if rest := [i for i, one in enumerate(of) if one not in groups]:
         groups[f"{len(counts) - len(kept)} other issues"] = rest

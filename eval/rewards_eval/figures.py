@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 """Of systems, in order: told apart by eyes that see no red or no green (Okabe and Ito)."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rewards",  # else ids in the SVG differ from run to run
     "svg.fonttype": "none",
     "text.parse_math": False,  # a system may be called $x$
@@ -195,7 +195,9 @@ def _rounds(table: Mapping[str, Any]) -> Plot:
     for axes, column in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
         for s, system in enumerate(systems):
             cells = [(row["label"], row["cells"].get(column["key"])) for row in table["rows"] if row["group"] == system]
-            known = [(int(name.removeprefix("round ")), cell) for name, cell in cells if cell and cell["value"] is not None]
+            known = [
+                (int(name.removeprefix("round ")), cell) for name, cell in cells if cell and cell["value"] is not None
+            ]
             axes.errorbar(
                 [number for number, _ in known], [cell["value"] for _, cell in known], yerr=_errors([c for _, c in known]),
                 marker="o", capsize=2, color=COLOURS[s % len(COLOURS)], label=plain(system) if column is keys[0] else None,
@@ -217,7 +219,9 @@ def _reliability(agreements: Sequence[Agreement]) -> Plot:
         )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean value", ylabel="share labelled positive")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    return _plot("calibration", "Calibration", "Ten bins of equal width; on the diagonal values are probabilities.", figure)
+    return _plot(
+        "calibration", "Calibration", "Ten bins of equal width; on the diagonal values are probabilities.", figure
+    )
 
 
 def _has(table: Mapping[str, Any], key: str) -> bool:

@@ -71,10 +71,16 @@ class Models:
         self._measured = True
         found = roles.find()
         known = {found.classifier.role, found.perplexity.role, found.similarity.role}
-        known |= {model.role for component in self._suite.components for model in component.reward.models} if self._scored else set()
+        known |= (
+            {model.role for component in self._suite.components for model in component.reward.models}
+            if self._scored
+            else set()
+        )
         for role in self._engine.models:
             if role not in known:
-                raise ConfigError(f"--model {role}=…: no such role here{nearest(role, known)}; roles: {', '.join(sorted(known))}")
+                raise ConfigError(
+                    f"--model {role}=…: no such role here{nearest(role, known)}; roles: {', '.join(sorted(known))}"
+                )
         with _progress(self._computing.quiet) as progress:
             path = self._folder / "measured.jsonl"
             return measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
@@ -97,12 +103,16 @@ class Models:
         cut = self._engine.truncated
         said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
         if self._engine.profile == "embedded":
-            said.append("Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables.")
+            said.append(
+                "Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables."
+            )
         return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
 
 
 def _of_header(header: Any) -> dict[str, Any]:
-    return {key: header[key] for key in ("suite", "profile", "models", "rewards", "versions", "created") if key in header}
+    return {
+        key: header[key] for key in ("suite", "profile", "models", "rewards", "versions", "created") if key in header
+    }
 
 
 @contextmanager

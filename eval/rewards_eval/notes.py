@@ -20,7 +20,9 @@ def of(evaluation: Evaluation, reference: str | None, references: References) ->
             yield f"{system.name}: {system.failed:,} records failed; what is known of them counts, and n shows the rest."
         if system.rejected:
             yield f"{system.name}: {system.rejected:,} lines could not be scored; they are missing here."
-        failed = [record for record in system.records.values() if (record["details"].get("evaluation") or {}).get("failures")]
+        failed = [
+            record for record in system.records.values() if (record["details"].get("evaluation") or {}).get("failures")
+        ]
         if failed:
             yield f"{system.name}: models failed on {len(failed):,} records; measured.jsonl says why."
     yield from _incomparable(common.systems)

@@ -12,6 +12,9 @@ from typing import Any
 from rewards.cli.terminal import plain, print_table
 
 Table = Mapping[str, Any]
+BREAKDOWNS = ("dimensions", "reasons", "lengths", "issues")
+"""Tables that are written, not printed: they would push the others off the screen."""
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -47,8 +50,9 @@ def print_report(report: Mapping[str, Any]) -> None:
             for system in report["systems"]]  # fmt: skip
     print_table(plain(str(report["title"])), columns, rows, "file")
     for table in report["tables"]:
-        print()
-        print_one(table)
+        if table["id"] not in BREAKDOWNS:
+            print()
+            print_one(table)
     if report["notes"]:
         print()
     for note in report["notes"]:

@@ -16,6 +16,7 @@ from rewards.errors import RewardsError
 from rewards_eval import outputs
 from rewards_eval.evaluation import Evaluation, describe_system
 from rewards_eval.figures import Plot
+from rewards_eval.values import References
 
 VERSION = 1
 
@@ -53,7 +54,7 @@ def versions() -> dict[str, str]:
     return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
 
 
-def arguments_of(evaluation: Evaluation, references: Mapping[Any, str]) -> list[dict[str, Any]]:
+def arguments_of(evaluation: Evaluation, references: References) -> list[dict[str, Any]]:
     """Every common argument with what each system made of it, as the reader shows them."""
     common = evaluation.common
     found = []
@@ -64,7 +65,7 @@ def arguments_of(evaluation: Evaluation, references: Mapping[Any, str]) -> list[
                 "id": identifier,
                 "issue": first["issue"],
                 "argument": first["argument"],
-                "reference": references.get(identifier),
+                "reference": "\n\n".join(references.get(identifier, ())) or None,
                 "systems": {system.name: system.records[identifier] for system in common.systems},
             }
         )

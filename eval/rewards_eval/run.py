@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class Options:
     reference: str | None = None
     labels: str | None = None
     measure: bool | None = None
-    computing: Computing = Computing()
-    draws: Draws = Draws()
+    computing: Computing = field(default_factory=Computing)
+    draws: Draws = field(default_factory=Draws)
     strict: bool = False
 
 
@@ -92,7 +92,7 @@ def _tables(evaluation: Evaluation, references: References) -> list[tables.Table
     return [one for one in made if one is not None]
 
 
-def _refuse(read: Sequence[System], missing: dict[str, int]) -> None:
+def _refuse(read: Sequence[System], missing: Mapping[str, int]) -> None:
     """Raise RewardsError where a record failed, was rejected or is missing."""
     faults = [
         f"{system.name}: {system.failed} failed, {system.rejected} rejected, {missing[system.name]} missing"
