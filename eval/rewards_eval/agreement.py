@@ -95,7 +95,8 @@ def agree(system: System, labels: Labels, draws: Draws) -> list[Agreement]:
     for label, wanted in labels.values.items():
         for reward, one in scores.items():
             units = [unit for unit in wanted if unit in one.values]
-            if len(units) > 1 and not (reward == "valid" and label != "valid"):
+            # Validity is a property of the edit's form: other rewards say nothing of it, and it nothing of them.
+            if len(units) > 1 and (reward == "valid") == (label == "valid"):
                 found.append(_agreement(reward, label, one, wanted, units, draws))
     return found
 

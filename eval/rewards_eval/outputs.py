@@ -33,6 +33,10 @@ _LATEX = {
 }
 
 
+WITH_INTERVALS = ("difference", "auc")
+"""Columns whose intervals are printed; those of the others would make tables too wide, and stand in the files."""
+
+
 def show(value: float | str | None, digits: int) -> str:
     """A cell's value as it is printed; an empty string where there is none."""
     if value is None:
@@ -77,7 +81,7 @@ def _terminal(cell: Mapping[str, Any] | None, column: Mapping[str, Any], usual: 
     if cell is None:
         return ""
     text = show(cell["value"], column["digits"])
-    if cell["low"] is not None and column["key"] == "difference":
+    if cell["low"] is not None and column["key"] in WITH_INTERVALS:
         text += f" [{show(cell['low'], column['digits'])}, {show(cell['high'], column['digits'])}]"
     return text + (f" (n {cell['n']:,})" if text and cell["n"] not in (None, usual) else "")
 
