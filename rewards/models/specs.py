@@ -50,6 +50,7 @@ class Checkpoint:
     start_token: str = ""  # what a causal model's log-probabilities start from; "" is the tokenizer's own
     multi_label: bool = False  # sigmoid per label instead of a softmax over them
     reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
+    layers: int = 0  # how many blocks of an encoder run: its token vectors are those after the last of them; 0: all
 
 
 @dataclass(frozen=True)
