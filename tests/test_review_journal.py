@@ -18,7 +18,7 @@ from tests.conftest import read_lines, write_lines
 def line(edit: int = 0, decision: str = "accept", **more: Any) -> dict[str, Any]:
     return {
         "version": 1, "kind": "edit", "reviewer": "ann", "id": 1, "system": "one", "edit": edit,
-        "before": "a", "after": "b", "decision": decision, **more,
+        "sentence_id": 1, "before": "a", "after": "b", "decision": decision, **more,
     }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ from pathlib import Path
 from rewards_eval.review.journal import Journal
 from tests.test_review_journal import line
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
 journal = Journal(Path(sys.argv[1]))
 for edit in range(9):
     try:

@@ -21,7 +21,10 @@ CLEARED = "clear"
 Line = Mapping[str, Any]
 # What a line of each kind must say, so that a reader needs no other file.
 SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "edit": {"reviewer": str, "id": (str, int), "system": str, "edit": int, "before": str, "after": str, "decision": str},
+    "edit": {
+        "reviewer": str, "id": (str, int), "system": str, "edit": int, "sentence_id": int, "before": str, "after": str,
+        "decision": str,
+    },
     "comparison": {"reviewer": str, "id": (str, int), "left_system": str, "right_system": str, "decision": str},
 }  # fmt: skip
 
