@@ -17,7 +17,7 @@ from rewards_eval import html
 from rewards_eval.html import page
 from rewards_eval.html.compact import Offsets, spans
 from tests import pages
-from tests.conftest import record
+from tests.conftest import command, record
 from tests.pages import all_of, one, press, resize, texts
 from tests.test_report_page import write_large
 
@@ -353,3 +353,18 @@ def test_the_page_applies_accepted_edits_as_the_file_says(browser: Any, report: 
     assert applied(browser, [(one.revision, list(one.accepted)) for one in read]) == [
         one["argument_after_accepted"] for one in scored
     ]
+
+
+@pytest.mark.shared
+def test_the_report_of_the_reference_opens(browser: Any, shared: Path, tmp_path: Path) -> None:
+    files = [shared / "reference" / f"{name}.scored.jsonl" for name in ("base", "v11")]
+    done = command("eval", *files, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr.decode()
+    path = tmp_path / "out" / "report.html"
+    assert path.stat().st_size < 2_000_000
+    browser.get_log("browser")
+    open_page(browser, path, "#arguments")
+    assert texts(browser, ".status") == ["225 arguments"]
+    press(browser, "s", *"jv" * 5)
+    assert len(all_of(browser, ".system")) == 2
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
