@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 COMMANDS = [
     [], ["score"], ["fit"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
     ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
+    ["review"],
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rewards.cli.options import build_engine, identity
 from rewards.errors import ConfigError
 
 
@@ -68,11 +69,11 @@ def score(
         _check_append(file, rewards, suite, settings, limit)
     if resume and target is None:
         raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-    engine = _engine(device, dtype, token_budget, cache, model or ())
+    engine = build_engine(device, dtype, token_budget, cache, model or ())
     chosen = _suite(suite, rewards, settings, engine, profile, strict)
     _check_format(format)
     fingerprint = {
-        "job": [_identity(file), format, append, limit],
+        "job": [identity(file), format, append, limit],
         "engine": [device, dtype, token_budget, dict(chosen.engine.models)],
         "suite": chosen.describe(),
         "version": metadata.version("appropriateness-rewards"),
@@ -126,22 +127,6 @@ def _check_append(
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 
-def _engine(device: str, dtype: str, token_budget: int, cache: Path | None, models: Sequence[str]) -> Any:
-    from rewards.engine.cache import DiskCache, MemoryCache
-    from rewards.engine.engine import DTYPES, Engine
-
-    if dtype not in DTYPES:
-        raise ConfigError(f"--dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
-    chosen = {}
-    for text in models:
-        role, equals, name = text.partition("=")
-        if not equals or not role or not name:
-            raise ConfigError(f"--model {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
-        chosen[role] = name
-    store = DiskCache(cache) if cache else MemoryCache()
-    return Engine(device=device, dtype=dtype, token_budget=token_budget, cache=store, models=chosen)  # type: ignore[arg-type]  # checked above
-
-
 def _suite(
     name: str | None,
     rewards: list[str],
@@ -183,12 +168,3 @@ def _check_format(name: str | None) -> None:
 
     if name is not None and name != EDITS:
         registry().format(name)
-
-
-def _identity(source: str) -> list[Any]:
-    """What tells one input from another, for --resume: path, size and time of change."""
-    path = Path(source)
-    if source == "-" or not path.is_file():
-        return [source]
-    stat = path.stat()
-    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

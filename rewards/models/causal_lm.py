@@ -50,6 +50,8 @@ class CausalLM:
         start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
         self._start = cast("int", self.tokenizer.convert_tokens_to_ids(start))
         self._row_tokens = _row_tokens(self._model)
+        positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or MAX_TOKENS + 1
+        self._limit = min(MAX_TOKENS, positions - 1)  # one position is the start token's
         self._trunks: dict[int, Any] = {}
         self._given_head: Any = None
 
@@ -102,8 +104,8 @@ class CausalLM:
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > MAX_TOKENS)
-        return [tokens[:MAX_TOKENS] for tokens in encoded]
+        self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > self._limit)
+        return [tokens[: self._limit] for tokens in encoded]
 
     def _forward(self, depth: int, rows: list[Row]) -> torch.Tensor:
         """The hidden states (B, T, D) of packed rows."""

@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from rewards.engine.batches import batches, run_all
 from rewards.engine.cache import key
+from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models import folders
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype
@@ -37,6 +38,8 @@ class Encoder:
             local_files_only=True,
             model_kwargs={"dtype": torch_dtype(placement.dtype), "use_safetensors": True},
         ).eval()
+        if checkpoint.layers:
+            _keep_layers(self._model, checkpoint)
         self._tokenizer: Any = self._model.tokenizer
         self._limit = int(self._model.max_seq_length or self._tokenizer.model_max_length)
 
@@ -91,3 +94,12 @@ class Encoder:
             start = 0 if self._tokenizer.padding_side == "right" else len(row) - len(ids)
             per_text.append(row[start : start + len(ids)][[not special for special in kept]])
         return list(to_numpy(sentences)), per_text
+
+
+def _keep_layers(model: Any, checkpoint: Checkpoint) -> None:
+    """Take the blocks off that the checkpoint does not ask for. Raises ModelError where there are fewer."""
+    stack = getattr(getattr(model[0].auto_model, "encoder", None), "layer", None)
+    if stack is None or len(stack) < checkpoint.layers:
+        found = "no list of blocks" if stack is None else f"{len(stack)} blocks"
+        raise ModelError(f"{describe(checkpoint)} has {found}; the first {checkpoint.layers} were asked for")
+    del stack[checkpoint.layers :]

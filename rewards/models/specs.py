@@ -69,6 +69,7 @@ class Checkpoint:
     multi_label: bool = False  # sigmoid per label instead of a softmax over them
     reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
     adapter: Adapter | None = None  # of an adapted classifier
+    layers: int = 0  # how many blocks of an encoder run: its token vectors are those after the last of them; 0: all
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,205 @@
+"""How well do rewards agree with labels: ROC-AUC, Cohen's kappa, Kendall's tau, calibration."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rewards_eval.formulas import CUT, INAPPROPRIATE
+from rewards_eval.labels import Labels, Unit, contents
+from rewards_eval.statistics import Draws, draw_counts, interval
+from rewards_eval.systems import System
+from rewards_eval.tables import Table, cell, column, row, table
+from rewards_eval.values import probabilities_after
+
+Array = np.ndarray[Any, Any]
+BINS = 10
+RESAMPLES = 1_000  # of areas under curves: every draw sorts nothing, but sums over all edits
+
+
+@dataclass(slots=True)
+class Scores:
+    """One reward's values on everything it scored. `passed` is its verdict, where it has one."""
+
+    values: dict[Unit, float] = field(default_factory=dict)  # higher is better
+    shares: dict[Unit, float] = field(default_factory=dict)  # as scored, to read as probabilities
+    passed: dict[Unit, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One reward against one kind of label. None: not defined here, as an area under a curve is for one class alone."""
+
+    reward: str
+    label: str
+    n: int
+    positive: float | None  # the share of positive labels; None where labels are no probabilities
+    auc: float | None
+    auc_interval: tuple[float, float] | None
+    kappa: float | None
+    tau: float | None
+    ece: float | None
+    bins: tuple[tuple[float, float, int], ...] = ()  # mean value, share positive, count
+
+
+def scores_of(system: System, by_content: bool) -> dict[str, Scores]:
+    """Everything that the system's records score: each reward on edits, each on arguments, what was accepted."""
+    found: dict[str, Scores] = defaultdict(Scores)
+    for identifier, record in system.records.items():
+        told = list(contents(record["edits"])) if by_content else list(range(len(record["edits"])))
+        for content, edit in zip(told, record["edits"], strict=True):
+            unit = identifier, content
+            found["valid"].values[unit] = float(edit["valid"])
+            found["valid"].passed[unit] = edit["valid"]
+            if edit["valid"]:
+                found["accepted"].values[unit] = float(edit["accepted"])
+                found["accepted"].passed[unit] = edit["accepted"]
+            for name, score in edit["scores"].items():
+                _add(found[name], unit, score)
+        _add_argument(found, identifier, record)
+    return {name: scores for name, scores in found.items() if scores.values}
+
+
+def _add(scores: Scores, unit: Unit, score: Mapping[str, Any]) -> None:
+    if score["value"] is None:
+        return
+    # The margin has the right direction also where lower values are better.
+    scores.values[unit] = score["value"] if score["margin"] is None else score["margin"]
+    scores.shares[unit] = score["value"]
+    if score["passed"] is not None:
+        scores.passed[unit] = score["passed"]
+
+
+def _add_argument(found: dict[str, Scores], identifier: Any, record: Mapping[str, Any]) -> None:
+    unit = identifier, None
+    for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
+        if value is not None:
+            found[f"argument: {name}"].values[unit] = value
+            found[f"argument: {name}"].shares[unit] = value
+    after = probabilities_after(record, "accepted")
+    if after is not None:
+        one = found["argument: 1 − P(inapp.)"]
+        one.values[unit] = one.shares[unit] = 1.0 - after[INAPPROPRIATE]
+        one.passed[unit] = after[INAPPROPRIATE] < CUT
+
+
+def agree(system: System, labels: Labels, draws: Draws) -> list[Agreement]:
+    """Every reward of the system against every kind of label that is about the same things."""
+    found = []
+    scores = scores_of(system, labels.by_content)
+    for label, wanted in labels.values.items():
+        for reward, one in scores.items():
+            units = [unit for unit in wanted if unit in one.values]
+            # Validity is a property of the edit's form: other rewards say nothing of it, and it nothing of them.
+            if len(units) > 1 and (reward == "valid") == (label == "valid"):
+                found.append(_agreement(reward, label, one, wanted, units, draws))
+    return found
+
+
+def _agreement(
+    reward: str, label: str, scores: Scores, wanted: Mapping[Unit, float], units: list[Unit], draws: Draws
+) -> Agreement:
+    given = np.array([wanted[unit] for unit in units])
+    values = np.array([scores.values[unit] for unit in units])
+    binary = bool(((given >= 0) & (given <= 1)).all())
+    truth = given >= CUT
+    both = binary and 0 < truth.sum() < len(truth)
+    kept = [unit for unit in units if unit in scores.passed]
+    shares = [scores.shares.get(unit) for unit in units]
+    probable = binary and all(one is not None and 0 <= one <= 1 for one in shares) and len(set(shares)) > 2
+    bins = calibration(np.array(shares, dtype=float), truth) if probable else ()
+    _, owners = np.unique(np.array([repr(unit[0]) for unit in units]), return_inverse=True)
+    return Agreement(
+        reward,
+        label,
+        len(units),
+        float(truth.mean()) if binary else None,
+        auc(values, truth) if both else None,
+        auc_interval(values, truth, owners, draws) if both else None,
+        kappa([scores.passed[unit] for unit in kept], [wanted[unit] >= CUT for unit in kept]) if binary else None,
+        tau(values, given),
+        sum(abs(mean - share) * count for mean, share, count in bins) / len(units) if bins else None,
+        bins,
+    )
+
+
+def auc(values: Array, truth: Array) -> float:
+    """Area under the ROC curve: how often a positive has the higher value, ties counting half."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(truth, values))
+
+
+def auc_interval(values: Array, truth: Array, owners: Array, draws: Draws) -> tuple[float, float] | None:
+    """The 95 % interval of the area over arguments drawn with replacement; `owners` says whose each value is."""
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) > 0])  # of values that are equal
+    found = []
+    for counts in draw_counts(int(owners.max()) + 1, Draws(draws.seed, min(draws.resamples, RESAMPLES))):
+        weights = counts[:, owners[order]]  # (rows, n)
+        positive = np.add.reduceat(weights * truth[order], starts, axis=1)
+        negative = np.add.reduceat(weights * ~truth[order], starts, axis=1)
+        below = np.cumsum(negative, axis=1) - negative / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append((positive * below).sum(1) / (positive.sum(1) * negative.sum(1)))
+    return interval(np.concatenate(found))
+
+
+def kappa(verdicts: list[bool], truth: list[bool]) -> float | None:
+    """Cohen's kappa of two verdicts; None where both are always the same, for then chance agrees as well."""
+    from sklearn.metrics import cohen_kappa_score
+
+    if not verdicts or (len(set(verdicts)) == 1 and set(verdicts) == set(truth)):
+        return None
+    return float(cohen_kappa_score(verdicts, truth, labels=[False, True]))
+
+
+def tau(values: Array, given: Array) -> float | None:
+    """Kendall's tau-b of values and labels; None where one of them does not vary."""
+    from scipy.stats import kendalltau
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a constant is answered with NaN and a warning
+        found = float(kendalltau(values, given).statistic)
+    return found if np.isfinite(found) else None
+
+
+def calibration(shares: Array, truth: Array) -> tuple[tuple[float, float, int], ...]:
+    """Mean value, share of positives and count in each of ten bins of equal width that holds anything."""
+    places = np.minimum((shares * BINS).astype(int), BINS - 1)
+    return tuple(
+        (float(shares[places == b].mean()), float(truth[places == b].mean()), int((places == b).sum()))
+        for b in range(BINS)
+        if (places == b).any()
+    )
+
+
+COLUMNS = (
+    column("auc", "ROC-AUC", 3, "higher", "how often something labelled positive has the higher value"),
+    column("kappa", "κ", 3, "higher", "Cohen's kappa of the reward's verdict and the label"),
+    column("tau", "τ", 3, "higher", "Kendall's tau-b of value and label"),
+    column("ece", "ECE", 3, "lower", "expected calibration error of the value read as a probability, ten bins"),
+    column("positive", "positive", 3, None, "share of positive labels"),
+)
+
+
+def to_table(found: Mapping[str, list[Agreement]], source: str) -> Table:
+    """Agreements by system as a table of the report."""
+    rows = []
+    for system, all_ in found.items():
+        for one in all_:
+            low, high = one.auc_interval or (None, None)
+            cells = {
+                "auc": cell(
+                    one.auc, one.n, low, high, None if one.auc is not None else "one class only, or no classes"
+                ),
+                **{key: cell(getattr(one, key), one.n) for key in ("kappa", "tau", "ece", "positive")},
+            }
+            rows.append(row(f"{one.reward} ~ {one.label}", cells, system))
+    caption = f"Rewards (left of ~) against the labels of {source}. Intervals of areas: 95 %, bootstrap over arguments."
+    return table("agreement", "Agreement with labels", caption, COLUMNS, rows)

@@ -1,0 +1,215 @@
+"""Where systems differ: by dimension of inappropriateness, by round, by issue, by length, by stated reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rewards_eval import tables
+from rewards_eval.evaluation import Evaluation, evaluate
+from rewards_eval.formulas import REASONS
+from rewards_eval.statistics import interval, ratio, resampled_means
+from rewards_eval.systems import Common, Id, compare
+from rewards_eval.tables import Cell, Table, cell, column, mean_cell, row, table
+from rewards_eval.values import ARGUMENT_METRICS, VARIANTS, References, probabilities_after, probabilities_before
+
+ISSUES = 20  # rows of the table by issue; the others are counted together,
+ENOUGH = 3  # and so are those with fewer arguments
+BROKEN_DOWN = (
+    "accepted.app",
+    "accepted.p",
+    "accepted.nes",
+    "all.app",
+    "edits.accepted",
+    "edits.valid",
+    "reward:reward",
+)
+DIMENSIONS = (
+    "Inappropriateness", "Toxic Emotions", "Excessive Intensity", "Emotional Deception", "Missing Commitment",
+    "Missing Seriousness", "Missing Openness", "Missing Intelligibility", "Unclear Meaning", "Missing Relevance",
+    "Confusing Reasoning", "Other Reasons", "Detrimental Orthography", "Reason Unclassified",
+)  # fmt: skip
+"""The dimensions of Ziegenbein et al. (ACL 2023), each below the one it belongs to."""
+
+
+def dimensions(evaluation: Evaluation) -> Table | None:
+    """By how much each system changes the probability of each dimension: negative is better."""
+    common = evaluation.common
+    found = {variant: _changes(common, variant) for variant in VARIANTS}
+    names = list(dict.fromkeys(name for changes in found.values() for one in changes for name in one))
+    if not names:
+        return None
+    names.sort(key=lambda name: DIMENSIONS.index(name) if name in DIMENSIONS else len(DIMENSIONS))
+    rows = [
+        row(
+            name,
+            {
+                f"s{s}": _mean_of(evaluation, changes.get(name))
+                for s, changes in enumerate(found[variant])
+            },
+            VARIANTS[variant],
+        )
+        for variant in VARIANTS
+        for name in names
+    ]  # fmt: skip
+    columns = [column(f"s{s}", name, 3, "lower") for s, name in enumerate(tables.system_names(evaluation))]
+    caption = (
+        "Mean change of each dimension's probability from the original to the edited argument, with 95 % intervals."
+    )
+    return table("dimensions", "Change by dimension", caption, columns, rows)
+
+
+def _changes(common: Common, variant: str) -> list[dict[str, np.ndarray[Any, Any]]]:
+    """For each system, (n, 2) of every dimension that its records have before and after."""
+    changes = []
+    for system in common.systems:
+        pairs: dict[str, np.ndarray[Any, Any]] = {}
+        for i, identifier in enumerate(common.ids):
+            before = probabilities_before(system.records[identifier])
+            after = probabilities_after(system.records[identifier], variant)
+            for name in set(before or ()) & set(after or ()):
+                found = pairs.setdefault(name, np.zeros((len(common.ids), 2)))
+                found[i] = (after[name] - before[name], 1.0)  # type: ignore[index]  # both have the name
+        changes.append(pairs)
+    return changes
+
+
+def _mean_of(evaluation: Evaluation, pairs: np.ndarray[Any, Any] | None) -> Cell:
+    if pairs is None:
+        return cell(None)
+    limits = interval(resampled_means(pairs, evaluation.draws)) or (None, None)
+    return cell(ratio(pairs), int(pairs[:, 1].sum()), *limits)
+
+
+def rounds(evaluation: Evaluation, references: References) -> Table | None:
+    """Every system after each of its rounds, where records state theirs."""
+    rows = []
+    metrics = [metric for metric in ARGUMENT_METRICS if evaluation.values.present(f"accepted.{metric.key}")]
+    for system in evaluation.common.systems:
+        if len(system.rounds) < 2:
+            continue
+        for number, found in sorted(_carried(system.rounds, evaluation.common.ids).items()):
+            one = type(system)(f"{number}", system.file, system.digest, system.dialect, {number: found})
+            at = evaluate(compare([one]), evaluation.draws, references)
+            cells = {metric.key: mean_cell(at.mean(0, f"accepted.{metric.key}"), metric) for metric in metrics}
+            rows.append(row(f"round {number}", cells, system.name))
+    if not rows:
+        return None
+    caption = (
+        "After the accepted edits of each round, against the true original; an argument that is done keeps its last."
+    )
+    return table("rounds", "Rounds", caption, map(tables.metric_column, metrics), rows)
+
+
+def _carried(
+    rounds: Mapping[int, Mapping[Id, Mapping[str, Any]]], ids: Sequence[Id]
+) -> dict[int, dict[Id, Mapping[str, Any]]]:
+    """The common ids at each round; one without a record at a round has that of the last round before it."""
+    found: dict[int, dict[Id, Mapping[str, Any]]] = {}
+    last: dict[Id, Mapping[str, Any]] = {}
+    for number, records in sorted(rounds.items()):
+        last |= {identifier: record for identifier, record in records.items() if identifier in set(ids)}
+        found[number] = dict(last)
+    return found
+
+
+def issues(evaluation: Evaluation) -> Table | None:
+    """The metrics by issue, the most frequent first."""
+    first = evaluation.common.systems[0]
+    of = [str(first.records[identifier]["issue"]).strip() for identifier in evaluation.common.ids]
+    counts = Counter(of)
+    if len(counts) < 2:
+        return None
+    kept = [issue for issue, count in counts.most_common(ISSUES) if count >= ENOUGH]
+    if not kept:
+        return None
+    groups = {issue: [i for i, one in enumerate(of) if one == issue] for issue in kept}
+    if rest := [i for i, one in enumerate(of) if one not in groups]:
+        groups[f"{len(counts) - len(kept)} other issues"] = rest
+    return _by(evaluation, "issues", "By issue", "Means by issue, the most frequent first.", groups)
+
+
+def lengths(evaluation: Evaluation) -> Table | None:
+    """The metrics by length of the original, in four parts of equal size."""
+    first = evaluation.common.systems[0]
+    words = np.array([len(first.records[identifier]["argument"].split()) for identifier in evaluation.common.ids])
+    cuts = np.unique(np.quantile(words, [0, 0.25, 0.5, 0.75, 1], method="lower"))
+    if len(cuts) < 3:
+        return None
+    groups = {}
+    for k, (low, high) in enumerate(pairwise(cuts)):
+        last = k == len(cuts) - 2
+        inside = (words >= low) & ((words <= high) if last else (words < high))
+        groups[f"{low}–{high if last else high - 1} words"] = np.flatnonzero(inside).tolist()
+    return _by(
+        evaluation, "lengths", "By length", "Means by length of the original, in parts of about equal size.", groups
+    )
+
+
+def _by(evaluation: Evaluation, id: str, title: str, caption: str, groups: Mapping[str, Sequence[int]]) -> Table:
+    keys = [key for key in BROKEN_DOWN if evaluation.values.present(key)]
+    chosen = {key: metric for key, metric in _labelled() if key in keys}
+    rows = [
+        row(label, {key: _part(evaluation.values.of(key)[s, list(members)]) for key in chosen}, system.name)
+        for s, system in enumerate(evaluation.common.systems)
+        for label, members in groups.items()
+    ]
+    columns = [column(key, label, digits, better, help) for key, (label, digits, better, help) in chosen.items()]
+    return table(id, title, caption + " No intervals: parts are small.", columns, rows)
+
+
+def _part(pairs: np.ndarray[Any, Any]) -> Cell:
+    return cell(ratio(pairs), round(float(pairs[:, 1].sum())))
+
+
+def _labelled() -> Iterable[tuple[str, tuple[str, int, str | None, str]]]:
+    for key, metric, group in tables.compared_metrics():
+        label = f"{metric.label}, all edits" if key.startswith("all.") else metric.label
+        yield key, (label, metric.digits, metric.better, f"{metric.help} ({group})")
+
+
+def reasons(evaluation: Evaluation) -> Table | None:
+    """How edits fare by the reason they state."""
+    tests: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]] = {
+        "valid": lambda edit, _: edit["valid"],
+        "accepted": lambda edit, _: edit["accepted"],
+        "app": lambda _, found: found.get("app"),
+        "strict": lambda _, found: found.get("strict"),
+        "relaxed": lambda _, found: found.get("relaxed"),
+    }
+    rows = []
+    for system in evaluation.common.systems:
+        edits = [pair for one in evaluation.common.ids for pair in _with_found(system.records[one])]
+        for name in (*REASONS, "another", "none stated"):
+            chosen = [pair for pair in edits if _named(pair[0].get("reason")) == name]
+            if chosen:
+                cells = {key: _share([test(*pair) for pair in chosen]) for key, test in tests.items()}
+                rows.append(row(name, {"edits": cell(len(chosen), len(chosen)), **cells}, system.name))
+    labels = {"valid": "valid", "accepted": "accepted", "app": "app", "strict": "reason", "relaxed": "relaxed"}
+    used = [key for key in tests if any(one["cells"][key]["value"] is not None for one in rows)]
+    columns = [column("edits", "edits", 0), *(column(key, labels[key], 3, "higher") for key in used)]
+    return (
+        table("reasons", "By stated reason", "Shares of the edits that state each reason.", columns, rows)
+        if rows
+        else None
+    )
+
+
+def _with_found(record: Mapping[str, Any]) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    found = (record["details"].get("evaluation") or {}).get("edits") or [{}] * len(record["edits"])
+    return zip(record["edits"], found, strict=False)
+
+
+def _named(reason: Any) -> str:
+    if not reason:
+        return "none stated"
+    return reason if reason in REASONS else "another"
+
+
+def _share(values: Sequence[Any]) -> Cell:
+    known = [bool(value) for value in values if value is not None]
+    return cell(sum(known) / len(known), len(known)) if known else cell(None)

@@ -1,0 +1,62 @@
+"""`rewards eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Records, scored or not; one file a system.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything that is written.")],
+    name: Annotated[
+        list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Human rewrites {id, rewrite}: adds SARI, ROUGE, BERTScore.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labels {id, edit, label}, or a scored file: how well do rewards agree?"),
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Suite that scores unscored files. [default: default]")] = None,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure Sim, PPL, App and single edits with models. [default: where a FILE is unscored]",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: embedded]")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of intervals and tests.")] = 0,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws for intervals and tests.")] = 10_000,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse failed, rejected and missing records.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
+) -> None:
+    """Compare systems on the arguments they have in common: the paper's tables, with intervals and tests.
+
+    A run that was stopped goes on where it stopped: give the same command again.
+    """
+    # Imported here: `rewards --help` must not pay for numpy and what follows.
+    from rewards_eval import outputs
+    from rewards_eval.models import Computing
+    from rewards_eval.run import Options, run
+    from rewards_eval.statistics import Draws
+
+    computing = Computing(suite, profile, tuple(model or ()), device, dtype, cache, quiet)
+    draws = Draws(seed, resamples)
+    report = run(Options(files, out, tuple(name or ()), reference, labels, measure, computing, draws, strict))
+    if not quiet:
+        outputs.print_report(report)
+        print(f"\neverything is in {out}: report.html, report.json, tables (.csv, .tex) and plots (.svg, .png)")
+    if any(system["failed"] or system["rejected"] for system in report["systems"]):
+        raise typer.Exit(1)

@@ -1,0 +1,88 @@
+"""What follows from the values: means with their intervals, for tables and plots to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rewards_eval import formulas, statistics
+from rewards_eval.statistics import Draws, interval, resampled_means
+from rewards_eval.systems import Common
+from rewards_eval.values import References, Values, collect
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean with its percentile interval and what it is a mean of. `value` None: nothing to average."""
+
+    value: float | None
+    n: int  # the sum of denominators: arguments or edits
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Systems, the values of their metrics, and the draws that intervals come from."""
+
+    common: Common
+    values: Values
+    draws: Draws
+
+    @cached_property
+    def resampled(self) -> statistics.Array:
+        """(resamples, systems, metrics) means over arguments drawn with replacement, the same ones for every system."""
+        return resampled_means(self.values.data, self.draws)
+
+    def mean(self, system: int, key: str) -> Mean:
+        """The mean of a metric; its total is `value * n`. `VARIANT.gm` comes of three others."""
+        variant, _, name = key.partition(".")
+        if name == "gm":
+            return self._gm(system, variant)
+        if key not in self.values.keys:
+            return Mean(None, 0)
+        index = self.values.keys.index(key)
+        value = statistics.ratio(pairs := self.values.data[system, index])
+        limits = interval(self.resampled[:, system, index]) or (None, None)
+        return Mean(value, round(float(pairs[:, 1].sum())), *limits)
+
+    def _gm(self, system: int, variant: str) -> Mean:
+        """GM of the means over the arguments that have all three values."""
+        keys = [f"{variant}.{name}" for name in ("app", "sim", "ppl")]
+        if not set(keys) <= set(self.values.keys):
+            return Mean(None, 0)
+        parts = np.stack([self.values.of(key)[system] for key in keys])  # (3, n, 2)
+        complete = np.all(parts[..., 1] > 0, axis=0, keepdims=True)  # (1, n)
+        parts = parts * complete[..., None]
+        n = round(float(parts[0, :, 1].sum()))
+        if not n:
+            return Mean(None, 0)
+        app, sim, ppl = (statistics.ratio(part) or 0.0 for part in parts)
+        drawn = resampled_means(parts, self.draws)  # (resamples, 3)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            limits = interval(np.cbrt(np.maximum(0.0, drawn[:, 0] * drawn[:, 1] / drawn[:, 2])))
+        return Mean(formulas.gm(app, sim, ppl), n, *(limits or (None, None)))
+
+
+def evaluate(common: Common, draws: Draws, references: References) -> Evaluation:
+    """The evaluation of systems on the ids they have in common, against people's rewrites where there are any."""
+    return Evaluation(common, collect(common, references), draws)
+
+
+def describe_system(common: Common, index: int) -> dict[str, Any]:
+    """A system as the report lists it."""
+    system = common.systems[index]
+    return {
+        "name": system.name,
+        "file": system.file,
+        "digest": system.digest,
+        "dialect": system.dialect,
+        "records": len(system.records),
+        "scored": len(system.records) - system.failed,
+        "failed": system.failed,
+        "missing": common.missing[system.name],
+        "rejected": system.rejected,
+    }

@@ -1,0 +1,96 @@
+// Elements and texts. Nothing here, or anywhere, parses markup: every text of the data becomes a text node.
+
+// Characters that are not seen, or that turn around what is seen. Joiners stay where they belong: after non-ASCII.
+const UNSEEN = new RegExp(
+  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]" +
+    "|(?<=^|[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u{e0000}-\\u{e007f}]|[\\ud800-\\udfff]", "gu");
+
+const code = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+/** The text with unseen characters written out, for places that hold plain text only. */
+const plain = (text) => String(text).replace(UNSEEN, (char) => `[${code(char)}]`);
+
+/** The text as nodes, unseen characters as labelled marks. */
+function shown(text) {
+  const nodes = document.createDocumentFragment();
+  let from = 0;
+  for (const match of String(text).matchAll(UNSEEN)) {
+    nodes.append(String(text).slice(from, match.index), h("span", { class: "unseen", title: "a character that is not seen" }, code(match[0])));
+    from = match.index + match[0].length;
+  }
+  nodes.append(String(text).slice(from));
+  return nodes;
+}
+
+/** An element. Functions among the properties listen; `false` and `null` leave a property out. */
+function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** The same element with other children. */
+function fill(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const hidden = (text) => h("span", { class: "hidden" }, text);
+
+const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+/** A number with this many digits after the point, a leading zero kept, a true minus. */
+function fixed(value, digits = 2) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
+}
+
+const words = (name) => plain(name).replaceAll("_", " ");
+
+/** A value kept between visits where the browser allows it. */
+const memory = {
+  get(key) {
+    try { return localStorage.getItem(`rewards.${key}`); } catch { return null; }
+  },
+  set(key, value) {
+    try { localStorage.setItem(`rewards.${key}`, value); } catch { /* a page opened from a file may have no storage */ }
+  },
+};
+
+/** A row of buttons of which one is pressed. */
+function choice(label, options, chosen, change) {
+  const group = h("div", { class: "choice", role: "group", "aria-label": label });
+  for (const [value, text] of options) {
+    group.append(h("button", {
+      type: "button", "aria-pressed": String(value === chosen), "data-value": value, click: () => {
+        for (const button of group.children) button.setAttribute("aria-pressed", String(button.dataset.value === value));
+        change(value);
+      },
+    }, text));
+  }
+  return group;
+}
+
+/** Light, dark, or as the system says. */
+function themeButton() {
+  const names = { auto: "◐ Auto", light: "○ Light", dark: "● Dark" };
+  const order = Object.keys(names);
+  let now = order.includes(memory.get("theme")) ? memory.get("theme") : "auto";
+  const button = h("button", { type: "button", class: "quiet", id: "theme", title: "Colours: as the system, light, dark (t)" });
+  const apply = () => {
+    if (now === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = now;
+    fill(button, names[now]);
+    button.setAttribute("aria-label", `Colours: ${now}`);
+  };
+  button.addEventListener("click", () => {
+    now = order[(order.indexOf(now) + 1) % order.length];
+    memory.set("theme", now);
+    apply();
+  });
+  apply();
+  return button;
+}

@@ -1,0 +1,107 @@
+// Edits as tracked changes, with their scores on hover and on focus.
+
+const tip = h("div", { id: "tip", role: "tooltip", hidden: true });
+let tipOwner = null;
+
+function hideTip() {
+  tip.hidden = true;
+  tipOwner?.removeAttribute("aria-describedby");
+  tipOwner = null;
+}
+
+function showTip(owner, content) {
+  if (tipOwner === owner) return;
+  hideTip();
+  tipOwner = owner;
+  if (!tip.isConnected) document.body.append(tip);
+  fill(tip, content);
+  tip.hidden = false;
+  owner.setAttribute("aria-describedby", "tip");
+  placeTip();
+}
+
+function placeTip() {
+  const owner = tipOwner;
+  const box = owner.getClientRects()[0] ?? owner.getBoundingClientRect();
+  const size = tip.getBoundingClientRect();
+  const left = Math.min(Math.max(8, box.left), document.documentElement.clientWidth - size.width - 8);
+  const last = owner.getBoundingClientRect().bottom;
+  const below = last + 8 + size.height < innerHeight;
+  tip.style.left = `${left}px`;
+  tip.style.top = `${below ? last + 6 : Math.max(8, box.top - size.height - 6)}px`;
+}
+
+// Whoever goes from the edit to its scores, to read or copy them, keeps them.
+let leaving = null;
+tip.addEventListener("pointerenter", () => clearTimeout(leaving));
+tip.addEventListener("pointerleave", hideTip);
+document.addEventListener("scroll", () => {
+  if (tipOwner && tipOwner === document.activeElement) placeTip();
+  else hideTip();
+}, true);
+
+/** One edit inside its text. `label` names it; `says` builds what hover and focus show. */
+function inlineEdit(text, { edit, index }, state, after, says) {
+  const { mark, says: word } = STATES[state];
+  const before = beforeOf(text, edit);
+  const element = h("span", {
+    class: `edit ${state}`, tabindex: "0", role: "group", "data-edit": index, "aria-label": `Edit ${index + 1}, ${word}`,
+    focus: () => showTip(element, says()), blur: hideTip,
+    pointerenter: () => { clearTimeout(leaving); showTip(element, says()); light(element, index, true); },
+    pointerleave: () => { light(element, index, false); leaving = setTimeout(() => { if (document.activeElement !== element) hideTip(); }, 150); },
+  }, before ? h("del", {}, shown(before)) : null, after ? h("ins", {}, shown(after)) : null,
+  h("sup", { class: "mark", "aria-hidden": "true" }, `${index + 1}${mark}`));
+  return element;
+}
+
+function light(element, index, on) {
+  for (const other of element.closest(".system")?.querySelectorAll(`[data-edit="${index}"]`) ?? []) other.classList.toggle("lit", on);
+}
+
+/** The scores of an edit or sentence: name, value, limit, verdict in words. */
+function scoreRows(scores, rewards) {
+  return rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
+    const name = h("th", { scope: "row" }, words(reward.name));
+    if (typeof score === "string") return h("tr", { class: "alarm" }, name, h("td", { colspan: 3 }, "failed: ", shown(score)));
+    const [value, passed] = score;
+    const sign = reward.higher === false ? "≤" : "≥";
+    return h("tr", {}, name, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 3)),
+      h("td", { class: "number muted" }, typeof reward.threshold === "number" ? `${sign} ${Number(reward.threshold.toPrecision(4))}` : ""),
+      h("td", {}, passed === null ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓ passed" : "✕ not passed")));
+  });
+}
+
+function scoreTable(scores, rewards) {
+  const rows = scoreRows(scores ?? [], rewards);
+  return rows.length ? h("table", { class: "scores" }, h("tbody", {}, rows)) : null;
+}
+
+/** What hover and focus say about an edit. */
+function tipOf(edit, index, state, rewards) {
+  return [h("p", { class: "tip-title" }, h("strong", {}, `Edit ${index + 1}`), " ", badge(state), edit.reason ? h("span", {}, shown(edit.reason)) : h("span", { class: "muted" }, "no reason given")),
+    edit.why ? h("p", { class: "why" }, shown(edit.why)) : null, scoreTable(edit.scores, rewards)];
+}
+
+const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${STATES[state].says}`);
+
+/** An edit in the list below the text. */
+function editCard(text, edit, index, state, rewards, actions) {
+  const before = beforeOf(text, edit);
+  const change = before === edit.after ? [h("span", { class: "muted" }, "changes nothing: "), h("q", {}, shown(before))]
+    : [before ? h("del", {}, shown(before)) : h("span", { class: "muted" }, edit.place ? "inserted" : ""), h("span", { class: "to", "aria-label": "becomes" }, " → "),
+      edit.after ? h("ins", {}, shown(edit.after)) : h("span", { class: "muted" }, "deleted")];
+  return h("li", { class: `card ${state}`, "data-edit": index },
+    h("div", { class: "card-head" }, h("span", { class: "index" }, `${index + 1}`), badge(state), h("span", { class: "reason" }, edit.reason ? shown(edit.reason) : h("span", { class: "muted" }, "no reason given"))),
+    h("p", { class: "change" }, change), edit.why ? h("p", { class: "why" }, "Not applied: ", shown(edit.why), ".") : null,
+    scoreChips(edit.scores ?? [], rewards), actions);
+}
+
+function scoreChips(scores, rewards) {
+  const chips = rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
+    if (typeof score === "string") return h("li", { class: "alarm" }, words(reward.name), " failed: ", shown(score));
+    const [value, passed] = score;
+    return h("li", {}, h("span", { class: "muted" }, words(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)),
+      passed === null ? null : h("span", { class: passed ? "pass" : "miss" }, passed ? " ✓" : " ✕", hidden(passed ? " passed" : " not passed")));
+  });
+  return chips.length ? h("ul", { class: "chips" }, chips) : null;
+}

@@ -1,0 +1,29 @@
+// The keyboard: one table of keys serves both the page and its help.
+
+/** Listen to `keys`, `[[keys], says, action]`; give back the dialog that lists them. `arrows` says when those are ours. */
+function keyboard(keys, arrows) {
+  const rows = keys.map(([names, says]) => h("div", {}, h("dt", {}, names.map((name) => h("kbd", {}, name))), h("dd", {}, says)));
+  const close = h("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Close");
+  const dialog = h("dialog", { id: "help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "Keyboard"), h("dl", { class: "keys" }, rows), close);
+  const actions = new Map(keys.flatMap(([names, , action]) => names.map((name) => [name, action])));
+  const codes = { "↓": "ArrowDown", "↑": "ArrowUp", "←": "ArrowLeft", "→": "ArrowRight" };
+  for (const [name, key] of Object.entries(codes)) if (actions.has(name)) actions.set(key, actions.get(name));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const field = event.target instanceof Element && event.target.closest("input, select, textarea, [contenteditable]");
+    if (event.key === "Escape") {
+      hideTip();
+      if (field && !document.querySelector("dialog[open]")) field.blur();
+      return;
+    }
+    if (field || document.querySelector("dialog[open]")) return;
+    if (event.key.startsWith("Arrow") && (event.target.closest?.("[data-scrolls]") || !arrows(event))) return;
+    const action = actions.get(event.key);
+    if (!action) return;
+    event.preventDefault();
+    action(event);
+  });
+  document.body.append(dialog);
+  return dialog;
+}

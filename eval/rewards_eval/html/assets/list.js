@@ -1,0 +1,76 @@
+// The list of arguments. Only what is near the window is made: a thousand arguments open as fast as ten.
+
+const STEP = 60;
+
+function argumentList(open, summaryOf) {
+  let items = [], made = 0, current = null;
+  const status = h("p", { class: "status", role: "status" });
+  const list = h("ol", { class: "arguments", "aria-label": "Arguments" });
+  const more = h("div", { class: "more", "aria-hidden": "true" });
+  const watcher = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) make(made + STEP); }, { rootMargin: "600px" });
+  watcher.observe(more);
+
+  function make(upTo) {
+    const next = items.slice(made, upTo);
+    list.append(...next.map((argument, offset) => entry(argument, made + offset)));
+    made += next.length;
+    // Watched anew, since an element that stays in view is not reported twice.
+    watcher.unobserve(more);
+    if (made < items.length) watcher.observe(more);
+  }
+
+  function entry(argument, index) {
+    return h("li", {}, h("button", { type: "button", "data-index": index, "aria-current": argument === current ? "true" : null, click: () => open(argument) }, summaryOf(argument)));
+  }
+
+  function show(found, total) {
+    items = found;
+    made = 0;
+    fill(list);
+    fill(status, found.length === total ? count(total, "argument") : `${found.length.toLocaleString("en")} of ${count(total, "argument")}`);
+    make(STEP);
+    list.scrollTop = 0;
+  }
+
+  function mark(argument, scroll = true) {
+    list.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    current = argument;
+    const index = items.indexOf(argument);
+    if (index < 0) return;
+    if (index >= made) make(index + STEP);
+    const button = list.children[index].firstChild;
+    button.setAttribute("aria-current", "true");
+    if (scroll) button.scrollIntoView({ block: "nearest" });
+  }
+
+  function refresh(argument) {
+    const index = items.indexOf(argument);
+    if (index >= 0 && index < made) list.children[index].replaceWith(entry(argument, index));
+  }
+
+  /** The argument `step` places after the one that is open. */
+  function beside(step) {
+    if (!items.length) return null;
+    const index = items.indexOf(current);
+    return index < 0 ? items[0] : items[Math.min(items.length - 1, Math.max(0, index + step))];
+  }
+
+  const position = () => [items.indexOf(current) + 1, items.length];
+  return { status, list, more, show, mark, refresh, beside, position };
+}
+
+/** An entry of the list: issue, beginning, how many edits of each kind, and where wanted its scores. */
+function entryOf(argument, system, states, scores = true) {
+  const record = argument.systems[system];
+  const parts = [h("span", { class: "issue" }, clip(plain(argument.issue || "(no issue)"), 90)), h("span", { class: "excerpt" }, clip(plain(argument.text).replace(/\s+/g, " "), 150))];
+  if (!record) return [...parts, h("span", { class: "facts" }, "missing")];
+  const counts = new Map();
+  for (const state of states(argument, record)) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const tally = Object.keys(STATES).filter((state) => counts.has(state)).map((state) =>
+    h("span", { class: `tally ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${counts.get(state)}`, hidden(` ${STATES[state].says}`)));
+  const fell = overall(record);
+  return [...parts, h("span", { class: "facts" }, tally.length ? tally : "no edits",
+    record.status === "failed" ? h("strong", { class: "alarm" }, "failed") : null,
+    scores && h("span", { class: "numbers" }, fell && fell.fell !== null ? h("span", { title: "P(inappropriate) before and after" }, `${fixed(fell.before)} → ${fixed(fell.after)}`) : null,
+      record.reward !== null ? h("strong", { title: "reward" }, fixed(record.reward)) : null))];
+}

@@ -1,0 +1,153 @@
+// The page: two views, one selection, one argument open.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const { report } = data;
+const systems = report.systems.map((system) => system.name);
+const opened = { argument: null, view: "tracked", systems: systems.slice(0, 1) };
+
+document.title = plain(report.title || "Report");
+const picker = selection(data.arguments, systems, () => refreshList());
+const listed = argumentList((argument) => openArgument(argument, true), (argument) => entryOf(argument, picker.state.system, (_, record) => record.edits.map((edit) => KIND[edit.kind])));
+const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
+const reader = h("main", { id: "reader", class: "reader" },
+  h("div", { class: "side" }, picker.form, listed.status, h("div", { class: "list-scroll" }, listed.list, listed.more)), detail);
+const first = overview(report);
+const tabs = [["overview", "Overview"], ["arguments", "Arguments"]].map(([key, text]) => h("a", { href: `#${key}`, "data-tab": key }, text));
+const helpButton = h("button", { type: "button", class: "quiet", "aria-label": "Keyboard help", title: "Keyboard (?)", click: () => help.showModal() }, "?");
+document.body.append(h("header", { class: "top" }, h("h1", {}, shown(report.title || "Report")), h("nav", { "aria-label": "Views" }, tabs),
+  h("div", { class: "tools" }, themeButton(), helpButton)), first, reader);
+
+function refreshList() {
+  const found = picker.chosen();
+  listed.show(found, data.arguments.length);
+  const lost = !found.includes(opened.argument);
+  if (!found.length) showNothing();
+  else if (lost && (!narrow() || opened.argument)) openArgument(found[0], false);
+  else listed.mark(opened.argument);
+  drawPosition();
+}
+
+const narrow = () => matchMedia("(max-width: 899px)").matches;
+
+function showNothing() {
+  opened.argument = null;
+  fill(detail, h("p", { class: "empty" }, "No argument fits the filters."));
+}
+
+/** Show an argument; `go` also on a narrow window, where it takes the place of the list, and in the address. */
+function openArgument(argument, go) {
+  hideTip();
+  opened.argument = argument;
+  if (!opened.systems.some((name) => argument.systems[name]) && opened.systems.length < 2) opened.systems = [picker.state.system];
+  listed.mark(argument);
+  draw();
+  detail.scrollTop = 0;
+  if (go) {
+    history.replaceState(null, "", `#argument=${encodeURIComponent(JSON.stringify(argument.id))}`);
+    document.body.dataset.open = "argument";
+    if (narrow()) scrollTo(0, 0);
+  }
+}
+
+function draw() {
+  const { argument } = opened;
+  if (!argument) return;
+  const several = systems.length > 1 ? h("div", { class: "choice", role: "group", "aria-label": "Systems shown side by side" }, systems.map((name) =>
+    h("button", { type: "button", "aria-pressed": String(opened.systems.includes(name)), click: (event) => { toggleSystem(name); refocus(event.target); } }, shown(name)))) : null;
+  fill(detail,
+    h("div", { class: "detail-head" },
+      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => backToList() }, "‹ List"),
+        h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
+        h("span", { class: "position muted" }), h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
+        h("span", { class: "muted small" }, "id ", shown(argument.id))),
+      h("h2", {}, shown(argument.issue || "(no issue)")),
+      h("div", { class: "switches" }, choice("Text", VIEWS, opened.view, (view) => { opened.view = view; draw(); }), several)),
+    detailOf(argument, systems.filter((name) => opened.systems.includes(name)), opened.view, data.rewards),
+    argument.reference ? h("details", { class: "reference", open: true }, h("summary", {}, "Rewritten by a person"), h("div", { class: "text" }, shown(argument.reference))) : null);
+  drawPosition();
+}
+
+function drawPosition() {
+  const [index, total] = listed.position();
+  const place = detail.querySelector(".position");
+  if (place) fill(place, index ? `${index} / ${total}` : `– / ${total}`);
+}
+
+// Drawing makes the buttons anew; the focus stays on the same one.
+function refocus(old) {
+  const label = old.closest("button")?.textContent;
+  [...detail.querySelectorAll(".switches button")].find((button) => button.textContent === label)?.focus();
+}
+
+function toggleSystem(name) {
+  const on = opened.systems.includes(name);
+  if (on && opened.systems.length === 1) return;
+  opened.systems = on ? opened.systems.filter((other) => other !== name) : [...opened.systems, name];
+  draw();
+}
+
+function step(by) {
+  const next = listed.beside(by);
+  if (next && (next !== opened.argument || document.body.dataset.open !== "argument")) openArgument(next, true);
+}
+
+function backToList() {
+  document.body.dataset.open = "list";
+  history.replaceState(null, "", "#arguments");
+  listed.mark(opened.argument);
+}
+
+function focusEdit(by) {
+  const all = [...detail.querySelectorAll(".edit")];
+  const now = all.indexOf(document.activeElement);
+  const next = now < 0 ? (by > 0 ? all[0] : all.at(-1)) : all[now + by];
+  next?.scrollIntoView({ block: "nearest" });
+  next?.focus();
+}
+
+function show(tab) {
+  document.body.dataset.tab = tab;
+  first.hidden = tab !== "overview";
+  reader.hidden = tab !== "arguments";
+  for (const link of tabs) {
+    if (link.dataset.tab === tab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  hideTip();
+}
+
+function route() {
+  const match = /^#argument=(.*)$/.exec(location.hash);
+  let wanted = null;
+  if (match) {
+    try {
+      const id = JSON.parse(decodeURIComponent(match[1]));
+      wanted = data.arguments.find((argument) => argument.id === id) ?? null;
+    } catch { /* an address that somebody typed */ }
+  }
+  show(match || location.hash === "#arguments" ? "arguments" : "overview");
+  if (wanted) openArgument(wanted, true);
+  else if (location.hash === "#arguments") document.body.dataset.open = "list";
+}
+
+// Up and down scroll the overview, and the argument while it has the focus; elsewhere they go through the list.
+const arrowsStep = (event) => !reader.hidden && (!["ArrowUp", "ArrowDown"].includes(event.key) || !detail.contains(event.target));
+
+const go = (tab) => { location.hash = `#${tab}`; };
+const inReader = (action) => (event) => { if (reader.hidden) go("arguments"); else action(event); };
+const help = keyboard([
+  [["j", "↓", "→"], "next argument", inReader(() => step(1))],
+  [["k", "↑", "←"], "previous argument", inReader(() => step(-1))],
+  [["n"], "next edit, with its scores", inReader(() => focusEdit(1))],
+  [["p"], "previous edit", inReader(() => focusEdit(-1))],
+  [["/"], "search", () => { if (reader.hidden) show("arguments"); if (narrow()) backToList(); picker.search.focus(); picker.search.select(); }],
+  [["v"], "changes, after, before", inReader(() => { const at = VIEWS.findIndex(([key]) => key === opened.view); opened.view = VIEWS[(at + 1) % VIEWS.length][0]; draw(); })],
+  [["s"], "all systems side by side, or one", inReader(() => { opened.systems = opened.systems.length > 1 ? [picker.state.system] : [...systems]; draw(); })],
+  [["o"], "overview", () => go("overview")],
+  [["a"], "arguments", () => go("arguments")],
+  [["t"], "colours", () => document.getElementById("theme").click()],
+  [["?"], "this help", () => help.showModal()],
+], arrowsStep);
+addEventListener("hashchange", route);
+route();
+refreshList();

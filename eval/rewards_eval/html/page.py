@@ -1,0 +1,127 @@
+"""The report page put together: assets inlined, allowed by their digests, data embedded where nothing executes it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import RewardsError
+from rewards_eval.html.compact import compact_argument, describe_rewards
+
+STYLES = ("base.css", "overview.css", "reader.css")
+SCRIPTS = ("dom.js", "text.js", "keys.js", "overview.js", "select.js", "list.js", "edits.js", "detail.js", "report.js")
+# What could end the element, start markup, break the line of a script, or turn the source around when it is looked at.
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>Report</title>
+<style>{style}</style>
+</head>
+<body>
+<noscript>This report is drawn by a script inside this file; allow scripts to read it.</noscript>
+<script type="application/json" id="data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def asset(name: str) -> str:
+    """The text of one file in `assets/`."""
+    return resources.files("rewards_eval.html").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def style(names: Sequence[str] = STYLES) -> str:
+    """These style sheets as one."""
+    return "\n".join(asset(name) for name in names)
+
+
+def script(names: Sequence[str] = SCRIPTS) -> str:
+    """These scripts as one."""
+    return wrap([asset(name) for name in names])
+
+
+def wrap(scripts: Sequence[str]) -> str:
+    """Scripts as one, with a scope of its own."""
+    return '"use strict";\n(() => {\n' + "\n".join(scripts) + "\n})();\n"
+
+
+def embed(data: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it ends the element or is markup."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def policy(styles: str, scripts: str) -> str:
+    """A policy that allows this style, this script, pictures inside the file, and nothing else."""
+    return (
+        f"default-src 'none'; script-src '{_digest(scripts)}'; style-src '{_digest(styles)}'; img-src data:;"
+        " base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> str:
+    """The page as text. Raises RewardsError where a record is not as `rewards score` writes it."""
+    styles, scripts = style(), script()
+    data = page_data(report, arguments)
+    return PAGE.format(policy=policy(styles, scripts), style=styles, script=scripts, data=embed(data))
+
+
+def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the scripts read: the report, what each system's rewards are, and the arguments."""
+    names = [system["name"] for system in report["systems"]]
+    rewards = {name: describe_rewards(a["systems"][name] for a in arguments if name in a["systems"]) for name in names}
+    figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report.get("figures", ())]
+    return {
+        "report": _finite({**report, "figures": figures}),
+        "rewards": rewards,
+        "arguments": [compact_argument(argument, rewards) for argument in arguments],
+    }
+
+
+def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> None:
+    """Write one self-contained page: summary, tables, plots, and a reader of every argument with its edits.
+
+    `report` is what goes to report.json; each of `arguments` is `{id, issue, argument, reference, systems}` with the
+    output record of every system (docs/data.md). Raises RewardsError where a record or the disk does not allow it.
+    """
+    text = render(report, arguments)
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        temporary.write_bytes(text.encode())
+        temporary.replace(path)
+    except OSError as error:
+        raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON cannot say, such as the interval of a single value."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _picture(svg: str) -> str:
+    # As a picture, not as part of the page: no script in it runs and it loads nothing.
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode()
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

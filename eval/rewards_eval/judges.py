@@ -1,0 +1,81 @@
+"""App, Sim and PPL of texts as they come, outside of any file: what the metric modules compute."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from rewards.cli.options import build_engine
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError, ModelError
+from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddings, TokenLogProbs
+from rewards_eval import formulas, roles
+
+WHOLE = ("app", "sim", "ppl")
+
+
+@cache
+def engine_for(
+    profile: str = "embedded", device: str = "auto", dtype: str = "auto", models: tuple[str, ...] = ()
+) -> Engine:
+    """The engine of these options, one for all metrics of a process, so that a model is loaded once."""
+    return build_engine(device, dtype, models=models, profile=profile)
+
+
+def judge(
+    texts: Sequence[str],
+    originals: Sequence[str] | None = None,
+    issues: Sequence[str] | None = None,
+    wanted: Collection[str] = WHOLE,
+    engine: Engine | None = None,
+) -> dict[str, list[float | None]]:
+    """P(Inappropriateness) as `p`, `sim` and `ppl` of each text, in one pass of the models; `wanted` leaves some out.
+
+    `originals` are what `sim` compares with, `issues` what the texts are about. None where a text has no tokens. Raises
+    ConfigError where lists differ in length, ModelError where a model fails.
+    """
+    engine = engine or engine_for()
+    found = roles.find()
+    issues = issues if issues is not None else [""] * len(texts)
+    originals = originals if originals is not None else texts
+    if not len(texts) == len(issues) == len(originals):
+        raise ConfigError(
+            f"{len(texts)} texts, {len(originals)} originals, {len(issues)} issues: give one for each text"
+        )
+    requests: dict[str, list[tuple[Request, ...]]] = {}
+    if "app" in wanted:
+        requests["p"] = [(ClassProbabilities(t, found.classifier, i),) for t, i in zip(texts, issues, strict=True)]
+    if "sim" in wanted:
+        requests["sim"] = [
+            (TokenEmbeddings(t, found.similarity), TokenEmbeddings(o, found.similarity))
+            for t, o in zip(texts, originals, strict=True)
+        ]
+    if "ppl" in wanted:
+        requests["ppl"] = [(TokenLogProbs(t, found.perplexity),) for t in texts]
+    features = engine.compute([one for all_ in requests.values() for pair in all_ for one in pair])
+    values: dict[str, list[float | None]] = {}
+    for name, all_ in requests.items():
+        values[name] = [_value(name, [_known(features, one) for one in pair], found, engine.profile) for pair in all_]
+    return values
+
+
+def _value(name: str, features: Sequence[Any], found: roles.Roles, profile: str) -> float | None:
+    if name == "p":
+        return float(features[0][found.labels.index(formulas.INAPPROPRIATE)])
+    if name == "sim":
+        return roles.rescale(formulas.bertscore(*features), found, profile)
+    return formulas.perplexity(features[0])
+
+
+def _known(features: Mapping[Request, Any], request: Request) -> Any:
+    feature = features[request]
+    if isinstance(feature, Failure):
+        raise ModelError(f"a text could not be measured: {feature.reason}")
+    return feature
+
+
+def mean(values: Sequence[float | bool | None]) -> dict[str, Any]:
+    """`{value, n}` of the values that are known; the value is None where there are none."""
+    known = [float(value) for value in values if value is not None]
+    return {"value": sum(known) / len(known) if known else None, "n": len(known)}

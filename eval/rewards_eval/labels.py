@@ -1,0 +1,123 @@
+"""Labels to hold rewards against: people's, line by line, or another scorer's, from its scored file."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import RewardsError
+from rewards.files.reading import Line, read_lines
+from rewards_eval import authors
+from rewards_eval.review.journal import SHAPE, latest, read_decisions
+from rewards_eval.systems import Id, System, detect, read_system
+from rewards_eval.values import probabilities_after
+
+DECISIONS = {
+    "accept": 1.0, "accepted": 1.0, "yes": 1.0, "true": 1.0,
+    "reject": 0.0, "rejected": 0.0, "no": 0.0, "false": 0.0, "amend": 0.0, "amended": 0.0,
+}  # fmt: skip
+"""What words mean as labels; an edit that a person had to amend was not good as it stood."""
+
+Unit = tuple[Id, Hashable]
+"""An argument's id, and None for the argument itself, an edit's place in its list, or what tells an edit by its content."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels by name, each with a value per unit; several labels of one unit are averaged."""
+
+    source: str
+    by_content: bool  # whether edits are told by their content, as in another scored file, or by their place
+    values: Mapping[str, Mapping[Unit, float]] = field(default_factory=dict)
+
+    @property
+    def units(self) -> set[Unit]:
+        """Everything that has a label."""
+        return {unit for found in self.values.values() for unit in found}
+
+
+def read_labels(path: str) -> Labels:
+    """The labels of a file: a scored file's verdicts, decisions of `rewards review`, or lines of `{id, edit, label}`.
+
+    `edit` counts from 0; without it a label is on the argument. `label` (or `decision`) is true or false, a number, or
+    a word such as accept; `name` tells several kinds of labels apart. Raises RewardsError with file, line and remedy
+    where a line says something else.
+    """
+    first = next(read_lines(path), None)
+    record = first.record if first is not None else None
+    if authors.is_authors(record) or (isinstance(record, Mapping) and {"rewards", "edits", "status"} <= set(record)):
+        return _verdicts(read_system(path, "labels", detect(path)))
+    if isinstance(record, Mapping) and record.get("kind") in SHAPE:
+        return _reviewed(path)
+    found: dict[str, dict[Unit, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for line in read_lines(path):
+        name, unit, value = _label(path, line)
+        found[name][unit].append(value)
+    if not found:
+        raise RewardsError(f"{path} holds no labels")
+    means = {name: {unit: sum(all_) / len(all_) for unit, all_ in units.items()} for name, units in found.items()}
+    return Labels(path, False, means)
+
+
+def _label(path: str, line: Line) -> tuple[str, Unit, float]:
+    where = f"{path}, line {line.number}"
+    if line.error is not None:
+        raise RewardsError(f"{where}: {line.error}")
+    record = line.record if isinstance(line.record, Mapping) else {}
+    identifier, place = record.get("id", record.get("post_id")), record.get("edit")
+    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
+        raise RewardsError(f"{where}: no `id`; a label says which argument it is about")
+    if place is not None and (isinstance(place, bool) or not isinstance(place, int) or place < 0):
+        raise RewardsError(f"{where}: edit: expected an edit's place in its record's list, counted from 0")
+    given = record.get("label", record.get("decision"))
+    value = DECISIONS.get(given.strip().lower()) if isinstance(given, str) else given
+    if not isinstance(value, bool | int | float):
+        raise RewardsError(
+            f"{where}: label: expected true or false, a number, or one of {', '.join(sorted(DECISIONS))}; found {given!r}"
+        )
+    return str(record.get("name") or "label"), (identifier, place), float(value)
+
+
+def _reviewed(path: str) -> Labels:
+    """What people decided in `rewards review`: the last word of each on an edit, averaged over people."""
+    found: dict[Unit, list[float]] = defaultdict(list)
+    for line in latest(read_decisions(Path(path))):
+        if line["kind"] == "edit":
+            content = line["before"].strip(), line["after"].strip(), line["sentence_id"], 1
+            found[line["id"], content].append(DECISIONS[line["decision"]])
+    if not found:
+        raise RewardsError(f"{path} holds no decisions on edits that stand")
+    return Labels(path, True, {"decision": {unit: sum(all_) / len(all_) for unit, all_ in found.items()}})
+
+
+def _verdicts(system: System) -> Labels:
+    """What another scorer decided: on each edit by every threshold, and on the arguments."""
+    found: dict[str, dict[Unit, float]] = defaultdict(dict)
+    for identifier, record in system.records.items():
+        measured = (record["details"].get("evaluation") or {}).get("edits") or []
+        for i, (content, edit) in enumerate(zip(contents(record["edits"]), record["edits"], strict=True)):
+            unit = identifier, content
+            found["valid"][unit] = float(edit["valid"])
+            if not edit["valid"]:
+                continue  # its verdicts follow from that, and say nothing about the edit
+            found["accepted"][unit] = float(edit["accepted"])
+            for name, score in edit["scores"].items():
+                if score["passed"] is not None:
+                    found[name][unit] = float(score["passed"])
+            if i < len(measured) and measured[i].get("app") is not None:
+                found["app"][unit] = float(measured[i]["app"])
+        if after := probabilities_after(record, "accepted"):
+            found["appropriate"][identifier, None] = float(after["Inappropriateness"] < 0.5)
+    return Labels(system.file, True, {name: units for name, units in found.items() if units})
+
+
+def contents(edits: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:
+    """What tells each edit by its content: sentence, words before, words after, and the how-manieth such edit it is."""
+    seen: Counter[Hashable] = Counter()
+    for edit in edits:
+        content = edit["before"].strip(), edit["after"].strip(), edit["sentence_id"]
+        seen[content] += 1
+        yield (*content, seen[content])

@@ -1,0 +1,45 @@
+"""Reason accuracy: is the stated reason what the edit improves?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+from datasets import Sequence, Value
+
+from rewards_eval.formulas import REASONS, reason_relaxed, reason_strict
+from rewards_eval.judges import mean
+
+_CITATION = """@inproceedings{ziegenbein2026editing,
+  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
+  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
+  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
+}"""
+_INPUTS = """
+Args:
+    predictions: the reason that each edit states.
+    references: by how much each edit lowers the probability of Toxic Emotions, Missing Commitment, Missing
+        Intelligibility and Other Reasons, in this order; an edit that cannot be applied lowers none.
+"""
+
+
+class ReasonAccuracy(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """The metric as `evaluate` loads it: from this folder, without a network."""
+
+    def _info(self) -> Any:
+        return evaluate.MetricInfo(
+            description="Reason accuracy: is the stated reason what the edit improves?",
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {"predictions": Value("string"), "references": Sequence(Value("float64"), length=4)}
+            ),
+            reference_urls=["https://arxiv.org/abs/2604.12770"],
+        )
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:
+        gains = [dict(zip(REASONS, one, strict=True)) for one in references]
+        strict = mean([reason_strict(reason, one) for reason, one in zip(predictions, gains, strict=True)])
+        relaxed = mean([reason_relaxed(reason, one) for reason, one in zip(predictions, gains, strict=True)])
+        return {"strict": strict["value"], "relaxed": relaxed["value"], "n": strict["n"]}

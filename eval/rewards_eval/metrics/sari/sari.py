@@ -1,0 +1,44 @@
+"""SARI in [0, 100]: how well n-grams are kept, added and deleted, against people's rewrites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+from datasets import Sequence, Value
+
+from rewards_eval.judges import mean
+from rewards_eval.references import sari
+
+_CITATION = """@article{xu2016optimizing,
+  title = {Optimizing Statistical Machine Translation for Text Simplification},
+  author = {Xu, Wei and Napoles, Courtney and Pavlick, Ellie and Chen, Quanze and Callison-Burch, Chris},
+  journal = {TACL}, volume = {4}, year = {2016},
+}"""
+_INPUTS = """
+Args:
+    predictions: edited texts.
+    references: people's rewrites of each, one or more.
+    sources: the original texts.
+"""
+
+
+class Sari(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """The metric as `evaluate` loads it: from this folder, without a network."""
+
+    def _info(self) -> Any:
+        return evaluate.MetricInfo(
+            description="SARI in [0, 100]: how well n-grams are kept, added and deleted, against people's rewrites.",
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {"sources": Value("string"), "predictions": Value("string"), "references": Sequence(Value("string"))}
+            ),
+            reference_urls=["https://www.aclweb.org/anthology/Q16-1029/"],
+        )
+
+    def _compute(self, predictions: Any, references: Any, sources: Any) -> dict[str, Any]:
+        values = [sari(*one) for one in zip(sources, predictions, references, strict=True)]
+        found = mean(values)
+        return {"sari": found["value"], "n": found["n"], "values": values}

@@ -1,0 +1,53 @@
+"""Sim: BERTScore F1 of the edited against the original argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate
+from datasets import Value
+
+from rewards_eval.judges import engine_for, judge, mean
+
+_CITATION = """@inproceedings{ziegenbein2026editing,
+  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
+  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
+  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
+}"""
+_INPUTS = """
+Args:
+    predictions: edited texts.
+    references: the original texts.
+    profile, device, dtype: which models run, where, in which precision; `embedded` needs no hub.
+    models: other models for the roles, as ROLE=MODEL.
+"""
+
+
+class Sim(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """The metric as `evaluate` loads it: from this folder, without a network."""
+
+    def _info(self) -> Any:
+        return evaluate.MetricInfo(
+            description="Sim: BERTScore F1 of the edited against the original argument.",
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features({"predictions": Value("string"), "references": Value("string")}),
+            reference_urls=["https://arxiv.org/abs/1904.09675"],
+        )
+
+    def _compute(
+        self,
+        predictions: Any,
+        references: Any,
+        profile: str = "embedded",
+        device: str = "auto",
+        dtype: str = "auto",
+        models: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        values = judge(
+            predictions, references, wanted=("sim",), engine=engine_for(profile, device, dtype, tuple(models))
+        )["sim"]
+        found = mean(values)
+        return {"sim": found["value"], "n": found["n"], "values": values}

@@ -1,0 +1,133 @@
+"""The models of an evaluation: the suite that scores what is unscored, and the measuring of what records do not say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.cli.options import build_engine
+from rewards.errors import ConfigError, nearest
+from rewards_eval import roles, scoring
+from rewards_eval.systems import Scored, System
+from rewards_eval.values import References
+
+if TYPE_CHECKING:
+    from rewards.engine.engine import Engine
+    from rewards.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """How models run: which suite scores, on which models, where. `models` as `ROLE=MODEL`."""
+
+    suite: str | None = None
+    profile: str | None = None
+    models: Sequence[str] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    cache: Path | None = None
+    quiet: bool = False
+
+
+class Models:
+    """Whatever of an evaluation needs models; none is loaded before it is needed."""
+
+    def __init__(self, computing: Computing, folder: Path) -> None:
+        self._computing = computing
+        self._folder = folder
+        self._measured = False
+        self._scored = False
+
+    @cached_property
+    def _suite(self) -> Suite:
+        from rewards.suite import load_suite
+
+        computing = self._computing
+        known = load_suite(computing.suite or "default", profile=computing.profile)  # type: ignore[arg-type]  # checked by the engine
+        rolls = {model.role for component in known.components for model in component.reward.models}
+        chosen = {role: name for role, name in self._engine.models.items() if role in rolls}
+        engine = replace(self._engine, models=chosen)
+        return load_suite(computing.suite or "default", engine=engine, profile=computing.profile)  # type: ignore[arg-type]  # as above
+
+    @cached_property
+    def _engine(self) -> Engine:
+        one = self._computing
+        return build_engine(one.device, one.dtype, 0, one.cache, one.models, one.profile)
+
+    def score(self, file: str, name: str) -> Scored:
+        """The scored file of an unscored one, kept in the folder."""
+        self._scored = True
+        return scoring.score_file(file, name, self._suite, self._settings(), self._folder, self._computing.quiet)
+
+    def measure(self, systems: Sequence[System], references: References) -> list[System]:
+        """The systems with what models say of each record, kept in the folder."""
+        from rewards_eval import measure
+
+        self._measured = True
+        found = roles.find()
+        known = {found.classifier.role, found.perplexity.role, found.similarity.role}
+        known |= (
+            {model.role for component in self._suite.components for model in component.reward.models}
+            if self._scored
+            else set()
+        )
+        for role in self._engine.models:
+            if role not in known:
+                raise ConfigError(
+                    f"--model {role}=…: no such role here{nearest(role, known)}; roles: {', '.join(sorted(known))}"
+                )
+        with _progress(self._computing.quiet) as progress:
+            path = self._folder / "measured.jsonl"
+            return measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
+
+    def _settings(self) -> dict[str, Any]:
+        """What numbers depend on besides the texts."""
+        one = self._computing
+        return {"engine": [one.profile, one.device, one.dtype, sorted(one.models)]}
+
+    def describe(self, systems: Sequence[System]) -> dict[str, Any]:
+        """How the numbers were made: by which suite, on which models, as far as files and this run can say."""
+        files = {system.name: _of_header(system.header) for system in systems if system.header}
+        measured = {"measured_with": self._engine.describe()} if self._measured else {}
+        return {"name": self._suite.name if self._scored else None, "scored_with": files, **measured}
+
+    def notes(self) -> list[str]:
+        """What a reader must know of how texts were measured."""
+        if not self._measured:
+            return []
+        cut = self._engine.truncated
+        said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
+        if self._engine.profile == "embedded":
+            said.append(
+                "Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables."
+            )
+        return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
+
+
+def _of_header(header: Any) -> dict[str, Any]:
+    return {
+        key: header[key] for key in ("suite", "profile", "models", "rewards", "versions", "created") if key in header
+    }
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """What the user sees on stderr while records are measured."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, highlight=False)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("measuring", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if not quiet and not console.is_terminal and done * 10 // total > (done - 64) * 10 // total:
+                print(f"measured {done:,} of {total:,} records", file=sys.stderr)
+
+        yield show

@@ -1,0 +1,69 @@
+"""What a reader of the numbers must know: what was left out, what is missing, what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rewards_eval.agreement import scores_of
+from rewards_eval.evaluation import Evaluation
+from rewards_eval.labels import Labels
+from rewards_eval.systems import Common, System
+from rewards_eval.values import References
+
+
+def of(evaluation: Evaluation, reference: str | None, references: References) -> Iterator[str]:
+    """Sentences about the systems and what they have in common."""
+    common = evaluation.common
+    yield from _left_out(common)
+    for system in common.systems:
+        if system.failed:
+            yield f"{system.name}: {system.failed:,} records failed; what is known of them counts, and n shows the rest."
+        if system.rejected:
+            yield f"{system.name}: {system.rejected:,} lines could not be scored; they are missing here."
+        failed = [
+            record for record in system.records.values() if (record["details"].get("evaluation") or {}).get("failures")
+        ]
+        if failed:
+            yield f"{system.name}: models failed on {len(failed):,} records; measured.jsonl says why."
+    yield from _incomparable(common.systems)
+    unknown = [name for name in ("sim", "ppl") if not evaluation.values.present(f"all.{name}")]
+    if unknown:
+        listed = " and ".join({"sim": "Sim", "ppl": "PPL"}[name] for name in unknown)
+        yield f"{listed}: not in the files; --measure computes what models can say."
+    if reference:
+        found = sum(identifier in references for identifier in common.ids)
+        yield f"{found:,} of {len(common.ids):,} arguments have a human rewrite in {reference}."
+
+
+def _left_out(common: Common) -> Iterator[str]:
+    if any(common.left_out.values()):
+        listed = ", ".join(f"{count:,} of {name}" for name, count in common.left_out.items() if count)
+        yield f"Only the {len(common.ids):,} arguments that every system has are compared; left out: {listed}."
+
+
+def _incomparable(systems: Sequence[System]) -> Iterator[str]:
+    """Whether systems were judged by different judges."""
+    measured = all(
+        (record["details"].get("evaluation") or {}).get("failures") is not None
+        for system in systems
+        for record in system.records.values()
+    )
+    if len({system.dialect == "authors" for system in systems}) > 1:
+        what = "which edits were accepted" if measured else "App and which edits were accepted"
+        also = "" if measured else "; --measure judges all of them by one"
+        yield f"Some files hold the authors' verdicts, others ours: {what} come from different models{also}."
+    suites = {
+        tuple((name, one.get("threshold"), one.get("gate")) for name, one in sorted(system.header["rewards"].items()))
+        for system in systems
+        if isinstance(system.header.get("rewards"), dict)
+    }
+    if len(suites) > 1:
+        yield "The files were scored with different suites or thresholds: accepted edits and totals are not comparable."
+
+
+def on_labels(systems: Sequence[System], labels: Labels) -> Iterator[str]:
+    """How many labels met something that is scored."""
+    for system in systems:
+        scored = {unit for scores in scores_of(system, labels.by_content).values() for unit in scores.values}
+        met = len(labels.units & scored)
+        yield f"{system.name}: {met:,} of the {len(labels.units):,} things labelled in {labels.source} are scored."

@@ -1,0 +1,165 @@
+"""A report's tables on the terminal, as CSV and as LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rewards.cli.terminal import plain, print_table
+
+Table = Mapping[str, Any]
+BREAKDOWNS = ("dimensions", "reasons", "lengths", "issues")
+"""Tables that are written, not printed: they would push the others off the screen."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "√": r"$\surd$",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "κ": r"$\kappa$",
+    "τ": r"$\tau$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+WITH_INTERVALS = ("difference", "auc")
+"""Columns whose intervals are printed; those of the others would make tables too wide, and stand in the files."""
+
+
+def show(value: float | str | None, digits: int) -> str:
+    """A cell's value as it is printed; an empty string where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−", 1)
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """Print the systems, the tables and the notes, each table aligned, with its n where not all have the same."""
+    columns = ("system", "records", "failed", "missing", "dialect", "file")
+    rows = [[str(system["name"]), *(f"{system[key]:,}" for key in columns[1:4]), system["dialect"], system["file"]]
+            for system in report["systems"]]  # fmt: skip
+    print_table(plain(str(report["title"])), columns, rows, "file")
+    for table in report["tables"]:
+        if table["id"] not in BREAKDOWNS:
+            print()
+            print_one(table)
+    if report["notes"]:
+        print()
+    for note in report["notes"]:
+        print(plain(f"note: {note}"))
+
+
+def print_one(table: Table) -> None:
+    """Print one table; under it what it holds. Column n is what most of a row's values are means of."""
+    columns, rows = table["columns"], table["rows"]
+    grouped = any(row["group"] for row in rows)
+    usual = [_usual_n(row["cells"].values()) for row in rows]
+    cells = []
+    for row, n in zip(rows, usual, strict=True):
+        shown = [_terminal(row["cells"].get(column["key"]), column, n) for column in columns]
+        cells.append([row["label"], *([row["group"] or ""] if grouped else []), *shown, "" if n is None else f"{n:,}"])
+    heads = ["", *([" "] if grouped else []), *(str(column["label"]) for column in columns), "n"]
+    print_table(plain(str(table["title"])), _distinct(heads), cells, heads[0])
+    print(plain(f"  {table['caption']}"))
+
+
+def _terminal(cell: Mapping[str, Any] | None, column: Mapping[str, Any], usual: int | None) -> str:
+    if cell is None:
+        return ""
+    text = show(cell["value"], column["digits"])
+    if cell["low"] is not None and column["key"] in WITH_INTERVALS:
+        text += f" [{show(cell['low'], column['digits'])}, {show(cell['high'], column['digits'])}]"
+    return text + (f" (n {cell['n']:,})" if text and cell["n"] not in (None, usual) else "")
+
+
+def _usual_n(cells: Iterable[Mapping[str, Any]]) -> int | None:
+    """The n that most of a row's values have."""
+    found = Counter(cell["n"] for cell in cells if cell["value"] is not None and cell["n"] is not None)
+    return found.most_common(1)[0][0] if found else None
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, made distinct by spaces that nobody sees: a printed table keeps its columns by name."""
+    found: list[str] = []
+    for name in names:
+        while name in found:
+            name += " "
+        found.append(name)
+    return found
+
+
+def to_csv(table: Table) -> str:
+    """The table as CSV: each column's value, n and interval in columns of their own, at full precision."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    parts = ("value", "n", "low", "high")
+    writer.writerow(["label", "group", *(f"{c['key']}.{part}" for c in table["columns"] for part in parts)])
+    for row in table["rows"]:
+        line = [_no_formula(row["label"]), _no_formula(row["group"] or "")]
+        for column in table["columns"]:
+            found = row["cells"].get(column["key"]) or {}
+            line += [_no_formula(found.get(part)) for part in parts]
+        writer.writerow(line)
+    return out.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    """A text that a spreadsheet takes for text: files are named by strangers."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+def to_latex(table: Table) -> str:
+    """The table for a paper: booktabs, intervals below the values in small type, groups between rules."""
+    columns, rows = table["columns"], table["rows"]
+    lines = [
+        f"% {' '.join(plain(str(table['caption'])).split())}",
+        "% needs \\usepackage{booktabs}",
+        f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
+        "\\toprule",
+        " & ".join(["", *(latex(str(column["label"])) + _arrow(column) for column in columns)]) + r" \\",
+        "\\midrule",
+    ]
+    group = None
+    for row in rows:
+        if row["group"] and row["group"] != group:
+            lines += ["\\midrule"] if group is not None else []
+            lines.append(f"\\multicolumn{{{len(columns) + 1}}}{{l}}{{\\emph{{{latex(row['group'])}}}}} \\\\")
+            group = row["group"]
+        values = [_latex_cell(row["cells"].get(column["key"]), column["digits"]) for column in columns]
+        lines.append(" & ".join([latex(str(row["label"])), *values]) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def latex(text: str) -> str:
+    """The text with everything that LaTeX would obey written out."""
+    return re.sub(r"\s", " ", "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split()))))
+
+
+def _arrow(column: Mapping[str, Any]) -> str:
+    return {"higher": r"\,$\uparrow$", "lower": r"\,$\downarrow$"}.get(column["better"] or "", "")
+
+
+def _latex_cell(cell: Mapping[str, Any] | None, digits: int) -> str:
+    if cell is None or cell["value"] is None:
+        return "--"
+    if isinstance(cell["value"], str):
+        return latex(cell["value"])
+    text = latex(show(cell["value"], digits))
+    if cell["low"] is None:
+        return text
+    limits = f"[{latex(show(cell['low'], digits))}, {latex(show(cell['high'], digits))}]"
+    return f"{text} {{\\scriptsize {limits}}}"

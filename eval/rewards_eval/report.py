@@ -1,0 +1,93 @@
+"""The whole report as plain data, and what is written of it into the folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rewards.errors import RewardsError
+from rewards_eval import outputs
+from rewards_eval.evaluation import Evaluation, describe_system
+from rewards_eval.figures import Plot
+from rewards_eval.values import References
+
+VERSION = 1
+
+
+def build(
+    evaluation: Evaluation,
+    tables: Sequence[Mapping[str, Any]],
+    plots: Sequence[Plot],
+    notes: Sequence[str],
+    suite: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that was found, as JSON holds it."""
+    common = evaluation.common
+    systems = [describe_system(common, index) for index in range(len(common.systems))]
+    names = ", ".join(system["name"] for system in systems)
+    return {
+        "version": VERSION,
+        "title": f"Evaluation of {names}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["rewards", *sys.argv[1:]],
+        "suite": dict(suite),
+        "versions": versions(),
+        "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},
+        "systems": systems,
+        "common": {"ids": len(common.ids), "left_out": dict(common.left_out)},
+        "tables": list(tables),
+        "figures": [plot.to_record() for plot in plots],
+        "notes": list(notes),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of this distribution, Python, and the libraries that compute."""
+    names = ("appropriateness-rewards", "numpy", "scipy", "scikit-learn", "rapidfuzz")
+    return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
+
+
+def arguments_of(evaluation: Evaluation, references: References) -> list[dict[str, Any]]:
+    """Every common argument with what each system made of it, as the reader shows them."""
+    common = evaluation.common
+    found = []
+    for identifier in common.ids:
+        first = common.systems[0].records[identifier]
+        found.append(
+            {
+                "id": identifier,
+                "issue": first["issue"],
+                "argument": first["argument"],
+                "reference": "\n\n".join(references.get(identifier, ())) or None,
+                "systems": {system.name: system.records[identifier] for system in common.systems},
+            }
+        )
+    return found
+
+
+def write(
+    folder: Path, report: Mapping[str, Any], plots: Sequence[Plot], arguments: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write report.json and report.html, every table as CSV and LaTeX, and every plot, into the folder."""
+    from rewards_eval import html
+
+    try:
+        for table in report["tables"]:
+            (folder / f"{table['id']}.csv").write_text(outputs.to_csv(table), encoding="utf-8")
+            (folder / f"{table['id']}.tex").write_text(outputs.to_latex(table), encoding="utf-8")
+        for plot in plots:
+            (folder / f"{plot.id}.svg").write_text(plot.svg, encoding="utf-8")
+            (folder / f"{plot.id}.png").write_bytes(plot.png)
+        partial = folder / "report.json.partial"
+        partial.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        partial.replace(folder / "report.json")
+        html.write(folder / "report.html", report, arguments)
+    except OSError as error:
+        raise RewardsError(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,74 @@
+"""The models that metrics are measured with, by role and profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rewards.errors import ConfigError
+from rewards.models.catalog import EMBEDDED_CAUSAL_LM, MINILM
+from rewards.models.specs import Checkpoint, Derived, Hub, Model
+from rewards.plugins import Registry, registry
+from rewards_eval.formulas import INAPPROPRIATE
+
+PERPLEXITY = Model(
+    "perplexity",
+    {
+        "embedded": EMBEDDED_CAUSAL_LM,
+        "full": Checkpoint(Hub("openai-community/gpt2"), "causal-lm"),
+    },
+)
+"""Whose perplexity is PPL."""
+
+SIMILARITY = Model(
+    "bertscore",
+    {
+        "embedded": Checkpoint(MINILM, "sentence-encoder"),
+        "full": Checkpoint(Hub("microsoft/deberta-xlarge-mnli"), "sentence-encoder", layers=40),
+    },
+)
+"""Whose token vectors Sim compares."""
+
+BASELINE = 0.5150192
+"""BERTScore F1 of unrelated texts under the full profile's model (layer 40), as bert-score publishes it for rescaling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The three models of an evaluation."""
+
+    classifier: Model
+    labels: tuple[str, ...]
+    perplexity: Model = PERPLEXITY
+    similarity: Model = SIMILARITY
+
+
+def own_roles() -> tuple[str, ...]:
+    """The roles that only evaluation has: a suite knows nothing of them."""
+    return PERPLEXITY.role, SIMILARITY.role
+
+
+def find(plugins: Registry | None = None) -> Roles:
+    """The models of an evaluation; the classifier is that of whichever reward has one that knows Inappropriateness.
+
+    Raises ConfigError where no reward has one, or two have different ones.
+    """
+    found: dict[Model, tuple[str, ...]] = {}
+    for _, reward, _ in (plugins or registry()).rewards:
+        for model in reward.models:
+            for spec in model.profiles.values():
+                if isinstance(spec, Derived | Checkpoint) and INAPPROPRIATE in spec.labels:
+                    found[model] = spec.labels
+    if len(found) != 1:
+        listed = ", ".join(model.role for model in found) or "none"
+        raise ConfigError(
+            f"evaluation needs one classifier of {INAPPROPRIATE} among the installed rewards; there are: {listed}"
+        )
+    classifier, labels = next(iter(found.items()))
+    return Roles(classifier, labels)
+
+
+def rescale(f1: float, roles: Roles, profile: str) -> float:
+    """Sim as tables print it: rescaled under the full profile, as it is under the embedded one."""
+    spec = roles.similarity.profiles.get("full")
+    rescaled = profile == "full" and isinstance(spec, Checkpoint) and spec.layers
+    return (f1 - BASELINE) / (1 - BASELINE) if rescaled else f1

@@ -1,0 +1,113 @@
+"""An evaluation from files to report: read or score, measure, compare, write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import ConfigError, RewardsError
+from rewards_eval import agreement, breakdowns, figures, notes, report, systems, tables
+from rewards_eval.evaluation import Evaluation, evaluate
+from rewards_eval.labels import read_labels
+from rewards_eval.models import Computing, Models
+from rewards_eval.references import read_references
+from rewards_eval.statistics import Draws
+from rewards_eval.systems import System
+from rewards_eval.values import References
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an evaluation is asked to do. `measure` None measures where a file has to be scored anyway."""
+
+    files: Sequence[str]
+    out: Path
+    names: Sequence[str] = ()
+    reference: str | None = None
+    labels: str | None = None
+    measure: bool | None = None
+    computing: Computing = field(default_factory=Computing)
+    draws: Draws = field(default_factory=Draws)
+    strict: bool = False
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Evaluate, write everything into the folder, and give the report back. Raises RewardsError for what does not fit."""
+    if options.out.exists() and not options.out.is_dir():
+        raise ConfigError(f"-o {options.out} is a file; give a folder")
+    names = systems.choose_names(options.files, options.names)
+    references: References = read_references(options.reference) if options.reference else {}
+    labels = read_labels(options.labels) if options.labels else None
+    models = Models(options.computing, options.out)
+    read = _read(options, names, models, references)
+    common = systems.compare(read)
+    if options.strict:
+        _refuse(common.systems, common.missing)
+    evaluation = evaluate(common, options.draws, references)
+    made = _tables(evaluation, references)
+    said = [*notes.of(evaluation, options.reference, references), *models.notes()]
+    agreed: dict[str, list[agreement.Agreement]] = {}
+    if labels:
+        agreed = {one.name: agreement.agree(one, labels, options.draws) for one in common.systems}
+        made.append(agreement.to_table(agreed, labels.source))
+        said += notes.on_labels(common.systems, labels)
+    plots = figures.draw({one["id"]: one for one in made}, names, [one for all_ in agreed.values() for one in all_])
+    whole = report.build(evaluation, made, plots, said, models.describe(common.systems))
+    whole["calibration"] = _bins(agreed)
+    report.write(options.out, whole, plots, report.arguments_of(evaluation, references))
+    return whole
+
+
+def _read(options: Options, names: Sequence[str], models: Models, references: References) -> list[System]:
+    """The systems: read, scored where they are not yet, and measured where that is wanted."""
+    dialects = [systems.detect(file) for file in options.files]
+    unscored = "unscored" in dialects
+    if options.computing.suite and not unscored:
+        raise ConfigError("--suite says how to score, but every FILE is scored already; leave it out")
+    options.out.mkdir(parents=True, exist_ok=True)
+    read = [
+        systems.read_system(file, name, dialect, models.score(file, name) if dialect == "unscored" else None)
+        for file, name, dialect in zip(options.files, names, dialects, strict=True)
+    ]
+    systems.compare(read)  # before anything is measured: what does not fit together is told at once
+    wanted = unscored if options.measure is None else options.measure
+    return models.measure(read, references) if wanted else read
+
+
+def _tables(evaluation: Evaluation, references: References) -> list[tables.Table]:
+    made = [
+        tables.arguments(evaluation),
+        tables.edits(evaluation),
+        tables.rewards(evaluation),
+        tables.against_references(evaluation),
+        tables.comparisons(evaluation),
+        breakdowns.dimensions(evaluation),
+        breakdowns.rounds(evaluation, references),
+        breakdowns.reasons(evaluation),
+        breakdowns.lengths(evaluation),
+        breakdowns.issues(evaluation),
+    ]
+    return [one for one in made if one is not None]
+
+
+def _refuse(read: Sequence[System], missing: Mapping[str, int]) -> None:
+    """Raise RewardsError where a record failed, was rejected or is missing."""
+    faults = [
+        f"{system.name}: {system.failed} failed, {system.rejected} rejected, {missing[system.name]} missing"
+        for system in read
+        if system.failed or system.rejected or missing[system.name]
+    ]
+    if faults:
+        raise RewardsError(f"--strict: {'; '.join(faults)}; score these again, or leave --strict out to count them")
+
+
+def _bins(agreed: dict[str, list[agreement.Agreement]]) -> list[dict[str, Any]]:
+    """What the plot of calibration shows, in numbers."""
+    return [
+        {"system": name, "reward": one.reward, "label": one.label, "bins": [list(bin_) for bin_ in one.bins]}
+        for name, all_ in agreed.items()
+        for one in all_
+        if one.bins
+    ]

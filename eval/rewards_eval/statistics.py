@@ -1,0 +1,178 @@
+"""How sure is a mean, and a difference of two: bootstrap, permutation, correction, effect size. Vectorised, seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+LEVEL = 0.95
+_ROWS = 256  # resamples that are held at a time
+_ULPS = 1e-9  # relative: below it two differences are one, rounded differently
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What is drawn: how many resamples, from which seed. The same draws serve every metric, so intervals are paired."""
+
+    seed: int = 0
+    resamples: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System A against system B on one metric: A − B over the arguments for which both have a value."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    effect: float | None  # Cohen's d of the paired differences; None where they do not vary
+    wins: int  # arguments on which A is better; where neither direction is, on which A is higher
+    ties: int
+    losses: int
+    n: int
+
+
+def ratio(pairs: Array) -> float | None:
+    """The mean of (n, 2) numerators and denominators; None of nothing."""
+    numerator, denominator = pairs.sum(0)
+    return float(numerator / denominator) if denominator else None
+
+
+def resampled_means(pairs: Array, draws: Draws) -> Array:
+    """(…, n, 2) to (resamples, …): the means over arguments drawn with replacement; NaN where a draw has none."""
+    n = pairs.shape[-2]
+    flat = np.moveaxis(pairs, -2, 0).reshape(n, -1)  # (n, … × 2)
+    sums = np.concatenate([counts @ flat for counts in draw_counts(n, draws)])
+    totals = sums.reshape(draws.resamples, *pairs.shape[:-2], 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return totals[..., 0] / totals[..., 1]  # type: ignore[no-any-return]  # an index of numpy is Any
+
+
+def interval(resampled: Array) -> tuple[float, float] | None:
+    """The percentile interval of resampled means; None where there is nothing to take it of."""
+    known = resampled[np.isfinite(resampled)]
+    if not known.size:
+        return None
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def compare(ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws) -> list[Comparison | None]:
+    """Pairs of systems and metrics, (C, n, 2) each, paired by argument; None where no argument has a value of both.
+
+    All C comparisons share their draws: one matrix of resamples, and one of swaps, multiplies all of them.
+    """
+    both = (ones[..., 1] > 0) & (others[..., 1] > 0)  # (C, n)
+    ones, others = ones * both[..., None], others * both[..., None]
+    means = resampled_means(np.stack([ones, others]), draws)  # (resamples, 2, C)
+    p_values = _permutation_p(ones, others, draws)
+    found: list[Comparison | None] = []
+    for c, lower in enumerate(lower_is_better):
+        if not both[c].any():
+            found.append(None)
+            continue
+        limits = interval(means[:, 0, c] - means[:, 1, c])
+        pairs = ones[c][both[c]], others[c][both[c]]
+        found.append(_compared(*pairs, limits, p_values[c], -1 if lower else 1))
+    return found
+
+
+def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: float, better: int) -> Comparison:
+    difference = float(_difference(one.sum(0), other.sum(0)))
+    each = one[:, 0] / one[:, 1] - other[:, 0] / other[:, 1]
+    signs = better * np.where(np.abs(each) <= _ULPS * np.abs(one[:, 0] / one[:, 1]), 0.0, np.sign(each))
+    low, high = limits or (difference, difference)
+    wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
+    ties = len(each) - wins - losses
+    return Comparison(difference, low, high, p, effect_size(each), wins, ties, losses, len(each))
+
+
+def permutation_p(one: Array, other: Array, draws: Draws) -> float:
+    """Two-sided p of a paired permutation test of (n, 2): how often systems swapped at random differ at least as much.
+
+    Estimated as (hits + 1) / (resamples + 1), which is never 0. Where the arguments on which they differ are few enough
+    for all swaps to be tried, it is exact.
+    """
+    return _permutation_p(one[None], other[None], draws)[0]
+
+
+def _permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
+    changed = (ones != others).any(-1)  # (C, n)
+    exact = [2.0 ** int(count) <= draws.resamples for count in changed.sum(1)]
+    drawn = np.flatnonzero(~np.asarray(exact, dtype=bool))
+    found = [0.0] * len(exact)
+    swaps = _random_swaps(ones.shape[1], draws) if drawn.size else iter(())
+    for c, (hits, total) in zip(drawn, _hits(ones[drawn], others[drawn], swaps), strict=False):
+        found[c] = (hits + 1) / (total + 1)
+    for c in np.flatnonzero(exact):
+        rows = changed[c]
+        rest = np.stack([ones[c][~rows].sum(0), others[c][~rows].sum(0)])[:, None, None]  # (2, 1, 1, 2)
+        one, other = (np.concatenate([side[c][rows], part[0]]) for side, part in zip((ones, others), rest, strict=True))
+        swaps = _all_swaps(int(rows.sum()), 1)
+        hits, total = _hits(one[None], other[None], swaps)[0]
+        found[c] = hits / total
+    return found
+
+
+def _hits(ones: Array, others: Array, swaps: Iterator[Array]) -> list[tuple[int, int]]:
+    """For each of C comparisons: in how many of the swaps the systems differ at least as much, and how many there are."""
+    sums = ones.sum(1), others.sum(1)  # (C, 2)
+    observed = np.abs(_difference(*sums))
+    limits = observed - _ULPS * np.maximum(1e-300, observed)
+    moves = np.moveaxis(others - ones, 1, 0).reshape(ones.shape[1], -1)  # (n, C × 2)
+    hits, total = np.zeros(len(ones), dtype=int), 0
+    for swapped in swaps:
+        moved = (swapped @ moves).reshape(len(swapped), -1, 2)
+        hits += (np.abs(_difference(sums[0] + moved, sums[1] - moved)) >= limits).sum(0)
+        total += len(swapped)
+    return [(int(hit), total) for hit in hits]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number (Holm 1979), in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(p_values) else steps
+    return [float(p) for p in corrected]
+
+
+def effect_size(differences: Array) -> float | None:
+    """Cohen's d of paired differences: their mean in units of their standard deviation."""
+    deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    return float(differences.mean()) / deviation if deviation > 1e-12 else None
+
+
+def _difference(one: Array, other: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return one[..., 0] / one[..., 1] - other[..., 0] / other[..., 1]
+
+
+def draw_counts(n: int, draws: Draws) -> Iterator[Array]:
+    """How often each of n arguments is drawn, (rows, n) at a time."""
+    random = np.random.default_rng(draws.seed)
+    for start in range(0, draws.resamples, _ROWS):
+        rows = min(_ROWS, draws.resamples - start)
+        drawn = random.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _random_swaps(n: int, draws: Draws) -> Iterator[Array]:
+    """Which of n arguments are swapped, at random, (rows, n) at a time."""
+    random = np.random.default_rng([draws.seed, 1])
+    for start in range(0, draws.resamples, _ROWS):
+        rows = min(_ROWS, draws.resamples - start)
+        yield random.integers(0, 2, size=(rows, n), dtype=np.int8).astype(np.float64)
+
+
+def _all_swaps(count: int, kept: int) -> Iterator[Array]:
+    """All ways to swap `count` arguments, with `kept` more that stay, (rows, count + kept) at a time."""
+    for start in range(0, 2**count, _ROWS):
+        ways = np.arange(start, min(start + _ROWS, 2**count))[:, None]
+        bits = (ways >> np.arange(count)) & 1
+        yield np.pad(bits, ((0, 0), (0, kept))).astype(np.float64)

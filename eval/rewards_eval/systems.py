@@ -1,0 +1,237 @@
+"""The systems under evaluation: files of output records, checked against each other, cut down to what they have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.files.reading import Line, read_lines
+from rewards.scored import read_scored
+from rewards_eval import authors
+
+Dialect = Literal["scored", "authors", "unscored"]
+Id = str | int
+Record = Mapping[str, Any]
+TEXTS = ("argument_after_accepted", "argument_after_all")
+
+
+@dataclass(frozen=True)
+class System:
+    """One system's output records by round and id; files whose records state no `round` have round 0 alone."""
+
+    name: str
+    file: str
+    digest: str
+    dialect: Dialect
+    rounds: Mapping[int, Mapping[Id, Record]]
+    header: Mapping[str, Any] = field(default_factory=dict)
+    rejected: int = 0  # lines of an unscored file that could not be scored
+
+    @cached_property
+    def records(self) -> Mapping[Id, Record]:
+        """The last round of every argument, in the order in which arguments first occur."""
+        last: dict[Id, Record] = {}
+        for _, records in sorted(self.rounds.items()):
+            last.update(records)
+        return last
+
+    @property
+    def failed(self) -> int:
+        """How many of its records failed."""
+        return sum(record["status"] != "scored" for record in self.records.values())
+
+
+@dataclass(frozen=True)
+class Common:
+    """What is compared: the ids that every system has, in the order of the first."""
+
+    systems: tuple[System, ...]
+    ids: tuple[Id, ...]
+    left_out: Mapping[str, int]  # records whose id not every system has
+    missing: Mapping[str, int]  # ids that another system has and this one lacks
+
+
+def detect(path: str) -> Dialect:
+    """Which dialect a file is written in, by the shape of its first record."""
+    for line in read_lines(path):
+        if line.error is not None:
+            raise _refused(path, line, line.error)
+        record = line.record
+        if authors.is_authors(record):
+            return "authors"
+        if isinstance(record, Mapping) and {"status", "rewards", "edits", "argument_after_all"} <= set(record):
+            return "scored"
+        if isinstance(record, Mapping) and _can_be_scored(record):
+            return "unscored"
+        known = ", ".join(sorted(record)[:12]) if isinstance(record, Mapping) else "no object"
+        raise RewardsError(
+            f"{path}, line {line.number}: a dialect that nobody here knows ({known}); expected records of `rewards score`,"
+            " its input (docs/data.md), or the authors' scored records"
+        )
+    raise RewardsError(f"{path} holds no records")
+
+
+def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = None) -> System:
+    """A file as a system; `scored` says where its output records are, if they were scored only now."""
+    source = scored.path if scored else path
+    rounds: dict[int, dict[Id, Record]] = {}
+    lines: dict[tuple[Id, int], int] = {}
+    stated = iter(scored.rounds) if scored else None
+    for line in read_lines(source):
+        record = _read(source, line, "scored" if scored else dialect)
+        key = record["id"], next(stated, 0) if stated else _round(source, line, record)
+        if key in lines:
+            raise RewardsError(
+                f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {line.number} of {source}; ids must be"
+                " unique (several rounds of one argument: give the unscored file, with `round` in every record)"
+            )
+        lines[key] = line.number
+        rounds.setdefault(key[1], {})[record["id"]] = record
+    if not rounds:
+        raise RewardsError(f"{source} holds no records")
+    return System(name, path, _digest(path), dialect, rounds, _header(source), scored.rejected if scored else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What scoring a file gave: the scored file, the round of each of its records, and how many lines were rejected."""
+
+    path: str
+    rounds: Sequence[int]
+    rejected: int
+
+
+def stated_round(record: Any) -> int:
+    """The round that a record states, 0 where it states none. Raises RecordError where it is no number."""
+    number = record.get("round") if isinstance(record, Mapping) else None
+    if number is None:
+        return 0
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise RecordError("expected a whole number of at least 0", "round")
+    return number
+
+
+def _round(path: str, line: Line, record: Record) -> int:
+    try:
+        return stated_round(record)
+    except RecordError as error:
+        raise _refused(path, line, error) from error
+
+
+def _read(path: str, line: Line, dialect: Dialect) -> Record:
+    """One line as an output record."""
+    if line.error is not None:
+        raise _refused(path, line, line.error)
+    try:
+        if dialect == "authors":
+            return authors.to_record(line.record, line.number)
+        read_scored(line.record)
+        for key in TEXTS:
+            if not isinstance(line.record.get(key), str):
+                raise RecordError("is missing or no text: this is no file that `rewards score` wrote", key)
+    except RecordError as error:
+        raise _refused(path, line, error) from error
+    record: Record = line.record
+    return record
+
+
+def _refused(path: str, line: Line, error: RecordError) -> RewardsError:
+    remedy = ""
+    if "not JSON" in error.reason and not line.raw.endswith(b"\n"):
+        remedy = "; the file ends in the middle of a record: end its run with --resume, or take this line away"
+    elif "not JSON" not in error.reason:
+        remedy = "; score the file again, or take this line away"
+    return RewardsError(f"{path}, line {line.number}: {error}{remedy}")
+
+
+def _can_be_scored(record: Mapping[str, Any]) -> bool:
+    text = any(record.get(key) is not None for key in ("sentences", "argument", "text", "before", "prompt"))
+    return text and any(record.get(key) is not None for key in ("completion", "edits", "rewrite", "after"))
+
+
+def _digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _header(path: str) -> Mapping[str, Any]:
+    meta = Path(f"{path}.meta.json")
+    if not meta.exists():
+        return {}
+    try:
+        header = orjson.loads(meta.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RewardsError(f"{meta} cannot be read: {error}; delete it to go without it") from error
+    return header if isinstance(header, dict) else {}
+
+
+def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
+    """One distinct name for each file: those given, or the files' own without their endings."""
+    if given and len(given) != len(files):
+        raise ConfigError(f"--name was given {len(given)} times for {len(files)} files; give one for each, in order")
+    names = list(given) or [_stem(file) for file in files]
+    safe = [safe_name(name) for name in names]
+    for name, one in zip(names, safe, strict=True):
+        if safe.count(one) > 1:
+            raise ConfigError(f"two systems would be called {name!r}; tell them apart with --name, one for each file")
+    return names
+
+
+def safe_name(name: str) -> str:
+    """The name as part of a file's name: a system may be called anything."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "system"
+
+
+def _stem(file: str) -> str:
+    name = Path(file).name
+    for ending in (".gz", ".parquet", ".jsonl", ".json", ".scored", ".generated"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def compare(systems: Sequence[System]) -> Common:
+    """The systems with the ids that all of them have. Raises RewardsError where two disagree on an argument, or on all."""
+    sets = [set(system.records) for system in systems]
+    shared, everything = set.intersection(*sets), set.union(*sets)
+    if not shared:
+        raise RewardsError(_nothing_in_common(systems))
+    first = systems[0]
+    for other in systems[1:]:
+        for identifier in first.records:
+            if identifier in shared:
+                _check_same(first, other, identifier)
+    return Common(
+        tuple(systems),
+        tuple(identifier for identifier in first.records if identifier in shared),
+        {system.name: len(own - shared) for system, own in zip(systems, sets, strict=True)},
+        {system.name: len(everything - own) for system, own in zip(systems, sets, strict=True)},
+    )
+
+
+def _check_same(one: System, other: System, identifier: Id) -> None:
+    was, now = one.records[identifier]["argument"], other.records[identifier]["argument"]
+    if was != now:
+        raise RewardsError(
+            f"id {identifier!r} is one argument in {one.file} ({was[:60]!r}…) and another in {other.file} ({now[:60]!r}…);"
+            " ids must name the same argument in every file"
+        )
+
+
+def _nothing_in_common(systems: Sequence[System]) -> str:
+    listed = "; ".join(f"{system.file}: {_some(system.records)}" for system in systems)
+    as_text = set.intersection(*({str(identifier) for identifier in system.records} for system in systems))
+    hint = " (as text they would be the same: some files hold numbers, others strings)" if as_text else ""
+    return f"the files have no id in common{hint}: {listed}; give records the same `id` in every file"
+
+
+def _some(identifiers: Iterable[Id]) -> str:
+    listed = [repr(identifier) for identifier in identifiers]
+    return ", ".join(listed[:3]) + ("…" if len(listed) > 3 else "")

@@ -1,0 +1,208 @@
+"""The tables of a report: plain data, which the terminal, CSV, LaTeX and HTML show each in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from rewards_eval import statistics
+from rewards_eval.evaluation import Evaluation, Mean
+from rewards_eval.statistics import Comparison
+from rewards_eval.values import (
+    ARGUMENT_METRICS,
+    EDIT_METRICS,
+    REFERENCE_METRICS,
+    VARIANTS,
+    Metric,
+    pass_metric,
+    reward_metric,
+)
+
+Table = dict[str, Any]
+Cell = dict[str, Any]
+COMPARED = ("app", "p", "sim", "nes", "ppl", "flips")
+
+
+def cell(
+    value: float | str | None, n: int | None = None, low: float | None = None, high: float | None = None, note: str | None = None
+) -> Cell:  # fmt: skip
+    """One cell of a table."""
+    return {"value": value, "n": n, "low": low, "high": high, "note": note}
+
+
+def column(key: str, label: str, digits: int, better: str | None = None, help: str = "") -> dict[str, Any]:
+    """One column of a table."""
+    return {"key": key, "label": label, "digits": digits, "better": better, "help": help}
+
+
+def row(label: str, cells: dict[str, Cell], group: str | None = None) -> dict[str, Any]:
+    """One row of a table."""
+    return {"label": label, "group": group, "cells": cells}
+
+
+def table(id: str, title: str, caption: str, columns: Iterable[dict[str, Any]], rows: Iterable[Any]) -> Table:
+    """A table."""
+    return {"id": id, "title": title, "caption": caption, "columns": list(columns), "rows": list(rows)}
+
+
+def mean_cell(mean: Mean, metric: Metric | None = None) -> Cell:
+    """A mean as a cell; a metric shown as a total is its mean times what it is a mean of."""
+    factor = mean.n if metric is not None and metric.total else 1
+    values = [None if value is None else value * factor for value in (mean.value, mean.low, mean.high)]
+    return cell(values[0], mean.n, values[1], values[2])
+
+
+def metric_column(metric: Metric) -> dict[str, Any]:
+    """The column of a metric."""
+    return column(metric.key, metric.label, metric.digits, metric.better, metric.help)
+
+
+def arguments(evaluation: Evaluation) -> Table:
+    """Argument level: what each system makes of the arguments, by its accepted edits and by all valid ones."""
+    metrics = [metric for metric in ARGUMENT_METRICS if _known(evaluation, metric.key)]
+    rows = [
+        row(
+            system.name,
+            {m.key: mean_cell(evaluation.mean(s, f"{variant}.{m.key}"), m) for m in metrics},
+            VARIANTS[variant],
+        )
+        for variant in VARIANTS
+        for s, system in enumerate(evaluation.common.systems)
+    ]
+    return table("arguments", "Arguments", _means_of(evaluation), map(metric_column, metrics), rows)
+
+
+def _known(evaluation: Evaluation, key: str) -> bool:
+    wanted = ("app", "sim", "ppl") if key == "gm" else (key,)
+    return any(all(evaluation.values.present(f"{v}.{name}") for name in wanted) for v in VARIANTS)
+
+
+def edits(evaluation: Evaluation) -> Table:
+    """Edit level: rates over all edits of a system."""
+    gates = [key.removeprefix("edits.pass:") for key in evaluation.values.keys if key.startswith("edits.pass:")]
+    order = [*EDIT_METRICS[:3], *map(pass_metric, gates), EDIT_METRICS[4], EDIT_METRICS[3], *EDIT_METRICS[5:]]
+    metrics = [metric for metric in order if evaluation.values.present(f"edits.{metric.key}")]
+    rows = [
+        row(system.name, {m.key: mean_cell(evaluation.mean(s, f"edits.{m.key}"), m) for m in metrics})
+        for s, system in enumerate(evaluation.common.systems)
+    ]
+    caption = "Rates over all edits stated; an edit that cannot be applied passes nothing. " + _intervals(evaluation)
+    return table("edits", "Edits", caption, map(metric_column, metrics), rows)
+
+
+def rewards(evaluation: Evaluation) -> Table | None:
+    """Every reward that stands in the records, as it was scored."""
+    names = [key.removeprefix("reward:") for key in evaluation.values.keys if key.startswith("reward:")]
+    metrics = [metric for name in names if evaluation.values.present((metric := reward_metric(name)).key)]
+    if not metrics:
+        return None
+    rows = [
+        row(system.name, {m.key: mean_cell(evaluation.mean(s, m.key)) for m in metrics})
+        for s, system in enumerate(evaluation.common.systems)
+    ]
+    return table("rewards", "Rewards", _means_of(evaluation), map(metric_column, metrics), rows)
+
+
+def against_references(evaluation: Evaluation) -> Table | None:
+    """Argument level, against what people made of the same arguments."""
+    metrics = [m for m in REFERENCE_METRICS if any(evaluation.values.present(f"{v}.{m.key}") for v in VARIANTS)]
+    if not metrics:
+        return None
+    rows = [
+        row(system.name, {m.key: mean_cell(evaluation.mean(s, f"{v}.{m.key}")) for m in metrics}, VARIANTS[v])
+        for v in VARIANTS
+        for s, system in enumerate(evaluation.common.systems)
+    ]
+    caption = "Means over the arguments that have a human rewrite. " + _intervals(evaluation)
+    return table("references", "Against human rewrites", caption, map(metric_column, metrics), rows)
+
+
+def comparisons(evaluation: Evaluation) -> Table | None:
+    """Every pair of systems on every metric: difference, test, correction, effect size, wins."""
+    systems = evaluation.common.systems
+    chosen = [(key, metric, group) for key, metric, group in compared_metrics() if _worth_testing(evaluation, key)]
+    pairs = list(combinations(range(len(systems)), 2))
+    if not pairs or not chosen:
+        return None
+    asked = [(key, metric, group, later, earlier) for key, metric, group in chosen for earlier, later in pairs]
+    of = evaluation.values.of
+    found = statistics.compare(
+        np.stack([of(key)[later] for key, _, _, later, _ in asked]),
+        np.stack([of(key)[earlier] for key, _, _, _, earlier in asked]),
+        [metric.better == "lower" for _, metric, *_ in asked],
+        evaluation.draws,
+    )
+    known = [(one, result) for one, result in zip(asked, found, strict=True) if result is not None]
+    corrected = statistics.holm([result.p for _, result in known])
+    rows = []
+    for ((_, metric, group, later, earlier), result), p in zip(known, corrected, strict=True):
+        label = f"{metric.label}: {systems[later].name} − {systems[earlier].name}"
+        rows.append(row(label, _comparison_cells(result, p, metric), group))
+    return table("comparisons", "Differences between systems", _tests(evaluation, len(known)), _COMPARISON, rows)
+
+
+def _worth_testing(evaluation: Evaluation, key: str) -> bool:
+    """Whether there are values, and not the same as another metric's: verdicts stored for probabilities are App again."""
+    variant, _, name = key.partition(".")
+    if not evaluation.values.present(key):
+        return False
+    p = evaluation.values.of(key)[..., 0]
+    return name != "p" or variant not in VARIANTS or bool(((p != 0) & (p != 1)).any())
+
+
+_COMPARISON = (
+    column("difference", "difference", 3, None, "mean of the first minus mean of the second, over arguments with both"),
+    column("p", "p", 4, "lower", "two-sided paired permutation test"),
+    column("p_holm", "p (Holm)", 4, "lower", "corrected for all tests of this table"),
+    column("effect", "d", 2, None, "mean difference in standard deviations of the paired differences"),
+    column("wins", "wins", 0, "higher", "arguments on which the first is better (higher, where neither is better)"),
+    column("ties", "ties", 0, None, "arguments on which both are equal"),
+    column("losses", "losses", 0, "lower", "arguments on which the second is better"),
+)
+
+
+def compared_metrics() -> list[tuple[str, Metric, str]]:
+    """The key, metric and group of whatever systems are compared on."""
+    chosen = [metric for metric in ARGUMENT_METRICS if metric.key in COMPARED]
+    argument = [(f"{variant}.{metric.key}", metric, VARIANTS[variant]) for variant in VARIANTS for metric in chosen]
+    edit = [(f"edits.{metric.key}", metric, "edits") for metric in EDIT_METRICS if metric.key != "edits"]
+    return [*argument, *edit, ("reward:reward", reward_metric("reward"), "rewards")]
+
+
+def _comparison_cells(result: Comparison, p: float, metric: Metric) -> dict[str, Cell]:
+    def count(value: int) -> Cell:
+        return cell(value, result.n)
+
+    note = {True: f"lower {metric.label} is better", False: None}[metric.better == "lower"]
+    return {
+        "difference": cell(result.difference, result.n, result.low, result.high, note),
+        "p": cell(result.p, result.n),
+        "p_holm": cell(p, result.n),
+        "effect": cell(result.effect, result.n),
+        "wins": count(result.wins),
+        "ties": count(result.ties),
+        "losses": count(result.losses),
+    }
+
+
+def _tests(evaluation: Evaluation, count: int) -> str:
+    return (
+        f"Paired by argument. Intervals: bootstrap over arguments; p: paired permutation test; both with"
+        f" {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}. Holm's correction covers all {count} tests."
+    )
+
+
+def _means_of(evaluation: Evaluation) -> str:
+    return f"Means over the {len(evaluation.common.ids):,} arguments that all systems have. " + _intervals(evaluation)
+
+
+def _intervals(evaluation: Evaluation) -> str:
+    return f"Intervals: 95 %, bootstrap over arguments, {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}."
+
+
+def system_names(evaluation: Evaluation) -> Sequence[str]:
+    """The systems' names, in order."""
+    return [system.name for system in evaluation.common.systems]

@@ -1,0 +1,239 @@
+"""What each argument contributes to each metric: a numerator and a denominator, so that any subset has its mean.
+
+A value that a record does not have contributes 0 of 0. Rates over edits add up over arguments; so means, resampled means
+and means under swapped systems are all sums of numerators over sums of denominators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rewards_eval import formulas
+from rewards_eval.formulas import INAPPROPRIATE
+from rewards_eval.references import rouge, sari
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rewards_eval.systems import Common, Id
+
+Better = Literal["higher", "lower"]
+Record = Mapping[str, Any]
+Pair = tuple[float, float]
+References = Mapping["Id", tuple[str, ...]]
+VARIANTS = {"accepted": "accepted edits", "all": "all valid edits"}
+"""The two texts that are judged, and what they hold."""
+
+TEXT_OF = {"accepted": "argument_after_accepted", "all": "argument_after_all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How a metric is shown. `unit` says what its denominator counts."""
+
+    key: str
+    label: str
+    digits: int
+    better: Better | None
+    help: str
+    unit: Literal["arguments", "edits"] = "arguments"
+    total: bool = False  # shown as a sum over arguments rather than a mean
+
+
+ARGUMENT_METRICS = (
+    Metric("app", "App", 3, "higher", "share of arguments with P(Inappropriateness) < .5 after editing"),
+    Metric("p", "P(inapp.)", 3, "lower", "mean P(Inappropriateness) after editing"),
+    Metric("sim", "Sim", 3, "higher", "BERTScore F1 of the argument after editing against the original"),
+    Metric("nes", "NES", 3, None, "normalised edit similarity of 2026: 1 − word Levenshtein / longer length"),
+    Metric("nes_2024", "NES 2024", 3, None, "exp(−d/(m−d)) of a word alignment of issue and argument"),
+    Metric("ppl", "PPL", 1, "lower", "perplexity of the argument after editing, mean over arguments"),
+    Metric("gm", "GM", 3, "higher", "cube root of App · Sim / PPL, of the three means"),
+    Metric(
+        "flips", "true flips", 0, "higher", "arguments with P ≥ .5 before and < .5 after; n counts those with P ≥ .5 before",
+        total=True,
+    ),
+)  # fmt: skip
+REFERENCE_METRICS = (
+    Metric("ref_sari", "SARI", 1, "higher", "SARI against the original and people's rewrites, 0 to 100"),
+    Metric("ref_rouge1", "ROUGE-1", 3, "higher", "F1 of words against people's rewrites"),
+    Metric("ref_rouge2", "ROUGE-2", 3, "higher", "F1 of word pairs against people's rewrites"),
+    Metric("ref_rougeL", "ROUGE-L", 3, "higher", "F1 of the longest common subsequence with people's rewrites"),
+    Metric("ref_nes", "NES", 3, "higher", "normalised edit similarity (2026) to people's rewrites"),
+    Metric("ref_sim", "BERTScore", 3, "higher", "BERTScore F1 against people's rewrites"),
+)
+EDIT_METRICS = (
+    Metric("edits", "edits", 0, None, "edits stated; n counts arguments", total=True),
+    Metric("per_argument", "per arg.", 2, None, "edits stated per argument"),
+    Metric("valid", "valid", 3, "higher", "share of edits that can be applied", "edits"),
+    Metric("accepted", "accepted", 3, "higher", "share of edits that pass every gate", "edits"),
+    Metric("edit_app", "app", 3, "higher", "share of edits that alone lower P(Inappropriateness)", "edits"),
+    Metric("reason_strict", "reason", 3, "higher", "share whose reason is the dimension that improves most", "edits"),
+    Metric("reason_relaxed", "relaxed", 3, "higher", "share whose reason is a dimension that improves", "edits"),
+)
+
+
+def pass_metric(name: str) -> Metric:
+    """The pass rate of one threshold over all edits; an invalid edit does not pass."""
+    return Metric(
+        f"pass:{name}", name, 3, "higher", f"share of edits that pass {name}; an invalid edit does not", "edits"
+    )
+
+
+def reward_metric(name: str) -> Metric:
+    """The mean of one reward as it stands in the records."""
+    label = "total" if name == "reward" else name
+    return Metric(f"reward:{name}", label, 4, None, f"mean of {label} over arguments, as scored")
+
+
+@dataclass(frozen=True)
+class Values:
+    """Numerators and denominators of every metric: (systems, metrics, arguments, 2)."""
+
+    keys: tuple[str, ...]
+    data: np.ndarray[Any, Any]
+
+    def of(self, key: str) -> np.ndarray[Any, Any]:
+        """(systems, arguments, 2) of one metric."""
+        return self.data[:, self.keys.index(key)]
+
+    def present(self, key: str) -> bool:
+        """Whether any system has any value of it."""
+        return key in self.keys and bool(self.of(key)[..., 1].any())
+
+
+def collect(common: Common, references: References) -> Values:
+    """The values of every metric that any record of the common ids has."""
+    import numpy as np
+
+    rows: list[list[dict[str, Pair]]] = []
+    for system in common.systems:
+        records = [system.records[one] for one in common.ids]
+        thresholds = judged_by(records)
+        rows.append([dict(contributions(record, thresholds, references.get(record["id"], ()))) for record in records])
+    keys = tuple(dict.fromkeys(key for system in rows for row in system for key in row))
+    data = np.zeros((len(rows), len(keys), len(common.ids), 2))
+    for s, contributed in enumerate(rows):
+        for i, row in enumerate(contributed):
+            for m, key in enumerate(keys):
+                data[s, m, i] = row.get(key, (0.0, 0.0))
+    return Values(keys, data)
+
+
+def judged_by(records: Iterable[Record]) -> tuple[str, ...]:
+    """The rewards that judge single edits of these records against a threshold."""
+    scores = (edit["scores"] for record in records for edit in record["edits"])
+    return tuple(dict.fromkeys(name for one in scores for name, score in one.items() if score["passed"] is not None))
+
+
+def contributions(
+    record: Record, thresholds: Sequence[str], references: Sequence[str] = ()
+) -> Iterator[tuple[str, Pair]]:
+    """What one output record contributes: `accepted.app`, `all.nes`, `edits.valid`, `reward:…`."""
+    yield from _edits(record, thresholds)
+    for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
+        yield f"reward:{name}", _one(value)
+    evaluation = record["details"].get("evaluation") or {}
+    before = probabilities_before(record)
+    for variant in VARIANTS:
+        if variant == "accepted" and not decided(record):
+            continue
+        after = probabilities_after(record, variant)
+        measured = evaluation.get(variant) or {}
+        for key, value in _argument(record, record[TEXT_OF[variant]], before, after).items():
+            yield f"{variant}.{key}", _one(value)
+        for key in ("sim", "ppl", "ref_sim"):
+            yield f"{variant}.{key}", _one(measured.get(key))
+        if references:
+            for key, value in _against(record["argument"], record[TEXT_OF[variant]], references).items():
+                yield f"{variant}.{key}", _one(value)
+
+
+def decided(record: Record) -> bool:
+    """Whether it is known which edits are accepted: no threshold of an edit failed."""
+    return not any(
+        score.get("failed") and score.get("threshold") is not None
+        for edit in record["edits"]
+        for score in edit["scores"].values()
+    )
+
+
+def probabilities_before(record: Record) -> Mapping[str, float] | None:
+    """The dimensions of the original: as measured here, else as a reward left them in the record's details."""
+    measured = (record["details"].get("evaluation") or {}).get("before")
+    return measured or _told(record, "before")
+
+
+def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | None:
+    """The dimensions of one of the two edited texts, None where nobody has measured them."""
+    measured = ((record["details"].get("evaluation") or {}).get(variant) or {}).get("dimensions")
+    if measured:
+        return measured  # type: ignore[no-any-return]  # JSON
+    for other, text in TEXT_OF.items():
+        # The same text has the same probabilities, whatever it is called.
+        if other == "accepted" and record[text] == record[TEXT_OF[variant]] and decided(record):
+            return _told(record, "after")
+    return None
+
+
+def _told(record: Record, when: str) -> Mapping[str, float] | None:
+    for detail in record["details"].values():
+        if isinstance(detail, Mapping) and isinstance(found := detail.get(when), Mapping) and INAPPROPRIATE in found:
+            return found
+    return None
+
+
+def _argument(
+    record: Record, text: str, before: Mapping[str, float] | None, after: Mapping[str, float] | None
+) -> dict[str, float | bool | None]:
+    issue = record["issue"]
+    p = None if after is None else after[INAPPROPRIATE]
+    return {
+        "app": None if p is None else formulas.is_appropriate(p),
+        "p": p,
+        "nes": formulas.nes(record["argument"], text),
+        "nes_2024": formulas.nes_2024(f"{issue} {record['argument']}", f"{issue} {text}"),
+        "flips": None if p is None or before is None else formulas.true_flip(before[INAPPROPRIATE], p),
+    }
+
+
+def _against(argument: str, text: str, references: Sequence[str]) -> dict[str, float]:
+    return {
+        "ref_sari": sari(argument, text, references),
+        "ref_nes": max(formulas.nes(reference, text) for reference in references),
+        **{f"ref_{name}": value for name, value in rouge(text, references).items()},
+    }
+
+
+def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+    edits = record["edits"]
+    count = float(len(edits))
+    yield "edits.edits", (count, 1.0)
+    yield "edits.per_argument", (count, 1.0)
+    yield "edits.valid", (float(sum(edit["valid"] for edit in edits)), count)
+    if decided(record):
+        yield "edits.accepted", (float(sum(edit["accepted"] for edit in edits)), count)
+    for name in thresholds:
+        scores = [edit["scores"].get(name) or {} for edit in edits]
+        failed = sum(bool(score.get("failed")) for score in scores)
+        yield f"edits.pass:{name}", (float(sum(bool(score.get("passed")) for score in scores)), count - failed)
+    yield from _measured(record, count)
+
+
+def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
+    """What single edits do; an edit that cannot be applied does nothing."""
+    measured: Sequence[Mapping[str, Any]] = (record["details"].get("evaluation") or {}).get("edits") or ()
+    names: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "edit_app": lambda one: one["app"],
+        "reason_strict": lambda one: one["strict"],
+        "reason_relaxed": lambda one: one["relaxed"],
+    }
+    for key, read in names.items():
+        values = [read(one) for one in measured]
+        if len(values) == count and not any(value is None for value in values):
+            yield f"edits.{key}", (float(sum(values)), count)
+
+
+def _one(value: float | bool | None) -> Pair:
+    return (0.0, 0.0) if value is None else (float(value), 1.0)
