@@ -54,6 +54,7 @@ def score(
     from rewards.cli.progress import Display
     from rewards.files import append as appending
     from rewards.files import pipeline
+    from rewards.files.reading import identity
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
@@ -67,7 +68,7 @@ def score(
     chosen = _suite(suite, rewards, settings, engine, profile, strict)
     _check_format(format)
     fingerprint = {
-        "job": [_identity(file), format, append, limit],
+        "job": [identity(file), format, append, limit],
         "engine": [device, dtype, token_budget, dict(chosen.engine.models)],
         "suite": chosen.describe(),
         "version": metadata.version("appropriateness-rewards"),
@@ -178,12 +179,3 @@ def _check_format(name: str | None) -> None:
 
     if name is not None and name != EDITS:
         registry().format(name)
-
-
-def _identity(source: str) -> list[Any]:
-    """What tells one input from another, for --resume: path, size and time of change."""
-    path = Path(source)
-    if source == "-" or not path.is_file():
-        return [source]
-    stat = path.stat()
-    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

@@ -16,7 +16,8 @@ class Format:
 
     `rank` settles which format is asked first, the most specific (lowest) before others: a format that is added takes
     no completion from those of the core unless it says so. `prompt` asks a model for it (`rewards.prompts`): in it
-    `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only.
+    `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only. `reasons`
+    says whether every edit must state one.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Format:
     detect: Callable[[str], bool]
     rank: int = 50
     prompt: str = ""
+    reasons: bool = True
 
 
 REWRITE = Format(
@@ -33,6 +35,7 @@ REWRITE = Format(
     rewrite.parse,
     rewrite.detect,
     prompt=rewrite.PROMPT,
+    reasons=False,
 )
 BUILTIN: tuple[Format, ...] = (
     Format(
@@ -58,6 +61,7 @@ BUILTIN: tuple[Format, ...] = (
         compact.detect,
         rank=30,
         prompt=compact.PROMPT,
+        reasons=False,
     ),
     REWRITE,
 )

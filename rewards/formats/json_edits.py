@@ -22,6 +22,7 @@ PROMPT = (
     'words that only go have the `rewritten_part` "". If nothing needs to change, answer {"sentence_edits": []}.'
 )
 PART, REPLACEMENT, REASON = "inappropriate_part", "rewritten_part", "reason"
+NO_REASON = "no reason"
 TWO_ANSWERS = "the completion answers more than once"
 _NUMBER = re.compile(r"[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")
 

@@ -59,7 +59,8 @@ def detect(completion: str) -> bool:
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
     """The marked changes in order, placed by aligning the text around them with the original sentence."""
     found = scan(completion)
-    marked = [item for item in statements(found.values) if "tracked_changes" in item]
+    stated = list(statements(found.values))
+    marked = [item for item in stated if "tracked_changes" in item]
     if not marked and "tracked_changes" not in completion and detect(completion):
         return _parse_text(completion.strip(), sentences)
     edits: list[ProposedEdit] = []
@@ -71,7 +72,8 @@ def parse(completion: str, sentences: Sequence[str]) -> Parsed:
         else:
             edits.append(ProposedEdit(number, "", "", problem="no tracked changes"))
     parsed = finish(found, edits)
-    return parsed if marked or parsed.problem else replace(parsed, problem="no tracked_changes")
+    # An empty list of sentences is an answer: nothing needs to change.
+    return parsed if marked or parsed.problem or not stated else replace(parsed, problem="no tracked_changes")
 
 
 def _sentence_edits(number: int | None, text: str, sentence: str) -> Iterator[ProposedEdit]:
