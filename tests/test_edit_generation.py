@@ -69,7 +69,7 @@ def test_draws_have_the_chances_of_the_model() -> None:
     tokens = torch.zeros(4000, 3, dtype=torch.long)
 
     def shares(temperature: float, top_p: float) -> list[float]:
-        chosen = Draw(range(4000), 3, Sampling(temperature, top_p, 1, 0))(tokens, scores)  # type: ignore[arg-type]  # as transformers calls it
+        chosen = Draw(range(4000), 3, Sampling(temperature, top_p, 1, 0))(tokens, scores)
         assert ((chosen == 0).sum(-1) == 1).all()
         return [round(float(share), 2) for share in (chosen == 0).float().mean(0)]
 

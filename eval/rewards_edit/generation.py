@@ -34,7 +34,7 @@ class Draw(LogitsProcessor):
         numbers = [np.random.default_rng(seed).random(sampling.max_new_tokens) for seed in seeds]
         self._numbers = torch.from_numpy(np.stack(numbers))  # (B, T)
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """(B, V): 0 for the token drawn, minus infinity for all others."""
         numbers = self._numbers[:, input_ids.shape[1] - self._prompt, None].to(scores.device)  # (B, 1)
         chances = torch.softmax(scores.double() / self._sampling.temperature, -1)
@@ -48,7 +48,7 @@ class Draw(LogitsProcessor):
         if order is not None:
             drawn = order.gather(1, drawn)
         chosen = torch.full_like(scores, -torch.inf)
-        return chosen.scatter_(1, drawn, 0.0)  # type: ignore[return-value]  # transformers says FloatTensor for any
+        return chosen.scatter_(1, drawn, 0.0)
 
 
 class Count(LogitsProcessor):
@@ -57,7 +57,7 @@ class Count(LogitsProcessor):
     def __init__(self, progress: Callable[[int], None]) -> None:
         self._progress = progress
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores as they are."""
         self._progress(len(input_ids))
         return scores
