@@ -99,6 +99,16 @@ def test_a_batch_that_runs_out_of_memory_is_halved(model: Path) -> None:
     assert [f for f, reason in zip(found, failed, strict=True) if not reason] == [expected[i] for i in (0, 2, 3)]
 
 
+def test_scores_that_are_not_numbers_fail_the_prompts_that_give_them(model: Path) -> None:
+    policy = generator(model)
+    policy._load()
+    with torch.no_grad():
+        policy._model.get_input_embeddings().weight[policy.tokenizer.convert_tokens_to_ids("?")] = torch.nan
+    found = policy.generate(asks(policy), Sampling(1.0, 1.0, 1, 0), lambda _: None)
+    assert [answer.failed is None for answer in found] == ["?" not in text for text in TEXTS]
+    assert "FloatingPointError: its scores are not numbers" in str(found[3].failed)
+
+
 def test_an_answer_ends_where_the_model_ends_it(model: Path) -> None:
     policy = generator(model)
     policy.generate(asks(policy)[:1], GREEDY, lambda _: None)

@@ -218,9 +218,9 @@ def test_the_best_completion_goes_by_the_suite_and_all_are_kept() -> None:
         ('{"sentence_edits": []}', (), "tracked_changes", "no usable edit: the model states none"),
         ("", (), "rewrite", "no usable edit: an empty completion"),
         ("9 | a | b\n1 | zzz | b\n8 | a | b", (), "compact",
-         "none of 3 edits can be applied: sentence id 9 is outside 1–3 1×, its part does not occur in its sentence 1×,"
+         "no stated edit can be applied: sentence id 9 is outside 1–3 1×, its part does not occur in its sentence 1×,"
          " sentence id 8 is outside 1–3 1×"),
-        ("1 | tea | rooibos tea\n2 | is | is not at all", ("near",), "compact", "none of 2 valid edits passed: near 2×"),
+        ("1 | tea | rooibos tea\n2 | is | is not at all", ("near",), "compact", "no valid edit passed the gates: near 2×"),
         ("1 | tea | tea", (), "compact", "no accepted edit changes anything"),
     ],
 )  # fmt: skip

@@ -51,14 +51,16 @@ class Draw(LogitsProcessor):
         return chosen.scatter_(1, drawn, 0.0)
 
 
-class Count(LogitsProcessor):
-    """Tells of every step, how many rows took it."""
+class Watch(LogitsProcessor):
+    """Tells of every step how many rows took it, and stops where the model's scores are no numbers any more."""
 
     def __init__(self, progress: Callable[[int], None]) -> None:
         self._progress = progress
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores as they are."""
+        if scores.isnan().any():
+            raise FloatingPointError("its scores are not numbers; with --dtype float32 they may be")
         self._progress(len(input_ids))
         return scores
 
@@ -113,7 +115,7 @@ class Generator:
         for row, ask in enumerate(asks):
             tokens[row, width - len(ask.tokens) :] = torch.tensor(ask.tokens)
             mask[row, width - len(ask.tokens) :] = 1
-        processors: list[LogitsProcessor] = [Count(progress)]
+        processors: list[LogitsProcessor] = [Watch(progress)]
         if sampling.temperature:
             processors.append(Draw([ask.seed for ask in asks], width, sampling))
         given = _settings(

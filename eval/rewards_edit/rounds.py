@@ -171,9 +171,9 @@ def reason_unchanged(case: Case) -> str:
         return f"{cut}no usable edit: {first['problem'] or 'the model states none'}"
     valid = [one for one in edits if one["valid"]]
     if not valid:
-        return f"none of {len(edits):,} edits can be applied: {_most(one['invalid_reason'] for one in edits)}"
+        return f"no stated edit can be applied: {_most(one['invalid_reason'] for one in edits)}"
     if not any(one["accepted"] for one in valid):
-        return f"none of {len(valid):,} valid edits passed: {_most(g for one in valid for g in one['failed_gates'])}"
+        return f"no valid edit passed the gates: {_most(g for one in valid for g in one['failed_gates'])}"
     return NOTHING_CHANGED
 
 
