@@ -13,7 +13,7 @@ from rewards.types import Parsed
 NAME = "rewrite"
 PROMPT = (
     f"{TASK}\n"
-    "Issue: {issue}\n\nThe argument:\n{argument}\n\n"
+    "Issue: {issue}\n\n{argument}\n\n"  # no label before the argument: small models repeat it
     "Answer with the whole argument after your changes and no other text."
 )
 _FENCE = re.compile(r"```[^\n`]{0,40}\n(.*)```", re.DOTALL)
