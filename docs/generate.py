@@ -6,22 +6,35 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cards
 
 DOCS = Path(__file__).parent
-COMMANDS = [
-    [], ["score"], ["fit"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
-    ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
-    ["review"],
-]  # fmt: skip
+
+
+def names() -> list[list[str]]:
+    """Every command of the command line, groups before their commands."""
+    from typer.main import get_command
+
+    from rewards.cli import build
+
+    found: list[list[str]] = []
+
+    def walk(command: Any, path: list[str]) -> None:
+        found.append(path)
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, [*path, name])
+
+    walk(get_command(build()), [])
+    return found
 
 
 def commands() -> str:
     """The page of the command line: the help of every command."""
     parts = ["# The command line\n\nWritten by `make fix` from `--help`; do not edit."]
-    for command in COMMANDS:
+    for command in names():
         environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
         done = subprocess.run(  # noqa: S603  (our own command)
             [sys.executable, "-m", "rewards", *command, "--help"], capture_output=True, check=True, env=environment

@@ -22,19 +22,21 @@ from rewards.summary import Mean, Summary
 class Display:
     """A progress bar with rate and time left; silent where stderr is not a terminal, save for a line now and then."""
 
-    def __init__(self, source: str, quiet: bool) -> None:
+    def __init__(self, source: str, quiet: bool, verb: str = "scoring", unit: str = "texts") -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._began = time.monotonic()
         self._told = self._began
         self._texts = 0
+        self._records = 0
+        self._verb, self._unit = verb, unit
         path = Path(source)
         self._size = path.stat().st_size if path.is_file() else None
         self._consumed = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[records]:,} records, {task.fields[texts]:,} texts"),
+            TextColumn(f"{{task.fields[records]:,}} records, {{task.fields[texts]:,}} {unit}"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -59,20 +61,27 @@ class Display:
     def on_texts(self, texts: int) -> None:
         """Count texts that a model has just finished: within a chunk, this is what moves."""
         self._texts += texts
-        self._progress.update(self._task, description="scoring", texts=self._texts)
+        self._progress.update(self._task, description=self._verb, texts=self._texts)
+        self._tell()
 
     def _on_bytes(self, consumed: int) -> None:
         self._consumed = consumed
 
     def _on_records(self, records: int) -> None:
-        now = time.monotonic()
-        rate = f"{records / max(1e-9, now - self._began):,.1f}/s"
+        self._records = records
+        rate = f"{records / max(1e-9, time.monotonic() - self._began):,.1f}/s"
         # What has been read but not scored yet does not count: bytes move with the records.
-        self._progress.update(self._task, description="scoring", completed=self._consumed, records=records, rate=rate)
+        self._progress.update(self._task, description=self._verb, completed=self._consumed, records=records, rate=rate)
+        self._tell()
+
+    def _tell(self) -> None:
+        """A line now and then, where there is no terminal for a bar."""
+        now = time.monotonic()
         if not self._quiet and not self._console.is_terminal and now - self._told > 30:
             self._told = now
-            share = f" ({100 * self._consumed // self._size} % of the file)" if self._size else ""
-            print(f"scored {records:,} records{share}, {rate}", file=sys.stderr)
+            share = f" ({100 * self._consumed // self._size} % of the file)" if self._size and self._records else ""
+            done = f"{self._records:,} records{share}, {self._texts:,} {self._unit}"
+            print(f"{self._verb}: {done} in {now - self._began:,.0f} s", file=sys.stderr)
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""

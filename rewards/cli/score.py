@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import build_engine, identity
+from rewards.cli.options import build_engine
 from rewards.errors import ConfigError
 
 
@@ -59,6 +59,7 @@ def score(
     from rewards.cli.progress import Display
     from rewards.files import append as appending
     from rewards.files import pipeline
+    from rewards.files.reading import identity
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
