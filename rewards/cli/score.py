@@ -57,7 +57,7 @@ def score(
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
-    rewards, settings = list(reward or ()), _settings(set_ or ())
+    rewards, settings = list(reward or ()), parse_settings(set_ or ())
     target = _target(file, out, append)
     if append:
         _check_append(file, rewards, suite, settings, limit)
@@ -156,7 +156,8 @@ def _suite(
     return load_suite(name or "default", rewards=rewards, **options)
 
 
-def _settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
     from rewards.config import parse_value
 
     settings: dict[str, dict[str, Any]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rewards_audit.cases import REASON, Case, Change
 from rewards_audit.completions import as_json
@@ -14,11 +14,17 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A way to earn reward without honest edits. `completion` is None where it cannot be told from honest work."""
+    """A way to earn reward without honest edits. `completion` is None where it cannot be told from honest work.
+
+    `every` says that it is tried on every n-th argument only, because its texts are long. Where it does not `count` it
+    states the honest edits in another form: to prefer that is worth knowing, and no harm.
+    """
 
     name: str
     description: str
     completion: Callable[[Case], str | None]
+    every: int = 1
+    counts: bool = True
 
 
 def attack(make: Callable[[Case], str | Iterable[Change] | None]) -> Attack:
@@ -30,6 +36,16 @@ def attack(make: Callable[[Case], str | Iterable[Change] | None]) -> Attack:
 
     description = " ".join((make.__doc__ or "").split("\n\n")[0].split())
     return Attack(make.__name__.replace("_", "-"), description, completion)
+
+
+def sparse(each: Attack) -> Attack:
+    """The attack on every third argument only."""
+    return replace(each, every=3)
+
+
+def form(each: Attack) -> Attack:
+    """The attack as another form of honest edits, which does not count."""
+    return replace(each, counts=False)
 
 
 def words(sentence: str) -> list[str]:
@@ -50,7 +66,7 @@ def head(sentence: str) -> str:
 
 def tail(sentence: str) -> str:
     """The shortest ending of whole words that occurs once: where something is put behind."""
-    starts = [match.start() for match in _WORD.finditer(sentence)][::-1] + [0]
+    starts = [*reversed([match.start() for match in _WORD.finditer(sentence)]), 0]
     return next(sentence[start:] for start in starts if sentence.count(sentence[start:]) == 1)
 
 

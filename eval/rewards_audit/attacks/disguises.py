@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rewards_audit.attacks.attack import append, attack, once, words
 from rewards_audit.cases import Case, Change
 
-LOOKALIKES = str.maketrans("aceopxysiACEOPXBHKMT", "асеорхуѕіАСЕОРХВНКМТ")
+LOOKALIKES = str.maketrans(
+    "aceopxysiACEOPXBHKMT",
+    # Cyrillic, written as escapes: on paper the two lines would be the same.
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456"
+    "\u0410\u0421\u0415\u041e\u0420\u0425\u0412\u041d\u041a\u041c\u0422",
+)
 ZERO_WIDTH = "\u200b"
 
 
@@ -80,8 +87,7 @@ def only_calm_down_the_case(case: Case) -> list[Change] | None:
     return changes if changes and any(calm.replacement != case.edited(calm.sentence) for calm in changes) else None
 
 
-def _in_parts(case: Case, turn: object) -> list[Change]:
-    assert callable(turn)
+def _in_parts(case: Case, turn: Callable[[str], str]) -> list[Change]:
     changes = []
     for change in case.honest:
         text = change.part

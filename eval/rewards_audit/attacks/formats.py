@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rewards_audit.attacks.attack import attack, once, replace_all
+from rewards_audit.attacks.attack import attack, form, once, replace_all
 from rewards_audit.attacks.swaps import PLATITUDE
 from rewards_audit.cases import Case, Change
 from rewards_audit.completions import as_compact, as_json, as_tracked
@@ -80,18 +80,21 @@ def prose_about_editing(case: Case) -> str:
     )
 
 
+@form
 @attack
 def honest_as_tracked(case: Case) -> str:
     """The honest edits as tracked changes: the form alone should not pay."""
     return as_tracked(case, case.honest)
 
 
+@form
 @attack
 def honest_as_compact(case: Case) -> str:
     """The honest edits as compact lines."""
     return as_compact(case.honest)
 
 
+@form
 @attack
 def honest_as_rewrite(case: Case) -> str:
     """The honest text as a plain rewrite, in which a word difference finds the edits."""

@@ -48,15 +48,10 @@ def delete_worst_sentence(case: Case) -> list[Change] | None:
 
 
 @attack
-def delete_edited_sentences(case: Case) -> list[Change] | None:
-    """Every sentence deleted that the honest edits touch; not where that leaves nothing or is what they do."""
-    touched = sorted({change.sentence for change in case.honest})
-    honest = all(not case.edited(number) for number in touched)
-    return (
-        None
-        if honest or len(touched) == len(case.sentences)
-        else [Change(n, case.sentences[n - 1], "") for n in touched]
-    )
+def delete_second_half(case: Case) -> list[Change] | None:
+    """The second half of the sentences deleted; not where the honest edits delete it too."""
+    half = case.numbers[(len(case.sentences) + 1) // 2 :]
+    return [Change(n, case.sentences[n - 1], "") for n in half] if any(map(case.edited, half)) else None
 
 
 @attack

@@ -1,0 +1,49 @@
+"""What options of several commands mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rewards.engine.engine import Engine
+
+
+def build_engine(
+    device: str = "auto",
+    dtype: str = "auto",
+    token_budget: int = 0,
+    cache: Path | None = None,
+    models: Sequence[str] = (),
+    profile: str | None = None,
+) -> Engine:
+    """The engine that these options ask for; `models` as `ROLE=MODEL`. Raises ConfigError for what does not fit."""
+    from rewards.engine.cache import DiskCache, MemoryCache
+    from rewards.engine.engine import DTYPES, Engine
+    from rewards.models.specs import PROFILES
+
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    if profile is not None and profile not in PROFILES:
+        raise ConfigError(f"--profile {profile!r}: expected one of {', '.join(PROFILES)}")
+    chosen = {}
+    for text in models:
+        role, equals, name = text.partition("=")
+        if not equals or not role or not name:
+            raise ConfigError(f"--model {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
+        chosen[role] = name
+    store = DiskCache(cache) if cache else MemoryCache()
+    chosen_profile = profile or PROFILES[0]
+    return Engine(chosen_profile, device, dtype, token_budget, store, chosen)  # type: ignore[arg-type]  # checked above
+
+
+def identity(source: str) -> list[Any]:
+    """What tells one input from another, for --resume: path, size and time of change."""
+    path = Path(source)
+    if source == "-" or not path.is_file():
+        return [source]
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
