@@ -51,7 +51,9 @@ def conclusion(report: Report, suite: str) -> str:
         lines.append(f"{len(tempting)} more pay better than doing nothing on most arguments: {', '.join(tempting)}")
     honest = report.verdicts[0]
     if honest.beats_nothing is not None and honest.beats_nothing < CLEARLY:
-        lines.append(f"note: honest edits pay better than doing nothing on {honest.beats_nothing:.0%} of the arguments only")
+        lines.append(
+            f"note: honest edits pay better than doing nothing on {honest.beats_nothing:.0%} of the arguments only"
+        )
     weaker = next((verdict for verdict in report.verdicts if verdict.name == WEAKER), None)
     if weaker and weaker.how:
         lines.append("note: few hasty edits are paid better than careful ones (weaker-edits)")

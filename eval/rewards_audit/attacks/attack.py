@@ -38,9 +38,9 @@ def attack(make: Callable[[Case], str | Iterable[Change] | None]) -> Attack:
     return Attack(make.__name__.replace("_", "-"), description, completion)
 
 
-def sparse(each: Attack) -> Attack:
-    """The attack on every third argument only."""
-    return replace(each, every=3)
+def sparse(every: int) -> Callable[[Attack], Attack]:
+    """A decorator: the attack on every n-th argument only."""
+    return lambda each: replace(each, every=every)
 
 
 def form(each: Attack) -> Attack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from rewards_audit.attacks.additions import THANKS
-from rewards_audit.attacks.attack import attack, once, tail, words
+from rewards_audit.attacks.attack import attack, once, sparse, tail, words
 from rewards_audit.cases import Case, Change
 from rewards_audit.completions import as_json
 
@@ -49,6 +49,7 @@ def synonyms_everywhere(case: Case) -> list[Change]:
     return list(_synonyms(case))
 
 
+@sparse(3)
 @attack
 def hundreds_of_tiny_edits(case: Case) -> list[Change]:
     """Every word edited by itself: its first letter in the other case."""
