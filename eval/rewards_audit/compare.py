@@ -29,6 +29,7 @@ class Change:
     after: float | None
     change: float | None
     interval: tuple[float, float] | None
+    rose: float | None  # share of the inputs on which it rose
     worse: bool  # a reward whose change is surely for the worse
 
 
@@ -109,16 +110,24 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Cha
     weight = (seen.settings or {}).get(name, {}).get("weight")
     held_out = name in seen.held_out
     if not use.any():
-        return Change(name, weight, held_out, 0, None, None, None, None, False)
+        return Change(name, weight, held_out, 0, None, None, None, None, None, False)
     differences = after[use] - before[use]
     drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
     means = differences[drawn].mean(-1)
     low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
     worse = name in seen.rewards and (high < 0 if seen.sign(name) > 0 else low > 0)
-    change = float(differences.mean())
     return Change(
-        name, weight, held_out, int(use.sum()), float(before[use].mean()), float(after[use].mean()), change, (low, high), worse
-    )  # fmt: skip
+        name,
+        weight,
+        held_out,
+        int(use.sum()),
+        float(before[use].mean()),
+        float(after[use].mean()),
+        float(differences.mean()),
+        (low, high),
+        float((differences > 0).mean()),
+        worse,
+    )
 
 
 def _warnings(changes: tuple[Change, ...], after: Observations, before: Observations, inputs: int) -> list[str]:

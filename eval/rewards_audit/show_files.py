@@ -58,11 +58,12 @@ def print_comparison(comparison: Comparison) -> None:
             *map(_number, (change.before, change.after)),
             "" if change.change is None else f"{change.change:+.4f}",
             _interval(change.interval),
+            _percent(change.rose),
             "worse" if change.worse else "",
         )
         for change in comparison.changes
     ]
-    heads = ("column", "weight", "n", "before", "after", "change", "95 % interval", "")
+    heads = ("column", "weight", "n", "before", "after", "change", "95 % interval", "rose on", "")
     print_table(f"{comparison.after} against {comparison.before}", heads, rows, "column")
     print()
     lines = [
