@@ -71,12 +71,15 @@ def read_cases(path: Path = BUILTIN) -> tuple[Case, ...]:
     """The cases in a JSONL file. Raises ConfigError with the line and the field where one cannot be used."""
     from rewards.files.reading import read_lines
 
-    cases = []
+    cases: list[Case] = []
     for line in read_lines(str(path)):
         try:
             if line.error is not None:
                 raise line.error
-            cases.append(_case(line.record))
+            case = _case(line.record)
+            if any(case.id == other.id for other in cases):
+                raise RecordError(f"{case.id!r} is the id of another argument", "id")
+            cases.append(case)
         except RecordError as error:
             raise ConfigError(f"{path}, line {line.number}: {error}") from error
     if not cases:

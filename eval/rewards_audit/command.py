@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewards.errors import ConfigError, nearest
+from rewards.errors import ConfigError, RewardsError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,27 +62,66 @@ def audit(
     Exit code 1 where the suite prefers an attack to honest edits, a held-out reward fell (--against), or something could
     not be scored or read.
     """
-    # Imported here: `rewards --help` must not pay for pydantic and numpy.
-    from rewards_audit import show as tables
-
     if list_:
-        tables.print_attacks(_attacks(None))
+        _list()
         return
-    if against is not None and file is None:
-        raise ConfigError("--against compares FILE with another: give both, rewards audit AFTER --against BEFORE")
+    target = _target(out)
+    attempt = Attempt(
+        suite or "default", tuple(set_ or ()), tuple([show] if show else only or ()), show, arguments, attacks, profile,
+        tuple(model or ()), device, dtype, cache, quiet,
+    )  # fmt: skip
+    _check(file, against, suite, attempt)
     records: list[dict[str, Any]] = []
     passed = True
     if file is not None:
         record, passed = _files(file, against)
         records.append(record)
     if file is None or suite is not None:
-        record, won = _suite(suite or "default", locals())
+        record, holds = _attack(attempt)
         records.append(record)
-        passed = passed and won
-    if out is not None:
-        _write(out, records[0] if len(records) == 1 else {"kind": "several", "reports": records})
+        passed = passed and holds
+    if target is not None:
+        _write(target, records[0] if len(records) == 1 else {"kind": "several", "reports": records})
     if not passed:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What to attack, with what, on which engine."""
+
+    suite: str
+    settings: tuple[str, ...]
+    only: tuple[str, ...]
+    show: str | None
+    arguments: Path | None
+    attacks: Path | None
+    profile: str | None
+    models: tuple[str, ...]
+    device: str
+    dtype: str
+    cache: Path | None
+    quiet: bool
+
+
+def _check(file: Path | None, against: Path | None, suite: str | None, attempt: Attempt) -> None:
+    if against is not None and file is None:
+        raise ConfigError("--against compares FILE with another: give both, rewards audit AFTER --against BEFORE")
+    about = {
+        "--set": attempt.settings, "--only": attempt.only, "--arguments": attempt.arguments,
+        "--attacks": attempt.attacks, "--profile": attempt.profile, "--model": attempt.models,
+    }  # fmt: skip
+    given = [name for name, value in about.items() if value]
+    if file is not None and suite is None and given:
+        raise ConfigError(
+            f"{', '.join(given)}: with FILE no suite is attacked; name one with --suite, or leave out FILE"
+        )
+
+
+def _list() -> None:
+    from rewards_audit.show import print_attacks
+
+    print_attacks(_attacks(()))
 
 
 def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
@@ -100,61 +140,59 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
     return comparison.to_record(), comparison.passed
 
 
-def _suite(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     """The report on a suite under attack, printed; and whether it holds."""
+    # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
     from rewards.cli.options import build_engine
     from rewards.cli.score import parse_settings
     from rewards.suite import load_suite
-    from rewards_audit import show as tables
+    from rewards_audit import show
     from rewards_audit.audit import audit as attack_suite
     from rewards_audit.cases import BUILTIN, read_cases
 
-    engine = build_engine(
-        options["device"], options["dtype"], 0, options["cache"], options["model"] or (), options["profile"]
-    )
-    chosen = load_suite(name, settings=parse_settings(options["set_"] or ()), engine=engine, profile=options["profile"])
-    shown = options["show"]
-    cases = read_cases(options["arguments"] or BUILTIN)
-    tried = _attacks([shown] if shown else options["only"])
-    extra = _own(options["attacks"], cases) if options["attacks"] else []
-    with tables.counting(options["quiet"]) as progress:
-        report = attack_suite(chosen, cases, tried, extra, progress)
-    if shown:
-        tables.print_examples(report, shown)
+    cases = read_cases(attempt.arguments or BUILTIN)
+    tried = _attacks(attempt.only)
+    extra = _own(attempt.attacks, cases) if attempt.attacks else []
+    settings = parse_settings(attempt.settings)
+    engine = build_engine(attempt.device, attempt.dtype, 0, attempt.cache, attempt.models, attempt.profile)
+    profile: Any = attempt.profile  # checked by the engine's options
+    suite = load_suite(attempt.suite, settings=settings, engine=engine, profile=profile)
+    with show.counting(attempt.quiet) as progress:
+        report = attack_suite(suite, cases, tried, extra, progress)
+    if attempt.show:
+        show.print_examples(report, attempt.show)
     else:
-        tables.print_report(report, chosen)
+        show.print_report(report, suite)
     return report.to_record(), report.passed
 
 
-def _attacks(names: Sequence[str] | None) -> tuple[Attack, ...]:
+def _attacks(names: Sequence[str]) -> tuple[Attack, ...]:
     """The built-in attacks of these names; all without any."""
     from rewards_audit.attacks import BUILTIN
 
     known = {each.name: each for each in BUILTIN}
-    for name in names or ():
+    for name in names:
         if name not in known:
             raise ConfigError(f"no attack is called {name!r}{nearest(name, known)}; rewards audit --list names them")
-    return tuple(known[name] for name in names) if names else BUILTIN
+    return tuple(known[name] for name in names) or BUILTIN
 
 
 def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
     """The user's attacks: which row, which argument, which completion."""
     from rewards.errors import RecordError
     from rewards.files.reading import read_lines
+    from rewards_audit.audit import HONEST, NOTHING, WEAKER
 
     known = {case.id: case for case in cases}
+    taken = {each.name for each in _attacks(())} | {HONEST, WEAKER, NOTHING}
     plans = []
     for line in read_lines(str(path)):
-        if line.error is not None:
-            raise ConfigError(f"{path}, line {line.number}: {line.error}") from line.error
         try:
-            fields = [
-                line.record.get(key) if isinstance(line.record, dict) else None
-                for key in ("attack", "id", "completion")
-            ]
-            if not all(isinstance(field, str) for field in fields):
-                raise RecordError("expected {attack, id, completion}, three texts")
-            name, identifier, completion = (str(field) for field in fields)
+            if line.error is not None:
+                raise line.error
+            name, identifier, completion = (_field(line.record, key) for key in ("attack", "id", "completion"))
+            if name in taken:
+                raise RecordError(f"{name!r} is the name of a built-in attack", "attack")
             if identifier not in known:
                 raise RecordError(f"no argument is called {identifier!r}{nearest(identifier, known)}", "id")
         except RecordError as error:
@@ -163,17 +201,31 @@ def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
     return plans
 
 
-def _write(out: Path, record: dict[str, Any]) -> None:
-    import orjson
+def _field(record: Any, key: str) -> str:
+    from rewards.errors import RecordError
 
+    value = record.get(key) if isinstance(record, dict) else None
+    if not isinstance(value, str):
+        raise RecordError("expected {attack, id, completion}, three texts", key)
+    return value
+
+
+def _target(out: Path | None) -> Path | None:
+    """The file to write. Raises ConfigError before anything is scored in vain."""
+    if out is None:
+        return None
     path = out / "audit.json" if out.is_dir() else out
     if not path.parent.is_dir():
         raise ConfigError(f"-o {out}: the folder {path.parent} does not exist")
+    return path
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    import orjson
+
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_bytes(
-            orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
-        )
+        partial.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         partial.replace(path)
     except OSError as error:
-        raise ConfigError(f"-o {path} cannot be written: {error.strerror or error}") from error
+        raise RewardsError(f"-o {path} cannot be written: {error.strerror or error}") from error
