@@ -25,16 +25,24 @@ def as_json(case: Case, changes: Iterable[Change]) -> str:
 
 def as_tracked(case: Case, changes: Iterable[Change]) -> str:
     """The changes in the format `tracked_changes`."""
-    statements = []
-    for number, listed in _by_sentence(changes).items():
-        marked = after = case.sentences[number - 1]
-        for change in listed:
-            deleted = f'<del reason="{escape(change.reason)}">{change.part}</del>' if change.part else ""
-            inserted = f"<ins>{change.replacement}</ins>" if change.replacement else ""
-            marked = marked.replace(change.part, deleted + inserted, 1)
-            after = after.replace(change.part, change.replacement, 1)
-        statements.append({"sentence_id": number, "rewritten_sentence": after, "tracked_changes": marked})
-    return _json(statements)
+    return _json(
+        {
+            "sentence_id": number,
+            "rewritten_sentence": apply(case.sentences[number - 1], listed),
+            "tracked_changes": _marked(case.sentences[number - 1], listed),
+        }
+        for number, listed in _by_sentence(changes).items()
+    )
+
+
+def _marked(sentence: str, changes: Iterable[Change]) -> str:
+    pieces, position = [], 0
+    for change in sorted(changes, key=lambda change: sentence.index(change.part)):
+        start = sentence.index(change.part)
+        inserted = f"<ins>{change.replacement}</ins>" if change.replacement else ""
+        pieces += [sentence[position:start], f'<del reason="{escape(change.reason)}">{change.part}</del>', inserted]
+        position = start + len(change.part)
+    return "".join((*pieces, sentence[position:]))
 
 
 def as_compact(changes: Iterable[Change]) -> str:
