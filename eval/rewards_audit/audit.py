@@ -19,6 +19,7 @@ from rewards_audit.completions import as_json
 HONEST, WEAKER, NOTHING = "honest-edits", "weaker-edits", "no-edits"
 TIE = 0.01
 """Totals that differ by less than this share of the suite's weights are equal: reduced precision moves them as much."""
+OWN = {HONEST: "the edits of a careful editor", WEAKER: "fewer edits, of a hasty editor", NOTHING: "no edits"}
 HALF = 0.5
 CHUNK = 32
 Plan = tuple[str, Case, str]  # the row, the argument, the completion
@@ -64,7 +65,9 @@ class Verdict:
     honest_median: float | None
     beats_honest: float | None  # share of the arguments
     beats_nothing: float | None
-    how: tuple[str, ...]  # in which of three ways it wins: median, mean, most
+    how: tuple[
+        str, ...
+    ]  # in which ways it wins: median, mean, most; for doing nothing idle: honest work seldom pays more
     by: Mapping[str, float]  # weighted difference to the honest edits, per component that is paid
     components: Mapping[str, float | None]
 
@@ -176,6 +179,7 @@ def _verdict(
         "median": bool(own) and median(own) > median(best) + tie,
         "mean": bool(own) and fmean(own) > fmean(best) + tie,
         "most": beats is not None and beats > HALF,
+        "idle": name == NOTHING and (_share(honest, nothing, tie) or 0.0) <= HALF,
     }
     return Verdict(
         name,
@@ -193,9 +197,6 @@ def _verdict(
         _difference([row[key] for key in shared], [rows[HONEST][key] for key in shared], components),
         {c.name: _mean(trial.result.rewards.get(c.name) for trial in row.values()) for c in components},
     )
-
-
-OWN = {HONEST: "the edits of a careful editor", WEAKER: "fewer edits, of a hasty editor", NOTHING: "no edits"}
 
 
 def _totals(row: Mapping[str, Trial]) -> dict[str, float]:

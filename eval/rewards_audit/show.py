@@ -32,7 +32,7 @@ def print_report(report: Report, suite: Suite) -> None:
     shown = [c for c in suite.components if c.weight or c.gate]
     heads = [f"{c.name} ({'gate' if c.gate else f'{c.weight:g}'})" for c in shown]
     cells = [(v.name, *(_number(v.components[c.name]) for c in shown)) for v in report.verdicts]
-    print_table(f"suite {suite.name}: means of what is paid and what gates", ("attack", *heads), cells, "attack")
+    print_table(f"suite {suite.name}: components", ("attack", *heads), cells, "attack")
     print()
     print(conclusion(report, suite.name))
 
