@@ -211,7 +211,7 @@ edits-of-absent-parts  0.000
 no-edits               0.000
 
 none of 3 attacks wins against honest edits in suite form
-1 more pay better than doing nothing on most arguments: no-op-edits
+1 more are paid better than doing nothing on most arguments: a policy may find them first
 """
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def audit(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A file that `rewards score` wrote, or a training log.")
+        Path | None, typer.Argument(metavar="FILE", help="A file that `rewards score` wrote, or a training log.")
     ] = None,
     suite: Annotated[
         str | None, typer.Option(help="Attack this suite, a name or a YAML file. [default: default, without FILE]")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rewards.cli.terminal import plain, print_table
 from rewards.suite import Suite
 from rewards_audit.attacks.attack import Attack
-from rewards_audit.audit import HONEST, NOTHING, WEAKER, Report, Trial, Verdict
+from rewards_audit.audit import HALF, HONEST, NOTHING, WEAKER, Report, Trial, Verdict
 
 EXAMPLES = 3
 CLEARLY = 0.8  # share of the arguments on which honest edits should pay better than doing nothing
@@ -46,9 +46,11 @@ def conclusion(report: Report, suite: str) -> str:
         lines.append(f"{len(report.winners)} of {tried} attacks win against honest edits in suite {suite}: {names}")
     else:
         lines.append(f"none of {tried} attacks wins against honest edits in suite {suite}")
-    tempting = [v.name for v in report.verdicts if v.counts and not v.wins and (v.beats_nothing or 0) > 0.5]
+    tempting = sum(v.counts and not v.wins and (v.beats_nothing or 0) > HALF for v in report.verdicts)
     if tempting:
-        lines.append(f"{len(tempting)} more pay better than doing nothing on most arguments: {', '.join(tempting)}")
+        lines.append(
+            f"{tempting} more are paid better than doing nothing on most arguments: a policy may find them first"
+        )
     honest = report.verdicts[0]
     if honest.beats_nothing is not None and honest.beats_nothing < CLEARLY:
         lines.append(
