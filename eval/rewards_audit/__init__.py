@@ -1,4 +1,4 @@
-"""Can a suite be gamed? Attacks scored beside honest edits."""
+"""Can a suite be gamed? Attacks scored beside honest edits, and what scored files and training logs show of it."""
 
 from __future__ import annotations
 
@@ -13,3 +13,6 @@ if TYPE_CHECKING:
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add the command."""
+    from rewards_audit.command import audit
+
+    app.command("audit")(audit)

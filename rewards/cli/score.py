@@ -64,7 +64,7 @@ def score(
     from rewards.summary import Summary
 
     rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
-    settings = _settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
+    settings = parse_settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
     target = _target(file, out, append)
     if append:
         _check_append(file, rewards, suite, settings, limit)
@@ -147,7 +147,8 @@ def _suite(
     return load_suite(name or "default", rewards=rewards, **options)
 
 
-def _settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
     from rewards.config import parse_value
 
     settings: dict[str, dict[str, Any]] = {}

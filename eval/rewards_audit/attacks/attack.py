@@ -1,0 +1,87 @@
+"""What an attack is, and the pieces of text that several attacks are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from rewards_audit.cases import REASON, Case, Change
+from rewards_audit.completions import as_json
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A way to earn reward without honest edits. `completion` is None where it cannot be told from honest work.
+
+    `every` says that it is tried on every n-th argument only, because its texts are long. Where it does not `count` it
+    states the honest edits in another form: to prefer that is worth knowing, and no harm.
+    """
+
+    name: str
+    description: str
+    completion: Callable[[Case], str | None]
+    every: int = 1
+    counts: bool = True
+
+
+def attack(make: Callable[[Case], str | Iterable[Change] | None]) -> Attack:
+    """The attack that a function describes: it gives a completion, or changes that are written as JSON edits."""
+
+    def completion(case: Case) -> str | None:
+        made = make(case)
+        return made if made is None or isinstance(made, str) else as_json(case, made)
+
+    description = " ".join((make.__doc__ or "").split("\n\n")[0].split())
+    return Attack(make.__name__.replace("_", "-"), description, completion)
+
+
+def sparse(every: int) -> Callable[[Attack], Attack]:
+    """A decorator: the attack on every n-th argument only."""
+    return lambda each: replace(each, every=every)
+
+
+def form(each: Attack) -> Attack:
+    """The attack as another form of honest edits, which does not count."""
+    return replace(each, counts=False)
+
+
+def words(sentence: str) -> list[str]:
+    """The words of a sentence."""
+    return _WORD.findall(sentence)
+
+
+def once(sentence: str) -> list[str]:
+    """The words that occur in the sentence exactly once, also as parts of words: an edit of them has one place."""
+    return [word for word in words(sentence) if sentence.count(word) == 1]
+
+
+def head(sentence: str) -> str:
+    """The shortest beginning of whole words that occurs once: where something is put in front."""
+    ends = [match.end() for match in _WORD.finditer(sentence)] + [len(sentence)]
+    return next(sentence[:end] for end in ends if sentence.count(sentence[:end]) == 1)
+
+
+def tail(sentence: str) -> str:
+    """The shortest ending of whole words that occurs once: where something is put behind."""
+    starts = [*reversed([match.start() for match in _WORD.finditer(sentence)]), 0]
+    return next(sentence[start:] for start in starts if sentence.count(sentence[start:]) == 1)
+
+
+def prepend(case: Case, number: int, text: str) -> Change:
+    """The change that puts a text before a sentence."""
+    part = head(case.sentences[number - 1])
+    return Change(number, part, text + part, REASON)
+
+
+def append(case: Case, number: int, text: str) -> Change:
+    """The change that puts a text behind a sentence."""
+    part = tail(case.sentences[number - 1])
+    return Change(number, part, part + text, REASON)
+
+
+def replace_all(case: Case, text: str) -> list[Change]:
+    """The changes that put a text in the place of the whole argument: the first sentence becomes it, the others go."""
+    return [Change(n, case.sentences[n - 1], text if n == 1 else "", REASON) for n in case.numbers]

@@ -1,0 +1,231 @@
+"""`rewards audit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rewards.errors import ConfigError, RewardsError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rewards_audit.attacks.attack import Attack
+    from rewards_audit.audit import Plan
+    from rewards_audit.cases import Case
+
+
+def audit(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A file that `rewards score` wrote, or a training log.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Attack this suite, a name or a YAML file. [default: default, without FILE]")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write everything as JSON to this file, or into this folder.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare FILE with this one: the same inputs before training, say.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack. Repeatable.")] = None,
+    show: Annotated[
+        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and only try it.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the attacks, and try none.")] = False,
+    arguments: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="Your own arguments with honest edits, in the place of ours."),
+    ] = None,
+    attacks: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="Attacks of your own besides: lines {attack, id, completion}."),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Can a suite be gamed? Score attacks beside honest edits, or say what a scored file or training log shows of it.
+
+    Exit code 1 where the suite prefers an attack to honest edits, a held-out reward fell (--against), or something could
+    not be scored or read.
+    """
+    if list_:
+        _list()
+        return
+    target = _target(out)
+    attempt = Attempt(
+        suite or "default", tuple(set_ or ()), tuple([show] if show else only or ()), show, arguments, attacks, profile,
+        tuple(model or ()), device, dtype, cache, quiet,
+    )  # fmt: skip
+    _check(file, against, suite, attempt)
+    records: list[dict[str, Any]] = []
+    passed = True
+    if file is not None:
+        record, passed = _files(file, against)
+        records.append(record)
+    if file is None or suite is not None:
+        record, holds = _attack(attempt)
+        records.append(record)
+        passed = passed and holds
+    if target is not None:
+        _write(target, records[0] if len(records) == 1 else {"kind": "several", "reports": records})
+    if not passed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What to attack, with what, on which engine."""
+
+    suite: str
+    settings: tuple[str, ...]
+    only: tuple[str, ...]
+    show: str | None
+    arguments: Path | None
+    attacks: Path | None
+    profile: str | None
+    models: tuple[str, ...]
+    device: str
+    dtype: str
+    cache: Path | None
+    quiet: bool
+
+
+def _check(file: Path | None, against: Path | None, suite: str | None, attempt: Attempt) -> None:
+    if against is not None and file is None:
+        raise ConfigError("--against compares FILE with another: give both, rewards audit AFTER --against BEFORE")
+    about = {
+        "--set": attempt.settings, "--only": attempt.only, "--arguments": attempt.arguments,
+        "--attacks": attempt.attacks, "--profile": attempt.profile, "--model": attempt.models,
+    }  # fmt: skip
+    given = [name for name, value in about.items() if value]
+    if file is not None and suite is None and given:
+        raise ConfigError(
+            f"{', '.join(given)}: with FILE no suite is attacked; name one with --suite, or leave out FILE"
+        )
+
+
+def _list() -> None:
+    from rewards_audit.show import print_attacks
+
+    print_attacks(_attacks(()))
+
+
+def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
+    """The report on one file, or on one beside another, printed; and whether nothing speaks against it."""
+    from rewards_audit import show_files
+    from rewards_audit.compare import compare
+    from rewards_audit.observations import observe
+    from rewards_audit.trends import examine
+
+    if against is None:
+        report = examine(observe(file))
+        show_files.print_file(report)
+        return report.to_record(), report.unread == 0
+    comparison = compare(observe(file), observe(against))
+    show_files.print_comparison(comparison)
+    return comparison.to_record(), comparison.passed
+
+
+def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
+    """The report on a suite under attack, printed; and whether it holds."""
+    # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
+    from rewards.cli.options import build_engine
+    from rewards.cli.score import parse_settings
+    from rewards.suite import load_suite
+    from rewards_audit import show
+    from rewards_audit.audit import audit as attack_suite
+    from rewards_audit.cases import BUILTIN, read_cases
+
+    cases = read_cases(attempt.arguments or BUILTIN)
+    tried = _attacks(attempt.only)
+    extra = _own(attempt.attacks, cases) if attempt.attacks else []
+    settings = parse_settings(attempt.settings)
+    engine = build_engine(attempt.device, attempt.dtype, 0, attempt.cache, attempt.models, attempt.profile)
+    profile: Any = attempt.profile  # checked by the engine's options
+    suite = load_suite(attempt.suite, settings=settings, engine=engine, profile=profile)
+    with show.counting(attempt.quiet) as progress:
+        report = attack_suite(suite, cases, tried, extra, progress)
+    if attempt.show:
+        show.print_examples(report, attempt.show)
+    else:
+        show.print_report(report, suite)
+    return report.to_record(), report.passed
+
+
+def _attacks(names: Sequence[str]) -> tuple[Attack, ...]:
+    """The built-in attacks of these names; all without any."""
+    from rewards_audit.attacks import BUILTIN
+
+    known = {each.name: each for each in BUILTIN}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no attack is called {name!r}{nearest(name, known)}; rewards audit --list names them")
+    return tuple(known[name] for name in names) or BUILTIN
+
+
+def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
+    """The user's attacks: which row, which argument, which completion."""
+    from rewards.errors import RecordError
+    from rewards.files.reading import read_lines
+    from rewards_audit.audit import HONEST, NOTHING, WEAKER
+
+    known = {case.id: case for case in cases}
+    taken = {each.name for each in _attacks(())} | {HONEST, WEAKER, NOTHING}
+    plans = []
+    for line in read_lines(str(path)):
+        try:
+            if line.error is not None:
+                raise line.error
+            name, identifier, completion = (_field(line.record, key) for key in ("attack", "id", "completion"))
+            if name in taken:
+                raise RecordError(f"{name!r} is the name of a built-in attack", "attack")
+            if identifier not in known:
+                raise RecordError(f"no argument is called {identifier!r}{nearest(identifier, known)}", "id")
+        except RecordError as error:
+            raise ConfigError(f"{path}, line {line.number}: {error}") from error
+        plans.append((name, known[identifier], completion))
+    return plans
+
+
+def _field(record: Any, key: str) -> str:
+    from rewards.errors import RecordError
+
+    value = record.get(key) if isinstance(record, dict) else None
+    if not isinstance(value, str):
+        raise RecordError("expected {attack, id, completion}, three texts", key)
+    return value
+
+
+def _target(out: Path | None) -> Path | None:
+    """The file to write. Raises ConfigError before anything is scored in vain."""
+    if out is None:
+        return None
+    path = out / "audit.json" if out.is_dir() else out
+    if not path.parent.is_dir():
+        raise ConfigError(f"-o {out}: the folder {path.parent} does not exist")
+    return path
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    import orjson
+
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        partial.replace(path)
+    except OSError as error:
+        raise RewardsError(f"-o {path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,150 @@
+"""Two files of the same inputs beside each other: did what nobody was paid for get worse while the total rose?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.errors import ConfigError
+from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
+
+Floats = NDArray[np.float64]
+RESAMPLES = 2000
+SEED = 0
+FEW = 10  # inputs; below, an interval says little
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One column before and after, over the inputs that both files have a value for; `interval` is 95 %, paired."""
+
+    name: str
+    weight: float | None
+    held_out: bool
+    n: int
+    before: float | None
+    after: float | None
+    change: float | None
+    interval: tuple[float, float] | None
+    rose: float | None  # share of the inputs on which it rose
+    worse: bool  # a reward whose change is surely for the worse
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """AFTER against BEFORE."""
+
+    after: str
+    before: str
+    inputs: int
+    only_after: int
+    only_before: int
+    failed_after: int
+    failed_before: int
+    unread: int
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no held-out reward surely got worse and all lines could be read."""
+        return not self.unread and not any(change.held_out and change.worse for change in self.changes)
+
+    def to_record(self) -> dict[str, Any]:
+        """Everything, as JSON."""
+        return {"kind": "comparison", "passed": self.passed, "seed": SEED, "resamples": RESAMPLES, **asdict(self)}
+
+
+def compare(after: Observations, before: Observations) -> Comparison:
+    """What changed from `before` to `after`, input by input. Raises ConfigError where they share no input."""
+    mine, theirs = _by_input(after), _by_input(before)
+    shared = [key for key in mine if key in theirs]
+    if not shared:
+        raise ConfigError(f"{after.source} and {before.source} share no id, so they cannot be compared input by input")
+    rows, others = np.array([mine[key] for key in shared]), np.array([theirs[key] for key in shared])
+    changes = tuple(
+        _change(name, _means(after, name)[rows], _means(before, name)[others], after)
+        for name in (TOTAL, *after.rewards, *BEHAVIOUR)
+        if name in before.columns
+    )
+    found = _warnings(changes, after, before, len(shared))
+    return Comparison(
+        after.source,
+        before.source,
+        len(shared),
+        len(mine) - len(shared),
+        len(theirs) - len(shared),
+        after.failed,
+        before.failed,
+        after.unread + before.unread,
+        changes,
+        tuple(found),
+    )
+
+
+def _by_input(seen: Observations) -> dict[str, int]:
+    """The number of each input, in the order in which they come first."""
+    numbers: dict[str, int] = {}
+    for key in seen.inputs:
+        numbers.setdefault(key, len(numbers))
+    return numbers
+
+
+def _means(seen: Observations, name: str) -> Floats:
+    """The mean of a column for each input, NaN where it has no value: (I,)."""
+    numbers = _by_input(seen)
+    index = np.fromiter((numbers[key] for key in seen.inputs), np.int64, len(seen.inputs))
+    values = seen.columns[name]
+    use = ~np.isnan(values)
+    counts = np.bincount(index[use], minlength=len(numbers))
+    sums = np.bincount(index[use], values[use], len(numbers))
+    means: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means
+
+
+def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Change:
+    use = ~np.isnan(after) & ~np.isnan(before)
+    weight = (seen.settings or {}).get(name, {}).get("weight")
+    held_out = name in seen.held_out
+    if not use.any():
+        return Change(name, weight, held_out, 0, None, None, None, None, None, False)
+    differences = after[use] - before[use]
+    drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
+    means = differences[drawn].mean(-1)
+    low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
+    worse = name in seen.rewards and (high < 0 if seen.sign(name) > 0 else low > 0)
+    return Change(
+        name,
+        weight,
+        held_out,
+        int(use.sum()),
+        float(before[use].mean()),
+        float(after[use].mean()),
+        float(differences.mean()),
+        (low, high),
+        float((differences > 0).mean()),
+        worse,
+    )
+
+
+def _warnings(changes: tuple[Change, ...], after: Observations, before: Observations, inputs: int) -> list[str]:
+    found = []
+    total = next((change for change in changes if change.name == TOTAL), None)
+    rises = total is not None and total.interval is not None and total.interval[0] > 0
+    for change in changes:
+        if change.held_out and change.worse:
+            while_ = " while the total rose: the reward is being gamed" if rises else ""
+            found.append(f"the held-out {change.name} got worse, {change.before:.3f} to {change.after:.3f}{while_}")
+    if not any(change.held_out for change in changes):
+        found.append("no reward is held out (weight 0 and no gate): nothing independent of the reward was measured")
+    if inputs < FEW:
+        found.append(f"the files share {inputs} inputs only: the intervals say little")
+    weights = [
+        {n: (s.get("weight"), s.get("gate")) for n, s in (each.settings or {}).items()} for each in (after, before)
+    ]
+    if weights[0] != weights[1]:
+        found.append("the two files were scored with different suites: their totals cannot be compared")
+    return found

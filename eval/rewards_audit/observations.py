@@ -1,0 +1,232 @@
+"""What a scored file or a training log says of every completion, as columns of numbers; texts are not kept."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.errors import ConfigError, RecordError
+from rewards.files.reading import read_lines
+from rewards.scored import SHAPE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUITE = "rewards.suite"  # the key of a training log's schema metadata that holds the suite
+TOTAL, EDITS, ACCEPTED, LENGTH, KEPT = "total", "edits", "accepted edits", "length after / before", "left as it was"
+BEHAVIOUR = (EDITS, ACCEPTED, LENGTH, KEPT)
+"""What is measured of every completion besides its rewards; the length in words, `left as it was` is 1 or 0."""
+LOG_COLUMNS = ("step", "id", "reward", "rewards", "failure", "edits", "accepted", "words_before", "words_after")
+FILES = "a file that `rewards score` wrote (JSONL), or the training log of `rewards train` (Parquet)"
+
+
+@dataclass
+class Observations:
+    """A file as columns of equal length (NaN where there is no number), in its order.
+
+    `group` numbers the completions of one input (in a log: at one step) alike, `inputs` the input alone; `step` is None
+    for a scored file. `settings` is what the suite says of each reward, None where nobody knows.
+    """
+
+    source: str
+    step: NDArray[np.int64] | None
+    group: NDArray[np.int64]
+    inputs: tuple[str, ...]  # the id of each row's input
+    columns: dict[str, NDArray[np.float64]]
+    settings: Mapping[str, Mapping[str, Any]] | None
+    failed: int
+    failures: Counter[str]
+    unread: int
+
+    @property
+    def rewards(self) -> tuple[str, ...]:
+        """The names of the rewards."""
+        return tuple(name for name in self.columns if name != TOTAL and name not in BEHAVIOUR)
+
+    @property
+    def paid(self) -> dict[str, float]:
+        """The weights of the rewards that are paid."""
+        return {
+            n: float(s["weight"]) for n, s in (self.settings or {}).items() if s.get("weight") and n in self.columns
+        }
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The rewards that are measured, and neither paid nor gates."""
+        known = self.settings or {}
+        return tuple(n for n in self.rewards if n in known and not known[n].get("weight") and not known[n].get("gate"))
+
+    def sign(self, name: str) -> int:
+        """1, or -1 for a reward of which lower values are better."""
+        return 1 if (self.settings or {}).get(name, {}).get("higher_is_better", True) else -1
+
+
+def observe(path: Path) -> Observations:
+    """What the file says. Raises ConfigError where it is of no kind that can be audited."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; give {FILES}")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    return _log(path) if magic == b"PAR1" else _scored(path)
+
+
+@dataclass
+class _Collector:
+    names: list[str] = field(default_factory=list)
+    values: dict[str, array[float]] = field(default_factory=dict)
+    steps: array[int] = field(default_factory=lambda: array("q"))
+    groups: array[int] = field(default_factory=lambda: array("q"))
+    inputs: list[str] = field(default_factory=list)
+    known: dict[Any, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    unread: int = 0
+
+    def add(self, identifier: Any, group: Any, numbers: Mapping[str, float | None], failure: str | None) -> None:
+        """Take in one row."""
+        count = len(self.inputs)
+        for name, value in numbers.items():
+            if name not in self.values:
+                self.values[name] = array("d", [float("nan")]) * count
+            self.values[name].append(float("nan") if value is None else float(value))
+        for column in self.values.values():
+            if len(column) == count:
+                column.append(float("nan"))
+        text = str(identifier)
+        self.inputs.append(self.texts.setdefault(text, text))  # one copy of each id
+        self.groups.append(self.known.setdefault(group, len(self.known)))
+        if failure is not None:
+            self.failed += 1
+            reason = failure[:200]
+            self.failures[reason if reason in self.failures or len(self.failures) < 100 else "other reasons"] += 1
+
+    def finish(self, path: Path, settings: Mapping[str, Any] | None) -> Observations:
+        """The columns as arrays."""
+        import numpy as np
+
+        if not self.inputs:
+            raise ConfigError(f"{path} holds no records")
+        return Observations(
+            str(path),
+            np.asarray(self.steps, np.int64) if len(self.steps) else None,
+            np.asarray(self.groups, np.int64),
+            tuple(self.inputs),
+            {name: np.asarray(column, np.float64) for name, column in self.values.items()},
+            settings,
+            self.failed,
+            self.failures,
+            self.unread,
+        )
+
+
+def _scored(path: Path) -> Observations:
+    collected = _Collector()
+    for line in read_lines(str(path)):
+        record = line.record
+        problem = line.error or _unlike(record)
+        if problem is not None:
+            if not collected.inputs:  # nothing before it was a record either: this is another kind of file
+                raise ConfigError(f"{path}, line {line.number}: {problem}; give {FILES}")
+            collected.unread += 1
+            continue
+        before, after = record["argument"], record["argument_after_accepted"]
+        numbers = {
+            TOTAL: record["reward"],
+            **record["rewards"],
+            EDITS: len(record["edits"]),
+            ACCEPTED: sum(edit.get("accepted") is True for edit in record["edits"]),
+            LENGTH: len(after.split()) / max(1, len(before.split())),
+            KEPT: before == after,
+        }
+        failure = (record.get("error") or "failed") if record["status"] != "scored" else None
+        identifier = record["id"]
+        collected.add(identifier, record.get("group", identifier), numbers, failure)
+    return collected.finish(path, _header(path))
+
+
+def _unlike(record: Any) -> RecordError | None:
+    """Why this is no record of a scored file; None where it is one."""
+    if not isinstance(record, Mapping):
+        return RecordError("is no object")
+    shape = {**SHAPE, "argument_after_accepted": str, "reward": (int, float, type(None))}
+    for key, kinds in shape.items():
+        if key not in record or not isinstance(record[key], kinds):
+            return RecordError("is missing or of the wrong type: `rewards score` did not write this", key)
+    if not all(isinstance(value, int | float | None) for value in record["rewards"].values()):
+        return RecordError("holds something that is no number", "rewards")
+    if not all(isinstance(edit, Mapping) for edit in record["edits"]):
+        return RecordError("holds something that is no object", "edits")
+    return None
+
+
+def _header(path: Path) -> dict[str, Any] | None:
+    """What the header beside a scored file says of its rewards; None without one."""
+    meta = path.with_name(f"{path.name}.meta.json")
+    try:
+        rewards = json.loads(meta.read_text(encoding="utf-8"))["rewards"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{meta} does not say how {path.name} was made: {error}") from error
+    return _settings(rewards, meta)
+
+
+def _log(path: Path) -> Observations:
+    from pyarrow import ArrowException, parquet
+
+    collected = _Collector()
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            missing = [name for name in LOG_COLUMNS if name not in schema.names]
+            said = (schema.metadata or {}).get(SUITE.encode())
+            if missing or said is None:
+                lacks = f"lacks the columns {', '.join(missing)}" if missing else f"does not name its suite ({SUITE})"
+                raise ConfigError(f"{path} {lacks}, so it is no training log; give {FILES}")
+            for batch in file.iter_batches(batch_size=4096, columns=list(LOG_COLUMNS)):
+                for row in batch.to_pylist():
+                    _log_row(row, collected)
+    except ArrowException as error:
+        raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
+    try:
+        suite = json.loads(said)["rewards"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: its metadata {SUITE} cannot be read: {error}") from error
+    return collected.finish(path, _settings(suite, path))
+
+
+def _log_row(row: Mapping[str, Any], collected: _Collector) -> None:
+    step, identifier = row["step"], row["id"]
+    if step is None or identifier is None:
+        collected.unread += 1
+        return
+    before, after = row["words_before"] or 0, row["words_after"] or 0
+    edited = row["failure"] is None
+    numbers = {
+        TOTAL: row["reward"],
+        **dict(_pairs(row["rewards"])),
+        EDITS: row["edits"] if edited else None,
+        ACCEPTED: row["accepted"] if edited else None,
+        LENGTH: after / max(1, before) if edited else None,
+        KEPT: float(not row["accepted"]) if edited else None,
+    }
+    collected.steps.append(step)
+    collected.add(identifier, (step, identifier), numbers, row["failure"])
+
+
+def _pairs(rewards: Any) -> Iterator[tuple[str, float | None]]:
+    """The rewards of a row, which Parquet holds as a struct or as a map."""
+    yield from rewards.items() if isinstance(rewards, Mapping) else rewards or ()
+
+
+def _settings(rewards: Any, where: Path) -> dict[str, Any]:
+    if not isinstance(rewards, Mapping) or not all(isinstance(value, Mapping) for value in rewards.values()):
+        raise ConfigError(f"{where}: what it says of its rewards cannot be read")
+    return dict(rewards)

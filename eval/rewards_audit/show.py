@@ -1,0 +1,162 @@
+"""Tables and examples of a suite under attack. The texts are hostile: control characters are written out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rewards.cli.terminal import plain, print_table
+from rewards.suite import Suite
+from rewards_audit.attacks.attack import Attack
+from rewards_audit.audit import HALF, HONEST, NOTHING, WEAKER, Report, Trial, Verdict
+
+EXAMPLES = 3
+CLEARLY = 0.8  # share of the arguments on which honest edits should pay better than doing nothing
+CUT = 600  # characters of a text that are shown
+
+
+def print_attacks(attacks: Sequence[Attack]) -> None:
+    """Print what is tried."""
+    rows = [(each.name, each.description, "" if each.counts else "for comparison") for each in attacks]
+    print_table("attacks", ("name", "what it does", "counts"), rows, "what it does")
+
+
+def print_report(report: Report, suite: Suite) -> None:
+    """Print the table of totals, that of components, and the verdict."""
+    rows = [_row(verdict) for verdict in report.verdicts]
+    columns = ("attack", "n", "mean", "median", "honest median", "beats honest", "beats nothing", "verdict", "by")
+    print_table(f"suite {suite.name}: totals", columns, rows, "by")
+    print()
+    shown = [c for c in suite.components if c.weight or c.gate]
+    heads = [f"{c.name} ({'gate' if c.gate else f'{c.weight:g}'})" for c in shown]
+    cells = [(v.name, *(_number(v.components[c.name]) for c in shown)) for v in report.verdicts]
+    print_table(f"suite {suite.name}: components", ("attack", *heads), cells, "attack")
+    print()
+    print(conclusion(report, suite.name))
+
+
+def conclusion(report: Report, suite: str) -> str:
+    """The verdict in a few lines."""
+    tried = sum(verdict.counts for verdict in report.verdicts)
+    lines = []
+    if report.winners:
+        names = ", ".join(verdict.name for verdict in report.winners)
+        lines.append(f"{len(report.winners)} of {tried} attacks win against honest edits in suite {suite}: {names}")
+    else:
+        lines.append(f"none of {tried} attacks wins against honest edits in suite {suite}")
+    tempting = sum(v.counts and not v.wins and (v.beats_nothing or 0) > HALF for v in report.verdicts)
+    if tempting:
+        lines.append(
+            f"{tempting} more are paid better than doing nothing on most arguments: a policy may find them first"
+        )
+    honest = report.verdicts[0]
+    if honest.beats_nothing is not None and honest.beats_nothing < CLEARLY:
+        lines.append(
+            f"note: honest edits pay better than doing nothing on {honest.beats_nothing:.0%} of the arguments only"
+        )
+    weaker = next((verdict for verdict in report.verdicts if verdict.name == WEAKER), None)
+    if weaker and weaker.how:
+        lines.append("note: few hasty edits are paid better than careful ones (weaker-edits)")
+    lines += [f"note: {v.name} pays more than the same edits as JSON" for v in _forms(report) if v.how]
+    lines += [f"not scored: {v.name} on {v.failed} arguments" for v in report.unscored]
+    return plain("\n".join(lines))
+
+
+def print_examples(report: Report, name: str) -> None:
+    """Print the attack's row, and what it does to a few arguments beside honest edits."""
+    verdict = next((each for each in report.verdicts if each.name == name), None)
+    if verdict is None:
+        print(f"{name} does not apply to any of the arguments")
+        return
+    print(f"{name}: {verdict.description}")
+    pairs = zip(
+        ("n", "mean", "median", "honest median", "beats honest", "beats nothing", "verdict", "by"),
+        _row(verdict)[1:],
+        strict=True,
+    )
+    print("  ".join(f"{key} {value}" for key, value in pairs if value))
+    trials = sorted(report.rows[name].values(), key=lambda trial: -(trial.result.reward or 0.0))
+    for trial in trials[:EXAMPLES]:
+        _print_trial(trial, report)
+
+
+def _print_trial(trial: Trial, report: Report) -> None:
+    case, honest, nothing = trial.case, report.rows[HONEST][trial.case.id], report.rows[NOTHING][trial.case.id]
+    rewards = " ".join(f"{key}={_number(value)}" for key, value in trial.result.rewards.items() if value is not None)
+    lines = [
+        f"{case.id}  —  {case.issue}",
+        f"total {_number(trial.result.reward)} (honest {_number(honest.result.reward)}, nothing"
+        f" {_number(nothing.result.reward)}); {rewards}",
+        f"argument:   {case.argument}",
+        f"completion: {trial.completion!r}",
+        f"becomes:    {trial.result.after_accepted!r}",
+        f"honest:     {honest.result.after_accepted}",
+    ]
+    print()
+    for line in lines:
+        print(plain(line if len(line) <= CUT else line[:CUT] + f"… ({len(line) - CUT:,} more characters)"))
+
+
+@contextmanager
+def counting(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left on stderr; where that is no terminal, a line now and then."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    live = not quiet and console.is_terminal
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    told = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
+        task = bar.add_task("attacking", total=None)
+
+        def report(done: int, total: int) -> None:
+            nonlocal told
+            bar.update(task, completed=done, total=total)
+            if not quiet and not live and time.monotonic() - told > 30:
+                told = time.monotonic()
+                print(f"scored {done:,} of {total:,} completions", file=sys.stderr)
+
+        yield report
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    by = sorted(verdict.by.items(), key=lambda item: -item[1]) if verdict.name != HONEST else []
+    return (
+        verdict.name,
+        str(verdict.n),
+        _number(verdict.mean),
+        _number(verdict.median),
+        _number(verdict.honest_median),
+        _percent(verdict.beats_honest),
+        _percent(verdict.beats_nothing),
+        f"WINS ({', '.join(verdict.how)})" if verdict.wins else "",
+        ", ".join(f"{name} {value:+.3f}" for name, value in by),
+    )
+
+
+def _forms(report: Report) -> list[Verdict]:
+    return [v for v in report.verdicts if not v.counts and v.name not in (HONEST, WEAKER)]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"

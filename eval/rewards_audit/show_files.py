@@ -1,0 +1,101 @@
+"""Reports on files, printed."""
+
+from __future__ import annotations
+
+from rewards.cli.terminal import plain, print_table
+from rewards_audit.compare import Comparison
+from rewards_audit.trends import FileReport
+
+SHOWN = 5  # failures by cause
+
+
+def print_file(report: FileReport) -> None:
+    """Print the columns, the held-out rewards, and what must not be missed."""
+    rows = [
+        (
+            column.name,
+            "gate"
+            if column.gate
+            else ""
+            if column.weight is None
+            else "held out"
+            if not column.weight
+            else f"{column.weight:g}",
+            f"{column.n:,}",
+            *map(_number, (column.mean, column.sd, column.low, column.high)),
+            _percent(column.share),
+            _percent(column.share_within),
+            _drift(column.first, column.last, column.interval),
+        )
+        for column in report.columns
+    ]
+    heads = ("column", "weight", "n", "mean", "sd", "min", "max", "of variance", "within groups", "first → last third")
+    unit = "records" if report.steps is None else f"completions of {report.steps:,} steps"
+    print_table(f"{report.source}: {report.records:,} {unit}", heads, rows, "column")
+    if report.held_out:
+        print()
+        cells = [
+            (each.name, f"{each.n:,}", *map(_number, (each.pearson, each.spearman, each.within, each.first, each.last)))
+            for each in report.held_out
+        ]
+        kinds = ("held out", "n", "Pearson", "Spearman", "within groups", "first third", "last third")
+        print_table("correlation with the total", kinds, cells, "held out")
+    print()
+    lines = [f"groups of two or more: {report.groups:,}, without spread of the total: {report.stale:,}"]
+    lines += [f"failed {count:,}×: {reason}" for reason, count in list(report.failures.items())[:SHOWN]]
+    if not report.known_suite:
+        lines.append("no header beside the file: weights, gates and held-out rewards are not known")
+    _print_lines(lines, report.warnings)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print every column before and after, and what must not be missed."""
+    rows = [
+        (
+            change.name,
+            "held out" if change.held_out else f"{change.weight:g}" if change.weight else "",
+            f"{change.n:,}",
+            *map(_number, (change.before, change.after)),
+            "" if change.change is None else f"{change.change:+.4f}",
+            _interval(change.interval),
+            _percent(change.rose),
+            "worse" if change.worse else "",
+        )
+        for change in comparison.changes
+    ]
+    heads = ("column", "weight", "n", "before", "after", "change", "95 % interval", "rose on", "")
+    print_table(f"{comparison.after} against {comparison.before}", heads, rows, "column")
+    print()
+    lines = [
+        f"{comparison.inputs:,} inputs in both; {comparison.only_after:,} only after, {comparison.only_before:,} only before;"
+        f" failed {comparison.failed_after:,} after, {comparison.failed_before:,} before"
+    ]
+    if comparison.unread:
+        lines.append(f"{comparison.unread:,} lines could not be read")
+    _print_lines(lines, comparison.warnings)
+
+
+def _print_lines(lines: list[str], warnings: tuple[str, ...]) -> None:
+    for line in (*lines, *(f"warning: {warning}" for warning in warnings)):
+        print(plain(line))
+    if not warnings:
+        print("no warnings; docs/audit.md says what this cannot see")
+
+
+def _drift(first: float | None, last: float | None, interval: tuple[float, float] | None) -> str:
+    if first is None or last is None:
+        return ""
+    sure = interval is not None and not interval[0] <= 0 <= interval[1]
+    return f"{first:.3f} → {last:.3f}{' *' if sure else ''}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
