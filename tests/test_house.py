@@ -100,7 +100,7 @@ def test_sizes_of_files_and_functions() -> None:
 
 
 def test_shipped_parameters_are_safetensors_and_small() -> None:
-    files = [path for package in packages() for path in (package / "params").glob("*") if path.is_file()]
+    files = [path for package in packages() for path in (package / "params").rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".safetensors", ".json"}
     assert sum(path.stat().st_size for path in files) < 5_000_000
 

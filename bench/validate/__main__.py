@@ -40,6 +40,7 @@ def main() -> None:
     folds = {name: Path(params) for name, _, params in (each.partition("=") for each in given.fold)}
     families: list[tuple[Path, Callable[[], dict[str, Any]]]] = [
         (rewards_semantic_similarity.PARAMS, lambda: similarity.validate(bench)),
+        (rewards_semantic_similarity.TOKENS, lambda: similarity.validate_tokens(bench)),
         (rewards_pattern_conformity.PARAMS, lambda: pattern.validate(bench)),
         (rewards_fluency.PARAMS, lambda: fluency.validate(bench)),
         (rewards_appropriateness.PARAMS, lambda: appropriateness.validate(bench, folds)),

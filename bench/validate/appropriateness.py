@@ -56,7 +56,6 @@ def _reference(bench: Bench, system: str) -> dict[str, Any]:
         "kappa_before_and_after": round(kappa(there, here), 3),
         "kappa_before_and_after_95": measures.interval(kappa, there, here, seed=SEED),
         "roc_auc_before_and_after": round(measures.roc_auc(there >= 0.5, here), 3),
-        "same_direction": round(float(same.mean()), 3),
         "same_direction_where_it_moves_by_.05": round(float(same[moved].mean()), 3),
         "same_direction_95": measures.interval(lambda each: float(each.mean()), same[moved], seed=SEED),
         "same_direction_where_its_decision_changes": round(float(same[changed].mean()), 3),

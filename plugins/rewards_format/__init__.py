@@ -1,10 +1,18 @@
-"""Did the completion say its edits in a form that can be used?"""
+"""Did the completion say its edits in a form that can be used, and in plain text?"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import rewards
+
+MARKUP = re.compile(
+    r"</?[a-zA-Z!|][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]{2,8});|\[/?[A-Z]{2,}\]|\*\*|__|~~|`|^#{1,6} |\]\(|\\[a-z]+\{",
+    re.MULTILINE,
+)
+"""Tags, comments, special tokens, entities, Markdown and LaTeX."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1))
@@ -23,7 +31,38 @@ def _share(revision: rewards.Revision) -> float:
     return share if revision.problem is None else share / 2
 
 
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
+    """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
+
+    Nor may it add letters of an alphabet that its sentence does not use: they look like others and hide words. What was
+    in the sentence before may stay.
+    """
+    return [float(_plain(edit.sentence_before, edit.after)) for edit in edits]
+
+
+def _plain(before: str, after: str) -> bool:
+    if any(mark not in before for mark in MARKUP.findall(after)):
+        return False
+    added = {c for c in after if not c.isascii()} - set(before)
+    if not added:
+        return True
+    alphabets = {_alphabet(c) for c in before if c.isalpha()} or {"LATIN"}
+    return all(
+        _alphabet(c) in alphabets
+        if c.isalpha()
+        else unicodedata.category(c) in ("Mn", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Zs", "Nd", "No")
+        for c in added
+    )
+
+
+def _alphabet(letter: str) -> str:
+    """The alphabet of a letter, by the first word of its name: LATIN, CYRILLIC, FULLWIDTH, MATHEMATICAL and so on."""
+    return unicodedata.name(letter, "?").split(" ")[0]
+
+
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the reward."""
+    """Register both."""
     register(usable_share)
+    register(plain_text)

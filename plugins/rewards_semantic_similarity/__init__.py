@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import rewards
-from rewards.features import Embedding
+from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting import Fitter, Job
 from rewards.models.catalog import ENCODER
 
 PARAMS = Path(__file__).parent / "params"
+TOKENS = PARAMS / "tokens"
 
 
 def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
@@ -21,11 +22,25 @@ def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
     return Embedding(edit.sentence_before, ENCODER, "query"), Embedding(edit.sentence_after, ENCODER, "document")
 
 
+def reads_tokens(edit: rewards.Edit) -> tuple[TokenEmbeddings, TokenEmbeddings] | None:
+    """The tokens before and after; nothing for an edit that changes nothing."""
+    if not edit.changes:
+        return None
+    return TokenEmbeddings(edit.sentence_before, ENCODER), TokenEmbeddings(edit.sentence_after, ENCODER)
+
+
 def fit(job: Job, *, percentile: float = 5.0) -> Mapping[str, Any]:
     """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
     from rewards_semantic_similarity.fit import fit
 
-    return fit(job, percentile=percentile)
+    return fit(job, percentile, tokens=False)
+
+
+def fit_tokens(job: Job, *, percentile: float = 5.0) -> Mapping[str, Any]:
+    """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
+    from rewards_semantic_similarity.fit import fit
+
+    return fit(job, percentile, tokens=True)
 
 
 def load(params: Path) -> rewards.Reward:
@@ -57,10 +72,46 @@ def load(params: Path) -> rewards.Reward:
     return semantic_similarity
 
 
+def load_tokens(params: Path) -> rewards.Reward:
+    """The reward on tokens with the threshold in this folder."""
+    card = params / "card.json"
+
+    @rewards.reward(
+        level="edit",
+        range=(-1, 1),
+        reads=reads_tokens,
+        threshold={"embedded": rewards.Threshold.from_card(card)},
+        models=(ENCODER,),
+        card=card,
+        fitter=Fitter(fit_tokens, load_tokens),
+    )
+    def token_similarity(edits: Sequence[rewards.Edit], before: Any, after: Any) -> list[float]:
+        """How well the tokens of the sentence before and after the edit match in meaning, in both directions.
+
+        The harmonic mean of precision and recall of a greedy matching of token vectors (T, D) of unit length, in [-1, 1]
+        (BERTScore, Zhang et al., ICLR 2020, without weights); 0 where nothing is left. Not applicable to an edit that
+        changes nothing. Closer to the reference's judgement than the cosine of MiniLM's sentence vectors.
+        """
+        return [matched(a, b) for a, b in zip(before, after, strict=True)]
+
+    return token_similarity
+
+
+def matched(before: Any, after: Any) -> float:
+    """F1 of a greedy matching of two texts' tokens; 0 where one of them is empty."""
+    if not len(before) or not len(after):
+        return 0.0
+    similarity = before @ after.T  # (T_before, T_after)
+    recall, precision = float(similarity.max(1).mean()), float(similarity.max(0).mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
 semantic_similarity = load(PARAMS)
+token_similarity = load_tokens(TOKENS)
 
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the reward."""
+    """Register both ways to compare."""
     register(semantic_similarity)
+    register(token_similarity)
