@@ -45,7 +45,10 @@ def page(reward: Reward, distribution: str) -> str:
     limits = card.get("limits", {})
     if limits:
         lines += ["## What it does not measure", "\n".join(f"- {text}" for text in limits.get("limits", []))]
-        lines += ["## Known failures", _failures([one for one in limits.get("failures", []) if one["reward"] == reward.name])]
+        lines += [
+            "## Known failures",
+            _failures([one for one in limits.get("failures", []) if one["reward"] == reward.name]),
+        ]
     return "\n\n".join(part for part in lines if part) + "\n"
 
 
