@@ -43,6 +43,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, which ends its answers at many tokens, as some models do at several."""
+    folder = tiny.causal(tmp_path_factory.mktemp("ending"))
+    stated = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps({**stated, "eos_token_id": [2, *range(5, 17)]}))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("suite") / "open.yaml"
     path.write_text("description: accepts everything\nrewards:\n  format: {weight: 1.0}\n")
@@ -82,7 +91,7 @@ def settings(model: Path, suite: Path, *more: Any) -> list[Any]:
     return ["--model", model, "--suite", suite, "--format", "rewrite", "--device", "cpu", *more]
 
 
-def test_records_in_order_that_score_reads(run: Edit, model: Path, suite: Path, tmp_path: Path) -> None:
+def test_records_in_order_that_score_reads(run: Edit, ending: Path, suite: Path, tmp_path: Path) -> None:
     source = write_lines(
         tmp_path / "in.jsonl",
         {"post_id": "x", "issue": "Tea?", "text": "Only a fool\n likes tea.  Coffee is better."},
@@ -93,7 +102,9 @@ def test_records_in_order_that_score_reads(run: Edit, model: Path, suite: Path, 
         {"id": "long", "text": "far too long. " * 200},
     )
     out = tmp_path / "out.jsonl"
-    done = run("edit", source, "-o", out, *settings(model, suite, "--max-new-tokens", 20, "--rounds", 2))
+    done = run(
+        "edit", source, "-o", out, *settings(ending, suite, "--max-new-tokens", 90, "--rounds", 2, "--temperature", 1)
+    )
     assert done.returncode == 1, done.stderr
     found = read_lines(out)
     assert [list(one) for one in found] == [KEYS] * 3
@@ -104,7 +115,7 @@ def test_records_in_order_that_score_reads(run: Edit, model: Path, suite: Path, 
     assert found[0]["argument"] == "Only a fool\n likes tea.  Coffee is better."
     assert found[0]["rounds"][1]["after"] == found[0]["after"]
     assert found[2]["after"] == found[2]["argument"]
-    assert found[2]["reason"].startswith("the prompt is too long: 3,1")
+    assert found[2]["reason"].startswith("the prompt is too long: 3,0")
     rejected = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
     assert [(one["line"], one["field"]) for one in rejected] == [(2, None), (4, "argument"), (5, None)]
     errors = done.stderr
@@ -112,9 +123,9 @@ def test_records_in_order_that_score_reads(run: Edit, model: Path, suite: Path, 
     assert "1×: the prompt is too long\n" in errors
 
     header = json.loads((tmp_path / "out.jsonl.meta.json").read_text())
-    assert header["policy"]["name"] == str(model)
+    assert header["policy"]["name"] == str(ending)
     assert header["policy"]["device"] == "cpu"
-    assert (header["format"], header["rounds"], header["seed"], header["temperature"]) == ("rewrite", 2, 0, 0)
+    assert (header["format"], header["rounds"], header["seed"], header["temperature"]) == ("rewrite", 2, 0, 1)
     assert header["counts"]["edited"] == 2
     assert header["counts"]["rounds"] == {"0": 1, "2": 2}
     assert {"suite", "versions", "created", "seconds", "fingerprint", "prompt_digest"} <= set(header)

@@ -26,6 +26,7 @@ class Case:
     rounds: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None  # why there are no more rounds
     failed: str | None = None  # why one of them could not be finished
+    unread: bool = False  # whether the last completion could not be read at all, so that scoring must not try
 
     def sentences(self) -> list[tuple[int, str]]:
         """Number and present text of the sentences that a model is shown: at first all, later those that are left."""

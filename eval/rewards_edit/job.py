@@ -109,7 +109,8 @@ def to_record(case: Case, work: Work) -> dict[str, Any]:
     Of a single round it holds the completion, so that everything stated is scored; of several, the edits that stand.
     """
     original, text = case.original, case.text()
-    completion = case.rounds[0]["completion"] if work.plan.rounds == 1 and case.rounds else None
+    stated = work.plan.rounds == 1 and case.rounds and not case.unread
+    completion = case.rounds[0]["completion"] if stated else None
     changed = text != original.argument
     return {
         "id": original.id if work.samples == 1 else f"{original.id}#{case.sample}",

@@ -18,6 +18,8 @@ from rewards_edit.policy import Answer, Ask, Policy, Sampling, seed_of
 
 log = logging.getLogger("rewards.edit")
 NOTHING_LEFT = "nothing is left of the argument"
+LOOKS_DELETED = "what is missing would look like deletions"
+UNREAD = "unread"  # in place of a format, where a completion could not be read
 NOTHING_CHANGED = "no accepted edit changes anything"
 
 
@@ -105,13 +107,20 @@ def _read(plan: Plan, case: Case, shown: Sequence[tuple[int, str]], answer: Answ
     }
     if not case.rounds:
         record["argument"] = case.original.argument
+    if answer.finish == "length" and not plan.format.partial:
+        return _unread(record, LOOKS_DELETED)
     try:
         return read_revision(record, format=plan.format.name, formats=(plan.format,))
     except Exception as error:  # a plugin's format may raise anything; only this completion is lost
         reason = f"format {plan.format.name!r} could not read the completion: {type(error).__name__}: {error}"
         log.exception("%s", reason)
-        empty = read_revision({**record, "completion": None, "edits": []})
-        return replace(empty, format=plan.format.name, problem=reason)
+        return _unread(record, reason)
+
+
+def _unread(record: dict[str, Any], reason: str) -> Revision:
+    """The revision of a completion that cannot be read: no edits, and why."""
+    empty = read_revision({**record, "completion": None, "edits": []})
+    return replace(empty, format=UNREAD, problem=reason)
 
 
 def _judge(plan: Plan, proposals: Sequence[Proposal]) -> None:
@@ -132,7 +141,7 @@ def _settle(plan: Plan, case: Case, proposals: Sequence[Proposal]) -> None:
     best = max(proposals, key=lambda proposal: proposal.reward)  # of equals the first
     assert best.result is not None  # noqa: S101  (all proposals are judged)
     before, verdicts = case.text(), best.verdicts()
-    case.standing = best.standing()
+    case.standing, case.unread = best.standing(), best.stated.format == UNREAD
     told = {
         "round": best.number,
         "sentences": [text for _, text in best.shown],

@@ -17,7 +17,8 @@ class Format:
     `rank` settles which format is asked first, the most specific (lowest) before others: a format that is added takes
     no completion from those of the core unless it says so. `prompt` asks a model for it (`rewards.prompts`): in it
     `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only. `reasons`
-    says whether every edit must state one.
+    says whether every edit must state one, `partial` whether an answer that was cut off can be read: of a rewrite, what
+    is missing would look like deletions.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Format:
     rank: int = 50
     prompt: str = ""
     reasons: bool = True
+    partial: bool = True
 
 
 REWRITE = Format(
@@ -36,6 +38,7 @@ REWRITE = Format(
     rewrite.detect,
     prompt=rewrite.PROMPT,
     reasons=False,
+    partial=False,
 )
 BUILTIN: tuple[Format, ...] = (
     Format(
