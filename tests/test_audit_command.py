@@ -195,12 +195,12 @@ OWN: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 TABLE = """\
 suite form: totals
-attack                 n  mean   median  honest median  beats honest  beats nothing  verdict  by
-honest-edits           2  1.000  1.000   1.000          0%            100%
-weaker-edits           1  1.000  1.000   1.000          0%            100%                    format +0.000
-no-op-edits            2  1.000  1.000   1.000          0%            100%                    format +0.000
-edits-of-absent-parts  2  0.000  0.000   1.000          0%            0%                      format -1.000
-no-edits               2  0.000  0.000   1.000          0%            0%                      format -1.000
+attack                 n  mean   median  honest  > honest  > nothing  verdict  by
+honest-edits           2  1.000  1.000   1.000   0%        100%
+weaker-edits           1  1.000  1.000   1.000   0%        100%                format +0.000
+no-op-edits            2  1.000  1.000   1.000   0%        100%                format +0.000
+edits-of-absent-parts  2  0.000  0.000   1.000   0%        0%                  format -1.000
+no-edits               2  0.000  0.000   1.000   0%        0%                  format -1.000
 
 suite form: components
 attack                 format (1)
@@ -211,7 +211,7 @@ edits-of-absent-parts  0.000
 no-edits               0.000
 
 none of 3 attacks wins against honest edits in suite form
-1 more are paid better than doing nothing on most arguments: a policy may find them first
+paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 """
 
 
@@ -224,7 +224,7 @@ def test_examples_of_an_attack_are_shown_and_hostile_text_is_written_out(tmp_pat
 
 
 EXAMPLES = r"""trailing-space: A space behind every sentence.
-n 2  mean 1.000  median 1.000  honest median 1.000  beats honest 0%  beats nothing 100%  by format +0.000
+n 2  mean 1.000  median 1.000  honest 1.000  > honest 0%  > nothing 100%  by format +0.000
 
 tea  —  Tea?
 total 1.000 (honest 1.000, nothing 0.000); format=1.000

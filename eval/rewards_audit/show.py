@@ -26,7 +26,7 @@ def print_attacks(attacks: Sequence[Attack]) -> None:
 def print_report(report: Report, suite: Suite) -> None:
     """Print the table of totals, that of components, and the verdict."""
     rows = [_row(verdict) for verdict in report.verdicts]
-    columns = ("attack", "n", "mean", "median", "honest median", "beats honest", "beats nothing", "verdict", "by")
+    columns = ("attack", "n", "mean", "median", "honest", "> honest", "> nothing", "verdict", "by")
     print_table(f"suite {suite.name}: totals", columns, rows, "by")
     print()
     shown = [c for c in suite.components if c.weight or c.gate]
@@ -49,7 +49,7 @@ def conclusion(report: Report, suite: str) -> str:
     tempting = sum(v.counts and not v.wins and (v.beats_nothing or 0) > HALF for v in report.verdicts)
     if tempting:
         lines.append(
-            f"{tempting} more are paid better than doing nothing on most arguments: a policy may find them first"
+            f"paid better than doing nothing on most arguments, without winning: {tempting}; a policy may find them first"
         )
     honest = report.verdicts[0]
     if honest.beats_nothing is not None and honest.beats_nothing < CLEARLY:
@@ -72,7 +72,7 @@ def print_examples(report: Report, name: str) -> None:
         return
     print(f"{name}: {verdict.description}")
     pairs = zip(
-        ("n", "mean", "median", "honest median", "beats honest", "beats nothing", "verdict", "by"),
+        ("n", "mean", "median", "honest", "> honest", "> nothing", "verdict", "by"),
         _row(verdict)[1:],
         strict=True,
     )
