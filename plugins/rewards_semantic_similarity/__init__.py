@@ -29,13 +29,6 @@ def reads_tokens(edit: rewards.Edit) -> tuple[TokenEmbeddings, TokenEmbeddings] 
     return TokenEmbeddings(edit.sentence_before, ENCODER), TokenEmbeddings(edit.sentence_after, ENCODER)
 
 
-def reads_sentence(sentence: rewards.Sentence) -> tuple[TokenEmbeddings, TokenEmbeddings] | None:
-    """The tokens before and after; nothing for a sentence that its edits leave as it was."""
-    if sentence.before == sentence.after:
-        return None
-    return TokenEmbeddings(sentence.before, ENCODER), TokenEmbeddings(sentence.after, ENCODER)
-
-
 def fit(job: Job, *, percentile: float = 5.0) -> Mapping[str, Any]:
     """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
     from rewards_semantic_similarity.fit import fit
@@ -104,29 +97,6 @@ def load_tokens(params: Path) -> rewards.Reward:
     return token_similarity
 
 
-def load_sentences(params: Path) -> rewards.Reward:
-    """The reward on tokens of whole sentences with the threshold in this folder."""
-    card = params / "card.json"
-
-    @rewards.reward(
-        level="sentence",
-        range=(-1, 1),
-        reads=reads_sentence,
-        threshold={"embedded": rewards.Threshold.from_card(card)},
-        models=(ENCODER,),
-        card=card,
-        fitter=Fitter(fit_tokens, load_sentences),
-    )
-    def sentence_similarity(sentences: Sequence[rewards.Sentence], before: Any, after: Any) -> list[float]:
-        """How well the tokens of a sentence before and after all its valid edits match in meaning, in [-1, 1].
-
-        As `token_similarity`, of the sentence as a whole: edits that each keep the meaning may turn it around together.
-        """
-        return [matched(a, b) for a, b in zip(before, after, strict=True)]
-
-    return sentence_similarity
-
-
 def matched(before: Any, after: Any) -> float:
     """F1 of a greedy matching of two texts' tokens; 0 where one of them is empty."""
     if not len(before) or not len(after):
@@ -138,12 +108,10 @@ def matched(before: Any, after: Any) -> float:
 
 semantic_similarity = load(PARAMS)
 token_similarity = load_tokens(TOKENS)
-sentence_similarity = load_sentences(TOKENS)
 
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the three ways to compare."""
+    """Register both ways to compare."""
     register(semantic_similarity)
     register(token_similarity)
-    register(sentence_similarity)

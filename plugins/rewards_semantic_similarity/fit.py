@@ -46,7 +46,6 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         others["other_topic"] = compare(job, [(old, rng.choice(strangers)) for old, _ in revised])
     cuts = {each: round(float(np.percentile(human, each)), 4) for each in PERCENTILES}
     return {
-        **({"rewards": ["token_similarity", "sentence_similarity"]} if tokens else {}),
         "measures": "F1 of matching the tokens of a sentence before and after an edit by their contextual vectors."
         if tokens
         else "Cosine of the embeddings of a sentence before and after an edit.",
