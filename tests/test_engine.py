@@ -36,7 +36,7 @@ from tests import tiny
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base = tmp_path_factory.mktemp("tiny")
-    return {name: getattr(tiny, name)(base / name) for name in ("causal", "gemma", "modernbert")}
+    return {name: getattr(tiny, name)(base / name) for name in ("causal", "gemma", "modernbert", "deberta")}
 
 
 def engine(**options: Any) -> Engine:
@@ -195,15 +195,14 @@ def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict
         engine(models={"causal_lm": str(folders["gemma"])}).compute([request])
 
 
-def test_the_shipped_heads_name_what_they_were_fitted_on(folders: dict[str, Path]) -> None:
-    import rewards_appropriateness
-    import rewards_fluency
+def test_a_model_named_for_a_role_with_an_adapter_is_a_classifier_of_its_own(folders: dict[str, Path]) -> None:
+    """The adapter fits the embedded model only; another one takes its place as the full profile's classifier does."""
+    from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
 
-    for plugin in (rewards_fluency, rewards_appropriateness):
-        name = plugin.CLASSIFIER.role
-        request = ClassProbabilities("x", plugin.CLASSIFIER, "y")
-        with pytest.raises(ModelError, match=rf"fitted on model 'smollm2-135m-instruct'.*--model {name}="):
-            engine(models={"causal_lm": str(folders["causal"])}).compute([request])
+    request = ClassProbabilities("x", classifier(PARAMS, DIMENSIONS), "y")
+    one = engine(models={"appropriateness": str(folders["deberta"])})
+    assert np.asarray(one.compute([request])[request]).shape == (14,)
+    assert list(one.describe()["models"]) == [str(folders["deberta"].resolve())]
 
 
 # What fails with whom.
@@ -256,10 +255,10 @@ def test_a_forward_that_raises_fails_the_texts_at_fault_only(
     causal = role(folders["causal"], "causal-lm")
     forward = CausalLM._forward
 
-    def raising(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
-        if any("b" * 20 in self._tokenizer.decode(row.tokens).replace(" ", "") for row in rows):
+    def raising(self: CausalLM, depth: int, rows: list[Any]) -> Any:
+        if any("b" * 20 in self.tokenizer.decode(row.tokens).replace(" ", "") for row in rows):
             raise RuntimeError("shapes do not match")
-        return forward(self, depth, skip, rows, sequences)
+        return forward(self, depth, rows)
 
     monkeypatch.setattr(CausalLM, "_forward", raising)
     texts = ["aaaaaaaaaaaa", "aaaaaa" + "b" * 20, "aaaaaac", "zz", *(f"{n} and more" for n in range(20))]

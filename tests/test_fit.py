@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rewards.errors import ConfigError
@@ -51,7 +52,7 @@ def test_a_pattern_model_is_fitted_and_scores_with_its_own_threshold(tmp_path: P
     assert mine["threshold"] == card["threshold_edit"]["value"] != shipped["threshold"]
     assert mine["value"] != shipped["value"]
     header = json.loads((tmp_path / "scored.jsonl.meta.json").read_text())
-    assert len(header["suite"]["rewards"]["pattern_conformity"]["params"]["digest"]) == 64
+    assert len(header["rewards"]["pattern_conformity"]["params"]["digest"]) == 64
 
 
 def test_a_suite_names_parameters_beside_its_file(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_threshold_lets_the_stated_share_fail() -> None:
-    values = list(range(1000))
+    values = np.arange(1000)
     low = threshold_of(values, 5, True, 0)
     assert (low["value"], low["n"]) == (49.95, 1000)
     assert low["interval_95"][0] < 49.95 < low["interval_95"][1]

@@ -196,10 +196,10 @@ def test_out_of_memory_halves_the_batch_and_the_scores_are_the_same(
     expected = compute(requests)
     forward = CausalLM._forward
 
-    def tight(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
+    def tight(self: CausalLM, depth: int, rows: list[Any]) -> Any:
         if len(rows) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, depth, skip, rows, sequences)
+        return forward(self, depth, rows)
 
     monkeypatch.setattr(CausalLM, "_forward", tight)
     for one, other in zip(compute(requests), expected, strict=True):
@@ -237,10 +237,10 @@ def test_a_packed_row_too_large_for_memory_is_taken_apart(
     expected = compute(requests)
     forward = CausalLM._forward
 
-    def tight(self: CausalLM, depth: int, skip: int, rows: list[Any], sequences: Any) -> Any:
+    def tight(self: CausalLM, depth: int, rows: list[Any]) -> Any:
         if sum(len(row) for row in rows) > 34:  # room for each text alone, not for two that share their beginning
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, depth, skip, rows, sequences)
+        return forward(self, depth, rows)
 
     monkeypatch.setattr(CausalLM, "_forward", tight)
     for one, other in zip(compute(requests), expected, strict=True):
@@ -299,7 +299,7 @@ def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.Monk
     monkeypatch.setattr(causal_lm, "POOLED_TOKENS", 7)  # several rounds
     rows = pack([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6, 7], [8], [9] * 11], 50)
     hidden = torch.randn(len(rows), 11, 16)
-    for index, mean in causal_lm._means(rows, hidden, 0):
+    for index, mean in causal_lm._means(0, rows, hidden):
         (number, path) = next((n, path) for n, row in enumerate(rows) for i, path in row.paths if i == index)
         np.testing.assert_allclose(mean, hidden[number, path].numpy().mean(0), atol=1e-6)
 
@@ -395,12 +395,13 @@ def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     for one in read_lines(out):
         assert one["status"] == "scored"
-        assert set(one["edits"][0]["scores"]) == {"semantic_similarity", "fluency", "pattern_conformity"}
+        scores = one["edits"][0]["scores"]
+        assert set(scores) == {"token_similarity", "fluency", "plain_text", "pattern_conformity"}
         assert len(one["details"]["appropriateness"]["after"]) == 14
     header = json.loads(Path(f"{out}.meta.json").read_text())
     assert header["profile"] == "full"
     assert len(header["models"]) == 3
-    assert header["rewards"]["semantic_similarity"]["threshold"] == pytest.approx(0.61444704)
+    assert "calibrate your own" in header["rewards"]["token_similarity"]["threshold_source"]
 
 
 def test_the_full_profile_says_what_is_not_published(tmp_path: Path) -> None:

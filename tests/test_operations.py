@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rewards.text import diff
-from rewards_pattern_conformity.model import SYMBOLS, PatternModel, fit_model, perplexity
+from rewards_pattern_conformity import PARAMS
+from rewards_pattern_conformity.model import FILE, SYMBOLS, PatternModel, fit_model
 from rewards_pattern_conformity.operations import ALPHABET, operations
 
 
@@ -122,6 +123,7 @@ def test_saved_model_scores_the_same(tmp_path):
 
 
 def test_shipped_model_prefers_a_light_edit_to_a_rewrite_and_is_at_least_one():
+    perplexity = PatternModel.load(PARAMS / FILE).perplexity
     untouched, light, rewrite = perplexity(["K" * 20, "KKKKRKKKKKKKKKKK", "RARkDkAARkDRA"])
     assert 1 <= untouched < light < rewrite
     assert perplexity([]).shape == (0,)

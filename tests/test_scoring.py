@@ -224,6 +224,7 @@ def test_the_description_rebuilds_the_suite() -> None:
         "range": [0.0, 10.0],
         "empty": "original",
         "arguments": {},
+        "params": None,
         "distribution": "toy-distribution",
         "version": "0.0.1",
     }

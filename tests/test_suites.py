@@ -28,6 +28,15 @@ def by_word(word: str) -> Any:
     return judge
 
 
+def by_change(worth: float) -> Any:
+    """`worth` for every rude word that is gone."""
+
+    def judge(arguments: list[rewards.Argument]) -> list[float]:
+        return [worth * (one.before.count("rude") - one.after.count("rude")) for one in arguments]
+
+    return judge
+
+
 def toys() -> Registry:
     """Gates that fail edits by a word, and an appropriateness that counts the words of the argument that are not rude."""
 
@@ -47,8 +56,12 @@ def toys() -> Registry:
         rewards.reward(name=name, level="edit", range=(0, 1), threshold=0.5)(by_word(word))
         for name, word in (("semantic_similarity", "lost"), ("fluency", "garbled"))
     ]
+    declared.append(rewards.reward(name="token_similarity", level="edit", range=(0, 1), threshold=0.5)(by_word("lost")))
     declared.append(rewards.reward(level="edit", range=(1, 9), threshold=3, higher_is_better=False)(pattern_conformity))
-    declared.append(rewards.reward(name="sentence_pattern_conformity", level="sentence", range=(0, 1))(sentence))
+    named = {"name": "sentence_pattern_conformity", "level": "sentence", "range": (0, 1)}
+    declared.append(rewards.reward(**named, threshold=0.5)(sentence))  # type: ignore[arg-type]
+    for name, worth in (("appropriateness_gain", 0.1), ("lost_content", 0.05)):
+        declared.append(rewards.reward(name=name, level="global", range=(-1, 1))(by_change(worth)))
     declared.append(rewards.reward(level="global", range=(0, 1))(appropriateness))
     declared.append(rewards.reward(level="global", range=(0, 1))(bertscore))
     found = Registry()
@@ -92,9 +105,9 @@ EMPTY = argument()
         # ACL 2024: no gates, all valid edits applied.
         ("ppo_rewrite", NONE, 0.5 * 0.9 + 0.5 * 0.0),
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
-        # default: nothing for doing nothing.
-        ("default", GOOD, 0.5 * 0.9 + 0.4 * 1.0 + 0.1),
-        ("default", NONE, 0.4 * (1 / 3)),
+        # default: what is gained, less what is lost and changed; nothing for doing nothing.
+        ("default", GOOD, 0.6 * 0.1 + 0.2 * 1.0 + 0.1 - 0.3 * 0.05 - 0.4 / 6),
+        ("default", NONE, 0.2 * (2 / 4)),
         ("default", EMPTY, 0.0),
     ],
 )

@@ -13,6 +13,7 @@ from rewards.models.catalog import ENCODER
 
 PARAMS = Path(__file__).parent / "params"
 TOKENS = PARAMS / "tokens"
+UNCALIBRATED = "found with the embedded model, so calibrate your own: rewards fit token_similarity"
 
 
 def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
@@ -75,12 +76,13 @@ def load(params: Path) -> rewards.Reward:
 def load_tokens(params: Path) -> rewards.Reward:
     """The reward on tokens with the threshold in this folder."""
     card = params / "card.json"
+    stated = rewards.Threshold.from_card(card)
 
     @rewards.reward(
         level="edit",
         range=(-1, 1),
         reads=reads_tokens,
-        threshold={"embedded": rewards.Threshold.from_card(card)},
+        threshold={"embedded": stated, "full": rewards.Threshold(stated.value, f"{stated.source}; {UNCALIBRATED}")},
         models=(ENCODER,),
         card=card,
         fitter=Fitter(fit_tokens, load_tokens),
