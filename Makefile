@@ -3,14 +3,16 @@
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure; see bench/README.md
+# make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix bench validate clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +44,9 @@ fix: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+validate: $(STAMP)
+	$(BIN)/python -m bench.validate $(DATA) --cache build/features
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
