@@ -24,7 +24,7 @@ def show(record: dict[str, Any]) -> None:
             for name, score in edit["scores"].items()
             if score["passed"] is False and score["value"] is not None
         ]
-        why = edit["invalid_reason"] or ", ".join(failed)
+        why = edit["invalid_reason"] or ("" if edit["accepted"] else ", ".join(failed))
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
     print(textwrap.fill(plain(record["argument_after_accepted"]), 100, initial_indent="  = ", subsequent_indent="    "))
 
