@@ -9,7 +9,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent / "cli.md"
 COMMANDS = [
-    [], ["score"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
+    [], ["score"], ["edit"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
     ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
 ]  # fmt: skip
 

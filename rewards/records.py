@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rewards.errors import RecordError
@@ -29,7 +30,8 @@ def read_revision(
 ) -> Revision:
     """The revision that one input record describes. Raises RecordError with the field and the reason.
 
-    `format` forces the format of the completion, or `edits` to take the record's list of edits; else it is detected.
+    `format` forces the format of the completion, or `edits` to take the record's list of edits; else it is the record's
+    own `format`, where that is the name of one, and else detected.
     `number` is the id of a record that has none.
     """
     if not isinstance(record, Mapping):
@@ -50,10 +52,13 @@ def _parse(
     formats: Sequence[Format],
 ) -> tuple[str, Parsed]:
     completion = _completion(record.get("completion"))
+    own = next((f for f in formats if f.name == record.get("format")), None)
     if wanted == EDITS or (completion is None and record.get("edits") is not None):
-        return EDITS, Parsed(tuple(_listed(record.get("edits"))))
+        edits = _listed(record.get("edits"))
+        return EDITS, Parsed(tuple(edits if own is None or own.reasons else map(_without_reason, edits)))
     if completion is not None:
-        chosen = next((f for f in formats if f.name == wanted), None) if wanted else detect(completion, formats)
+        named = next((f for f in formats if f.name == wanted), None)
+        chosen = named if wanted else own or detect(completion, formats)
         if chosen is None:
             raise RecordError(f"no format is called {wanted!r}", "completion")
         return chosen.name, chosen.parse(completion, sentences)
@@ -115,6 +120,11 @@ def _listed(given: Any) -> list[ProposedEdit]:
             )
         edits.append(edit)
     return edits
+
+
+def _without_reason(edit: ProposedEdit) -> ProposedEdit:
+    """The edit of a format that states no reasons: the lack of one is no problem."""
+    return replace(edit, problem=None) if edit.problem == json_edits.NO_REASON else edit
 
 
 def _identifier(record: Mapping[str, Any], number: int) -> str | int:

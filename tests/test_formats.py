@@ -220,6 +220,11 @@ def test_the_marked_occurrence_is_the_one_that_changes():
     assert [(e.start, e.end) for e in parsed.edits] == [(11, 14)]
 
 
+def test_tracked_changes_of_no_sentence_are_an_answer():
+    assert tracked_changes.parse('{"sentence_edits": []}', SENTENCES) == Parsed(())
+    assert tracked_changes.parse('{"sentence_edits": [{"sentence_id": 1}]}', SENTENCES).problem == "no tracked_changes"
+
+
 def test_tracked_changes_that_are_not_escaped_in_their_json():
     text = '{"sentence_edits": [{"sentence_id": 1, "tracked_changes": "Only a <del reason="x">fool</del> likes tea."}]}'
     assert fields(tracked_changes.parse(text, SENTENCES)) == [(1, "fool", "", "x")]

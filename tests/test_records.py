@@ -174,13 +174,45 @@ def test_every_example_can_be_read() -> None:
     assert sum(edit.valid for revision in revisions for edit in revision.edits) > 40
 
 
+def test_a_record_may_say_in_which_format_its_completion_is() -> None:
+    prose = {"sentences": SENTENCES, "completion": "Sorry, I cannot."}
+    assert read_revision(prose).format == "rewrite"
+    named = read_revision({**prose, "format": "compact"})
+    assert (named.format, named.edits) == ("compact", ())
+    assert named.problem == "no line of the form `number | old words | new words`"
+    assert read_revision({**prose, "format": "compact"}, format="rewrite").format == "rewrite"
+    assert read_revision({**prose, "format": "markdown"}).format == "rewrite"
+
+
+@pytest.mark.parametrize("format", ["compact", "rewrite"])
+def test_edits_of_a_format_without_reasons_need_none(format: str) -> None:
+    listed = {"sentences": SENTENCES, "edits": [{"sentence_id": 1, "before": "dumb", "after": "hard to train"}]}
+    assert [edit.invalid_reason for edit in read_revision(listed).edits] == ["no reason"]
+    assert [edit.invalid_reason for edit in read_revision({**listed, "format": "json_edits"}).edits] == ["no reason"]
+    revision = read_revision({**listed, "format": format})
+    assert (revision.format, revision.apply([0])) == ("edits", AFTER)
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
 keys = st.sampled_from(
-    ["id", "issue", "sentences", "argument", "text", "before", "after", "rewrite", "completion", "edits", "prompt"]
+    [
+        "id",
+        "issue",
+        "sentences",
+        "argument",
+        "text",
+        "before",
+        "after",
+        "rewrite",
+        "completion",
+        "edits",
+        "prompt",
+        "format",
+    ]
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import rewards
+from rewards_edit.command import edit
 
 if TYPE_CHECKING:
     import typer
@@ -13,3 +14,4 @@ if TYPE_CHECKING:
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add the command."""
+    app.command("edit")(edit)

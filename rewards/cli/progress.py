@@ -22,19 +22,20 @@ from rewards.summary import Mean, Summary
 class Display:
     """A progress bar with rate and time left; silent where stderr is not a terminal, save for a line now and then."""
 
-    def __init__(self, source: str, quiet: bool) -> None:
+    def __init__(self, source: str, quiet: bool, verb: str = "scoring", unit: str = "texts") -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._began = time.monotonic()
         self._told = self._began
         self._texts = 0
+        self._verb = verb
         path = Path(source)
         self._size = path.stat().st_size if path.is_file() else None
         self._consumed = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[records]:,} records, {task.fields[texts]:,} texts"),
+            TextColumn(f"{{task.fields[records]:,}} records, {{task.fields[texts]:,}} {unit}"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -59,7 +60,7 @@ class Display:
     def on_texts(self, texts: int) -> None:
         """Count texts that a model has just finished: within a chunk, this is what moves."""
         self._texts += texts
-        self._progress.update(self._task, description="scoring", texts=self._texts)
+        self._progress.update(self._task, description=self._verb, texts=self._texts)
 
     def _on_bytes(self, consumed: int) -> None:
         self._consumed = consumed
@@ -68,11 +69,11 @@ class Display:
         now = time.monotonic()
         rate = f"{records / max(1e-9, now - self._began):,.1f}/s"
         # What has been read but not scored yet does not count: bytes move with the records.
-        self._progress.update(self._task, description="scoring", completed=self._consumed, records=records, rate=rate)
+        self._progress.update(self._task, description=self._verb, completed=self._consumed, records=records, rate=rate)
         if not self._quiet and not self._console.is_terminal and now - self._told > 30:
             self._told = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size else ""
-            print(f"scored {records:,} records{share}, {rate}", file=sys.stderr)
+            print(f"{self._verb}: {records:,} records{share}, {rate}", file=sys.stderr)
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""

@@ -55,6 +55,7 @@ def score(
     from rewards.cli.progress import Display
     from rewards.files import append as appending
     from rewards.files import pipeline
+    from rewards.files.reading import identity
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 

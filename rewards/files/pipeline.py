@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rewards.engine.cache import MemoryCache
 from rewards.errors import RecordError
@@ -36,6 +36,16 @@ class Job:
     chunk: int = 64
 
 
+class Tally(Protocol):
+    """What counts output records: of scoring, a Summary."""
+
+    records: int
+    rejected: int
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one output record."""
+
+
 @dataclass(slots=True)
 class Report:
     """Called while a job runs: bytes of the source consumed, output records so far."""
@@ -48,12 +58,14 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report | None = None) ->
     """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
     report = report or Report()
     began = time.monotonic()
-    revisions = _revisions(job, sink, summary, report.consumed)
+
+    def read(line: Line) -> Revision:
+        return read_revision(line.record, format=job.format, number=line.number)
 
     def score(chunk: Sequence[Revision]) -> list[dict[str, Any]]:
         return [result.to_record() for result in job.suite.score(chunk)]
 
-    write_chunks(revisions, score, job, sink, summary, report)
+    write_chunks(read_items(job, read, sink, summary, report.consumed), score, job, sink, summary, report)
     header = {**describe(job, began), "counts": summary.to_record()}
     sink.finish(header)
     return header
@@ -64,7 +76,7 @@ def write_chunks(
     score: Callable[[Sequence[T]], list[dict[str, Any]]],
     job: Job,
     sink: Sink,
-    summary: Summary,
+    summary: Tally,
     report: Report,
 ) -> None:
     """Write the records that `score` makes of the items, chunk by chunk, behind those that are done already.
@@ -106,13 +118,15 @@ def describe(job: Job, began: float) -> dict[str, Any]:
     }
 
 
-def _revisions(job: Job, sink: Sink, summary: Summary, consumed: Callable[[int], None]) -> Iterator[Revision]:
-    """The records that can be scored; the others are rejected on the way."""
+def read_items(
+    job: Job, read: Callable[[Line], T], sink: Sink, summary: Tally, consumed: Callable[[int], None]
+) -> Iterator[T]:
+    """What `read` makes of every line of the source; the lines it raises for are rejected on the way, with the reason."""
     for line in islice(read_lines(job.source, consumed), job.limit):
         try:
             if line.error is not None:
                 raise line.error
-            revision = read_revision(line.record, format=job.format, number=line.number)
+            item = read(line)
         except Exception as error:
             if not isinstance(error, RecordError):
                 log.exception("line %s could not be read", line.number)
@@ -120,7 +134,7 @@ def _revisions(job: Job, sink: Sink, summary: Summary, consumed: Callable[[int],
             summary.rejected += 1
             sink.reject(Line(line.number, None, error, line.raw))
         else:
-            yield revision
+            yield item
 
 
 def _versions() -> dict[str, str]:

@@ -60,6 +60,15 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
         raise RewardsError(f"{source} cannot be read: {error.strerror or error}") from error
 
 
+def identity(source: str) -> list[Any]:
+    """What tells one input from another, for --resume: path, size and time of change."""
+    path = Path(source)
+    if source == "-" or not path.is_file():
+        return [source]
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
 def _json_lines(
     file: IO[bytes] | gzip.GzipFile, position: Callable[[], int], report: Callable[[int], None]
 ) -> Iterator[Line]:

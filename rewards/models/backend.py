@@ -58,7 +58,7 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
         "classifier": Classifier,
     }
     try:
-        with _quiet_loading():
+        with quiet_loading():
             return kinds[checkpoint.architecture](checkpoint, folder, placement)
     except RewardsError:
         raise
@@ -70,7 +70,7 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """No progress bars of transformers for the second that loading takes; the user's setting comes back afterwards."""
     from transformers.utils import logging
 

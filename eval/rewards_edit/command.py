@@ -1,0 +1,199 @@
+"""`rewards edit`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rewards.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rewards_edit.job import Tally, Work
+    from rewards_edit.policy import Sampling
+
+SEVERAL = 0.8  # the temperature where several completions are asked for and none is given: they should differ
+
+
+def edit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="A folder, a hub id, or an embedded model, as smollm2-135m-instruct.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a PEFT adapter for the model.")] = None,
+    format: Annotated[str, typer.Option(help="Format that the model is asked for.")] = "tracked_changes",
+    rounds: Annotated[int, typer.Option(min=1, help="Feed the edited argument back, up to N rounds in all.")] = 1,
+    num_samples: Annotated[int, typer.Option(min=1, help="Independent results for each argument.")] = 1,
+    best_of: Annotated[
+        int, typer.Option(min=1, help="Completions in each round, of which the suite's best is taken.")
+    ] = 1,
+    suite: Annotated[str, typer.Option(help="Whose gates accept edits: a suite, or a YAML file.")] = "default",
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 takes the likeliest. [default: 0; 0.8 where several are drawn]")
+    ] = None,
+    top_p: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Draw from the likeliest tokens up to this share.")
+    ] = 1.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a completion, at most.")] = 1024,
+    seed: Annotated[int, typer.Option(help="What all draws start from.")] = 0,
+    backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the model: auto, float32, bfloat16 or float16.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, help="Read only the first N records.")] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Output records that are made together, and kept on --resume.")
+    ] = 32,
+    token_budget: Annotated[
+        int, typer.Option(min=0, help="Tokens, padding and answers included, of a batch; 0 picks by device.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing lines.")] = False,
+) -> None:
+    """Let a model edit the arguments in FILE: one record per argument (and sample), in order, for `rewards score`."""
+    from rewards_edit.policy import Sampling  # here and below: `rewards --help` must not pay for it
+
+    several = num_samples > 1 or best_of > 1
+    drawn = temperature if temperature is not None else SEVERAL if several else 0.0
+    _check(several, drawn, top_p, backend, dtype, resume, out, file)
+    sampling = Sampling(drawn, top_p, max_new_tokens, seed)
+    work = _work(
+        model, adapter, format, suite, sampling, (rounds, num_samples, best_of), backend, device, dtype, token_budget
+    )
+    fingerprint = _fingerprint(work, file, limit, token_budget, backend)
+    if resume and out is not None:
+        _stop_where_complete(out, fingerprint, batch_size)
+    tally = _run(work, file, out, fingerprint, limit, batch_size, resume, quiet)
+    if tally.failed or tally.rejected:
+        raise typer.Exit(1)
+
+
+def _check(
+    several: bool, temperature: float, top_p: float, backend: str, dtype: str, resume: bool, out: Path | None, file: str
+) -> None:
+    from rewards.engine.engine import DTYPES
+    from rewards_edit.policy import BACKENDS
+
+    if several and not temperature:
+        raise ConfigError("--temperature 0 draws the same completion every time: leave out --num-samples and --best-of")
+    if not top_p:
+        raise ConfigError("--top-p 0 leaves no token to draw; --temperature 0 takes the likeliest")
+    if backend not in BACKENDS:
+        raise ConfigError(f"--backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    if resume and out is None:
+        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+    if out is not None and out.exists() and Path(file).exists() and out.samefile(file):
+        raise ConfigError(f"-o {out} is FILE itself, and would replace it; give another name")
+    if out is not None and out.suffix in (".gz", ".parquet"):
+        raise ConfigError(f"-o {out}: results are written as JSONL; give a name that ends in .jsonl")
+
+
+def _work(
+    model: str,
+    adapter: Path | None,
+    format: str,
+    suite: str,
+    sampling: Sampling,
+    counts: tuple[int, int, int],
+    backend: str,
+    device: str,
+    dtype: str,
+    token_budget: int,
+) -> Work:
+    """The suite before the model: what is wrong with the settings should show before gigabytes are read."""
+    from rewards.engine.engine import Engine
+    from rewards.plugins import registry
+    from rewards.prompts import check
+    from rewards.suite import load_suite
+    from rewards_edit.job import Work
+    from rewards_edit.policy import find
+    from rewards_edit.rounds import Plan
+
+    rounds, samples, best_of = counts
+    asked = registry().format(format)
+    check(asked)
+    chosen = load_suite(suite, engine=Engine(device=device))
+    if best_of > 1 and not any(component.weight for component in chosen.components):
+        raise ConfigError(f"--best-of {best_of}: suite {chosen.name!r} pays for nothing, so none is the best")
+    files = find(model, adapter)
+    if backend == "vllm":
+        from rewards_edit.vllm import VLLM
+
+        policy: Any = VLLM(files, dtype, sampling.seed)
+    else:
+        from rewards_edit.generation import Generator  # torch and transformers
+
+        policy = Generator(files, device, dtype, token_budget)
+    plan = Plan(asked, chosen, sampling, rounds, best_of)
+    return Work(plan, policy, files.full_name, {**files.describe(), "backend": backend}, samples)
+
+
+def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, backend: str) -> dict[str, Any]:
+    from rewards.files.reading import identity
+    from rewards_edit.job import stated
+
+    return {
+        "job": [identity(file), limit],
+        "edit": {**stated(work), "token_budget": token_budget, "backend": backend},
+        "suite": work.plan.suite.describe(),
+        "version": metadata.version("appropriateness-rewards"),
+    }
+
+
+def _stop_where_complete(out: Path, fingerprint: dict[str, Any], batch_size: int) -> None:
+    from rewards.files.writing import finished
+
+    complete = finished(out, fingerprint, batch_size)
+    if complete is not None:
+        print(f"{out} is complete: nothing to resume", file=sys.stderr)
+        raise typer.Exit(0 if complete else 1)
+
+
+def _run(
+    work: Work,
+    file: str,
+    out: Path | None,
+    fingerprint: dict[str, Any],
+    limit: int | None,
+    batch_size: int,
+    resume: bool,
+    quiet: bool,
+) -> Tally:
+    from rewards.cli.progress import Display
+    from rewards.cli.terminal import plain
+    from rewards.files.pipeline import Job
+    from rewards.files.writing import File, Sink, Stream
+    from rewards_edit.job import Tally, run
+
+    tally = Tally()
+    sink: Sink = File(out, fingerprint, batch_size, resume, tally.add) if out else Stream()
+    with Display(file, quiet, "editing", "tokens") as display:
+        try:
+            job = Job(file, work.plan.suite, work.plan.format.name, limit, batch_size)
+            header = run(job, work, sink, tally, display.report, display.on_texts)
+        except BaseException:
+            sink.abandon()
+            raise
+    if not quiet:
+        for line in _closing(tally, header["seconds"], out):
+            print(plain(line), file=sys.stderr)
+    return tally
+
+
+def _closing(tally: Tally, seconds: float, out: Path | None) -> list[str]:
+    lines = [
+        f"{tally.records:,} records: {tally.edited:,} edited, {tally.unchanged:,} unchanged, {tally.failed:,} failed;"
+        f" {tally.rejected:,} rejected",
+        f"{tally.edits:,} edits stated: {tally.valid:,} valid, {tally.accepted:,} accepted;"
+        f" {tally.cut:,} completions cut at the limit of tokens",
+    ]
+    lines += [f"{count:,}×: {reason}" for reason, count in tally.reasons.most_common(5)]
+    lines.append(f"{seconds:.1f} s" + (f"; results in {out}" if out else ""))
+    if tally.rejected and out:
+        lines.append(f"rejected lines, with the reason for each, in {out}.rejected.jsonl")
+    return lines

@@ -1,0 +1,132 @@
+"""Edits of an edited sentence as edits of the original sentence: what several rounds come to, one change at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rewards.types import Edit, apply_spans
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Characters `start:end` of an original sentence become `after`; `rounds` says which rounds of editing had a part in it.
+
+    `new` holds the indices of the edits of the current round that went into it, `old` the standing changes that they
+    met: what stands again where the change is turned down.
+    """
+
+    start: int
+    end: int
+    after: str
+    reason: str | None
+    rounds: tuple[int, ...]
+    new: tuple[int, ...] = ()
+    old: tuple[Change, ...] = field(default=(), repr=False)
+
+    def settled(self) -> Change:
+        """The change once it stands."""
+        return Change(self.start, self.end, self.after, self.reason, self.rounds)
+
+    def edit(self, number: int, sentence: str) -> Edit:
+        """The change as an edit of its sentence, the one of this number."""
+        before = sentence[self.start : self.end]
+        return Edit(number, before, self.after, self.reason, sentence, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A change or an edit at characters `start:end` of the edited sentence."""
+
+    start: int
+    end: int
+    change: Change | None = None  # one that stands
+    index: int = -1
+    edit: Edit | None = None  # one of this round
+
+    @property
+    def open(self) -> bool:
+        """Whether it has no width in the original or in the edited sentence."""
+        if self.change is not None:
+            return self.start == self.end or self.change.start == self.change.end
+        return self.start == self.end
+
+
+def text_of(sentence: str, standing: Sequence[Change]) -> str:
+    """The sentence after the changes that stand."""
+    return apply_spans(sentence, [change.edit(1, sentence) for change in standing])
+
+
+def compose(sentence: str, standing: Sequence[Change], edits: Mapping[int, Edit], number: int) -> list[Change]:
+    """Changes of the original sentence that give what `edits`, of round `number`, make of the edited one.
+
+    `standing` are the changes that made the edited sentence, in order; `edits`, by index, are anchored to it and do not
+    overlap. An edit that touches nothing that stands becomes a change of its own; one that reaches into standing changes
+    becomes one change together with them. The changes come in order and do not overlap.
+    """
+    stood = list(_items(standing))
+    new = [_Item(edit.start, edit.end, index=index, edit=edit) for index, edit in edits.items()]
+    edited = text_of(sentence, standing)
+    groups: list[list[_Item]] = []
+    # What stands first: the sort is stable, and an insertion at the same place was made to the text with it.
+    for item in sorted([*stood, *new], key=lambda item: (item.start, item.end)):
+        if groups and _joins(groups[-1], item):
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return [_change(group, stood, edited, number) for group in groups]
+
+
+def _items(standing: Sequence[Change]) -> Iterator[_Item]:
+    shift = 0
+    for change in standing:
+        start = change.start + shift
+        yield _Item(start, start + len(change.after), change)
+        shift += len(change.after) - (change.end - change.start)
+
+
+def _joins(group: Sequence[_Item], item: _Item) -> bool:
+    """Whether the item overlaps the group, or is an insertion where one of the two has no width of its own."""
+    end = max(one.end for one in group)
+    if item.start < end:
+        return True
+    touching = [one for one in group if one.end == item.start == end and (one.edit is None) != (item.edit is None)]
+    return any(one.open and item.open and _inserts(one, item) for one in touching)
+
+
+def _inserts(one: _Item, other: _Item) -> bool:
+    new = one if one.edit is not None else other
+    return new.start == new.end
+
+
+def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number: int) -> Change:
+    if len(group) == 1 and group[0].change is not None:
+        return group[0].change
+    low, high = min(item.start for item in group), max(item.end for item in group)
+    new = [item for item in group if item.edit is not None]
+    old = tuple(item.change for item in group if item.change is not None)
+    passed = [item for item in stood if item.end <= low and item not in group]
+    before = [item for item in stood if item in group or (item.end <= high and item.start < high)]
+    start = low - sum(_growth(item) for item in passed)
+    end = high - sum(_growth(item) for item in {id(item): item for item in [*passed, *before]}.values())
+    after, position = "", low
+    for item in new:
+        after += edited[position : item.start] + (item.edit.after if item.edit else "")
+        position = item.end
+    reasons = [item.edit.reason for item in new if item.edit and item.edit.reason]
+    reasons += [change.reason for change in old if change.reason]
+    rounds = {number, *(one for change in old for one in change.rounds)}
+    return Change(
+        start,
+        end,
+        after + edited[position:high],
+        reasons[0] if reasons else None,
+        tuple(sorted(rounds)),
+        tuple(item.index for item in new),
+        old,
+    )
+
+
+def _growth(item: _Item) -> int:
+    assert item.change is not None  # noqa: S101  (only standing changes are asked)
+    return len(item.change.after) - (item.change.end - item.change.start)

@@ -1,0 +1,181 @@
+"""Rounds of editing: ask, read, judge against the original, keep what passes, ask again about what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rewards import prompts
+from rewards.formats import Format
+from rewards.records import read_revision
+from rewards.suite import Suite
+from rewards.types import Revision
+from rewards_edit.case import Case, Proposal
+from rewards_edit.policy import Answer, Ask, Policy, Sampling, seed_of
+
+log = logging.getLogger("rewards.edit")
+NOTHING_LEFT = "nothing is left of the argument"
+NOTHING_CHANGED = "no accepted edit changes anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How arguments are edited."""
+
+    format: Format
+    suite: Suite
+    sampling: Sampling
+    rounds: int = 1
+    best_of: int = 1
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The rewards that an edit must pass."""
+        return tuple(component.name for component in self.suite.components if component.gate)
+
+    @property
+    def joint(self) -> bool:
+        """Whether verdicts on an edit depend on its neighbours, so that what is left must be judged again.
+
+        In a single round they are not: the completion is judged as `rewards score` does it.
+        """
+        return self.rounds > 1 and any(c.gate and c.reward.level == "sentence" for c in self.suite.components)
+
+
+def edit(plan: Plan, policy: Policy, cases: Sequence[Case], progress: Callable[[int], None]) -> None:
+    """Take the cases through all their rounds; `progress` is told of new tokens."""
+    for _ in range(plan.rounds):
+        active = [case for case in cases if case.stopped is None]
+        if not active:
+            break
+        proposals = _propose(plan, policy, active, progress)
+        _judge(plan, proposals)
+        for case in active:
+            _settle(plan, case, [proposal for proposal in proposals if proposal.case is case])
+
+
+def _propose(plan: Plan, policy: Policy, cases: Iterable[Case], progress: Callable[[int], None]) -> list[Proposal]:
+    """The completions of one round, all cases of a chunk at once."""
+    asked: list[tuple[Case, list[tuple[int, str]], Ask]] = []
+    for case in cases:
+        shown = case.sentences()
+        tokens = _prompt(plan, policy, case, shown)
+        for candidate in range(1, plan.best_of + 1) if tokens else ():
+            seed = seed_of(plan.sampling.seed, case.original.id, case.sample, len(case.rounds) + 1, candidate)
+            asked.append((case, shown, Ask(tokens, seed)))
+    answers = policy.generate([ask for _, _, ask in asked], plan.sampling, progress)
+    proposals = []
+    for (case, shown, _), answer in zip(asked, answers, strict=True):
+        if answer.failed is None:
+            proposals.append(Proposal(case, answer, _read(plan, case, shown, answer), shown))
+        elif all(proposal.case is not case for proposal in proposals):  # else other candidates are left
+            case.failed = case.stopped = answer.failed
+    for proposal in proposals:
+        proposal.case.failed = proposal.case.stopped = None
+    return proposals
+
+
+def _prompt(plan: Plan, policy: Policy, case: Case, shown: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """The tokens of the prompt; none where there is nothing to ask or no room to answer, and the case has the reason."""
+    if not any(text.strip() for _, text in shown):
+        case.stopped = NOTHING_LEFT
+        return ()
+    chat = prompts.messages(plan.format, case.original.issue, [text for _, text in shown])
+    tokens = tuple(prompts.encode(policy.tokenizer, chat))
+    room = plan.sampling.max_new_tokens
+    if policy.window is not None and len(tokens) + room > policy.window:
+        case.failed = case.stopped = (
+            f"the prompt is too long: {len(tokens):,} tokens, and {room:,} for the answer; the model has room for"
+            f" {policy.window:,}"
+        )
+        return ()
+    return tokens
+
+
+def _read(plan: Plan, case: Case, shown: Sequence[tuple[int, str]], answer: Answer) -> Revision:
+    """The completion as a revision of the text that the model was shown."""
+    record: dict[str, Any] = {
+        "id": case.original.id,
+        "issue": case.original.issue,
+        "sentences": [text for _, text in shown],
+        "completion": answer.text,
+    }
+    if not case.rounds:
+        record["argument"] = case.original.argument
+    try:
+        return read_revision(record, format=plan.format.name, formats=(plan.format,))
+    except Exception as error:  # a plugin's format may raise anything; only this completion is lost
+        reason = f"format {plan.format.name!r} could not read the completion: {type(error).__name__}: {error}"
+        log.exception("%s", reason)
+        empty = read_revision({**record, "completion": None, "edits": []})
+        return replace(empty, format=plan.format.name, problem=reason)
+
+
+def _judge(plan: Plan, proposals: Sequence[Proposal]) -> None:
+    """Score every proposal as a revision of the original, until no more of it is turned down."""
+    pending = list(proposals)
+    while pending:
+        results = plan.suite.score([proposal.draft.revision for proposal in pending])
+        grown = [p for p, result in zip(pending, results, strict=True) if p.judge(result, plan.gates)]
+        pending = grown if plan.joint else []
+        for proposal in pending:
+            proposal.redraft()
+
+
+def _settle(plan: Plan, case: Case, proposals: Sequence[Proposal]) -> None:
+    """Let the best proposal stand, and say why there is no next round where there is none."""
+    if not proposals:
+        return
+    best = max(proposals, key=lambda proposal: proposal.reward)  # of equals the first
+    assert best.result is not None  # noqa: S101  (all proposals are judged)
+    before, verdicts = case.text(), best.verdicts()
+    case.standing = best.standing()
+    told = {
+        "round": best.number,
+        "sentences": [text for _, text in best.shown],
+        "completion": best.answer.text,
+        "finish": best.answer.finish,
+        "problem": best.stated.problem,
+        "edits": verdicts,
+        "standing": case.to_edits(),
+        "after": case.text(),
+        "reward": best.result.reward,
+        "rewards": dict(best.result.rewards),
+        "candidates": [_candidate(proposal) for proposal in proposals] if plan.best_of > 1 else None,
+    }
+    case.rounds.append(told)
+    if best.result.failures:
+        case.failed = case.stopped = best.result.error
+    elif case.text() == before:
+        case.stopped = NOTHING_CHANGED
+
+
+def _candidate(proposal: Proposal) -> dict[str, Any]:
+    reward = proposal.result.reward if proposal.result else None
+    return {"completion": proposal.answer.text, "finish": proposal.answer.finish, "reward": reward}
+
+
+def reason_unchanged(case: Case) -> str:
+    """Why an argument came back as it was, by what became of the edits of its first round."""
+    if case.failed is not None:
+        return case.failed
+    if not case.rounds:
+        return case.stopped or NOTHING_LEFT
+    first = case.rounds[0]
+    edits = first["edits"]
+    if not edits:
+        cut = "the answer was cut at its limit; " if first["finish"] == "length" else ""
+        return f"{cut}no usable edit: {first['problem'] or 'the model states none'}"
+    valid = [one for one in edits if one["valid"]]
+    if not valid:
+        return f"none of {len(edits):,} edits can be applied: {_most(one['invalid_reason'] for one in edits)}"
+    if not any(one["accepted"] for one in valid):
+        return f"none of {len(valid):,} valid edits passed: {_most(g for one in valid for g in one['failed_gates'])}"
+    return NOTHING_CHANGED
+
+
+def _most(reasons: Iterable[str]) -> str:
+    return ", ".join(f"{reason} {count}×" for reason, count in Counter(reasons).most_common())
