@@ -116,6 +116,23 @@ def test_an_unscored_file_is_scored_by_the_ordinary_pipeline(tmp_path: Path, mod
     assert (tmp_path / "out" / "system.scored.jsonl").stat().st_mtime_ns == stamp  # not scored again
 
 
+def test_the_rounds_of_rewards_edit_are_followed(tmp_path: Path, models: tuple[str, ...]) -> None:
+    suite = tmp_path / "one.yaml"
+    suite.write_text("description: one\nrewards:\n  format: {weight: 1}\n", encoding="utf-8")
+    first, second = edit("way too", "too") | {"start": 9}, edit(", duh", "") | {"start": 22}
+    rounds = [{"standing": [first]}, {"standing": [first, second]}]
+    file = write_lines(
+        tmp_path / "edited.jsonl",
+        record(1, edits=[first, second], completion=None, round=2, rounds=rounds),
+        record(2, edits=[], completion=None, round=0, rounds=[]),
+    )
+    computing = Computing(suite=str(suite), models=models, quiet=True)
+    report = run(Options([str(file)], tmp_path / "out", draws=Draws(0, 100), computing=computing, measure=False))
+    cells = next(table for table in report["tables"] if table["id"] == "rounds")["rows"]
+    found = [(row["label"], round(row["cells"]["nes"]["value"], 4), row["cells"]["nes"]["n"]) for row in cells]
+    assert found == [("round 1", 0.9444, 2), ("round 2", 0.8333, 2)]  # of nine words: one, then three
+
+
 def test_a_role_that_nobody_has_is_refused(tmp_path: Path) -> None:
     file = scored(tmp_path, "x.jsonl", record(1, edits=[]))
     with pytest.raises(ConfigError, match=r"--model perplexty=…: no such role here \(did you mean 'perplexity'\?\)"):

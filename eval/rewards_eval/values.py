@@ -145,9 +145,19 @@ def contributions(
             yield f"{variant}.{key}", _one(value)
         for key in ("sim", "ppl", "ref_sim"):
             yield f"{variant}.{key}", _one(measured.get(key))
+        yield from _of_gm(variant, after, measured)
         if references:
             for key, value in _against(record["argument"], record[TEXT_OF[variant]], references).items():
                 yield f"{variant}.{key}", _one(value)
+
+
+def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[str, Any]) -> Iterator[tuple[str, Pair]]:
+    """The three parts of GM, of an argument that has all of them: means over different arguments make no GM."""
+    sim, ppl = measured.get("sim"), measured.get("ppl")
+    if after is not None and sim is not None and ppl is not None:
+        parts = {"app": formulas.is_appropriate(after[INAPPROPRIATE]), "sim": sim, "ppl": ppl}
+        for name, value in parts.items():
+            yield f"{variant}.gm.{name}", _one(value)
 
 
 def decided(record: Record) -> bool:

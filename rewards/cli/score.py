@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import build_engine, identity
+from rewards.cli.options import build_engine
 from rewards.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ _REPEATED_WORD = re.compile(r"\b(\w+)(?:\s+\1\b)+", re.IGNORECASE)
 _DOTS = re.compile(r"\.{2,}|…")
 _MARKS = re.compile(r"[!?]{2,}")
 _SPACE_BEFORE = re.compile(r"[ \t]+([,.;:!?])(?=\s|$)")
-_NO_SPACE_AFTER = re.compile(r"(?<=[a-z])([,;!?])(?=[A-Za-z])")
+_NO_SPACE_AFTER = re.compile(r"(?<=[a-z])([,;!])(?=[A-Za-z])")
 _FIRST_LETTER = re.compile(r"(^|[.!?]\s+|\n\s*)([a-z])")
 _LONE_I = re.compile(r"\bi\b(?=[\s',.;:!?]|$)")
 _SHOUTING = 4  # letters: a shorter word in capitals is as likely an abbreviation
