@@ -11,6 +11,7 @@ PAGE = Path(__file__).parent / "cli.md"
 COMMANDS = [
     [], ["score"], ["edit"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
     ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
+    ["eval"], ["review"],
 ]  # fmt: skip
 
 

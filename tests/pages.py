@@ -121,7 +121,7 @@ def report(systems: Mapping[str, Sequence[Mapping[str, Any]]], title: str = "Toy
         {"label": name, "group": None, "cells": {"app": cell(0.1 * (i + 1), low=0.05, high=0.9), "ppl": cell(90.0 - i)}}
         for i, name in enumerate(systems)
     ]
-    rows.append({"label": "nobody", "group": None, "cells": {"app": cell(None, note="not scored"), "ppl": cell(None)}})
+    rows.append({"label": "nobody", "group": None, "cells": {"app": cell(None, note="not scored"), "ppl": cell(1.0)}})
     return {
         "version": 1, "title": title, "created": "2026-01-01T00:00:00+00:00", "command": ["rewards", "eval", title],
         "suite": {"suite": "toy", "rewards": {"shortness": {"gate": True, "threshold": 0.5, "higher_is_better": True}}},

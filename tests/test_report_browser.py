@@ -17,7 +17,7 @@ from rewards_eval import html
 from rewards_eval.html import page
 from rewards_eval.html.compact import Offsets, spans
 from tests import pages
-from tests.conftest import record
+from tests.conftest import command, record
 from tests.pages import all_of, one, press, resize, texts
 from tests.test_report_page import write_large
 
@@ -219,7 +219,7 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     open_page(browser, report)
     rows = "table.figures-table tbody th"
     assert texts(browser, rows) == ["first", pages.MARKUP, "nobody"]
-    assert texts(browser, ".best") == ["★ best: 0.200.05 – 0.90n 3", "★ best: 89.0n 3"]
+    assert texts(browser, ".best") == ["★ best: 0.20[0.05, 0.90]n 3", "★ best: 89.0n 3"]
     assert texts(browser, "figure img, .caption") == [pages.MARKUP, ""]
     one(browser, '[data-key="app"]').click()
     assert texts(browser, rows) == [pages.MARKUP, "first", "nobody"]
@@ -228,6 +228,25 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     one(browser, '[data-key="app"]').click()
     assert texts(browser, rows) == ["first", pages.MARKUP, "nobody"]
     assert one(browser, "figure img").get_property("naturalWidth") == 9
+
+
+def test_every_suite_is_told_with_the_systems_that_it_scored(browser: Any, tmp_path: Path) -> None:
+    systems = {name: pages.score(tmp_path, record()) for name in ("one", "two", "three")}
+    report = pages.report(systems)
+    soft, hard = ({**report["suite"], "rewards": {"shortness": {"gate": True, "threshold": t}}} for t in (0.25, 0.75))
+    report["suite"] = {"name": None, "scored_with": {"one": soft, "two": hard, "three": soft}}
+    html.write(tmp_path / "report.html", report, pages.arguments(systems))
+    open_page(browser, tmp_path / "report.html")
+    assert texts(browser, "#overview h3") == ["Suite toy: one, three", "Suite toy: two"]
+    assert texts(browser, ".tags li") == ["shortnessgate, ≥ 0.25", "shortnessgate, ≥ 0.75"]
+
+
+def test_the_contents_lead_to_the_sections(browser: Any, report: Path) -> None:
+    open_page(browser, report)
+    titles = texts(browser, ".contents button")
+    assert titles == ["Summary", f"Table {pages.MARKUP}", "Plots", "How this was made"]
+    all_of(browser, ".contents button")[-1].click()
+    assert browser.switch_to.active_element.text == titles[-1]
 
 
 def test_colours_follow_the_system_until_chosen(opened: Any) -> None:
@@ -334,3 +353,18 @@ def test_the_page_applies_accepted_edits_as_the_file_says(browser: Any, report: 
     assert applied(browser, [(one.revision, list(one.accepted)) for one in read]) == [
         one["argument_after_accepted"] for one in scored
     ]
+
+
+@pytest.mark.shared
+def test_the_report_of_the_reference_opens(browser: Any, shared: Path, tmp_path: Path) -> None:
+    files = [shared / "reference" / f"{name}.scored.jsonl" for name in ("base", "v11")]
+    done = command("eval", *files, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr.decode()
+    path = tmp_path / "out" / "report.html"
+    assert path.stat().st_size < 2_000_000
+    browser.get_log("browser")
+    open_page(browser, path, "#arguments")
+    assert texts(browser, ".status") == ["225 arguments"]
+    press(browser, "s", *"jv" * 5)
+    assert len(all_of(browser, ".system")) == 2
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -73,8 +73,8 @@ def test_a_page_holds_every_text_once_and_numbers_as_they_are(tmp_path: Path) ->
         "dimensions": {"Inappropriateness": [0.167, 0.137], "Toxic Emotions": [0.333, 0.273], "Excessive Intensity": [0.5, 0.41]},
     }  # fmt: skip
     assert data["rewards"]["one"] == [
-        {"name": "shortness", "level": "edit", "higher": True, "threshold": 0.5, "gate": True},
-        {"name": "busyness", "level": "sentence", "higher": False, "threshold": 1.0, "gate": False},
+        {"name": "shortness", "level": "edit", "higher": True, "threshold": 0.5},
+        {"name": "busyness", "level": "sentence", "higher": False, "threshold": 1.0},
     ]
 
 
@@ -123,6 +123,31 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     systems = {"one": pages.score(tmp_path, record())}
     with pytest.raises(RewardsError, match=r"report\.html cannot be written: No such file or directory"):
         html.write(tmp_path / "absent" / "report.html", pages.report(systems), pages.arguments(systems))
+
+
+def test_colours_have_the_contrast_that_small_text_needs() -> None:
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", page.asset("base.css"))
+    colours = {name: (light, dark) for name, light, dark in pairs}
+    papers = ("paper", "card")
+    grounds = {"ink": (*papers, "hover", "accent-card"), "soft": (*papers, "hover", "accent-card", "yes-card", "no-card"),
+               "accent": (*papers, "accent-card"), "yes": (*papers, "yes-card"), "no": (*papers, "no-card"),
+               "bad": (*papers, "bad-card")}  # fmt: skip
+    for text, places in grounds.items():
+        for place in places:
+            for text_colour, ground in zip(colours[text], colours[place], strict=True):
+                assert contrast(text_colour, ground) >= 4.5, (text, place)
+
+
+def contrast(*colours: str) -> float:
+    """The contrast of two colours by the definition of WCAG 2."""
+    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_five_systems_of_225_arguments_stay_under_five_megabytes(tmp_path: Path) -> None:

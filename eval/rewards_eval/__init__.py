@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add `rewards eval`."""
+    """Add `rewards eval` and `rewards review`."""
     from rewards_eval import command
+    from rewards_eval.review.command import review
 
     app.command("eval")(command.evaluate)
+    app.command("review")(review)

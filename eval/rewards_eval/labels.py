@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rewards.errors import RewardsError
 from rewards.files.reading import Line, read_lines
 from rewards_eval import authors
+from rewards_eval.review.journal import SHAPE, latest, read_decisions
 from rewards_eval.systems import Id, System, detect, read_system
 from rewards_eval.values import probabilities_after
 
@@ -38,15 +40,18 @@ class Labels:
 
 
 def read_labels(path: str) -> Labels:
-    """The labels of a file: a scored file's verdicts, or lines of `{id, label}` with `edit` for a label of an edit.
+    """The labels of a file: a scored file's verdicts, decisions of `rewards review`, or lines of `{id, edit, label}`.
 
-    `edit` counts from 0. `label` (or `decision`) is true or false, a number, or a word such as accept; `name` tells
-    several kinds of labels apart. Raises RewardsError with file, line and remedy where a line says something else.
+    `edit` counts from 0; without it a label is on the argument. `label` (or `decision`) is true or false, a number, or
+    a word such as accept; `name` tells several kinds of labels apart. Raises RewardsError with file, line and remedy
+    where a line says something else.
     """
     first = next(read_lines(path), None)
     record = first.record if first is not None else None
     if authors.is_authors(record) or (isinstance(record, Mapping) and {"rewards", "edits", "status"} <= set(record)):
         return _verdicts(read_system(path, "labels", detect(path)))
+    if isinstance(record, Mapping) and record.get("kind") in SHAPE:
+        return _reviewed(path)
     found: dict[str, dict[Unit, list[float]]] = defaultdict(lambda: defaultdict(list))
     for line in read_lines(path):
         name, unit, value = _label(path, line)
@@ -74,6 +79,18 @@ def _label(path: str, line: Line) -> tuple[str, Unit, float]:
             f"{where}: label: expected true or false, a number, or one of {', '.join(sorted(DECISIONS))}; found {given!r}"
         )
     return str(record.get("name") or "label"), (identifier, place), float(value)
+
+
+def _reviewed(path: str) -> Labels:
+    """What people decided in `rewards review`: the last word of each on an edit, averaged over people."""
+    found: dict[Unit, list[float]] = defaultdict(list)
+    for line in latest(read_decisions(Path(path))):
+        if line["kind"] == "edit":
+            content = line["before"].strip(), line["after"].strip(), line["sentence_id"], 1
+            found[line["id"], content].append(DECISIONS[line["decision"]])
+    if not found:
+        raise RewardsError(f"{path} holds no decisions on edits that stand")
+    return Labels(path, True, {"decision": {unit: sum(all_) / len(all_) for unit, all_ in found.items()}})
 
 
 def _verdicts(system: System) -> Labels:

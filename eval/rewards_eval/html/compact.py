@@ -10,6 +10,8 @@ from rewards.errors import RecordError, RewardsError
 from rewards.scored import Scored, read_scored
 from rewards.types import Edit, Revision
 
+EXACT = 2**53
+"""The largest integer that JavaScript tells from its neighbours."""
 KINDS = {"accepted": 0, "rejected": 1, "invalid": 2}
 
 
@@ -34,7 +36,7 @@ def spans(revision: Revision) -> list[tuple[int, int]]:
     return found
 
 
-def describe_rewards(records: Iterable[Mapping[str, Any]], suite: Mapping[str, Any]) -> list[dict[str, Any]]:
+def describe_rewards(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Every reward that scores an edit or a sentence in these records: name, threshold, and which side passes.
 
     The threshold is None where the records disagree or have none.
@@ -48,11 +50,9 @@ def describe_rewards(records: Iterable[Mapping[str, Any]], suite: Mapping[str, A
                 entry["seen"].add(score.get("threshold"))
                 if entry["higher"] is None and score.get("margin"):
                     entry["higher"] = (score["margin"] > 0) == (score["value"] > score["threshold"])
-    stated = suite.get("rewards")
-    for name, entry in found.items():
+    for entry in found.values():
         seen = entry.pop("seen")
         entry["threshold"] = next(iter(seen)) if len(seen) == 1 else None
-        entry["gate"] = bool(stated[name].get("gate")) if isinstance(stated, Mapping) and name in stated else False
     return list(found.values())
 
 
@@ -67,7 +67,10 @@ def compact_argument(argument: Mapping[str, Any], rewards: Mapping[str, Sequence
             systems[name] = compact_record(record, rewards[name], argument["argument"])
         except RecordError as error:
             raise RewardsError(f"record {argument['id']!r} of {name!r}: {error}") from error
-    data = {"id": argument["id"], "issue": argument["issue"], "text": argument["argument"], "systems": systems}
+    identifier = argument["id"]
+    if isinstance(identifier, int) and abs(identifier) > EXACT:
+        identifier = str(identifier)
+    data = {"id": identifier, "issue": argument["issue"], "text": argument["argument"], "systems": systems}
     if argument.get("reference") is not None:
         data["reference"] = argument["reference"]
     return data

@@ -52,8 +52,13 @@ def style(names: Sequence[str] = STYLES) -> str:
 
 
 def script(names: Sequence[str] = SCRIPTS) -> str:
-    """These scripts as one, with a scope of its own."""
-    return '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in names) + "\n})();\n"
+    """These scripts as one."""
+    return wrap([asset(name) for name in names])
+
+
+def wrap(scripts: Sequence[str]) -> str:
+    """Scripts as one, with a scope of its own."""
+    return '"use strict";\n(() => {\n' + "\n".join(scripts) + "\n})();\n"
 
 
 def embed(data: Any) -> str:
@@ -80,10 +85,7 @@ def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) ->
 def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the scripts read: the report, what each system's rewards are, and the arguments."""
     names = [system["name"] for system in report["systems"]]
-    rewards = {
-        name: describe_rewards((a["systems"][name] for a in arguments if name in a["systems"]), report.get("suite", {}))
-        for name in names
-    }
+    rewards = {name: describe_rewards(a["systems"][name] for a in arguments if name in a["systems"]) for name in names}
     figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report.get("figures", ())]
     return {
         "report": _finite({**report, "figures": figures}),

@@ -59,8 +59,8 @@ function argumentList(open, summaryOf) {
   return { status, list, more, show, mark, refresh, beside, position };
 }
 
-/** An entry of the list: issue, beginning, reward, how many edits of each kind. */
-function entryOf(argument, system, states) {
+/** An entry of the list: issue, beginning, how many edits of each kind, and where wanted its scores. */
+function entryOf(argument, system, states, scores = true) {
   const record = argument.systems[system];
   const parts = [h("span", { class: "issue" }, clip(plain(argument.issue || "(no issue)"), 90)), h("span", { class: "excerpt" }, clip(plain(argument.text).replace(/\s+/g, " "), 150))];
   if (!record) return [...parts, h("span", { class: "facts" }, "missing")];
@@ -71,6 +71,6 @@ function entryOf(argument, system, states) {
   const fell = overall(record);
   return [...parts, h("span", { class: "facts" }, tally.length ? tally : "no edits",
     record.status === "failed" ? h("strong", { class: "alarm" }, "failed") : null,
-    h("span", { class: "numbers" }, fell && fell.fell !== null ? h("span", { title: "P(inappropriate) before and after" }, `${fixed(fell.before)} → ${fixed(fell.after)}`) : null,
+    scores && h("span", { class: "numbers" }, fell && fell.fell !== null ? h("span", { title: "P(inappropriate) before and after" }, `${fixed(fell.before)} → ${fixed(fell.after)}`) : null,
       record.reward !== null ? h("strong", { title: "reward" }, fixed(record.reward)) : null))];
 }

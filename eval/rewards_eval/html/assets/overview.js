@@ -1,11 +1,18 @@
 // The first view: what was compared, the tables, the plots.
 
 function overview(report) {
-  return h("main", { id: "overview", class: "overview" },
-    notesOf(report), summaryOf(report), report.tables.map((table) => tableOf(table)),
-    report.figures.length ? h("section", { "aria-labelledby": "plots" }, h("h2", { id: "plots" }, "Plots"),
-      h("div", { class: "figures" }, report.figures.map(figureOf))) : null,
-    provenanceOf(report));
+  const sections = [summaryOf(report), ...report.tables.map((table) => tableOf(table, new Set(report.systems.map((system) => system.name)))), plotsOf(report), provenanceOf(report)].filter(Boolean);
+  const links = sections.map((section) => {
+    const heading = section.querySelector("h2");
+    heading.tabIndex = -1;
+    return h("li", {}, h("button", { type: "button", class: "quiet", click: () => { heading.scrollIntoView(); heading.focus({ preventScroll: true }); } }, heading.textContent));
+  });
+  return h("main", { id: "overview", class: "overview" }, h("nav", { class: "contents", "aria-label": "On this page" }, h("ul", {}, links)), notesOf(report), sections);
+}
+
+function plotsOf(report) {
+  if (!report.figures.length) return null;
+  return h("section", { "aria-labelledby": "plots" }, h("h2", { id: "plots" }, "Plots"), h("div", { class: "figures" }, report.figures.map(figureOf)));
 }
 
 function notesOf(report) {
@@ -22,7 +29,7 @@ function summaryOf(report) {
       h("td", { class: `number${system[key] && (key === "failed" || key === "missing") ? " alarm" : ""}` },
         system[key] === null || system[key] === undefined ? "–" : system[key].toLocaleString("en"))),
     h("td", {}, shown(system.file ?? ""), system.dialect ? h("span", { class: "muted" }, ` ${plain(system.dialect)}`) : null),
-    h("td", { class: "muted" }, h("code", {}, plain(system.digest ?? "").slice(0, 12)))));
+    h("td", { class: "muted" }, h("code", {}, plain(system.digest ?? "").replace(/^sha256:/, "").slice(0, 12)))));
   return h("section", { "aria-labelledby": "summary" },
     h("h2", { id: "summary" }, "Summary"),
     h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.ids, "argument")),
@@ -30,10 +37,21 @@ function summaryOf(report) {
     h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Systems", "data-scrolls": true },
       h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 5 ? "number" : null }, name)))),
         h("tbody", {}, rows))),
-    suiteOf(report.suite ?? {}));
+    suitesOf(report.suite ?? {}));
 }
 
-function suiteOf(suite) {
+/** The suites that scored: one for all, or each with the systems that it scored. */
+function suitesOf(suite) {
+  if (suite.rewards) return suiteOf(suite, []);
+  const groups = new Map();
+  for (const [system, stated] of Object.entries(suite.scored_with ?? {})) {
+    const key = JSON.stringify(stated.rewards);
+    groups.set(key, [stated, [...(groups.get(key)?.[1] ?? []), system]]);
+  }
+  return [...groups.values()].map(([stated, systems]) => suiteOf(stated, groups.size > 1 ? systems : []));
+}
+
+function suiteOf(suite, systems) {
   const rewards = Object.entries(suite.rewards ?? {});
   if (!rewards.length) return null;
   const items = rewards.map(([name, reward]) => {
@@ -42,7 +60,7 @@ function suiteOf(suite) {
     return h("li", { title: reward.threshold_source ? plain(reward.threshold_source) : null },
       h("span", {}, words(name)), h("span", { class: "muted" }, [role, limit].filter(Boolean).join(", ")));
   });
-  return [h("h3", {}, `Suite ${plain(suite.suite ?? "")}`), h("ul", { class: "tags" }, items)];
+  return [h("h3", {}, `Suite ${plain(suite.suite ?? "")}`, systems.length ? `: ${systems.map(plain).join(", ")}` : null), h("ul", { class: "tags" }, items)];
 }
 
 function provenanceOf(report) {
@@ -58,8 +76,8 @@ function figureOf(figure) {
     h("figcaption", {}, h("strong", {}, shown(figure.title)), figure.caption ? [" ", shown(figure.caption)] : null));
 }
 
-/** A table that sorts by any column, within its groups; the best value of each group is marked. */
-function tableOf(table) {
+/** A table that sorts by any column, within its groups; the best of the systems in each group is marked. */
+function tableOf(table, systems) {
   const groups = [...new Set(table.rows.map((row) => row.group ?? null))];
   let by = null, down = true;
   const body = h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": plain(table.title), "data-scrolls": true });
@@ -73,18 +91,18 @@ function tableOf(table) {
   const heading = (key, column) => h("th", {
     scope: "col", class: key === "" ? null : "number", "aria-sort": by === key ? (down ? "descending" : "ascending") : null,
   }, h("button", { type: "button", class: "sort", "data-key": key, title: column.help ? plain(column.help) : null, click: () => press(key, column) },
-    plain(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "↑" : "↓", hidden(` ${column.better} is better`)) : null,
+    plain(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "\u00a0↑" : "\u00a0↓", hidden(` ${column.better} is better`)) : null,
     h("span", { class: "arrow", "aria-hidden": "true" }, by === key ? (down ? "▾" : "▴") : "")));
   function draw() {
     const head = h("tr", {}, heading("", { label: "" }), table.columns.map((column) => heading(column.key, column)));
     const parts = groups.map((group) => {
       const rows = table.rows.filter((row) => (row.group ?? null) === group);
-      const best = bestOf(rows, table.columns);
+      const best = bestOf(rows.filter((row) => systems.has(row.label)), table.columns);
       if (by !== null) rows.sort((a, b) => compareValues(valueOf(a), valueOf(b), down));
       return h("tbody", {},
         group === null ? null : h("tr", { class: "group" }, h("th", { colspan: table.columns.length + 1, scope: "rowgroup" }, shown(group))),
         rows.map((row) => h("tr", {}, h("th", { scope: "row" }, shown(row.label)),
-          table.columns.map((column) => cellOf(row.cells[column.key], column, best)))));
+          table.columns.map((column) => cellOf(row.cells[column.key], column, systems.has(row.label) ? best : new Map())))));
     });
     fill(body, h("table", { class: "figures-table" }, h("thead", {}, head), parts));
   }
@@ -94,13 +112,6 @@ function tableOf(table) {
     h("h2", { id: `table-${plain(table.id)}` }, shown(table.title)), table.caption ? h("p", { class: "caption" }, shown(table.caption)) : null, body,
     helps.length ? h("details", { class: "legend" }, h("summary", {}, "What the columns mean"),
       h("dl", {}, helps.map((column) => h("div", {}, h("dt", {}, shown(column.label)), h("dd", {}, shown(column.help)))))) : null);
-}
-
-/** Ordered with what has no value last, whatever the direction. */
-function compareValues(a, b, down) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
-  return down ? -order : order;
 }
 
 function bestOf(rows, columns) {
@@ -121,7 +132,7 @@ function cellOf(cell, column, best) {
   const number = typeof cell.value === "number";
   const text = number ? fixed(cell.value, digits) : null;
   const wins = number && best.get(column.key) === cell.value.toFixed(digits);
-  const interval = typeof cell.low === "number" && typeof cell.high === "number" ? `${fixed(cell.low, digits)} – ${fixed(cell.high, digits)}` : null;
+  const interval = typeof cell.low === "number" && typeof cell.high === "number" ? `[${fixed(cell.low, digits)}, ${fixed(cell.high, digits)}]` : null;
   const n = typeof cell.n === "number" ? `n ${cell.n.toLocaleString("en")}` : null;
   return h("td", { class: `number${wins ? " best" : ""}` }, h("span", { class: "value" }, wins ? [h("span", { "aria-hidden": "true" }, "★ "), hidden("best: ")] : null, number ? text : shown(cell.value)),
     interval ? h("small", { class: "interval" }, interval) : null, n ? h("small", {}, n) : null, cell.note ? h("small", { class: "note" }, shown(cell.note)) : null);

@@ -1,5 +1,12 @@
 // Which arguments are listed, and in which order.
 
+/** Ordered with what has no value last, whatever the direction. */
+function compareValues(a, b, down) {
+  if (a === null || b === null) return (a === null) - (b === null);
+  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+  return down ? -order : order;
+}
+
 const CONDITIONS = {
   any: ["all arguments", () => true],
   accepted: ["with accepted edits", (record) => record?.edits.some((edit) => edit.kind === ACCEPTED)],
@@ -25,7 +32,7 @@ const ORDERS = {
 };
 
 /** The state of the selection, the arguments that it lets through, and the controls that change it. */
-function selection(all, systems, changed, conditions = CONDITIONS) {
+function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDERS) {
   const state = { search: "", issue: "", condition: "any", reason: "", system: systems[0], order: "file", down: false };
   const haystacks = all.map((argument) =>
     [argument.id, argument.issue, argument.text, ...Object.values(argument.systems).flatMap((record) => record.edits.map((edit) => edit.after))].join("\n").toLowerCase());
@@ -40,7 +47,7 @@ function selection(all, systems, changed, conditions = CONDITIONS) {
         (!state.reason || record?.edits.some((edit) => (edit.reason ?? "") === state.reason)) &&
         wanted.every((word) => haystacks[index].includes(word));
     });
-    const [, keyOf] = ORDERS[state.order];
+    const [, keyOf] = orders[state.order];
     const keys = new Map(found.map((argument) => [argument, keyOf(argument.systems[state.system], argument, ids.get(argument))]));
     return found.sort((a, b) => compareValues(keys.get(a), keys.get(b), state.down) || ids.get(a) - ids.get(b));
   }
@@ -59,13 +66,13 @@ function selection(all, systems, changed, conditions = CONDITIONS) {
   const showDirection = () => { fill(direction, state.down ? "↓" : "↑"); direction.setAttribute("aria-label", state.down ? "Descending; turn" : "Ascending; turn"); };
   const turn = () => { state.down = !state.down; showDirection(); changed(); };
   showDirection();
-  const orders = Object.entries(ORDERS).filter(([key]) => key !== "spread" || systems.length > 1).map(([key, [text]]) => [key, text]);
+  const offered = Object.entries(orders).filter(([key]) => key !== "spread" || systems.length > 1).map(([key, [text]]) => [key, text]);
   const orderField = h("label", { class: "field" }, h("span", {}, "Sort by"), h("select", { name: "order", change: (event) => {
     state.order = event.target.value;
     state.down = state.order !== "file";
     showDirection();
     changed();
-  } }, orders.map(([value, text]) => h("option", { value }, text))));
+  } }, offered.map(([value, text]) => h("option", { value }, text))));
   const form = h("form", { class: "filters", role: "search", submit: (event) => event.preventDefault() }, search,
     h("details", { open: matchMedia("(min-width: 900px)").matches }, h("summary", {}, "Filter and sort"),
       systems.length > 1 ? pick("System", "system", systems.map((name) => [name, plain(name)])) : null,

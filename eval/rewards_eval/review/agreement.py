@@ -1,0 +1,103 @@
+"""Do people agree? Krippendorff's alpha over the decisions of several reviewers, by the library of that name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import krippendorff
+import numpy as np
+
+from rewards.errors import RewardsError
+from rewards_eval.review.journal import Line, latest, read_decisions, subject
+
+RESAMPLES = 1000
+Units = Mapping[Hashable, Mapping[str, str]]  # what was judged -> reviewer -> verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One question put to several people. `alpha` is None where nothing was judged twice, or every verdict is the same."""
+
+    question: str
+    alpha: float | None
+    low: float | None  # 95 % interval, units drawn anew; draws for which alpha is not defined are left out
+    high: float | None
+    units: int  # judged by two or more
+    same: float | None  # share of pairs of verdicts on one unit that are the same
+
+
+def read_reviews(paths: Sequence[Path]) -> list[Line]:
+    """The decisions of all files that hold. A reviewer who has several files goes by their last word.
+
+    Raises RewardsError where there are fewer than two reviewers.
+    """
+    lines = latest(line for path in paths for line in read_decisions(path))
+    reviewers = sorted({line["reviewer"] for line in lines})
+    if len(reviewers) < 2:
+        names = ", ".join(reviewers) or "nobody"
+        raise RewardsError(
+            f"agreement takes two reviewers; these files hold decisions of {names} (--reviewer names them)"
+        )
+    return lines
+
+
+def agreements(lines: Sequence[Line], seed: int = 0) -> list[Agreement]:
+    """How far people agree on edits (three verdicts; kept or not), for each system, and on comparisons."""
+    edits = [line for line in lines if line["kind"] == "edit"]
+    comparisons = [line for line in lines if line["kind"] == "comparison"]
+    found = []
+    if edits:
+        found.append(_agreement("edit: accept, reject or amend", edits, lambda line: line["decision"], seed))
+        found.append(_agreement("edit: accepted as it is", edits, _kept, seed))
+        systems = sorted({line["system"] for line in edits})
+        for system in systems if len(systems) > 1 else ():
+            own = [line for line in edits if line["system"] == system]
+            found.append(_agreement(f"edit: accepted as it is, {system}", own, _kept, seed))
+    if comparisons:
+        found.append(_agreement("comparison: which system, or none", comparisons, _preference, seed))
+    return found
+
+
+def _kept(line: Line) -> str:
+    return "yes" if line["decision"] == "accept" else "no"
+
+
+def _preference(line: Line) -> str:
+    return str(line.get("preferred"))  # the sides differ between reviewers, the systems do not
+
+
+def _agreement(question: str, lines: Sequence[Line], verdict: Callable[[Line], str], seed: int) -> Agreement:
+    units: dict[Hashable, dict[str, str]] = {}
+    for line in lines:
+        units.setdefault(subject(line), {})[line["reviewer"]] = verdict(line)
+    shared = [given for given in units.values() if len(given) > 1]
+    counts = _counts(shared)
+    low, high = _interval(counts, seed)
+    pairs = [a == b for given in shared for a, b in itertools.combinations(given.values(), 2)]
+    return Agreement(question, _alpha(counts), low, high, len(shared), sum(pairs) / len(pairs) if pairs else None)
+
+
+def _counts(units: Sequence[Mapping[str, str]]) -> Any:
+    values = sorted({value for given in units for value in given.values()})
+    rows = [[list(given.values()).count(value) for value in values] for given in units]
+    return np.array(rows, dtype=int).reshape(len(units), len(values))  # (units, verdicts)
+
+
+def _alpha(counts: Any) -> float | None:
+    if len(counts) == 0 or (counts.sum(axis=0) > 0).sum() < 2:
+        return None  # without any difference in the verdicts, chance is not defined
+    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+
+
+def _interval(counts: Any, seed: int) -> tuple[float | None, float | None]:
+    if _alpha(counts) is None or len(counts) < 2:
+        return None, None
+    draw = np.random.default_rng(seed)
+    drawn = [_alpha(counts[draw.integers(0, len(counts), len(counts))]) for _ in range(RESAMPLES)]
+    known = [value for value in drawn if value is not None]
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)

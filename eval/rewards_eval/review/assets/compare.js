@@ -1,0 +1,91 @@
+// Two results side by side. The page does not know which system wrote which.
+
+const SIDES = [["left", ["← Left is better", "Left"]], ["tie", ["No difference", "Same"]], ["right", ["Right is better →", "Right"]]];
+
+function start(data, decisions) {
+  const decided = new Map();
+  const opened = { trial: 0, changes: false };
+  const note = ({ trial, decision }) => (decision === "clear" ? decided.delete(trial) : decided.set(trial, decision));
+  decisions.forEach(note);
+  const help = keyboard([
+    [["1", "←"], "the left one is better", () => decide("left")],
+    [["2", "→"], "the right one is better", () => decide("right")],
+    [["0", "="], "no difference", () => decide("tie")],
+    [["u"], "take the decision back", () => decide("clear")],
+    [["j", "n"], "next", () => step(1)],
+    [["k", "p"], "previous", () => step(-1)],
+    [["c"], "show or hide changes", () => toggleChanges()],
+    [["t"], "colours", () => document.getElementById("theme").click()],
+    [["?"], "this help", () => help.showModal()],
+  ], () => true);
+  const bar = reviewBar("Compare", data.reviewer, () => help.showModal());
+  const saver = saving(data.digest, () => update());
+  saver.waiting().forEach(note);
+  const main = h("main", { class: "compare" });
+  document.body.append(...bar.nodes, main);
+
+  function update() {
+    bar.update(saver.status(), decided.size, data.trials.length);
+  }
+
+  function decide(decision) {
+    if (!data.trials.length || (decision === "clear" && !decided.has(opened.trial))) return;
+    const made = { trial: opened.trial, decision, changes_shown: opened.changes };
+    note(made);
+    saver.put(made);
+    if (decision !== "clear") opened.trial = nextOpen(opened.trial + 1) ?? opened.trial;
+    draw();
+  }
+
+  function nextOpen(from) {
+    const order = data.trials.map((_, offset) => (from + offset) % data.trials.length);
+    return order.find((trial) => !decided.has(trial)) ?? null;
+  }
+
+  function step(by) {
+    opened.trial = Math.min(data.trials.length - 1, Math.max(0, opened.trial + by));
+    draw();
+  }
+
+  function toggleChanges() {
+    opened.changes = !opened.changes;
+    draw();
+  }
+
+  function draw() {
+    hideTip();
+    const same = data.same ? `${count(data.same, "argument")} for which both texts are the same ${data.same === 1 ? "is" : "are"} left out.` : null;
+    if (!data.trials.length) { fill(main, h("p", { class: "empty" }, "Both systems give the same text for every argument.")); return; }
+    const { issue, text, sides } = data.trials[opened.trial];
+    const choice = decided.get(opened.trial);
+    fill(main,
+      h("div", { class: "detail-head" },
+        h("div", { class: "steps" }, h("button", { type: "button", class: "quiet", "aria-label": "Previous", title: "Previous (k)", click: () => step(-1) }, "‹"),
+          h("span", { class: "position muted" }, `${opened.trial + 1} / ${data.trials.length}`),
+          h("button", { type: "button", class: "quiet", "aria-label": "Next", title: "Next (j)", click: () => step(1) }, "›"),
+          h("button", { type: "button", class: "quiet small", "aria-pressed": String(opened.changes), click: () => toggleChanges() }, opened.changes ? "Hide changes" : "Show changes")),
+        h("h2", {}, shown(issue || "(no issue)")), h("p", { class: "muted" }, "Which text would you rather see published under this issue?")),
+      h("details", { class: "original", open: true }, h("summary", {}, "The original"), h("div", { class: "text" }, shown(text))),
+      h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-label": i ? "Right" : "Left" },
+        h("h3", {}, i ? "Right" : "Left"), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
+      h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label]) =>
+        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, click: () => decide(value) }, h("span", { class: "long" }, label[0]), h("span", { class: "short" }, label[1]))),
+      choice ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide("clear") }, "Undo") : null),
+      h("p", { class: "muted small" }, decided.size === data.trials.length ? "Everything is decided; thank you. " : null, same));
+  }
+
+  function changesOf(text, side) {
+    return segments(text, side.edits).map((part) => {
+      if (typeof part === "string") return shown(part);
+      const before = beforeOf(text, part.edit);
+      return h("span", { class: "edit accepted still" }, before ? h("del", {}, shown(before)) : null, part.edit.after ? h("ins", {}, shown(part.edit.after)) : null);
+    });
+  }
+
+  document.title = "Compare";
+  opened.trial = nextOpen(0) ?? 0;
+  draw();
+  update();
+}
+
+load(start);

@@ -1,0 +1,214 @@
+// Suggestions one by one: accept, reject, amend, and see the text that comes out.
+
+const DECIDED = { accept: "accepted", reject: "rejected", amend: "amended" };
+
+function start(data, decisions) {
+  const systems = data.systems;
+  const decided = new Map();
+  const keyOf = (argument, system, edit) => JSON.stringify([argument, system, edit]);
+  const placeOf = new Map(data.arguments.map((argument, place) => [argument, place]));
+  const opened = { argument: null, edit: 0, draft: null, scores: memory.get("scores") === "shown" };
+  const total = data.arguments.reduce((sum, argument) => sum + Object.values(argument.systems).reduce((n, record) => n + record.edits.filter((edit) => edit.kind !== INVALID).length, 0), 0);
+
+  const note = ({ argument, system, edit, decision, amended }) => {
+    if (decision === "clear") decided.delete(keyOf(argument, system, edit));
+    else decided.set(keyOf(argument, system, edit), { decision, amended });
+  };
+  decisions.forEach(note);
+  const help = keyboardOf();
+  const bar = reviewBar("Review", data.reviewer, () => help.showModal());
+  const saver = saving(data.digest, () => update());
+  saver.waiting().forEach(note);
+
+  const verdictOn = (argument, index, system = picker.state.system) => decided.get(keyOf(placeOf.get(argument), system, index));
+  const stateOf = (argument, edit, index, system) => (edit.kind === INVALID ? "invalid" : DECIDED[verdictOn(argument, index, system)?.decision] ?? "pending");
+  const statesOf = (argument, record) => record.edits.map((edit, index) => stateOf(argument, edit, index));
+  const conditions = {
+    any: CONDITIONS.any,
+    open: ["with undecided edits", (record, argument) => record && statesOf(argument, record).includes("pending")],
+    done: ["decided in full", (record, argument) => record && !statesOf(argument, record).includes("pending")],
+    amended: ["with amendments", (record, argument) => record && statesOf(argument, record).includes("amended")],
+    invalid: CONDITIONS.invalid,
+  };
+  const { file, edits, length } = ORDERS;
+  const picker = selection(data.arguments, systems, () => refreshList(), conditions, { file, edits, length });
+  const list = argumentList((argument) => openArgument(argument, true), (argument) => entryOf(argument, picker.state.system, statesOf, opened.scores));
+  const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
+  const reader = h("main", { class: "reader" }, h("div", { class: "side" }, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more)), detail);
+  document.body.append(...bar.nodes, reader);
+  const narrow = () => matchMedia("(max-width: 899px)").matches;
+
+  function update() {
+    bar.update(saver.status(), decided.size, total);
+  }
+
+  function refreshList() {
+    const found = picker.chosen();
+    list.show(found, data.arguments.length);
+    if (opened.argument && found.includes(opened.argument)) { list.mark(opened.argument); draw(); }
+    else if (found.length) openArgument(found[0], false);
+    else { opened.argument = null; fill(detail, h("p", { class: "empty" }, "No argument fits the filters.")); }
+  }
+
+  function openArgument(argument, go) {
+    hideTip();
+    Object.assign(opened, { argument, draft: null });
+    opened.edit = nextOpen(argument, 0) ?? 0;
+    list.mark(argument);
+    draw();
+    detail.scrollTop = 0;
+    if (go) { document.body.dataset.open = "argument"; if (narrow()) scrollTo(0, 0); }
+  }
+
+  /** The first undecided edit from `from` on, around the end. */
+  function nextOpen(argument, from) {
+    const states = statesOf(argument, argument.systems[picker.state.system] ?? { edits: [] });
+    const order = states.map((_, offset) => (from + offset) % states.length);
+    return order.find((index) => states[index] === "pending") ?? null;
+  }
+
+  function draw() {
+    const { argument } = opened, system = picker.state.system, record = argument.systems[system];
+    const at = list.position();
+    const head = h("div", { class: "detail-head" },
+      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => { document.body.dataset.open = "list"; list.mark(argument); } }, "‹ List"),
+        h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
+        h("span", { class: "position muted" }, `${at[0] || "–"} / ${at[1]}`),
+        h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
+        h("span", { class: "muted small" }, systems.length > 1 ? [shown(system), " · "] : null, "id ", shown(argument.id))),
+      h("h2", {}, shown(argument.issue || "(no issue)")));
+    fill(detail, head, record ? suggestions(argument, record) : h("p", { class: "empty" }, "This system has no record of the argument."));
+  }
+
+  function suggestions(argument, record) {
+    const text = textOf(argument, record), states = statesOf(argument, record);
+    const rewards = opened.scores ? (data.rewards[picker.state.system] ?? []).filter((reward) => reward.level === "edit") : [];
+    const afterOf = (edit, index) => verdictOn(argument, index)?.amended ?? edit.after;
+    const tracked = h("div", { class: "text" }, segments(text, record.edits).map((part) => (typeof part === "string" ? shown(part)
+      : withClick(inlineEdit(text, part, states[part.index], afterOf(part.edit, part.index), () => tipOf(part.edit, part.index, states[part.index], rewards)), part.index))));
+    const kept = record.edits.map((edit, index) => ({ ...edit, after: afterOf(edit, index), state: states[index] })).filter(({ state }) => state === "accepted" || state === "amended");
+    const left = states.filter((state) => state === "pending").length;
+    return h("div", { class: "system halves" },
+      h("div", {}, h("h3", { class: "hidden" }, "Suggestions"), tracked,
+        h("h4", {}, count(record.edits.length, "suggestion"), h("button", { type: "button", class: "quiet small", "aria-pressed": String(opened.scores), click: () => toggleScores() }, opened.scores ? "Hide scores" : "Show scores")),
+        record.edits.length ? h("ol", { class: "cards" }, record.edits.map((edit, index) => cardOf(argument, text, edit, index, states[index], rewards))) : h("p", { class: "empty" }, "Nothing was suggested.")),
+      h("aside", { class: "result", "aria-label": "Resulting text" }, h("h4", {}, "Resulting text"),
+        h("div", { class: "text", "aria-live": "polite" }, shown(applyEdits(text, record.spans, kept))),
+        h("p", { class: "muted small" }, left ? `${count(left, "suggestion")} undecided, left out so far.` : "Everything is decided; j goes on.")));
+  }
+
+  function withClick(element, index) {
+    element.addEventListener("click", () => makeCurrent(index));
+    return element;
+  }
+
+  function cardOf(argument, text, edit, index, state, rewards) {
+    const valid = edit.kind !== INVALID, verdict = verdictOn(argument, index);
+    const button = (decision, label, key) => h("button", { type: "button", "aria-pressed": String(verdict?.decision === decision), title: `${label} (${key})`, "data-decision": decision,
+      click: () => (decision === "amend" ? amend(index) : decide(index, decision)) }, label, h("kbd", { "aria-hidden": "true" }, key));
+    const actions = valid ? h("div", { class: "actions", role: "group", "aria-label": `Decide on edit ${index + 1}` }, button("accept", "Accept", "a"), button("reject", "Reject", "r"), button("amend", "Amend", "e"),
+      verdict ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide(index, "clear") }, "Undo") : null) : null;
+    const drafting = opened.draft?.index === index;
+    const amended = verdict?.decision === "amend" && !drafting ? h("p", { class: "change amendment" }, h("span", { class: "muted" }, "Amended: "), verdict.amended ? h("ins", {}, shown(verdict.amended)) : h("span", { class: "muted" }, "deleted")) : null;
+    const card = editCard(text, edit, index, state, rewards, [amended, drafting ? amendment(index) : actions]);
+    card.tabIndex = -1;
+    if (valid && index === opened.edit) { card.classList.add("current"); card.setAttribute("aria-current", "true"); }
+    if (valid) card.addEventListener("focusin", () => makeCurrent(index));
+    return card;
+  }
+
+  function amendment(index) {
+    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => { opened.draft.text = event.target.value; },
+      keydown: (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
+        if (event.key === "Escape") { event.stopPropagation(); cancel(); }
+      } });
+    area.value = opened.draft.text;
+    const save = () => { const text = opened.draft.text.toWellFormed(); opened.draft = null; decide(index, "amend", text); };
+    const cancel = () => { opened.draft = null; draw(); focusCard(index); };
+    return h("div", { class: "amending" }, area, h("div", { class: "actions" }, h("button", { type: "button", class: "primary", click: save }, "Save ", h("kbd", { "aria-hidden": "true" }, "Ctrl ⏎")),
+      h("button", { type: "button", class: "quiet", click: cancel }, "Cancel")));
+  }
+
+  function amend(index) {
+    const edit = recordNow()?.edits[index];
+    if (!edit || edit.kind === INVALID) return;
+    opened.draft = { index, text: verdictOn(opened.argument, index)?.amended ?? edit.after };
+    opened.edit = index;
+    draw();
+    detail.querySelector(".amending textarea")?.focus();
+  }
+
+  function decide(index, decision, amended = null) {
+    const edit = recordNow()?.edits[index];
+    if (!edit || edit.kind === INVALID) return;
+    const made = { argument: placeOf.get(opened.argument), system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
+    note(made);
+    saver.put(made);
+    if (opened.draft?.index === index) opened.draft = null;
+    opened.edit = decision === "clear" ? index : nextOpen(opened.argument, index + 1) ?? index;
+    draw();
+    list.refresh(opened.argument);
+    focusCard(opened.edit);
+  }
+
+  const recordNow = () => opened.argument?.systems[picker.state.system];
+
+  function makeCurrent(index) {
+    opened.edit = index;
+    for (const card of detail.querySelectorAll(".card")) {
+      card.classList.toggle("current", Number(card.dataset.edit) === index);
+      card.toggleAttribute("aria-current", Number(card.dataset.edit) === index);
+    }
+    for (const edit of detail.querySelectorAll(".edit")) edit.classList.toggle("lit", Number(edit.dataset.edit) === index);
+  }
+
+  function focusCard(index) {
+    const card = detail.querySelector(`.card[data-edit="${index}"]`);
+    card?.focus({ preventScroll: true });
+    card?.scrollIntoView({ block: "nearest" });
+    makeCurrent(index);
+  }
+
+  function moveEdit(by) {
+    const edits = recordNow()?.edits ?? [];
+    for (let index = opened.edit + by; index >= 0 && index < edits.length; index += by) {
+      if (edits[index].kind !== INVALID) { focusCard(index); return; }
+    }
+  }
+
+  function step(by) {
+    const next = list.beside(by);
+    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit); }
+  }
+
+  function toggleScores() {
+    opened.scores = !opened.scores;
+    memory.set("scores", opened.scores ? "shown" : "hidden");
+    refreshList();
+  }
+
+  function keyboardOf() {
+    return keyboard([
+      [["a"], "accept the edit", () => decide(opened.edit, "accept")],
+      [["r"], "reject it", () => decide(opened.edit, "reject")],
+      [["e"], "amend it", () => amend(opened.edit)],
+      [["u"], "take the decision back", () => decide(opened.edit, "clear")],
+      [["n", "↓"], "next edit", () => moveEdit(1)],
+      [["p", "↑"], "previous edit", () => moveEdit(-1)],
+      [["j", "→"], "next argument", () => step(1)],
+      [["k", "←"], "previous argument", () => step(-1)],
+      [["/"], "search", () => { document.body.dataset.open = "list"; picker.search.focus(); picker.search.select(); }],
+      [["s"], "show or hide scores", () => toggleScores()],
+      [["t"], "colours", () => document.getElementById("theme").click()],
+      [["?"], "this help", () => help.showModal()],
+    ], () => true);
+  }
+
+  document.title = `Review · ${plain(systems.join(", "))}`;
+  document.body.dataset.open = "argument";
+  refreshList();
+  update();
+}
+
+load(start);

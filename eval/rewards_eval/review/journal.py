@@ -1,0 +1,159 @@
+"""The file of decisions: one line each, on the disk before the page is told so; the last line on something wins."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rewards.errors import RewardsError
+from rewards.files.reading import read_lines
+
+VERSION = 1
+CLEARED = "clear"
+"""The decision that takes the one before it back."""
+
+Line = Mapping[str, Any]
+# What a line of each kind must say, so that a reader needs no other file.
+SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "edit": {
+        "reviewer": str, "id": (str, int), "system": str, "edit": int, "sentence_id": int, "before": str, "after": str,
+        "decision": str,
+    },
+    "comparison": {"reviewer": str, "id": (str, int), "left_system": str, "right_system": str, "decision": str},
+}  # fmt: skip
+
+
+def subject(line: Line) -> tuple[Any, ...]:
+    """What a line is about. Of two lines on one subject by one reviewer the later holds."""
+    if line["kind"] == "comparison":
+        return ("comparison", type(line["id"]), line["id"], *sorted((line["left_system"], line["right_system"])))
+    return ("edit", type(line["id"]), line["id"], line["system"], line["edit"], line["before"], line["after"])
+
+
+def latest(lines: Iterable[Line]) -> list[Line]:
+    """The decisions that hold, in the order in which they were first taken; those taken back are left out."""
+    found: dict[Any, Line] = {}
+    for line in lines:
+        found[line["reviewer"], subject(line)] = line
+    return [line for line in found.values() if line["decision"] != CLEARED]
+
+
+def read_decisions(path: Path) -> Iterator[Line]:
+    """Every line of a file of decisions, in order; a torn last line is left out.
+
+    Raises RewardsError that names the first line that is no decision.
+    """
+    torn = _torn(path.read_bytes()) if path.is_file() else b""
+    for line in read_lines(str(path)):
+        if line.error is not None and torn and line.raw == torn:
+            return
+        problem = str(line.error) if line.error is not None else _problem(line.record)
+        if problem:
+            raise RewardsError(f"{path}, line {line.number}: {problem}; this is no file that `rewards review` wrote")
+        yield line.record
+
+
+def _problem(record: Any) -> str | None:
+    shape = SHAPE.get(str(record.get("kind"))) if isinstance(record, Mapping) else None
+    if shape is None:
+        return "kind: expected edit or comparison"
+    return next(
+        (
+            f"{key} is missing or of the wrong type"
+            for key, kind in shape.items()
+            if not isinstance(record.get(key), kind)
+        ),
+        None,
+    )
+
+
+def _torn(data: bytes) -> bytes:
+    """What stands after the last line break and is no whole line."""
+    tail = data[data.rfind(b"\n") + 1 :]
+    try:
+        orjson.loads(tail or b"null")
+    except orjson.JSONDecodeError:
+        return tail
+    return b""
+
+
+class Journal:
+    """A file of decisions, open for appending, by one process at a time.
+
+    A line torn by a crash is moved to PATH.torn. Raises RewardsError where the file is not one of decisions, is in use,
+    or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.Lock()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+            _lock(self._file, path)
+            self._mend()
+            self.lines: list[Line] = list(read_decisions(path))
+            _sync_folder(path)
+        except OSError as error:
+            raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    def append(self, make: Callable[[], Line]) -> None:
+        """Write the line that `make` gives; it survives the death of the machine once this returns.
+
+        Raises OSError, and leaves the file as it was, where the disk refuses.
+        """
+        with self._guard:
+            line = make()
+            data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+            size = os.fstat(self._file).st_size
+            try:
+                if os.write(self._file, data) != len(data):
+                    raise OSError(28, "no space left for the whole line")
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, size)
+                raise
+            self.lines.append(line)
+
+    def close(self) -> None:
+        """Let others write to the file."""
+        os.close(self._file)
+
+    def _mend(self) -> None:
+        data = self.path.read_bytes()
+        torn = _torn(data)
+        if torn:
+            aside = self.path.with_name(f"{self.path.name}.torn")
+            with aside.open("ab") as file:
+                file.write(torn + b"\n")
+            os.ftruncate(self._file, len(data) - len(torn))
+            print(
+                f"{self.path}: the last line was cut off by a crash; its {len(torn)} bytes are in {aside}",
+                file=sys.stderr,
+            )
+        elif data and not data.endswith(b"\n"):
+            os.write(self._file, b"\n")
+
+
+def _lock(file: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing keeps two servers from one file there
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise RewardsError(f"{path} is in use by another `rewards review`; end that one, or give another -o") from None
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)

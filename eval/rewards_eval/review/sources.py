@@ -1,0 +1,81 @@
+"""The scored files that people look at, read whole and checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.files.reading import read_lines
+from rewards.scored import Scored, read_scored
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One system's scored file. `records` and `scored` go by the identity of a record, as `identity` gives it."""
+
+    name: str
+    file: str
+    digest: str  # SHA-256 of the file
+    records: Mapping[str, Mapping[str, Any]]
+    scored: Mapping[str, Scored]
+
+
+def identity(value: Any) -> str:
+    """A key for an id that keeps 1 and "1" apart."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_sources(files: Sequence[Path], names: Sequence[str]) -> list[Source]:
+    """One source per file, named by `names` or else after the file.
+
+    Raises ConfigError where names do not fit the files, RewardsError where a line is no scored record or an id stands
+    for different arguments.
+    """
+    if names and len(names) != len(files):
+        raise ConfigError(f"{len(names)} --name for {len(files)} files; give one for each, in their order, or none")
+    chosen = list(names) or [path.name.removesuffix(".gz").removesuffix(".jsonl") for path in files]
+    doubled = next((name for name in chosen if chosen.count(name) > 1), None)
+    if doubled is not None:
+        raise ConfigError(f"two files go by the name {doubled!r}; give each its own with --name")
+    sources = [_read(path, name) for path, name in zip(files, chosen, strict=True)]
+    _check_same_arguments(sources)
+    return sources
+
+
+def _read(path: Path, name: str) -> Source:
+    records: dict[str, Mapping[str, Any]] = {}
+    scored: dict[str, Scored] = {}
+    for line in read_lines(str(path)):
+        try:
+            if line.error is not None:
+                raise line.error
+            read = read_scored(line.record)
+        except RecordError as error:
+            raise RewardsError(
+                f"{path}, line {line.number}: {error}; `rewards score {path} -o OUT` makes a file to review"
+            ) from error
+        key = identity(read.revision.id)
+        if key in records:
+            raise RewardsError(f"{path}, line {line.number}: id {key} is there twice; every argument needs its own")
+        records[key], scored[key] = line.record, read
+    if not records:
+        raise RewardsError(f"{path} holds no records: there is nothing to review")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Source(name, path.name, digest, records, scored)
+
+
+def _check_same_arguments(sources: Sequence[Source]) -> None:
+    texts: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        for key, read in source.scored.items():
+            text, first = texts.setdefault(key, (read.revision.argument, source.name))
+            if text != read.revision.argument:
+                raise RewardsError(
+                    f"id {key} is another argument in {source.name!r} than in {first!r}: these files do not go together"
+                )

@@ -1,0 +1,201 @@
+"""A person at the page, end to end: decisions, texts that come out, deaths of server and browser, blind comparison."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import pages
+from tests.conftest import command, read_lines, record, write_lines
+from tests.pages import all_of, one, press, requested, resize, texts
+from tests.reviewing import Serving, serving
+from tests.test_report_browser import WATCH
+
+pytestmark = pytest.mark.browser
+browser = pages.browser
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    """A scored file: an ordinary argument, then hostile ones."""
+    raw = [record("plain"), *(pages.hostile(i, text) for i, text in enumerate(pages.HOSTILE))]
+    return write_lines(tmp_path / "sys.jsonl", *pages.score(tmp_path, *raw))
+
+
+def until(browser: Any, holds: Callable[[], Any]) -> Any:
+    """What `holds` gives once it is true; the page saves and loads at its own pace."""
+    deadline = time.monotonic() + 20
+    while not (found := holds()):
+        assert time.monotonic() < deadline, texts(browser, "body")
+        time.sleep(0.05)
+    return found
+
+
+def enter(browser: Any, server: Serving) -> None:
+    """Open the address as printed, and wait for the page."""
+    resize(browser, 1280)
+    browser.get("about:blank")
+    browser.get(server.url)
+    until(browser, lambda: all_of(browser, "main"))
+
+
+def saved(browser: Any, path: Path, number: int) -> list[dict[str, Any]]:
+    """The lines of the file of decisions, once there are this many and the page knows."""
+    until(browser, lambda: path.exists() and len(read_lines(path)) == number)
+    until(browser, lambda: texts(browser, ".saving")[0].startswith("Saved at"))
+    return read_lines(path)
+
+
+def result(browser: Any) -> str:
+    return texts(browser, ".result .text")[0]
+
+
+def test_edits_are_accepted_rejected_amended_and_taken_back(browser: Any, scored: Path, tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as server:
+        enter(browser, server)
+        assert browser.current_url == f"http://127.0.0.1:{server.port}/"
+        assert result(browser) == "Lunch is way too short, duh. Everybody knows it."
+        assert [text.strip() for text in texts(browser, ".cards .badge")] == ["? undecided", "? undecided", "! invalid"]
+        assert not all_of(browser, ".chips")  # what the rewards think is not shown to whom is asked
+        press(browser, "a")
+        assert result(browser) == "Lunch is too short, duh. Everybody knows it."
+        press(browser, "r")
+        assert result(browser) == "Lunch is too short, duh. Everybody knows it."
+        press(browser, "p", "e")
+        area = one(browser, ".amending textarea")
+        area.clear()
+        area.send_keys("rather <b>")
+        ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+        assert result(browser) == "Lunch is rather <b> short, duh. Everybody knows it."
+        one(browser, '.card[data-edit="1"] .actions .quiet').click()  # undo
+        assert [text.strip() for text in texts(browser, ".cards .badge")] == ["✎ amended", "? undecided", "! invalid"]
+        lines = saved(browser, out, 4)
+        assert [(line["edit"], line["decision"], line["amended"]) for line in lines] == [
+            (0, "accept", None), (1, "reject", None), (0, "amend", "rather <b>"), (1, "clear", None),
+        ]  # fmt: skip
+        assert {line["scores_shown"] for line in lines} == {False}
+        press(browser, "s", "a")
+        assert len(all_of(browser, ".chips")) == 2
+        assert saved(browser, out, 5)[-1]["scores_shown"] is True
+        press(browser, "s")
+        assert texts(browser, ".done") == ["2 of 8"]
+        one(browser, "select[name=condition] option[value=done]").click()
+        assert texts(browser, ".arguments .issue") == ["Should lunch be longer?"]
+
+
+def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as first:
+        enter(browser, first)
+        press(browser, "a")
+        saved(browser, out, 1)
+        first.kill()
+        press(browser, "r")
+        until(browser, lambda: "1 decision not saved. The server does not answer." in texts(browser, ".banner")[0])
+        assert [text.strip() for text in texts(browser, ".cards .badge")][:2] == ["✓ accepted", "✕ rejected"]
+    with out.open("ab") as file:
+        file.write(b'{"version":1,"kind":"edit","rev')  # as a crash in the middle of a line leaves it
+    with serving(scored, "-o", out, "--reviewer", "me") as second:
+        assert second.port == first.port
+        until(browser, lambda: "belongs to a server that has ended" in texts(browser, ".banner")[0])
+        browser.get("about:blank")  # the page is gone, with a decision that no server has seen
+        assert len(read_lines(out)) == 1
+        browser.get(second.url)
+        lines = saved(browser, out, 2)
+        assert [(line["edit"], line["decision"]) for line in lines] == [(0, "accept"), (1, "reject")]
+        assert texts(browser, ".done") == ["2 of 8"]
+        browser.refresh()
+        until(browser, lambda: texts(browser, ".done") == ["2 of 8"])
+        assert [text.strip() for text in texts(browser, ".cards .badge")][:2] == ["✓ accepted", "✕ rejected"]
+        assert result(browser) == "Lunch is too short, duh. Everybody knows it."
+        code, said = second.interrupt()
+    assert code == 0
+    assert said.splitlines()[0].endswith(f"its 31 bytes are in {out}.torn")
+    assert said.splitlines()[-1] == f"2 of 8 decided by me; decisions in {out}"
+    assert not one(browser, ".banner").is_displayed()
+
+
+def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as first:
+        enter(browser, first)
+        first.kill()
+    write_lines(scored, *pages.score(tmp_path, record("plain", edits=[])))
+    with serving(scored, "-o", out, "--reviewer", "me") as second:
+        browser.switch_to.new_window("tab")
+        browser.get(second.url)
+        until(browser, lambda: all_of(browser, "main"))
+        browser.close()
+        browser.switch_to.window(browser.window_handles[0])
+        press(browser, "a")
+        until(browser, lambda: "the files are others than those that this page shows" in texts(browser, ".banner")[0])
+        assert read_lines(out) == []
+
+
+def test_hostile_texts_do_nothing_and_nobody_else_is_asked(browser: Any, scored: Path, tmp_path: Path) -> None:
+    watching = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", pages.MARKUP) as server:
+        requested(browser)
+        browser.get_log("browser")
+        enter(browser, server)
+        for number in range(3):
+            press(browser, "j", "a", "e")
+            area = one(browser, ".amending textarea")
+            area.clear()
+            area.send_keys(pages.MARKUP)
+            one(browser, ".amending .primary").click()
+            assert pages.MARKUP in result(browser)
+            press(browser, "s")
+            saved(browser, out, 2 * number + 2)
+        assert browser.execute_script("return [window.ran ?? null, window.violations]") == [None, []]
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+        assert all(address.startswith(f"http://127.0.0.1:{server.port}/") for address in requested(browser))
+        assert browser.execute_script("return document.cookie") == ""
+        resize(browser, 390)
+        assert browser.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", watching)
+    assert {line["amended"] for line in read_lines(out)} == {None, pages.MARKUP}
+
+
+def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_path: Path) -> None:
+    raw = [record(i, sentences=[f"Lunch {i} is way too short, duh.", "Everybody knows it."]) for i in range(4)]
+    less = [{**item, "edits": item["edits"][:1]} for item in raw]
+    files = [
+        write_lines(tmp_path / f"{name}.jsonl", *pages.score(tmp_path, *some))
+        for name, some in (("more", raw), ("less", less))
+    ]
+    chosen = {}
+    for reviewer, seed in (("ann", 1), ("ben", 2)):
+        out = tmp_path / f"{reviewer}.jsonl"
+        with serving(*files, "--compare", "-o", out, "--reviewer", reviewer, "--seed", seed) as server:
+            enter(browser, server)
+            source = json.dumps(
+                browser.execute_async_script("fetch('/data.json').then(r => r.text()).then(arguments[0])")
+            )
+            assert "more" not in source
+            assert "less" not in source
+            for _ in range(4):  # whoever cut ", duh" wins, wherever it stands
+                left, _ = texts(browser, ".pair .text")
+                press(browser, "2" if "duh" in left else "1")
+            lines = saved(browser, out, 4)
+            assert texts(browser, ".done") == ["4 of 4"]
+            press(browser, "c")
+            assert len(all_of(browser, ".pair del")) in (2, 3)
+            browser.refresh()
+            until(browser, lambda: texts(browser, ".done") == ["4 of 4"])
+            assert len(all_of(browser, ".candidate.chosen")) == 1
+        assert {line["preferred"] for line in lines} == {"more"}
+        chosen[reviewer] = [line["decision"] for line in lines]
+    assert {decision for decisions in chosen.values() for decision in decisions} == {"left", "right"}
+    done = command("review", "--agreement", tmp_path / "ann.jsonl", tmp_path / "ben.jsonl")
+    assert b"comparison: which system, or none" in done.stdout
+    assert b"100.0%" in done.stdout

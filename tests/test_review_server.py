@@ -1,0 +1,215 @@
+"""The server: one browser is let in, nobody else is answered, and what is sent is bounded."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import pages
+from tests.conftest import command, read_lines, record, write_lines
+from tests.reviewing import Serving, serving
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+DECISION = {"argument": 0, "system": "in", "edit": 0, "decision": "accept"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("review")
+    write_lines(found / "in.jsonl", *pages.score(found, record()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Serving]:
+    with serving(folder / "in.jsonl", "-o", folder / "d.jsonl", "--reviewer", "me") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cookie(server: Serving) -> str:
+    """The pass of the one browser that was let in."""
+    status, headers, body = ask(server, "GET", f"/?token={server.token}")
+    assert status == 200
+    assert b'content="0;url=/"' in body
+    name, _, attributes = headers["Set-Cookie"].partition("; ")
+    assert name.startswith(f"rewards-review-{server.port}=")
+    assert attributes == "HttpOnly; SameSite=Strict; Path=/"
+    assert server.token not in name
+    return name
+
+
+def ask(
+    server: Serving, method: str, path: str, body: Any = None, **headers: str | None
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """One request, with the headers of a browser unless others are given; None leaves one out."""
+    stated: dict[str, str | None] = {"Host": f"127.0.0.1:{server.port}"}
+    if method == "POST":
+        stated |= {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{server.port}"}
+    stated |= {name.replace("_", "-"): value for name, value in headers.items()}
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    if data is not None and "Content_Length" not in headers:
+        stated["Content-Length"] = str(len(data))
+    for name, value in stated.items():
+        if value is not None:
+            connection.putheader(name, value)
+    connection.endheaders(data)
+    answer = connection.getresponse()
+    found = answer.status, answer.headers, answer.read()
+    connection.close()
+    return found
+
+
+def digest(server: Serving, cookie: str) -> str:
+    return str(json.loads(ask(server, "GET", "/data.json", Cookie=cookie)[2])["digest"])
+
+
+def test_the_token_lets_one_browser_in_and_is_then_worth_nothing(server: Serving, cookie: str) -> None:
+    status, headers, body = ask(server, "GET", f"/?token={server.token}")
+    assert (status, headers["Set-Cookie"]) == (403, None)
+    assert b"has been used" in body
+    assert ask(server, "GET", f"/?token={server.token}", Cookie=cookie)[0] == 200  # the browser goes back
+    assert ask(server, "GET", "/?token=")[0] == 401
+    assert ask(server, "GET", "/?token=%ff%00é".replace("é", "%C3%A9"))[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/data.json", "/decisions.json", "/export.jsonl"])
+def test_every_answer_is_closed_to_others(server: Serving, cookie: str, path: str) -> None:
+    status, headers, _ = ask(server, "GET", path, Cookie=cookie)
+    assert status == 200
+    assert {name: headers[name] for name in HEADERS} == HEADERS
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'", "img-src": "data:",
+        "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'", "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }  # fmt: skip
+    for wrong in ({}, {"Cookie": "other=1"}, {"Cookie": f"{cookie}x"}, {"Cookie": cookie.partition("=")[0] + "="}):
+        assert ask(server, "GET", path, **wrong)[0] == 401
+    for site in ("cross-site", "same-site"):
+        assert ask(server, "GET", path, Cookie=cookie, Sec_Fetch_Site=site)[0] == 403
+    for host in ("evil.example", "localhost", f"evil.example:{server.port}", "127.0.0.1", None):
+        status, headers, _ = ask(server, "GET", path, Cookie=cookie, Host=host)
+        assert status == 421
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"Origin": None}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "https://127.0.0.1:{port}"}, 403),
+        ({"Origin": "http://127.0.0.1"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+        ({"Host": "evil.example:{port}"}, 421),
+        ({"Cookie": None}, 401),
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Content_Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content_Length": None}, 411),
+        ({"Content_Length": "-1"}, 411),
+        ({"Content_Length": "1_0"}, 411),
+        ({"Content_Length": "131073"}, 413),
+        ({"Content_Length": "99999999999999"}, 413),
+        ({"Transfer_Encoding": "chunked"}, 411),
+    ],
+)
+def test_decisions_come_from_our_page_only(
+    server: Serving, cookie: str, folder: Path, change: dict[str, Any], status: int
+) -> None:
+    before = (folder / "d.jsonl").read_bytes()
+    filled = {name: value and value.format(port=server.port) for name, value in change.items()}
+    posted = {**DECISION, "digest": digest(server, cookie)}
+    assert ask(server, "POST", "/decisions", posted, **{"Cookie": cookie, **filled})[0] == status
+    assert (folder / "d.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[1]", 400),
+        (b'{"digest": NaN}', 400),
+        (b"\xff", 400),
+        ({}, 409),
+        ({**DECISION, "digest": "other"}, 409),
+        ({**DECISION, "edit": 2}, 422),
+        ({**DECISION, "decision": "maybe"}, 422),
+        ({**DECISION, "argument": [0]}, 422),
+        ({**DECISION, "system": {"a": 1}}, 422),
+    ],
+)
+def test_what_is_no_decision_is_refused_with_a_reason(server: Serving, cookie: str, body: Any, status: int) -> None:
+    if isinstance(body, dict) and status == 422:
+        body = {**body, "digest": digest(server, cookie)}
+    code, headers, reason = ask(server, "POST", "/decisions", body, Cookie=cookie)
+    assert code == status
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert reason
+
+
+def test_other_paths_and_methods_are_not_there(server: Serving, cookie: str) -> None:
+    for path in ("/etc/passwd", "/../in.jsonl", "/app.js/", "/%2e%2e/in.jsonl", "http://evil.example/"):
+        assert ask(server, "GET", path, Cookie=cookie)[0] == 404
+    assert ask(server, "POST", "/other", {}, Cookie=cookie)[0] == 404
+    for method in ("PUT", "DELETE", "OPTIONS", "TRACE", "HEAD"):
+        status, headers, _ = ask(server, method, "/", Cookie=cookie)
+        assert status == 501
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+
+
+def test_nobody_but_this_machine_is_listened_to(server: Serving) -> None:
+    with socket.socket() as probe:  # the same port is free on every other address of this machine
+        probe.bind(("127.0.0.2", server.port))
+
+
+def test_a_decision_is_on_the_disk_when_it_is_confirmed_and_export_holds_the_last_word(
+    server: Serving, cookie: str, folder: Path
+) -> None:
+    path = folder / "d.jsonl"
+    stamp = digest(server, cookie)
+    for decision in ("accept", "reject"):
+        status, _, body = ask(
+            server, "POST", "/decisions", {**DECISION, "decision": decision, "digest": stamp}, Cookie=cookie
+        )
+        assert (status, body) == (200, b"{}")
+        assert read_lines(path)[-1]["decision"] == decision
+    assert json.loads(ask(server, "GET", "/decisions.json", Cookie=cookie)[2]) == [
+        {"argument": 0, "system": "in", "edit": 0, "decision": "reject", "amended": None}
+    ]
+    _, headers, export = ask(server, "GET", "/export.jsonl", Cookie=cookie)
+    assert headers["Content-Disposition"] == 'attachment; filename="d.jsonl"'
+    assert [json.loads(line) for line in export.splitlines()] == read_lines(path)[-1:]
+
+
+def test_a_taken_port_and_a_file_in_use_are_said(server: Serving, folder: Path) -> None:
+    done = command("review", folder / "in.jsonl", "-o", folder / "other.jsonl", "--port", server.port, "--no-open")
+    assert (done.returncode, done.stderr) == (2, f"error: --port {server.port}: Address already in use\n".encode())
+    done = command("review", folder / "in.jsonl", "-o", folder / "d.jsonl", "--no-open")
+    assert done.returncode == 2
+    assert b"is in use by another `rewards review`; end that one, or give another -o" in done.stderr
+
+
+def test_ctrl_c_ends_it_with_a_word_on_what_is_decided(folder: Path) -> None:
+    with serving(folder / "in.jsonl", "-o", folder / "c.jsonl", "--reviewer", "me") as running:
+        code, said = running.interrupt()
+    assert code == 0
+    stated = f"0 of 2 decided by me; decisions in {folder / 'c.jsonl'}\n"
+    assert said == f"{stated}\n{stated}"
