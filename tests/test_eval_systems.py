@@ -93,6 +93,8 @@ def test_names(good: Path, tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit(good: Path, tmp_path: Path) -> None:
+    with pytest.raises(RewardsError, match="cannot be standard input"):
+        run(Options(["-"], tmp_path / "out"))
     done = command("eval", good, "-o", good)
     assert (done.returncode, done.stderr.decode()) == (2, f"error: -o {good} is a file; give a folder\n")
     done = command("eval", good, "-o", tmp_path / "out", "--suite", "default")
