@@ -139,6 +139,13 @@ def test_a_role_that_nobody_has_is_refused(tmp_path: Path) -> None:
         run(options(tmp_path / "out", ("perplexty=x",), file, measure=True))
 
 
+def test_edits_of_a_format_without_reasons_have_no_wrong_ones(tmp_path: Path, models: tuple[str, ...]) -> None:
+    plain = record(2, edits=None, rewrite="Lunch is too short, duh. Everybody knows it.")
+    file = scored(tmp_path, "x.jsonl", record(1, edits=[edit("way too", "too"), edit("nope", "x")]), plain)
+    cells = run(options(tmp_path / "out", models, file, measure=True))["tables"][1]["rows"][0]["cells"]
+    assert (cells["edit_app"]["n"], cells["reason_strict"]["n"], cells["reason_relaxed"]["n"]) == (3, 2, 2)
+
+
 def test_single_edits_are_judged_alone(tmp_path: Path, models: tuple[str, ...]) -> None:
     edits = [edit("way too", "too", "Other Reasons"), edit(", duh", ""), edit("Lunch", "Lunch"), edit("nope", "x")]
     one = read_lines(scored(tmp_path, "x.jsonl", record(1, edits=edits)))[0]

@@ -178,8 +178,8 @@ def reasons(evaluation: Evaluation) -> Table | None:
         "valid": lambda edit, _: edit["valid"],
         "accepted": lambda edit, _: edit["accepted"],
         "app": lambda _, found: found.get("app"),
-        "strict": lambda _, found: found.get("strict"),
-        "relaxed": lambda _, found: found.get("relaxed"),
+        "strict": lambda edit, found: found.get("strict") if edit["reason"] else None,
+        "relaxed": lambda edit, found: found.get("relaxed") if edit["reason"] else None,
     }
     rows = []
     for system in evaluation.common.systems:
