@@ -4,6 +4,7 @@
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure; see bench/README.md
 # make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
+# make evaluation  the table of docs/evaluation.md, from the reference data in DATA
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fix bench validate clean
+.PHONY: demo test check fix bench validate evaluation clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +48,9 @@ bench: $(STAMP)
 
 validate: $(STAMP)
 	$(BIN)/python -m bench.validate $(DATA) --cache build/features
+
+evaluation: $(STAMP)
+	$(BIN)/python -m bench.evaluation $(DATA)
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

@@ -79,6 +79,15 @@ def test_arguments_are_judged_as_the_reference_does(report: dict[str, Any], syst
     assert [found[key]["n"] for key in ARGUMENT_KEYS] == [225, 225, 225, 225, 170]
 
 
+@pytest.mark.parametrize("name", ["lengths", "issues"])
+def test_parts_hold_every_argument_once(report: dict[str, Any], name: str) -> None:
+    rows = next(one for one in report["tables"] if one["id"] == name)["rows"]
+    for system in ("base", "v11"):
+        parts = [row["cells"]["accepted.app"] for row in rows if row["group"] == system]
+        assert sum(part["n"] for part in parts) == 225
+        assert sum(part["value"] * part["n"] for part in parts) == pytest.approx({"base": 67, "v11": 82}[system])
+
+
 def stored(shared: Path) -> list[dict[str, Any]]:
     return [line for name in ("base", "v11") for line in read_lines(shared / "reference" / f"{name}.scored.jsonl")]
 

@@ -19,6 +19,7 @@ from rewards_eval.values import probabilities_after
 
 Array = np.ndarray[Any, Any]
 BINS = 10
+HELD = 4_000_000  # weights of a few draws that are held at a time
 RESAMPLES = 1_000  # of areas under curves: every draw sorts nothing, but sums over all edits
 
 
@@ -140,7 +141,9 @@ def auc_interval(values: Array, truth: Array, owners: Array, draws: Draws) -> tu
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(values[order]) > 0])  # of values that are equal
     found = []
-    for counts in draw_counts(int(owners.max()) + 1, Draws(draws.seed, min(draws.resamples, RESAMPLES))):
+    all_counts = draw_counts(int(owners.max()) + 1, Draws(draws.seed, min(draws.resamples, RESAMPLES)))
+    parts = -(-256 * len(values) // HELD)
+    for counts in (part for drawn in all_counts for part in np.array_split(drawn, parts)):
         weights = counts[:, owners[order]]  # (rows, n)
         positive = np.add.reduceat(weights * truth[order], starts, axis=1)
         negative = np.add.reduceat(weights * ~truth[order], starts, axis=1)

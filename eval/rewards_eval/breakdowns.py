@@ -44,18 +44,18 @@ def dimensions(evaluation: Evaluation) -> Table | None:
     if not names:
         return None
     names.sort(key=lambda name: DIMENSIONS.index(name) if name in DIMENSIONS else len(DIMENSIONS))
+    nothing = np.zeros((len(common.ids), 2))
+    pairs = np.array([[[one.get(name, nothing) for name in names] for one in found[variant]] for variant in VARIANTS])
+    resampled = resampled_means(pairs, evaluation.draws)  # (resamples, variants, systems, dimensions)
     rows = [
         row(
             name,
-            {
-                f"s{s}": _mean_of(evaluation, changes.get(name))
-                for s, changes in enumerate(found[variant])
-            },
+            {f"s{s}": _mean(pairs[v, s, d], resampled[:, v, s, d]) for s in range(len(common.systems))},
             VARIANTS[variant],
         )
-        for variant in VARIANTS
-        for name in names
-    ]  # fmt: skip
+        for v, variant in enumerate(VARIANTS)
+        for d, name in enumerate(names)
+    ]
     columns = [column(f"s{s}", name, 3, "lower") for s, name in enumerate(tables.system_names(evaluation))]
     caption = (
         "Mean change of each dimension's probability from the original to the edited argument, with 95 % intervals."
@@ -78,11 +78,11 @@ def _changes(common: Common, variant: str) -> list[dict[str, np.ndarray[Any, Any
     return changes
 
 
-def _mean_of(evaluation: Evaluation, pairs: np.ndarray[Any, Any] | None) -> Cell:
-    if pairs is None:
-        return cell(None)
-    limits = interval(resampled_means(pairs, evaluation.draws)) or (None, None)
-    return cell(ratio(pairs), int(pairs[:, 1].sum()), *limits)
+def _mean(pairs: np.ndarray[Any, Any], resampled: np.ndarray[Any, Any]) -> Cell:
+    value = ratio(pairs)
+    return (
+        cell(value, int(pairs[:, 1].sum()), *(interval(resampled) or (None, None))) if value is not None else cell(None)
+    )
 
 
 def rounds(evaluation: Evaluation, references: References) -> Table | None:
@@ -178,8 +178,8 @@ def reasons(evaluation: Evaluation) -> Table | None:
         "valid": lambda edit, _: edit["valid"],
         "accepted": lambda edit, _: edit["accepted"],
         "app": lambda _, found: found.get("app"),
-        "strict": lambda _, found: found.get("strict"),
-        "relaxed": lambda _, found: found.get("relaxed"),
+        "strict": lambda edit, found: found.get("strict") if edit["reason"] else None,
+        "relaxed": lambda edit, found: found.get("relaxed") if edit["reason"] else None,
     }
     rows = []
     for system in evaluation.common.systems:

@@ -9,7 +9,7 @@ import typer
 
 
 def evaluate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Records, scored or not; one file a system.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file a system.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything that is written.")],
     name: Annotated[
         list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")

@@ -51,17 +51,15 @@ class Evaluation:
 
     def _gm(self, system: int, variant: str) -> Mean:
         """GM of the means over the arguments that have all three values."""
-        keys = [f"{variant}.{name}" for name in ("app", "sim", "ppl")]
+        keys = [f"{variant}.gm.{name}" for name in ("app", "sim", "ppl")]
         if not set(keys) <= set(self.values.keys):
             return Mean(None, 0)
-        parts = np.stack([self.values.of(key)[system] for key in keys])  # (3, n, 2)
-        complete = np.all(parts[..., 1] > 0, axis=0, keepdims=True)  # (1, n)
-        parts = parts * complete[..., None]
-        n = round(float(parts[0, :, 1].sum()))
+        indices = [self.values.keys.index(key) for key in keys]
+        n = round(float(self.values.data[system, indices[0], :, 1].sum()))
         if not n:
             return Mean(None, 0)
-        app, sim, ppl = (statistics.ratio(part) or 0.0 for part in parts)
-        drawn = resampled_means(parts, self.draws)  # (resamples, 3)
+        app, sim, ppl = (statistics.ratio(self.values.data[system, index]) or 0.0 for index in indices)
+        drawn = self.resampled[:, system, indices]  # (resamples, 3)
         with np.errstate(invalid="ignore", divide="ignore"):
             limits = interval(np.cbrt(np.maximum(0.0, drawn[:, 0] * drawn[:, 1] / drawn[:, 2])))
         return Mean(formulas.gm(app, sim, ppl), n, *(limits or (None, None)))

@@ -48,7 +48,11 @@ def measure(
     progress: Callable[[int, int], None],
 ) -> list[System]:
     """The systems with `details.evaluation` in every record; kept in `path`, and read from there when it is complete."""
-    fingerprint = {"systems": [[system.name, system.digest] for system in systems], **settings}
+    fingerprint = {
+        "systems": [[system.name, system.digest] for system in systems],
+        "references": [[identifier, *texts] for identifier, texts in references.items()],
+        **settings,
+    }
     items = list(_items(systems))
     if finished(path, fingerprint, CHUNK) is None:
         _run(items, engine, roles, references, File(path, fingerprint, CHUNK, resume=True), progress)

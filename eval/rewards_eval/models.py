@@ -47,10 +47,10 @@ class Models:
     def _suite(self) -> Suite:
         from rewards.suite import load_suite
 
-        computing = self._computing
+        computing, given = self._computing, self._engine.models  # the engine first: it checks the options
         known = load_suite(computing.suite or "default", profile=computing.profile)  # type: ignore[arg-type]  # checked by the engine
-        rolls = {model.role for component in known.components for model in component.reward.models}
-        chosen = {role: name for role, name in self._engine.models.items() if role in rolls}
+        roles_ = {model.role for component in known.components for model in component.reward.models}
+        chosen = {role: name for role, name in given.items() if role in roles_}
         engine = replace(self._engine, models=chosen)
         return load_suite(computing.suite or "default", engine=engine, profile=computing.profile)  # type: ignore[arg-type]  # as above
 

@@ -50,7 +50,7 @@ def own_roles() -> tuple[str, ...]:
 def find(plugins: Registry | None = None) -> Roles:
     """The models of an evaluation; the classifier is that of whichever reward has one that knows Inappropriateness.
 
-    Raises ConfigError where no reward has one, or two have different ones.
+    Of several, the one that the reward `appropriateness` has. Raises ConfigError where there is none to choose.
     """
     found: dict[Model, tuple[str, ...]] = {}
     for _, reward, _ in (plugins or registry()).rewards:
@@ -58,6 +58,8 @@ def find(plugins: Registry | None = None) -> Roles:
             for spec in model.profiles.values():
                 if isinstance(spec, Derived | Checkpoint) and INAPPROPRIATE in spec.labels:
                     found[model] = spec.labels
+    if len(found) > 1:
+        found = {model: labels for model, labels in found.items() if model.role == "appropriateness"}
     if len(found) != 1:
         listed = ", ".join(model.role for model in found) or "none"
         raise ConfigError(

@@ -37,6 +37,8 @@ def run(options: Options) -> dict[str, Any]:
     """Evaluate, write everything into the folder, and give the report back. Raises RewardsError for what does not fit."""
     if options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"-o {options.out} is a file; give a folder")
+    if "-" in options.files:
+        raise ConfigError("a FILE is read more than once, so it cannot be standard input")
     names = systems.choose_names(options.files, options.names)
     references: References = read_references(options.reference) if options.reference else {}
     labels = read_labels(options.labels) if options.labels else None

@@ -9,12 +9,11 @@ from typing import Any
 
 import orjson
 
-from rewards.cli.options import identity
 from rewards.cli.progress import Display
 from rewards.errors import RecordError, RewardsError
 from rewards.files import pipeline
-from rewards.files.reading import read_lines
-from rewards.files.writing import File, finished
+from rewards.files.reading import identity, read_lines
+from rewards.files.writing import File, dump, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards_eval.systems import Scored, safe_name, stated_round
@@ -25,19 +24,20 @@ CHUNK = 64
 def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], folder: Path, quiet: bool) -> Scored:
     """The scored file of one system, `folder/NAME.scored.jsonl`: read where it is complete, else scored."""
     out = folder / f"{safe_name(name)}.scored.jsonl"
+    source = _by_round(file, folder / f"{safe_name(name)}.rounds.jsonl")
     # Without what the engine has used so far: the same file must be known again, whichever files came before it.
     described = {key: value for key, value in suite.describe().items() if key in ("suite", "rewards", "profile")}
     fingerprint = {
-        "job": identity(file),
+        "job": [identity(file), source],
         "suite": described,
         "version": metadata.version("appropriateness-rewards"),
         **settings,
     }
     if finished(out, fingerprint, CHUNK) is None:
         summary = Summary()
-        job = pipeline.Job(file, suite, chunk=CHUNK)
+        job = pipeline.Job(source, suite, chunk=CHUNK)
         sink = File(out, fingerprint, CHUNK, resume=True, seen=summary.add)
-        with Display(file, quiet) as display:
+        with Display(source, quiet) as display:
             suite.engine.progress = display.on_texts
             try:
                 pipeline.run(job, sink, summary, display.report)
@@ -45,7 +45,39 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
                 sink.abandon()
                 raise
     rejected = _rejected(out)
-    return Scored(str(out), _rounds(file, rejected), len(rejected))
+    return Scored(str(out), _rounds(source, rejected), len(rejected))
+
+
+def _by_round(file: str, out: Path) -> str:
+    """The file itself, or, where `rewards edit` took its arguments through several rounds, one with a record for each.
+
+    A round is what stands after it, as edits of the original.
+    """
+    if not any(len(_inner(line.record)) > 1 for line in read_lines(file)):
+        return file
+    partial = out.with_name(f"{out.name}.partial")
+    with partial.open("wb") as written:
+        for line in read_lines(file):
+            rounds = _inner(line.record)
+            if not rounds:
+                written.write(
+                    line.raw.rstrip(b"\n") + b"\n"
+                )  # of no rounds, or no record: the pipeline says what is wrong
+            for number, one in enumerate(rounds, 1):
+                kept = {key: line.record[key] for key in ("id", "issue", "argument", "sentences") if key in line.record}
+                written.write(dump({**kept, "edits": one["standing"], "round": number}))
+    if not out.exists() or out.read_bytes() != partial.read_bytes():
+        partial.replace(out)
+    partial.unlink(missing_ok=True)
+    return str(out)
+
+
+def _inner(record: Any) -> list[Any]:
+    """The rounds that a record of `rewards edit` holds: one in which nothing stands where there were none."""
+    found = record.get("rounds") if isinstance(record, Mapping) else None
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) and "standing" in one for one in found):
+        return []
+    return found or [{"standing": []}]
 
 
 def _rejected(out: Path) -> set[int]:
@@ -60,7 +92,8 @@ def _rounds(file: str, rejected: set[int]) -> list[int]:
     for line in read_lines(file):
         if line.number not in rejected:
             try:
-                rounds.append(stated_round(line.record))
+                # Beside `rounds`, `round` says how many there were.
+                rounds.append(0 if "rounds" in line.record else stated_round(line.record))
             except RecordError as error:
                 raise RewardsError(f"{file}, line {line.number}: {error}") from error
     return rounds

@@ -6,7 +6,7 @@ and means under swapped systems are all sums of numerators over sums of denomina
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -145,9 +145,19 @@ def contributions(
             yield f"{variant}.{key}", _one(value)
         for key in ("sim", "ppl", "ref_sim"):
             yield f"{variant}.{key}", _one(measured.get(key))
+        yield from _of_gm(variant, after, measured)
         if references:
             for key, value in _against(record["argument"], record[TEXT_OF[variant]], references).items():
                 yield f"{variant}.{key}", _one(value)
+
+
+def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[str, Any]) -> Iterator[tuple[str, Pair]]:
+    """The three parts of GM, of an argument that has all of them: means over different arguments make no GM."""
+    sim, ppl = measured.get("sim"), measured.get("ppl")
+    if after is not None and sim is not None and ppl is not None:
+        parts = {"app": formulas.is_appropriate(after[INAPPROPRIATE]), "sim": sim, "ppl": ppl}
+        for name, value in parts.items():
+            yield f"{variant}.gm.{name}", _one(value)
 
 
 def decided(record: Record) -> bool:
@@ -166,15 +176,15 @@ def probabilities_before(record: Record) -> Mapping[str, float] | None:
 
 
 def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | None:
-    """The dimensions of one of the two edited texts, None where nobody has measured them."""
+    """The dimensions of one of the two edited texts, None where nobody has measured them.
+
+    Scoring tells those after the accepted edits alone. Where all edits were accepted the other text is the same one, but
+    a mean over just these arguments would be one over the best.
+    """
     measured = ((record["details"].get("evaluation") or {}).get(variant) or {}).get("dimensions")
-    if measured:
-        return measured  # type: ignore[no-any-return]  # JSON
-    for other, text in TEXT_OF.items():
-        # The same text has the same probabilities, whatever it is called.
-        if other == "accepted" and record[text] == record[TEXT_OF[variant]] and decided(record):
-            return _told(record, "after")
-    return None
+    if measured or variant != "accepted":
+        return measured or None
+    return _told(record, "after") if decided(record) else None
 
 
 def _told(record: Record, when: str) -> Mapping[str, float] | None:
@@ -222,17 +232,20 @@ def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pai
 
 
 def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
-    """What single edits do; an edit that cannot be applied does nothing."""
+    """What single edits do; an edit that cannot be applied does nothing, one whose format has no reasons has no wrong one."""
     measured: Sequence[Mapping[str, Any]] = (record["details"].get("evaluation") or {}).get("edits") or ()
-    names: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-        "edit_app": lambda one: one["app"],
-        "reason_strict": lambda one: one["strict"],
-        "reason_relaxed": lambda one: one["relaxed"],
-    }
-    for key, read in names.items():
-        values = [read(one) for one in measured]
-        if len(values) == count and not any(value is None for value in values):
-            yield f"edits.{key}", (float(sum(values)), count)
+    if len(measured) != count:
+        return
+    edits = list(zip(record["edits"], measured, strict=True))
+    reasoned = [found for edit, found in edits if edit["reason"] is not None or not edit["valid"]]
+    for key, name, chosen in (
+        ("edit_app", "app", measured),
+        ("reason_strict", "strict", reasoned),
+        ("reason_relaxed", "relaxed", reasoned),
+    ):
+        values = [found[name] for found in chosen]
+        if not any(value is None for value in values):
+            yield f"edits.{key}", (float(sum(values)), float(len(values)))
 
 
 def _one(value: float | bool | None) -> Pair:

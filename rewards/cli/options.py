@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rewards.errors import ConfigError
 
@@ -38,12 +38,3 @@ def build_engine(
     store = DiskCache(cache) if cache else MemoryCache()
     chosen_profile = profile or PROFILES[0]
     return Engine(chosen_profile, device, dtype, token_budget, store, chosen)  # type: ignore[arg-type]  # checked above
-
-
-def identity(source: str) -> list[Any]:
-    """What tells one input from another, for --resume: path, size and time of change."""
-    path = Path(source)
-    if source == "-" or not path.is_file():
-        return [source]
-    stat = path.stat()
-    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from rewards.engine.batches import batches, run_all
 from rewards.engine.cache import key
@@ -209,7 +209,7 @@ def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _hand_on(*_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
-    return BaseModelOutputWithPast(last_hidden_state=inputs_embeds)
+    return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=inputs_embeds)  # GPT-2 asks for the second too
 
 
 def _row_tokens(model: Any) -> int:

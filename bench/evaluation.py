@@ -1,0 +1,118 @@
+"""`python -m bench.evaluation DATA`: the table of docs/evaluation.md, from the shared data, by one command.
+
+DATA is the folder with `reference/`. Systems: the unedited originals, a rewriting by rule, the reference's base and v11
+completions, SmolLM2 zero-shot through `rewards edit` (unless --without-smollm2), and every `--system NAME=FILE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+REWARDS = [sys.executable, "-m", "rewards"]
+PAGE = Path(__file__).parent.parent / "docs" / "evaluation.md"
+BEGIN, END = "<!-- made by python -m bench.evaluation -->", "<!-- end -->"
+EDIT = ("--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", "256")
+COLUMNS = {
+    "arguments": ("app", "p", "sim", "nes", "ppl", "gm", "flips"),
+    "edits": ("edits", "valid", "accepted", "edit_app", "reason_strict", "reason_relaxed"),
+}
+
+
+def main() -> None:
+    """Make the systems' files, evaluate them, and put the table into the page."""
+    parser = argparse.ArgumentParser(prog="python -m bench.evaluation", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("build/evaluation"))
+    parser.add_argument("--suite", default="default")
+    parser.add_argument("--limit", type=int, help="only the first N arguments, to try it out; the page stays as it is")
+    parser.add_argument("--without-smollm2", action="store_true")
+    parser.add_argument("--system", action="append", default=[], metavar="NAME=FILE")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    files = make_files(given.data, given.out, given.limit)
+    if not given.without_smollm2:
+        files["SmolLM2 zero-shot"] = edit(files["unedited"], given.out)
+    for one in given.system:
+        name, _, file = one.partition("=")
+        files[name] = Path(file)
+    names = [part for name in files for part in ("--name", name)]
+    subprocess.run(
+        [*REWARDS, "eval", *map(str, files.values()), *names, "--suite", given.suite, "-o", str(given.out / "report")],
+        check=True,
+    )
+    report = json.loads((given.out / "report" / "report.json").read_text(encoding="utf-8"))
+    text = "\n".join([BEGIN, "", *page(report), "", END])
+    print(text)
+    if given.limit is None:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+
+
+def make_files(data: Path, out: Path, limit: int | None) -> dict[str, Path]:
+    """One file of records a system, all of the same arguments."""
+    from rewards_eval.baselines.cleanup import clean_up
+
+    files = {}
+    for name in ("base", "v11"):
+        lines = (data / "reference" / f"{name}.generated.jsonl").read_text(encoding="utf-8").splitlines()[:limit]
+        files[name] = write(out / f"{name}.jsonl", [json.loads(line) for line in lines])
+    arguments = [json.loads(line) for line in files["base"].read_text(encoding="utf-8").splitlines()]
+    plain = [{"id": one["post_id"], "issue": one["issue"], "argument": one["argument"]} for one in arguments]
+    return {
+        "unedited": write(out / "unedited.jsonl", [one | {"rewrite": one["argument"]} for one in plain]),
+        "clean-up by rule": write(
+            out / "cleanup.jsonl", [one | {"rewrite": clean_up(one["argument"])} for one in plain]
+        ),
+        **files,
+    }
+
+
+def write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
+    """A JSONL file of records; left alone where it holds them already, so that a run can go on."""
+    text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def edit(arguments: Path, out: Path) -> Path:
+    """What SmolLM2 makes of the arguments, without any training."""
+    target = out / "smollm2.jsonl"
+    done = subprocess.run([*REWARDS, "edit", str(arguments), "-o", str(target), *EDIT, "--resume"], check=False)
+    if done.returncode not in (0, 1):  # 1: some records failed, and are counted
+        raise SystemExit(done.returncode)
+    return target
+
+
+def page(report: dict[str, Any]) -> list[str]:
+    """The tables in Markdown."""
+    tables = {table["id"]: table for table in report["tables"]}
+    n = report["common"]["ids"]
+    lines = [f"{n} arguments, suite `{report['suite']['name']}`, made on {report['created'][:10]}."]
+    for name, keys in COLUMNS.items():
+        columns = [column for column in tables[name]["columns"] if column["key"] in keys]
+        grouped = any(row["group"] for row in tables[name]["rows"])
+        heads = ["system", *(["judged"] if grouped else []), *(column["label"] for column in columns)]
+        lines += ["", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+        for row in tables[name]["rows"]:
+            cells = [show(row["cells"].get(column["key"]), column["digits"]) for column in columns]
+            lines.append("| " + " | ".join([row["label"], *([row["group"]] if grouped else []), *cells]) + " |")
+    return [*lines, "", *(f"- {note}" for note in report["notes"])]
+
+
+def show(cell: dict[str, Any] | None, digits: int) -> str:
+    """A value with its interval."""
+    if cell is None or cell["value"] is None:
+        return "–"
+    text = f"{cell['value']:,.{digits}f}"
+    return text if cell["low"] is None else f"{text} [{cell['low']:,.{digits}f}, {cell['high']:,.{digits}f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""A rewriting by rule: case, punctuation, repetition and spacing are cleaned up, not a word is exchanged."""
+
+from __future__ import annotations
+
+import re
+
+_STRETCHED = re.compile(r"([a-zA-Z])\1{2,}")  # soooo
+_SHOUTED = re.compile(r"\b[A-Z]{2,}(?:'[A-Z]+)?\b")
+_REPEATED_WORD = re.compile(r"\b(\w+)(?:\s+\1\b)+", re.IGNORECASE)
+_DOTS = re.compile(r"\.{2,}|…")
+_MARKS = re.compile(r"[!?]{2,}")
+_SPACE_BEFORE = re.compile(r"[ \t]+([,.;:!?])(?=\s|$)")
+_NO_SPACE_AFTER = re.compile(r"(?<=[a-z])([,;!])(?=[A-Za-z])")
+_FIRST_LETTER = re.compile(r"(^|[.!?]\s+|\n\s*)([a-z])")
+_LONE_I = re.compile(r"\bi\b(?=[\s',.;:!?]|$)")
+_SHOUTING = 4  # letters: a shorter word in capitals is as likely an abbreviation
+_MOST = 0.6  # the share of letters in capitals from which a whole text is taken to shout
+
+
+def clean_up(text: str) -> str:
+    """The text with shouting lowered, stretched letters and repeated words and marks reduced, sentences begun in capitals.
+
+    Spacing is mended around punctuation. Nothing is done for tone or reasons: what this gains, orthography alone gains.
+    """
+    text = _lower_shouting(text)
+    text = _STRETCHED.sub(r"\1\1", text)
+    text = _REPEATED_WORD.sub(r"\1", text)
+    text = _DOTS.sub(".", text)
+    text = _MARKS.sub(lambda match: "?" if "?" in match[0] else "!", text)
+    text = _SPACE_BEFORE.sub(r"\1", text)
+    text = _NO_SPACE_AFTER.sub(r"\1 ", text)
+    text = text.replace("!", ".")
+    text = _LONE_I.sub("I", text)
+    return _FIRST_LETTER.sub(lambda match: match[1] + match[2].upper(), text)
+
+
+def _lower_shouting(text: str) -> str:
+    letters = [sign for sign in text if sign.isalpha()]
+    everywhere = len(letters) > _SHOUTING and sum(map(str.isupper, letters)) / len(letters) > _MOST
+
+    def lower(match: re.Match[str]) -> str:
+        return match[0].lower() if everywhere or len(match[0]) >= _SHOUTING else match[0]
+
+    return _SHOUTED.sub(lower, text)

@@ -1,0 +1,210 @@
+"""`rewards eval` as a user runs it: what is printed, written, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards.errors import RewardsError
+from rewards_eval import outputs
+from rewards_eval.run import Options, run
+from rewards_eval.statistics import Draws
+from tests.conftest import command, record, write_lines
+from tests.scored import edit, scored, two_systems
+
+FEW = Draws(0, 200)
+
+
+def options(folder: Path, *files: Path | str, **more: Any) -> Options:
+    return Options([str(file) for file in files], folder / "out", **{"draws": FEW, **more})
+
+
+def table(report: dict[str, Any], name: str) -> dict[tuple[str, str | None], dict[str, Any]]:
+    """A table's cells by row and group."""
+    rows = next(one for one in report["tables"] if one["id"] == name)["rows"]
+    return {(row["label"], row["group"]): row["cells"] for row in rows}
+
+
+def value(cell: dict[str, Any]) -> tuple[float | str | None, int | None]:
+    return (round(cell["value"], 4) if isinstance(cell["value"], float) else cell["value"]), cell["n"]
+
+
+def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+    done = command("eval", *files, "-o", tmp_path / "out", "--resamples", "200")
+    out = done.stdout.decode()
+    assert done.returncode == 1, done.stderr.decode()  # a record failed
+    assert out.splitlines()[:4] == [
+        "Evaluation of one, other",
+        "system  records  failed  missing  dialect  file",
+        f"one     3        1       1        scored   {files[0]}",
+        f"other   4        0       0        scored   {files[1]}",
+    ]
+    assert "note: Only the 3 arguments that every system has are compared; left out: 1 of other." in out
+    assert "note: one: 1 records failed; what is known of them counts, and n shows the rest." in out
+    assert "note: Sim and PPL: not in the files; --measure computes what models can say." in out
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    names = ("arguments", "edits", "rewards", "comparisons", "dimensions", "reasons")
+    assert written == {
+        "report.json", "report.html", *(f"{name}.{kind}" for name in names for kind in ("csv", "tex")),
+        *(f"{name}.{kind}" for name in ("trade-off", "rates", "wins", "dimensions") for kind in ("svg", "png")),
+    }  # fmt: skip
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["common"] == {"ids": 3, "left_out": {"one": 0, "other": 1}}
+    assert [(s["scored"], s["failed"], s["missing"]) for s in report["systems"]] == [(2, 1, 1), (4, 0, 0)]
+
+
+def test_every_value_has_its_n(tmp_path: Path) -> None:
+    report = run(options(tmp_path, *two_systems(tmp_path)))
+    arguments = table(report, "arguments")
+    one, other = arguments["one", "accepted edits"], arguments["other", "accepted edits"]
+    # Of system one, argument 1 is polite after its replacement, 2 keeps everything; 3 failed: nobody knows.
+    assert {key: value(cell) for key, cell in one.items()} == {
+        "app": (0.5, 2), "p": (0.45, 2), "nes": (0.9444, 2), "nes_2024": (0.96, 2), "flips": (1.0, 2),
+    }  # fmt: skip
+    assert {key: value(cell) for key, cell in other.items() if key in ("app", "flips")} == {
+        "app": (1.0, 3),
+        "flips": (3.0, 3),
+    }
+    # Nobody has judged the text after all edits, not even where it is that after the accepted ones.
+    assert value(arguments["other", "all valid edits"]["app"]) == (None, 0)
+    edits = table(report, "edits")["one", None]
+    assert {key: value(cell) for key, cell in edits.items()} == {
+        "edits": (4.0, 3), "per_argument": (1.3333, 3), "valid": (1.0, 4), "pass:keeps": (0.3333, 3), "accepted": (0.3333, 3),
+    }  # fmt: skip
+    compared = table(report, "comparisons")["App: other − one", "accepted edits"]
+    assert {key: compared[key]["value"] for key in ("difference", "p", "wins", "ties", "losses")} == {
+        "difference": 0.5, "p": 1.0, "wins": 1, "ties": 1, "losses": 0,
+    }  # fmt: skip
+    assert compared["difference"]["n"] == 2
+
+
+def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(RewardsError, match=r"--strict: one: 1 failed, 0 rejected, 1 missing; score these again"):
+        run(options(tmp_path, *two_systems(tmp_path), strict=True))
+
+
+def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+    kept = []
+    for name in ("a", "b"):
+        run(Options([str(file) for file in files], tmp_path / name, draws=FEW))
+        kept.append(
+            {
+                p.name: p.read_bytes()
+                for p in (tmp_path / name).iterdir()
+                if p.suffix in (".csv", ".tex", ".svg", ".png")
+            }
+        )
+    assert kept[0] == kept[1]
+
+
+def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+    names = ("<script>alert(1)</script>\x1b[31m", "=cmd $x^2_{1}$ & 50 % \\input{x}")
+    run(options(tmp_path, *files, names=names))
+    out = tmp_path / "out"
+    svg = (out / "trade-off.svg").read_text(encoding="utf-8")
+    assert "<script" not in svg
+    assert "\x1b" not in svg
+    assert "$x^2_{1}$" in svg  # no mathematics of it
+    tex = (out / "edits.tex").read_text(encoding="utf-8")
+    assert r"=cmd \$x\textasciicircum{}2\_\{1\}\$ \& 50 \% \textbackslash{}input\{x\}" in tex
+    assert "\n'=cmd" in (out / "edits.csv").read_text(encoding="utf-8")
+    done = command(
+        "eval", *files, "--name", names[0], "--name", names[1], "-o", tmp_path / "more", "--resamples", "200"
+    )
+    assert b"\x1b" not in done.stdout
+
+
+def test_latex_of_a_table() -> None:
+    one = {
+        "id": "t", "title": "T", "caption": "What it\nholds.",
+        "columns": [
+            {"key": "a", "label": "A_1", "digits": 2, "better": "higher", "help": ""},
+            {"key": "b", "label": "B", "digits": 0, "better": "lower", "help": ""},
+        ],
+        "rows": [
+            {"label": "x", "group": "g", "cells": {"a": {"value": -0.5, "n": 3, "low": -1.0, "high": 0.001, "note": None}}},
+            {"label": "y", "group": "h", "cells": {"b": {"value": 1234, "n": 3, "low": None, "high": None, "note": None}}},
+        ],
+    }  # fmt: skip
+    assert outputs.to_latex(one) == (
+        "% What it holds.\n"
+        "% needs \\usepackage{booktabs}\n"
+        "\\begin{tabular}{lrr}\n"
+        "\\toprule\n"
+        " & A\\_1\\,$\\uparrow$ & B\\,$\\downarrow$ \\\\\n"
+        "\\midrule\n"
+        "\\multicolumn{3}{l}{\\emph{g}} \\\\\n"
+        "x & $-$0.50 {\\scriptsize [$-$1.00, 0.00]} & -- \\\\\n"
+        "\\midrule\n"
+        "\\multicolumn{3}{l}{\\emph{h}} \\\\\n"
+        "y & -- & 1,234 \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+    )
+    assert outputs.to_csv(one) == (
+        "label,group,a.value,a.n,a.low,a.high,b.value,b.n,b.low,b.high\nx,g,-0.5,3,-1.0,0.001,,,,\ny,h,,,,,1234,3,,\n"
+    )
+
+
+def test_against_human_rewrites(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+    people = write_lines(
+        tmp_path / "people.jsonl", {"id": 1, "rewrite": "Lunch is too short. Everybody knows it."},
+        {"id": 2, "references": ["Lunch is too short, duh. Everybody knows it.", "Lunch is short."]}, {"id": 99, "rewrite": "x"},
+    )  # fmt: skip
+    report = run(options(tmp_path, *files, reference=str(people)))
+    found = table(report, "references")["one", "all valid edits"]
+    assert {key: value(cell) for key, cell in found.items() if key in ("ref_nes", "ref_rougeL")} == {
+        "ref_nes": (0.8125, 2), "ref_rougeL": (0.9375, 2),
+    }  # fmt: skip
+    assert found["ref_sari"]["n"] == 2
+    assert f"2 of 3 arguments have a human rewrite in {people}." in report["notes"]
+
+
+def test_rounds_are_followed(tmp_path: Path) -> None:
+    first, second = (scored(tmp_path, "tmp.jsonl", *[record(i, edits=[one]) for i in (1, 2)]) and [
+        json.loads(line) | {"round": number} for line in (tmp_path / "tmp.jsonl").read_text(encoding="utf-8").splitlines()
+    ] for number, one in ((1, edit(", duh", "!")), (2, edit("way too", "too"))))  # fmt: skip
+    both = write_lines(tmp_path / "rounds.jsonl", *first, second[0])  # argument 2 is done after its first round
+    report = run(options(tmp_path, both))
+    rounds = table(report, "rounds")
+    assert [value(rounds[f"round {number}", "rounds"]["app"]) for number in (1, 2)] == [(0.0, 2), (0.5, 2)]
+    assert value(table(report, "arguments")["rounds", "accepted edits"]["app"]) == (0.5, 2)
+
+
+def test_labels_of_people(tmp_path: Path) -> None:
+    one, _ = two_systems(tmp_path)
+    labels = write_lines(
+        tmp_path / "labels.jsonl", {"id": 1, "edit": 0, "label": True}, {"id": 1, "edit": 1, "decision": "reject"},
+        {"id": 2, "edit": 0, "label": 1}, {"id": 2, "edit": 0, "label": 0}, {"id": 2, "edit": 0, "label": 0},
+        {"id": 7, "label": 1},
+    )  # fmt: skip
+    report = run(options(tmp_path, one, labels=str(labels)))
+    found = table(report, "agreement")
+    assert {key: value(cell) for key, cell in found["keeps ~ label", "one"].items()} == {
+        "auc": (1.0, 3), "kappa": (1.0, 3), "tau": (0.8165, 3), "ece": (None, 3), "positive": (0.3333, 3),
+    }  # fmt: skip
+    assert f"one: 3 of the 4 things labelled in {labels} are scored." in report["notes"]
+
+
+def test_another_scored_file_as_labels(tmp_path: Path) -> None:
+    edits = [edit("way too", "too"), edit(", duh", "")]
+    one = scored(tmp_path, "one.jsonl", record(1, edits=edits), record(2, edits=edits[::-1]))
+    other = json.loads(one.read_text(encoding="utf-8").splitlines()[1])
+    other["edits"].reverse()  # told by their content, not by their place
+    other["edits"][1]["accepted"] = True
+    labels = write_lines(tmp_path / "other.jsonl", json.loads(one.read_text(encoding="utf-8").splitlines()[0]), other)
+    report = run(options(tmp_path, one, labels=str(labels)))
+    found = table(report, "agreement")
+    assert {name: value(cells["kappa"]) for (name, _), cells in found.items() if name.endswith(" accepted")} == {
+        "accepted ~ accepted": (0.5, 4), "keeps ~ accepted": (0.5, 4),
+    }  # fmt: skip
+    assert value(found["keeps ~ keeps", "one"]["auc"]) == (1.0, 4)
+    assert value(found["argument: 1 − P(inapp.) ~ appropriate", "one"]["tau"]) == (None, 2)  # both became appropriate
+    assert f"one: 6 of the 6 things labelled in {labels} are scored." in report["notes"]

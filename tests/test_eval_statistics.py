@@ -1,0 +1,113 @@
+"""Intervals, tests and areas against slow definitions and the libraries'."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from rewards_eval import agreement, statistics
+from rewards_eval.statistics import Draws
+
+RANDOM = np.random.default_rng(7)
+DRAWS = Draws(seed=3, resamples=4_000)
+
+
+def pairs(values: list[float]) -> np.ndarray:
+    return np.array([[value, 1.0] for value in values])
+
+
+def test_resampled_means_are_those_of_the_drawn_arguments() -> None:
+    data = RANDOM.random((3, 11, 2))  # three metrics of eleven arguments
+    draws = Draws(1, 5)
+    counts = np.concatenate(list(statistics.draw_counts(11, draws)))
+    assert (counts.sum(1) == 11).all()
+    slow = [[(w * m[:, 0]).sum() / (w * m[:, 1]).sum() for m in data] for w in counts]
+    assert statistics.resampled_means(data, draws) == pytest.approx(np.array(slow))
+
+
+def test_the_interval_of_a_mean_is_about_that_of_the_t_distribution() -> None:
+    sample = RANDOM.normal(5.0, 2.0, 400)
+    low, high = statistics.interval(statistics.resampled_means(pairs(list(sample)), DRAWS)) or (0, 0)
+    expected = stats.t.interval(0.95, 399, sample.mean(), stats.sem(sample))
+    assert (low, high) == pytest.approx(expected, abs=0.03)
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+    sample = pairs(list(RANDOM.random(30)))
+    one, again, other = (statistics.resampled_means(sample, Draws(seed, 200)) for seed in (1, 1, 2))
+    assert (one == again).all()
+    assert not (one == other).all()
+
+
+def test_the_exact_permutation_test_is_scipys() -> None:
+    one, other = list(RANDOM.normal(0.4, 1, 11)), list(RANDOM.normal(0, 1, 11))
+    found = stats.permutation_test(
+        (one, other), lambda x, y: np.mean(x) - np.mean(y), permutation_type="samples", n_resamples=10_000
+    )
+    assert statistics.permutation_p(pairs(one), pairs(other), DRAWS) == pytest.approx(found.pvalue)
+
+
+def test_the_drawn_permutation_test_is_about_the_exact_one() -> None:
+    one, other = list(RANDOM.normal(0.6, 1, 12)), list(RANDOM.normal(0, 1, 12))
+    exact = statistics.permutation_p(pairs(one), pairs(other), Draws(0, 4_096))
+    drawn = statistics.permutation_p(pairs(one), pairs(other), Draws(0, 4_095))
+    assert drawn == pytest.approx(exact, abs=0.02)
+
+
+def test_arguments_without_a_difference_do_not_change_the_test() -> None:
+    one, other = list(RANDOM.normal(0.5, 1, 9)), list(RANDOM.normal(0, 1, 9))
+    alone = statistics.permutation_p(pairs(one), pairs(other), DRAWS)
+    same = list(RANDOM.random(500))
+    assert statistics.permutation_p(pairs(one + same), pairs(other + same), DRAWS) == pytest.approx(alone)
+    assert statistics.permutation_p(pairs(same), pairs(same), DRAWS) == 1.0
+
+
+def test_rates_over_edits_are_permuted_by_argument() -> None:
+    """Three arguments with ten edits each, all better: swapping whole arguments, 2 of 8 ways differ as much."""
+    one, other = np.array([[9.0, 10.0]] * 3), np.array([[1.0, 10.0]] * 3)
+    assert statistics.permutation_p(one, other, DRAWS) == 2 / 8
+
+
+def test_holm_by_hand() -> None:
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_a_comparison_counts_only_arguments_that_both_have() -> None:
+    one = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    other = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    nothing = np.zeros((5, 2))
+    found, lower, none = statistics.compare(
+        np.stack([one, one, one]), np.stack([other, other, nothing]), [False, True, False], DRAWS
+    )
+    assert found is not None
+    assert (found.difference, found.wins, found.ties, found.losses, found.n) == (pytest.approx(1 / 3), 1, 2, 0, 3)
+    assert found.p == 1.0
+    assert found.effect == pytest.approx((1 / 3) / np.std([1, 0, 0], ddof=1))
+    assert lower is not None
+    assert (lower.wins, lower.losses) == (0, 1)
+    assert none is None
+
+
+def test_areas_and_their_intervals() -> None:
+    values = np.round(RANDOM.normal(size=300), 1)  # with ties
+    truth = values + RANDOM.normal(size=300) > 0.3
+    owners = np.arange(300)
+    found = agreement.auc(values, truth)
+    assert found == roc_auc_score(truth, values)
+    low, high = agreement.auc_interval(values, truth, owners, Draws(0, 500)) or (0, 0)
+    slow = []
+    for _ in range(500):
+        drawn = RANDOM.integers(0, 300, 300)
+        slow.append(roc_auc_score(truth[drawn], values[drawn]))
+    assert (low, high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=0.012)
+
+
+def test_calibration_by_hand() -> None:
+    shares, truth = np.array([0.05, 0.09, 0.95, 1.0]), np.array([False, True, True, True])
+    (low_mean, low_share, low_count), (mean, share, count) = agreement.calibration(shares, truth)
+    assert (low_mean, low_share, low_count) == (pytest.approx(0.07), 0.5, 2)
+    assert (mean, share, count) == (pytest.approx(0.975), 1.0, 2)
