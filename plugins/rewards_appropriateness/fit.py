@@ -69,7 +69,7 @@ def fit(
     stored["scale"] = stored["scale"] * torch.tensor(scale, dtype=torch.float32)
     stored["bias"] = torch.tensor(stored["bias"].numpy() * scale + bias, dtype=torch.float32)
     write_adapter(job.out / ADAPTER, stored, recipe)
-    counts = {part: len(found) for part, found in labelled.items()}
+    counts: dict[Split, int] = {part: len(rows) for part, rows in labelled.items()}
     return _card(
         recipe, names, fold, counts, Counter(["changed"] * len(changed) + ["toxic pairs"] * len(beside)), measured
     )

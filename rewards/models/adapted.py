@@ -41,21 +41,14 @@ class AdaptedClassifier:
         self._depth, scaling, tensors = read_adapter(checkpoint.adapter.file)
         self._lm = CausalLM(checkpoint, folder, placement, self._depth)
         self.cut: set[bytes] = self._lm.cut
+        self.placement = placement
         merge(self._lm.trunk(self._depth), tensors, scaling)
         self._head = {name: tensors[name].float().to(placement.device) for name in HEAD}
         self._break = line_break(self._lm.tokenizer)
 
-    @property
-    def placement(self) -> Placement:
-        """Where it runs, and how many tokens a batch may hold."""
-        return self._lm.placement
-
-    @placement.setter
-    def placement(self, placement: Placement) -> None:
-        self._lm.placement = placement
-
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(C,) for each ClassProbabilities."""
+        self._lm.placement = self.placement
         sequences: list[list[int]] = []
         starts: list[int] = []
         texts = [request.text for request in requests]
