@@ -168,7 +168,8 @@ def tau(values: Array, given: Array) -> float | None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a constant is answered with NaN and a warning
-        found = float(kendalltau(values, given).statistic)
+        result: Any = kendalltau(values, given)
+    found = float(result.statistic)
     return found if np.isfinite(found) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-REASONS = ("Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
+REASONS: tuple[str, ...] = ("Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
 """What an edit may state as its reason: the main dimensions of inappropriateness."""
 
 INAPPROPRIATE = "Inappropriateness"

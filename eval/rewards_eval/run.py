@@ -64,7 +64,7 @@ def run(options: Options) -> dict[str, Any]:
 
 def _read(options: Options, names: Sequence[str], models: Models, references: References) -> list[System]:
     """The systems: read, scored where they are not yet, and measured where that is wanted."""
-    dialects = [systems.detect(file) for file in options.files]
+    dialects: list[systems.Dialect] = [systems.detect(file) for file in options.files]
     unscored = "unscored" in dialects
     if options.computing.suite and not unscored:
         raise ConfigError("--suite says how to score, but every FILE is scored already; leave it out")

@@ -38,7 +38,7 @@ class App(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/2604.12770"],
         )
 
-    def _compute(
+    def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,
         predictions: Any,
         issues: Sequence[str] | None = None,

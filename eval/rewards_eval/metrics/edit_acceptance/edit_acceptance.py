@@ -34,7 +34,7 @@ class EditAcceptance(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
             reference_urls=["https://arxiv.org/abs/2604.12770"],
         )
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:
+    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         accepted = [
             bool(a and v)
             for all_, valid in zip(predictions, references, strict=True)

@@ -38,7 +38,7 @@ class Gm(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/2406.03363"],
         )
 
-    def _compute(
+    def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,
         predictions: Any,
         references: Any,

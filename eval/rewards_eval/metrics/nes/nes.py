@@ -35,7 +35,7 @@ class Nes(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/2604.12770"],
         )
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:
+    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         values = [nes(before, after) for before, after in zip(references, predictions, strict=True)]
         found = mean(values)
         return {"nes": found["value"], "n": found["n"], "values": values}

@@ -34,7 +34,7 @@ class Nes2024(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/2406.03363"],
         )
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:
+    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         values = [nes_2024(before, after) for before, after in zip(references, predictions, strict=True)]
         found = mean(values)
         return {"nes_2024": found["value"], "n": found["n"], "values": values}

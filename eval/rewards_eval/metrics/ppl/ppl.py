@@ -36,7 +36,7 @@ class Ppl(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/2406.03363"],
         )
 
-    def _compute(
+    def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,
         predictions: Any,
         profile: str = "embedded",

@@ -38,7 +38,7 @@ class ReasonAccuracy(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
             reference_urls=["https://arxiv.org/abs/2604.12770"],
         )
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:
+    def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         gains = [dict(zip(REASONS, one, strict=True)) for one in references]
         strict = mean([reason_strict(reason, one) for reason, one in zip(predictions, gains, strict=True)])
         relaxed = mean([reason_relaxed(reason, one) for reason, one in zip(predictions, gains, strict=True)])

@@ -38,7 +38,7 @@ class Sari(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://www.aclweb.org/anthology/Q16-1029/"],
         )
 
-    def _compute(self, predictions: Any, references: Any, sources: Any) -> dict[str, Any]:
+    def _compute(self, predictions: Any, references: Any, sources: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         values = [sari(*one) for one in zip(sources, predictions, references, strict=True)]
         found = mean(values)
         return {"sari": found["value"], "n": found["n"], "values": values}

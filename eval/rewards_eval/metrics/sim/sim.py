@@ -37,7 +37,7 @@ class Sim(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
             reference_urls=["https://arxiv.org/abs/1904.09675"],
         )
 
-    def _compute(
+    def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,
         predictions: Any,
         references: Any,
