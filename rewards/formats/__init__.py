@@ -15,7 +15,8 @@ class Format:
     """A way of stating edits. `parse` reads any completion and never raises; `detect` cheaply tells if it is one.
 
     `rank` settles which format is asked first, the most specific (lowest) before others: a format that is added takes
-    no completion from those of the core unless it says so.
+    no completion from those of the core unless it says so. `prompt` asks a model for it (`rewards.prompts`): in it
+    `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only.
     """
 
     name: str
@@ -23,9 +24,16 @@ class Format:
     parse: Callable[[str, Sequence[str]], Parsed]
     detect: Callable[[str], bool]
     rank: int = 50
+    prompt: str = ""
 
 
-REWRITE = Format(rewrite.NAME, "plain rewritten text; the edits come from a word diff", rewrite.parse, rewrite.detect)
+REWRITE = Format(
+    rewrite.NAME,
+    "plain rewritten text; the edits come from a word diff",
+    rewrite.parse,
+    rewrite.detect,
+    prompt=rewrite.PROMPT,
+)
 BUILTIN: tuple[Format, ...] = (
     Format(
         tracked_changes.NAME,
@@ -33,6 +41,7 @@ BUILTIN: tuple[Format, ...] = (
         tracked_changes.parse,
         tracked_changes.detect,
         rank=10,
+        prompt=tracked_changes.PROMPT,
     ),
     Format(
         json_edits.NAME,
@@ -40,6 +49,7 @@ BUILTIN: tuple[Format, ...] = (
         json_edits.parse,
         json_edits.detect,
         rank=20,
+        prompt=json_edits.PROMPT,
     ),
     Format(
         compact.NAME,
@@ -47,6 +57,7 @@ BUILTIN: tuple[Format, ...] = (
         compact.parse,
         compact.detect,
         rank=30,
+        prompt=compact.PROMPT,
     ),
     REWRITE,
 )

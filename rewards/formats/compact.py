@@ -8,6 +8,12 @@ from collections.abc import Sequence
 from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "compact"
+PROMPT = (
+    "Make this argument on the issue below respectful, sincere and clear. Keep its meaning and most of its words.\n\n"
+    "Issue: {issue}\n{sentences}\n\n"
+    "For each change write one line, copying the old words exactly:\n"
+    "sentence number | old words | new words"
+)  # short on purpose: a small policy reads it thousands of times
 _LINE = re.compile(
     r"[\s>|]{0,9}(?:[-*\u2022+]\s{1,9})?[`\"'*\[(#]{0,3}(?:sentence|s)?\s{0,3}#?(\d{1,9})[`\"'*\])\s.:]{0,9}\|",
     re.IGNORECASE,

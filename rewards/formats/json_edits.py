@@ -8,10 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 from rewards.formats.loose_json import CutOff, Scan, scan
+from rewards.formats.task import ARGUMENT, BECAUSE, TASK
 from rewards.text.diff import Change, changes
 from rewards.types import Parsed, ProposedEdit
 
 NAME = "json_edits"
+PROMPT = (
+    f"{TASK}\n{BECAUSE}\n{ARGUMENT}\n"
+    "Answer with a single JSON object and no other text, of this form:\n"
+    '{"sentence_edits": [{"sentence_id": NUMBER, "rewritten_sentence": "the sentence after your changes", "edits": '
+    '[{"inappropriate_part": "the words that go", "rewritten_part": "the words that come", "reason": "REASON"}]}]}\n'
+    "List the sentences that you change and no others. Copy each `inappropriate_part` from its sentence to the letter; "
+    'words that only go have the `rewritten_part` "". If nothing needs to change, answer {"sentence_edits": []}.'
+)
 PART, REPLACEMENT, REASON = "inappropriate_part", "rewritten_part", "reason"
 TWO_ANSWERS = "the completion answers more than once"
 _NUMBER = re.compile(r"[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rewards.formats.task import TASK
 from rewards.text.diff import revision_edits
 from rewards.text.segment import join_gaps
 from rewards.types import Parsed
 
 NAME = "rewrite"
+PROMPT = (
+    f"{TASK}\n"
+    "Issue: {issue}\n\nThe argument:\n{argument}\n\n"
+    "Answer with the whole argument after your changes and no other text."
+)
 _FENCE = re.compile(r"```[^\n`]{0,40}\n(.*)```", re.DOTALL)
 _LEAD = re.compile(
     r"\s{0,99}(?:here(?:'s|\u2019s| is| are)|sure|certainly|of course|rewritten)\b[^\n]{0,120}:\**[ \t]{0,9}\n",

@@ -14,9 +14,20 @@ from rapidfuzz.distance import Indel
 
 from rewards.formats.json_edits import PART, finish, sentence_number, statements
 from rewards.formats.loose_json import CutOff, scan
+from rewards.formats.task import ARGUMENT, BECAUSE, TASK
 from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "tracked_changes"
+PROMPT = (
+    f"{TASK}\n{BECAUSE}\n{ARGUMENT}\n"
+    "Answer with a single JSON object and no other text, of this form:\n"
+    r'{"sentence_edits": [{"sentence_id": NUMBER, "rewritten_sentence": "the sentence after your changes", '
+    r'"tracked_changes": "the sentence with <del reason=\"REASON\">the words that go</del><ins>the words that come</ins> '
+    'in place"}]}\n'
+    "List the sentences that you change and no others. Outside of the marks, `tracked_changes` copies its sentence to the "
+    "letter; where words only go, or only come, leave out the other mark. "
+    'If nothing needs to change, answer {"sentence_edits": []}.'
+)
 UNCLOSED = "a tag that is not closed"
 _TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(del|ins)\b([^<>]{0,300})>", re.IGNORECASE)
 _REASON = re.compile(r"""reason\s{0,3}=\s{0,3}(?:\\?"([^"\\]*)|\\?'([^'\\]*)|([^"'\\>]*))""", re.IGNORECASE)

@@ -1,0 +1,95 @@
+"""What a model is asked so that it answers in a format: the same words for `rewards edit`, training and evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rewards.errors import ConfigError, ModelError
+from rewards.formats import Format
+
+Messages = list[dict[str, str]]
+NO_ISSUE = "not stated"
+_PLACE = re.compile(r"\{(issue|sentences|argument)\}")
+# A line break inside a sentence would look like the end of it: whatever a reader may take for one.
+_BREAKS = re.compile(r"[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+# Templates that state today's date would otherwise give another prompt every day; the default of Llama 3.1.
+_SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
+
+
+def messages(format: str | Format, issue: str, sentences: Sequence[str]) -> Messages:
+    """The chat messages that ask for edits of these sentences in this format: one message of the user.
+
+    Sentences are numbered from 1; line breaks inside of them are folded to a space, here only. Braces in the texts are
+    left alone. Raises PluginError for a format that does not exist, ConfigError for one that has no prompt.
+    """
+    chosen = format if isinstance(format, Format) else _named(format)
+    check(chosen)
+    folded = [_fold(sentence) for sentence in sentences]
+    texts = {
+        "issue": _fold(issue) or NO_ISSUE,
+        "sentences": "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(folded, 1)),
+        "argument": " ".join(sentence for sentence in folded if sentence),
+    }
+    # In one pass: a placeholder that stands in a text of a stranger is not filled.
+    return [{"role": "user", "content": _PLACE.sub(lambda match: texts[match[1]], chosen.prompt)}]
+
+
+def check(format: Format) -> None:
+    """Raise ConfigError where a model cannot be asked for this format, because its prompt is missing or shows no text."""
+    if not format.prompt:
+        raise ConfigError(
+            f"format {format.name!r} can be read but not asked for: it has no prompt. Choose another format, or give it one:"
+            " Format(…, prompt='… {issue} … {sentences} …')"
+        )
+    if not {"sentences", "argument"} & set(_PLACE.findall(format.prompt)):
+        raise ConfigError(f"the prompt of format {format.name!r} has neither {{sentences}} nor {{argument}} in it")
+
+
+def render(tokenizer: Any, chat: Sequence[dict[str, str]]) -> str:
+    """The text that the model continues with its answer: the tokenizer's chat template, or plain text without one.
+
+    The messages are `defused`. Raises ModelError where the template refuses. See `encode` for the tokens.
+    """
+    safe = defused(tokenizer, chat)
+    if not getattr(tokenizer, "chat_template", None):
+        return "\n\n".join([*(message["content"] for message in safe), ""])
+    try:
+        text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **_SETTINGS)
+    except Exception as error:  # a template is a program of its author's: it may raise anything
+        raise ModelError(f"the model's chat template refuses the prompt: {type(error).__name__}: {error}") from error
+    return text
+
+
+def encode(tokenizer: Any, chat: Sequence[dict[str, str]]) -> list[int]:
+    """The tokens of `render`. A chat template writes its special tokens itself; plain text gets the tokenizer's."""
+    templated = bool(getattr(tokenizer, "chat_template", None))
+    tokens: list[int] = tokenizer(render(tokenizer, chat), add_special_tokens=not templated, verbose=False)["input_ids"]
+    return tokens
+
+
+def defused(tokenizer: Any, chat: Sequence[dict[str, str]]) -> Messages:
+    """The messages with the tokenizer's special tokens broken up by a space: no argument can end its own message."""
+    known = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    special = {str(token.content) for token in known if token.special}
+    return [{**message, "content": _defused(message["content"], special)} for message in chat]
+
+
+def _named(name: str) -> Format:
+    from rewards.plugins import registry  # loads every plugin, which a Format at hand need not pay for
+
+    return registry().format(name)
+
+
+def _fold(text: str) -> str:
+    whole = text.encode("utf-8", "replace").decode()  # no tokenizer takes half a surrogate pair
+    return _BREAKS.sub(" ", whole).strip()
+
+
+def _defused(text: str, special: set[str]) -> str:
+    found = [token for token in special if len(token) > 1 and token in text]
+    if not found:
+        return text
+    pattern = "|".join(re.escape(token) for token in sorted(found, key=len, reverse=True))
+    return re.sub(pattern, lambda match: f"{match[0][0]} {match[0][1:]}", text)
