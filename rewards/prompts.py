@@ -15,7 +15,7 @@ _PLACE = re.compile(r"\{(issue|sentences|argument)\}")
 # A line break inside a sentence would look like the end of it: whatever a reader may take for one.
 _BREAKS = re.compile(r"[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 # Templates that state today's date would otherwise give another prompt every day; the default of Llama 3.1.
-_SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
+TEMPLATE_SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 
 
 def messages(format: str | Format, issue: str, sentences: Sequence[str]) -> Messages:
@@ -56,7 +56,7 @@ def render(tokenizer: Any, chat: Sequence[dict[str, str]]) -> str:
     if not getattr(tokenizer, "chat_template", None):
         return "\n\n".join([*(message["content"] for message in safe), ""])
     try:
-        text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **_SETTINGS)
+        text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **TEMPLATE_SETTINGS)
     except Exception as error:  # a template is a program of its author's: it may raise anything
         raise ModelError(f"the model's chat template refuses the prompt: {type(error).__name__}: {error}") from error
     return text

@@ -80,8 +80,11 @@ def batch(*completions: Any, issues: Sequence[str] = (), **more: Any) -> dict[st
     }
 
 
-def scorer(suite: Suite, **options: Any) -> Scorer:
-    return Scorer(RewardPlan(format="compact", budget=options.pop("budget", Budget())), suite=suite, **options)
+def scorer(suite: Suite, observe: Callable[[Any], None] | None = None, budget: Budget | None = None) -> Scorer:
+    made = Scorer(RewardPlan(format="compact", budget=budget or Budget()), suite=suite)
+    if observe is not None:
+        made.observe(observe)
+    return made
 
 
 def ask(columns: Sequence[Any], given: dict[str, Any]) -> dict[str, list[float | None]]:

@@ -105,16 +105,14 @@ class Pass:
 class Scorer:
     """Scores the batches of a trainer, each once, however many columns ask for it.
 
-    `observe` is told of every pass. A scorer pickles as its plan; one that was given a ready `suite` does not pickle.
+    A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle.
     """
 
-    def __init__(
-        self, plan: RewardPlan | None = None, *, suite: Suite | None = None, observe: Callable[[Pass], None] | None = None
-    ) -> None:
+    def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
         self.plan = plan or RewardPlan()
         self._given = suite is not None
         self._suite = suite
-        self._observe = observe
+        self._observers: list[Callable[[Pass], None]] = []
         self._lock = threading.RLock()  # asynchronous trainers ask for columns from several threads
         self._last: tuple[Any, Pass] | None = None
         self._served: set[str | None] = set()
@@ -137,6 +135,10 @@ class Scorer:
                 _check(loaded)
                 self._suite = loaded
             return self._suite
+
+    def observe(self, observer: Callable[[Pass], None]) -> None:
+        """Tell `observer` of every pass from now on."""
+        self._observers.append(observer)
 
     def columns(self) -> list[Column]:
         """One reward function per component, in the suite's order; their weights are `weights()`."""
@@ -188,8 +190,8 @@ class Scorer:
         cached = 1 - computed / asked if asked else 1.0
         done = Pass(rows, results, dropped, step, ended - began, min(1.0, share), cached)
         self._told = ended
-        if self._observe is not None:
-            self._observe(done)
+        for observer in self._observers:
+            observer(done)
         if callable(say := given.get("log_metric")):
             for name, value in metrics(done, suite).items():
                 say(name, value)
