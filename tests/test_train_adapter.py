@@ -109,7 +109,9 @@ def test_columns_are_views_on_one_pass(suite: Callable[..., Suite]) -> None:
     assert len(passes) == 2
 
 
-def test_messages_and_strings_score_alike_and_the_argument_is_kept_to_the_character(suite: Callable[..., Suite]) -> None:
+def test_messages_and_strings_score_alike_and_the_argument_is_kept_to_the_character(
+    suite: Callable[..., Suite],
+) -> None:
     messages = [[{"role": "assistant", "content": text}] for text in (GOOD, BAD)]
     plain, chat = scorer(suite()), scorer(suite())
     assert ask(plain.columns(), batch(GOOD, BAD)) == ask(chat.columns(), batch(*messages))
@@ -214,7 +216,7 @@ def train(policy: Path, out: Path, judge: Scorer, chat: bool, trainer: str = "GR
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy)
-    tokenizer.eos_token = "[SEP]"
+    tokenizer.eos_token = "[SEP]"  # noqa: S105  (no secret)
     tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}" if chat else None
     rows = [
         {
@@ -281,6 +283,7 @@ def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite],
 
     judge.ask = ask_and_note  # type: ignore[method-assign]  # only listens
     train(policy, tmp_path, judge, chat=False)
-    assert seen == [
-        {"completion_ids", "id", "issue", "argument", "sentences", "trainer_state", "log_extra", "log_metric"}
-    ] * 6
+    assert (
+        seen
+        == [{"completion_ids", "id", "issue", "argument", "sentences", "trainer_state", "log_extra", "log_metric"}] * 6
+    )

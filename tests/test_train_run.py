@@ -70,7 +70,7 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("tiny")
     policy = tiny.causal(at / "policy")
     tokenizer = AutoTokenizer.from_pretrained(policy)
-    tokenizer.eos_token = "[SEP]"
+    tokenizer.eos_token = "[SEP]"  # noqa: S105  (no secret)
     tokenizer.save_pretrained(policy)
     (at / "toy.yaml").write_text(SUITE, encoding="utf-8")
     data = write_lines(at / "arguments.jsonl", *ARGUMENTS)
@@ -101,7 +101,9 @@ def history(out: Path) -> list[dict[str, Any]]:
     """What was logged, without times."""
     entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     timed = re.compile(r"time|runtime|per_second|seconds|profiling|flos")
-    return [{k: v for k, v in entry.items() if not timed.search(k)} for entry in entries if "train_runtime" not in entry]
+    return [
+        {k: v for k, v in entry.items() if not timed.search(k)} for entry in entries if "train_runtime" not in entry
+    ]
 
 
 def test_what_comes_out(whole: Path) -> None:
@@ -248,11 +250,22 @@ def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: 
 
 
 def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> None:
-    pairs = [{**ARGUMENTS[0], "rewrite": "Lunch is too short. Everybody knows it. It is."}, {**ARGUMENTS[1], "rewrite": ""}]
-    pairs.append({**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]})  # nothing changes: not what a policy should learn
+    pairs = [
+        {**ARGUMENTS[0], "rewrite": "Lunch is too short. Everybody knows it. It is."},
+        {**ARGUMENTS[1], "rewrite": ""},
+    ]
+    pairs.append(
+        {**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]}
+    )  # nothing changes: not what a policy should learn
     data = write_lines(tmp_path / "pairs.jsonl", *pairs, b"no json\n")
     out = tmp_path / "warm"
-    options = [f"sft.data={data}", "sft.args.max_steps=2", "sft.args.use_cpu=true", "sft.args.bf16=false", "max_steps=1"]
+    options = [
+        f"sft.data={data}",
+        "sft.args.max_steps=2",
+        "sft.args.use_cpu=true",
+        "sft.args.bf16=false",
+        "max_steps=1",
+    ]
     run(made(recipe_file, out, *options, "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
     state = folder.read_state(out / "warm-start")
     assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 2)

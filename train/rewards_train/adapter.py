@@ -59,9 +59,7 @@ class RewardPlan:
     def load(self) -> Suite:
         """The suite on an engine of its own. Raises ConfigError and PluginError."""
         engine = Engine(device=self.device, dtype=self.dtype, token_budget=self.token_budget, models=self.models)
-        return load_suite(
-            self.suite, rewards=self.rewards, settings=self.settings, engine=engine, profile=self.profile
-        )
+        return load_suite(self.suite, rewards=self.rewards, settings=self.settings, engine=engine, profile=self.profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +220,9 @@ class Scorer:
         reasons = [reason for reason in done.dropped if reason is not None]
         self._failed.extend(reason is not None for reason in done.dropped)
         if reasons:
-            log.warning("step %d: %d of %d completions dropped: %s", done.step, len(reasons), len(done.rows), reasons[0])
+            log.warning(
+                "step %d: %d of %d completions dropped: %s", done.step, len(reasons), len(done.rows), reasons[0]
+            )
         failed, budget = sum(self._failed), self.plan.budget
         if failed > budget.allowed:
             raise RewardFailed(

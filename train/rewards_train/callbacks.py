@@ -40,16 +40,18 @@ class Keeper(TrainerCallback):
     for all processes and says what the main one wishes.
     """
 
-    def __init__(self, out: Path, interval: int, flush: Callable[[int], None], together: Callable[[bool], bool]) -> None:
+    def __init__(
+        self, out: Path, interval: int, flush: Callable[[int], None], together: Callable[[bool], bool]
+    ) -> None:
         self._stop, self._interval, self._flush, self._together = out / STOP, interval, flush, together
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Save and stop where that was asked for; all processes together."""
-        if state.global_step % self._interval == 0 and self._together(self._stop.exists()):
-            if state.global_step < state.max_steps:
-                self.stopped = True
-                control.should_save = control.should_training_stop = True
+        between = state.global_step % self._interval == 0 and state.global_step < state.max_steps
+        if between and self._together(self._stop.exists()):
+            self.stopped = True
+            control.should_save = control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Write the log up to here, then the mark."""

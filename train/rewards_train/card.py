@@ -43,7 +43,12 @@ TRL = """@software{vonwerra2020trl,
 
 
 def write(
-    recipe: Recipe, suite: Suite, splits: Splits, out: Path, history: Sequence[Mapping[str, Any]], versions: Mapping[str, str]
+    recipe: Recipe,
+    suite: Suite,
+    splits: Splits,
+    out: Path,
+    history: Sequence[Mapping[str, Any]],
+    versions: Mapping[str, str],
 ) -> str:
     """The text of README.md."""
     name = out.resolve().name
@@ -111,7 +116,9 @@ def _procedure(recipe: Recipe, splits: Splits, history: Sequence[Mapping[str, An
     settings = "\n".join(f"| {name} | {value} |" for name, value in recipe.grpo.items())
     lora = "every weight" if recipe.lora is None else f"LoRA, {', '.join(f'{k} {v}' for k, v in recipe.lora.items())}"
     return (
-        "## Training procedure\n\n" + (f"{badge}\n\n" if badge else "") + f"{method}, {steps:,} steps, {start}; trained:"
+        "## Training procedure\n\n"
+        + (f"{badge}\n\n" if badge else "")
+        + f"{method}, {steps:,} steps, {start}; trained:"
         f" {lora}. {len(splits.train.items):,} arguments. The whole recipe is in [recipe.yaml](recipe.yaml); what was"
         " earned for every completion in [rewards.parquet](rewards.parquet).\n\n"
         f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
@@ -121,7 +128,10 @@ def _procedure(recipe: Recipe, splits: Splits, history: Sequence[Mapping[str, An
 def _badge(recipe: Recipe) -> str:
     """The tracker's badge where the run is online."""
     trackers = recipe.grpo.get("report_to")
-    if "wandb" not in (trackers if isinstance(trackers, list) else [trackers]) or os.environ.get("WANDB_MODE") == "offline":
+    if (
+        "wandb" not in (trackers if isinstance(trackers, list) else [trackers])
+        or os.environ.get("WANDB_MODE") == "offline"
+    ):
         return ""
     import wandb
 
@@ -142,7 +152,11 @@ def _suite(suite: Suite) -> str:
         for component in suite.components
         if component.reward.card
     ]
-    cards = "\n\nWhat the rewards were fitted on and how well they measure (`rewards show NAME` says more):\n\n" if fitted else ""
+    cards = (
+        "\n\nWhat the rewards were fitted on and how well they measure (`rewards show NAME` says more):\n\n"
+        if fitted
+        else ""
+    )
     return (
         f"## Rewards\n\n{suite.description}. A weight of 0 measures without paying.\n\n"
         "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n"
@@ -163,7 +177,9 @@ def _evaluation(suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any
     keys = {"eval_reward": "reward", "eval_suite/with_accepted_edit": "completions with an accepted edit"}
     keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} (weight {c.weight:g})" for c in suite.components}
     rows = [
-        f"| {label} | {_number(first.get(key))} | {_number(last.get(key))} |" for key, label in keys.items() if key in last
+        f"| {label} | {_number(first.get(key))} | {_number(last.get(key))} |"
+        for key, label in keys.items()
+        if key in last
     ]
     return (
         f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments that training did not see, sampled as in training.\n\n"

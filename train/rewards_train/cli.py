@@ -20,7 +20,9 @@ def train(
         typer.Argument(metavar="KEY=VALUE", help="Override the recipe: data=FILE, learning_rate=1e-5, lora.r=8, …"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and score one batch.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on at the last checkpoint in the output folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on at the last checkpoint in the output folder.")
+    ] = False,
     sft: Annotated[bool, typer.Option("--sft", help="Do the supervised warm start only.")] = False,
     num_processes: Annotated[
         int | None, typer.Option(min=1, help="Processes, one per GPU or sharing the CPU. [default: the recipe's]")

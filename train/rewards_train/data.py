@@ -53,7 +53,9 @@ def load(data: Data, format: str, tokenizer: Any = None, seed: int = 0) -> Split
     Raises ConfigError where there is no data, or no usable prompt in it.
     """
     if data.train is None:
-        raise ConfigError("there is no data: give data=FILE, a JSONL of {issue, argument}, a folder or a name of datasets")
+        raise ConfigError(
+            "there is no data: give data=FILE, a JSONL of {issue, argument}, a folder or a name of datasets"
+        )
     train = read(data.train, data, format, tokenizer)
     if data.eval is not None:
         test = read(data.eval, data, format, tokenizer)
@@ -91,7 +93,9 @@ def read(source: str, data: Data, format: str, tokenizer: Any = None) -> Loaded:
         cut += short is not revision
         item = _item(short, format, tokenizer)
         if data.max_prompt_tokens and item.tokens > data.max_prompt_tokens:
-            reason = f"its prompt has {item.tokens:,} tokens, more than data.max_prompt_tokens {data.max_prompt_tokens:,}"
+            reason = (
+                f"its prompt has {item.tokens:,} tokens, more than data.max_prompt_tokens {data.max_prompt_tokens:,}"
+            )
             dropped.append((item.id, reason))
         else:
             items.append(item)

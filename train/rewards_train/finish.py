@@ -82,7 +82,9 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]]) -> None:
     lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
-    lines.append(f"next: python -c \"import pandas; print(pandas.read_parquet('{out / LOG}').groupby('step').reward.mean())\"")
+    lines.append(
+        f"next: python -c \"import pandas; print(pandas.read_parquet('{out / LOG}').groupby('step').reward.mean())\""
+    )
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -31,7 +31,9 @@ def open_run(recipe: Recipe, resume: bool) -> Path:
             raise ConfigError(f"out {out} is a file; give another out=FOLDER")
         if stated.exists():
             if not resume:
-                raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
+                raise ConfigError(
+                    f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER"
+                )
             if stated.read_text(encoding="utf-8") != text:
                 raise ConfigError(
                     f"{out} holds a run of another recipe ({_difference(stated, recipe)}); give the same, or another out="
@@ -67,12 +69,16 @@ def check_same(out: Path, recipe: Recipe, splits: Splits, processes: int) -> Non
     """Raise ConfigError where a run would go on with other data or another number of processes; note them at first."""
     digest = hashlib.sha256()
     for item in (*splits.train.items, *splits.eval.items):
-        digest.update(json.dumps([item.id, item.messages, item.argument], ensure_ascii=False).encode("utf-8", "replace"))
+        digest.update(
+            json.dumps([item.id, item.messages, item.argument], ensure_ascii=False).encode("utf-8", "replace")
+        )
     fresh = {"data": digest.hexdigest()[:16], "processes": processes}
     known = read_state(out)
     for key, value in fresh.items():
         if known.get(key, value) != value:
-            raise ConfigError(f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly")
+            raise ConfigError(
+                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly"
+            )
     if not known:
         write_state(out, **fresh)
 
@@ -103,7 +109,9 @@ def disk(out: Path) -> Iterator[None]:
         remove_partial(out / CHECKPOINTS)
         path, step = last_checkpoint(out / CHECKPOINTS)
         safe = f"the checkpoint of step {step} is whole" if path else "no checkpoint was written yet"
-        raise RewardsError(f"{out} cannot be written, the disk is full: {safe}; free some space and add --resume") from error
+        raise RewardsError(
+            f"{out} cannot be written, the disk is full: {safe}; free some space and add --resume"
+        ) from error
 
 
 def _difference(stated: Path, recipe: Recipe) -> str:

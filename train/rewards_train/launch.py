@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ EXIT_INTERRUPTED = 130
 PATIENCE = 20.0  # seconds that other processes get to end once one has failed
 
 
-class LaunchFailed(RewardsError):
+class LaunchFailed(RewardsError):  # noqa: N818  (it says what happened to the run)
     """A process of a run failed, and has said why; its exit code becomes that of the command."""
 
     def __init__(self, code: int) -> None:
@@ -124,10 +125,8 @@ def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
 
 
 def _pause(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(0.2)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,5 +1,7 @@
-"""The reward log: one Parquet row per completion, written in parts that follow the checkpoints, so that a resumed run has
-neither gaps nor doubles."""
+"""The reward log: one Parquet row per completion.
+
+It is written in parts that follow the checkpoints, so that a resumed run has neither gaps nor doubles.
+"""
 
 from __future__ import annotations
 

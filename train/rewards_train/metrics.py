@@ -64,7 +64,8 @@ def tracked(result: Result) -> str:
             copy = Edit(edit.sentence_id, edit.before, shown, None, edit.sentence_before, edit.start, edit.end)
             marked.setdefault(edit.sentence_id, []).append(copy)
     lines = (
-        f"{number}. {apply_spans(result.revision.sentences[number - 1], edits)}" for number, edits in sorted(marked.items())
+        f"{number}. {apply_spans(result.revision.sentences[number - 1], edits)}"
+        for number, edits in sorted(marked.items())
     )
     return plain("\n".join(lines))
 

@@ -24,7 +24,9 @@ def completion(revision: Revision, format: str) -> str:
         if _outcome(compact.parse(text, revision.sentences).edits, revision) != _outcome(None, revision):
             raise RecordError("its changes cannot be written exactly as compact lines", "rewrite")
         return text
-    raise RecordError(f"a rewrite cannot be put into format {format!r}, which asks for reasons; give `completion`", "rewrite")
+    raise RecordError(
+        f"a rewrite cannot be put into format {format!r}, which asks for reasons; give `completion`", "rewrite"
+    )
 
 
 def _outcome(proposed: Sequence[ProposedEdit] | None, revision: Revision) -> str:
@@ -48,7 +50,9 @@ def _spans(text: str, edits: Sequence[Edit]) -> list[tuple[int, int, str]]:
     parts = sorted((edit.start, edit.end, edit.after) for edit in edits)
     while True:
         wide = [_anchored(text, *part, words) for part in parts]
-        close = next((i for i in range(len(parts) - 1) if _words_between(words, wide[i][1], wide[i + 1][0]) <= NEAR), None)
+        close = next(
+            (i for i in range(len(parts) - 1) if _words_between(words, wide[i][1], wide[i + 1][0]) <= NEAR), None
+        )
         if close is None:
             pairs = zip(parts, wide, strict=True)
             return [(low, high, text[low:a] + after + text[b:high]) for (a, b, after), (low, high) in pairs]

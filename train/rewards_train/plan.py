@@ -29,6 +29,7 @@ class Plan:
 
     def print(self) -> None:
         """Print all of it. Raises ConfigError for what is wrong in any case."""
+        run.quiet()
         print(plain(recipe.dump(self._recipe)), end="")
         scorer = Scorer(run.reward_plan(self._recipe))
         self._steps_of_trainer(scorer)
@@ -85,7 +86,9 @@ class Plan:
             self.unchecked.append("data: none is given yet; data=FILE names it, a JSONL of {issue, argument}")
             return None
         splits = data.load(self._recipe.data, self._recipe.format, tokenizer, int(self._recipe.grpo.get("seed", 42)))
-        print(f"data       {len(splits.train.items):,} arguments to train on, {len(splits.eval.items):,} to evaluate with")
+        print(
+            f"data       {len(splits.train.items):,} arguments to train on, {len(splits.eval.items):,} to evaluate with"
+        )
         if splits.train.cut:
             print(f"           {splits.train.cut:,} cut to their first {self._recipe.data.max_sentences} sentences")
         if tokenizer is not None:
@@ -106,7 +109,9 @@ class Plan:
         from rewards_train.sft import read_pairs
 
         found, dropped = read_pairs(self._recipe)
-        print(f"warm start {len(found):,} pairs, {len(dropped):,} left out" + (f" ({dropped[0][1]})" if dropped else ""))
+        print(
+            f"warm start {len(found):,} pairs, {len(dropped):,} left out" + (f" ({dropped[0][1]})" if dropped else "")
+        )
 
     def _rewards(self, suite: Suite) -> None:
         rows = []
@@ -125,7 +130,9 @@ class Plan:
             folder = policy.folder_of(self._recipe.model)
         except ModelError:
             return
-        sizes = memory(folder, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0)
+        sizes = memory(
+            folder, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0
+        )
         print(f"\npolicy     {self._recipe.model}: {sizes['parameters']:,} parameters, {sizes['trained']:,} trained")
         parts = {name: value for name, value in sizes.items() if name.endswith("_gb")}
         told = ", ".join(f"{name.removesuffix('_gb')} {value:.2f}" for name, value in parts.items())
@@ -137,7 +144,12 @@ class Plan:
         for item in (items * BATCH)[:BATCH]:
             index = max(range(len(item.sentences)), key=lambda i: len(item.sentences[i]))
             word = max(item.sentences[index].split() or [""], key=len)
-            edit = {"sentence_id": index + 1, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
+            edit = {
+                "sentence_id": index + 1,
+                "inappropriate_part": word,
+                "rewritten_part": "",
+                "reason": "Other Reasons",
+            }
             texts = {"argument": item.argument, "sentences": list(item.sentences), "edits": [edit]}
             revisions.append(read_revision({"id": item.id, "issue": item.issue, **texts}))
         try:
@@ -168,7 +180,7 @@ def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]  # of transformers
         total = sum(parameter.numel() for parameter in model.parameters())
         if (lora := policy.lora_config(chosen.lora)) is not None:
             from peft import get_peft_model

@@ -18,6 +18,19 @@ from rewards_train.recipe import Recipe
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
+def quiet() -> None:
+    """No telemetry, no progress bars of files that load in a second, no warnings of one library about another."""
+    import warnings
+
+    import datasets
+    import transformers
+
+    os.environ.update(QUIET)
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
 def read_recipe(out: Path) -> Recipe:
     """The resolved recipe of a run."""
     return parse(Recipe, read_yaml(out / "recipe.yaml"), str(out / "recipe.yaml"))
@@ -48,7 +61,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
     from rewards import prompts
     from rewards_train import fields
 
-    given = {**DEFAULTS, **recipe.grpo}
+    given = {**DEFAULTS, **precision(recipe.grpo), **recipe.grpo}
     if not evaluates:
         given |= {"eval_strategy": "no"}
     given.setdefault("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
@@ -72,10 +85,22 @@ DEFAULTS: dict[str, Any] = {
 """Where a recipe says nothing."""
 
 
+def precision(given: dict[str, Any]) -> dict[str, bool]:
+    """Mixed precision where a recipe does not say: bfloat16 where the device computes in it."""
+    import torch
+
+    from rewards.engine.device import pick_dtype
+
+    if "bf16" in given or given.get("fp16"):
+        return {}
+    device = "cpu" if given.get("use_cpu") or not torch.cuda.is_available() else "cuda:0"
+    return {"bf16": pick_dtype("auto", device, "causal-lm") == "bfloat16"}
+
+
 def interval(config: Any) -> int:
     """How many optimizer steps share one generation of completions."""
-    every = config.steps_per_generation * config.num_iterations
-    return max(1, -(-every // config.gradient_accumulation_steps))
+    every = int(config.steps_per_generation * config.num_iterations)
+    return max(1, -(-every // int(config.gradient_accumulation_steps)))
 
 
 def check_saving(config: Any) -> None:
@@ -89,7 +114,9 @@ def check_saving(config: Any) -> None:
             " of completions, and a run cannot go on exactly in the middle of it"
         )
     if config.save_total_limit == 1:
-        raise ConfigError("grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole")
+        raise ConfigError(
+            "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
+        )
     if config.save_only_model:
         raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
 
@@ -107,7 +134,7 @@ def train(out: Path, resume: bool) -> None:
 
     Raises KeyboardInterrupt after an orderly stop, and RewardsError for whatever the user can act on.
     """
-    os.environ.update(QUIET)
+    quiet()
     recipe = read_recipe(out)
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     start = policy.folder_of(recipe.model) if recipe.sft is None else out / folder.WARM_START
@@ -122,6 +149,7 @@ def train(out: Path, resume: bool) -> None:
         folder.check_same(out, recipe, splits, config.world_size)
         trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
         checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
+        config.eval_on_start = config.eval_on_start and checkpoint is None
         began = time.monotonic()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.monotonic() - began
@@ -140,6 +168,7 @@ def build(
     from transformers import PrinterCallback
 
     from rewards_train.callbacks import Console, Keeper
+    from rewards_train.order import keep_order
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
@@ -156,6 +185,7 @@ def build(
         peft_config=policy.lora_config(recipe.lora),
     )
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
+    keep_order(trainer)
 
     def together(wish: bool) -> bool:
         return bool(gather_object([wish])[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards_train import data, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
-from rewards_train.run import QUIET, hint, read_recipe, stop_on_interrupt
+from rewards_train.run import hint, precision, quiet, read_recipe, stop_on_interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def encode(pair: Pair, tokenizer: Any) -> dict[str, list[int]]:
 
 def warm_start(out: Path, resume: bool) -> None:
     """Train on the pairs in this process, and leave the whole model in `out`/warm-start."""
-    os.environ.update(QUIET)
+    quiet()
     recipe = read_recipe(out)
     target = out / folder.WARM_START
     tokenizer = policy.load_tokenizer(policy.folder_of(recipe.model))
@@ -99,20 +98,22 @@ def _rows(found: list[Pair], tokenizer: Any, recipe: Recipe) -> Iterator[dict[st
 
 
 def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tokenizer: Any) -> tuple[Any, Any]:
-    import trl
     from accelerate.utils import gather_object
     from datasets import Dataset
     from transformers import PrinterCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     from rewards_train.callbacks import Console, Keeper
 
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
-    given = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None, **recipe.sft.args}
+    given = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
+    given |= {**precision(recipe.sft.args), **recipe.sft.args}
     try:
-        config = trl.SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
+        config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise ConfigError(f"SFTConfig: {error}{hint(str(error))}") from error
-    trainer: Any = trl.SFTTrainer(
+    trainer: Any = SFTTrainer(
         model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),
         args=config,
         train_dataset=Dataset.from_list(rows),
