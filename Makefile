@@ -3,6 +3,7 @@
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure; see bench/README.md
+# make learn    DATA=folder OUT=folder: a small policy learns on this machine, measured before and after
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix bench learn clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +43,9 @@ fix: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+learn: $(STAMP)
+	$(BIN)/python -m bench.learning $(DATA) $(OUT)
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

@@ -56,7 +56,9 @@ def main() -> None:
     chosen.data.eval = None
     seconds = {}
     seconds["warm start"] = timed(lambda: run(chosen, Launch(), resume=True, only_sft=True))
-    before, seconds["evaluation before"] = evaluated(given.out / "before.jsonl", chosen, "warm-start", unseen, given.samples)
+    before, seconds["evaluation before"] = evaluated(
+        given.out / "before.jsonl", chosen, "warm-start", unseen, given.samples
+    )
     seconds["GRPO"] = timed(lambda: run(chosen, Launch(), resume=True))
     after, seconds["evaluation after"] = evaluated(given.out / "after.jsonl", chosen, ".", unseen, given.samples)
     report(given.out, chosen, before, after, given.samples, spent(given.out / "run", seconds))
@@ -104,7 +106,10 @@ def start_pairs(source: Path, count: int, seed: int = 0) -> list[dict[str, Any]]
     made = []
     for start in range(0, len(found) - 2, 3):
         chosen = found[start : start + draw.choice((1, 2, 2, 3))]
-        sentences = [(before, after) if i == 0 or draw.random() < 0.6 else (after, after) for i, (before, after) in enumerate(chosen)]
+        sentences = [
+            (before, after) if i == 0 or draw.random() < 0.6 else (after, after)
+            for i, (before, after) in enumerate(chosen)
+        ]
         draw.shuffle(sentences)
         record = {
             "id": f"paradetox-{start}",
@@ -139,7 +144,13 @@ def evaluated(path: Path, chosen: Recipe, model: str, unseen: Path, samples: int
     for start_at in range(0, len(texts), 32):
         revisions = [
             read_revision(
-                {"id": item.id, "issue": item.issue, "argument": item.argument, "sentences": list(item.sentences), "completion": text},
+                {
+                    "id": item.id,
+                    "issue": item.issue,
+                    "argument": item.argument,
+                    "sentences": list(item.sentences),
+                    "completion": text,
+                },
                 format=chosen.format,
             )
             for item, text in zip(
@@ -207,7 +218,13 @@ def compare(measure: Measure, before: list[Result], after: list[Result], samples
         return {"before": None, "after": None, "difference": None, "low": None, "high": None, "n": 0}
     means = draw.choice(differences, (10_000, len(differences))).mean(1)
     low, high = np.quantile(means, (0.025, 0.975))
-    values = {"before": first[both].mean(), "after": last[both].mean(), "difference": differences.mean(), "low": low, "high": high}
+    values = {
+        "before": first[both].mean(),
+        "after": last[both].mean(),
+        "difference": differences.mean(),
+        "low": low,
+        "high": high,
+    }
     return {**{name: float(value) for name, value in values.items()}, "n": int(both.sum())}
 
 
@@ -226,7 +243,9 @@ def audit(suite: Suite, components: dict[str, dict[str, Any]]) -> str:
         if not c.weight and not c.gate and row["n"]:
             better = row["difference"] if c.reward.higher_is_better else -row["difference"]
             bound = row["high"] if c.reward.higher_is_better else -row["low"]
-            told.append(f"{c.name} {'better' if better > 0 else 'worse'} by {abs(better):.4f}, {'FELL' if bound < 0 else 'did not fall'}")
+            told.append(
+                f"{c.name} {'better' if better > 0 else 'worse'} by {abs(better):.4f}, {'FELL' if bound < 0 else 'did not fall'}"
+            )
     return "; ".join(told) + "." if told else ""
 
 
@@ -246,7 +265,11 @@ def examples(before: list[Result], after: list[Result], samples: int, count: int
     for index in range(0, min(count * samples, len(before)), samples):
         lines += [f"**{before[index].revision.issue}**", ""]
         for title, result in (("before", before[index]), ("after", after[index])):
-            lines += [f"{title}, reward {result.reward if result.reward is None else round(result.reward, 3)}:", "", "```text"]
+            lines += [
+                f"{title}, reward {result.reward if result.reward is None else round(result.reward, 3)}:",
+                "",
+                "```text",
+            ]
             lines += [tracked(result) or "(no valid edit)", "```", ""]
     return lines
 

@@ -11,6 +11,7 @@ PAGE = Path(__file__).parent / "cli.md"
 COMMANDS = [
     [], ["score"], ["list"], ["show"], ["plugins"], ["suite"], ["suite", "show"], ["suite", "copy"],
     ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
+    ["train"], ["recipe"], ["recipe", "list"], ["recipe", "show"], ["recipe", "copy"],
 ]  # fmt: skip
 
 

@@ -82,10 +82,14 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]]) -> None:
     lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
-    lines.append(
-        f"next: python -c \"import pandas; print(pandas.read_parquet('{out / LOG}').groupby('step').reward.mean())\""
-    )
+    policy_ = f"--model {recipe.model} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
+    lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {recipe.suite}")
+    lines.append(f"      rewards audit {out / LOG}")
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _is_adapter(recipe: Recipe) -> bool:
+    return recipe.lora is not None and recipe.save == "adapter"
 
 
 def _suite_file(name: str) -> str | None:

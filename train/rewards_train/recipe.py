@@ -126,7 +126,20 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
         own = None if sft.lora is None else fields.checked("LoraConfig", sft.lora, "sft.lora")
         sft = sft.model_copy(update={"args": args, "lora": own})
     out = recipe.out.replace("{recipe}", path.stem)
-    return recipe.model_copy(update={"grpo": grpo, "lora": lora, "sft": sft, "out": out})
+    recipe = recipe.model_copy(update={"grpo": grpo, "lora": lora, "sft": sft, "out": out})
+    _check_merging(recipe)
+    return recipe
+
+
+def _check_merging(recipe: Recipe) -> None:
+    """Raise ConfigError where an adapter would be folded into weights that cannot hold it."""
+    warm = recipe.sft is not None and recipe.sft.lora is not None
+    if recipe.dtype != "float32" and (warm or (recipe.lora is not None and recipe.save == "merged")):
+        remedy = "sft.lora=null" if warm else "save=adapter"
+        raise ConfigError(
+            f"dtype {recipe.dtype}: a LoRA that is folded into such weights is mostly rounded away; give {remedy}, or"
+            " dtype=float32"
+        )
 
 
 def dump(recipe: Recipe) -> str:
