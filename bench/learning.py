@@ -256,7 +256,8 @@ def kind(component: Any) -> str:
 def line(name: str, row: dict[str, Any]) -> str:
     if not row["n"]:
         return f"| {name} | – | – | – | 0 |"
-    return f"| {name} | {row['before']:.3f} | {row['after']:.3f} | {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] | {row['n']} |"
+    spread = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"| {name} | {row['before']:.3f} | {row['after']:.3f} | {spread} | {row['n']} |"
 
 
 def examples(before: list[Result], after: list[Result], samples: int, count: int = 3) -> list[str]:

@@ -118,7 +118,7 @@ def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
     assert re.fullmatch(
         "its prompt has 1.. tokens, more than data.max_prompt_tokens 80", dict(short.train.dropped)["long"]
     )
-    with pytest.raises(ConfigError, match=r"no usable prompt: 13 left out, line 11: not JSON"):
+    with pytest.raises(ConfigError, match=r"no usable prompt: 13 left out, 0: its prompt has 5. tokens"):
         data.load(Data(train=str(file), max_prompt_tokens=3), "compact", Words())
     same = data.load(Data(train=str(file), eval=str(write_lines(tmp_path / "eval.jsonl", lines[0]))), "compact")
     assert ("0", "also among the arguments to evaluate with") in same.train.dropped

@@ -65,8 +65,11 @@ def write_state(out: Path, **known: Any) -> None:
     temporary.replace(out / STATE)
 
 
-def check_same(out: Path, recipe: Recipe, splits: Splits, processes: int) -> None:
-    """Raise ConfigError where a run would go on with other data or another number of processes; note them at first."""
+def check_same(out: Path, splits: Splits, processes: int, main: bool) -> None:
+    """Raise ConfigError where a run would go on with other data or another number of processes.
+
+    The main process notes them at first.
+    """
     digest = hashlib.sha256()
     for item in (*splits.train.items, *splits.eval.items):
         digest.update(
@@ -79,7 +82,7 @@ def check_same(out: Path, recipe: Recipe, splits: Splits, processes: int) -> Non
             raise ConfigError(
                 f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly"
             )
-    if not known:
+    if not known and main:
         write_state(out, **fresh)
 
 

@@ -98,7 +98,7 @@ def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
     asked = False
     while any(process.poll() is None for process in processes):
         try:
-            failed = [process for process in processes if process.poll() not in (None, 0)]
+            failed = [process for process in processes if process.poll() not in (None, 0, EXIT_INTERRUPTED)]
             if failed:
                 for process in processes:
                     _end(process)

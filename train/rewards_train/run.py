@@ -146,7 +146,7 @@ def train(out: Path, resume: bool) -> None:
     scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
     with policy.memory(), folder.disk(out), stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
-        folder.check_same(out, recipe, splits, config.world_size)
+        folder.check_same(out, splits, config.world_size, config.process_index == 0)
         trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
         checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
         config.eval_on_start = config.eval_on_start and checkpoint is None
