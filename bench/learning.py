@@ -193,12 +193,12 @@ def report(
     """Write the tables, the numbers and the curve."""
     suite = reward_plan(chosen).load()
     rows = {name: compare(measure, before, after, samples) for name, measure in MEASURES.items()}
-    components = {c.name: compare(lambda r, n=c.name: r.rewards[n], before, after, samples) for c in suite.components}
+    components = {c.name: compare(value_of(c.name), before, after, samples) for c in suite.components}
     lines = ["| | before | after | difference [95 %] | n |", "|---|---|---|---|---|"]
     lines += [line(name, row) for name, row in rows.items()]
     lines += [line(f"{c.name} ({kind(c)})", components[c.name]) for c in suite.components]
     total = sum(value for name, value in seconds.items() if not name.startswith("evaluation"))
-    lines += ["", "Held out (weight 0, not optimised): " + (audit(suite, components) or "the suite has none.")]
+    lines += ["", "Held out (weight 0, not optimised): " + (audit(suite, components) or "nothing was measured.")]
     lines += ["", "| part | seconds |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in seconds.items())]
     lines += [f"| warm start and GRPO together | {total:,.0f} |", "", *examples(before, after, samples)]
     (out / "learning.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -226,6 +226,10 @@ def compare(measure: Measure, before: list[Result], after: list[Result], samples
         "high": high,
     }
     return {**{name: float(value) for name, value in values.items()}, "n": int(both.sum())}
+
+
+def value_of(name: str) -> Measure:
+    return lambda result: result.rewards[name]
 
 
 def by_argument(measure: Measure, results: list[Result], samples: int) -> Any:

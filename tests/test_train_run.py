@@ -252,7 +252,7 @@ def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: 
 def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> None:
     pairs = [
         {**ARGUMENTS[0], "rewrite": "Lunch is too short. Everybody knows it. It is."},
-        {**ARGUMENTS[1], "rewrite": ""},
+        {**ARGUMENTS[1], "rewrite": "Lunch is short. Nobody eats. It is."},
     ]
     pairs.append(
         {**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]}

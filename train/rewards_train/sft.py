@@ -107,7 +107,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     from rewards_train.callbacks import Console, Keeper
 
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
-    given = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
+    given: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
     given |= {**precision(recipe.sft.args), **recipe.sft.args}
     try:
         config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
