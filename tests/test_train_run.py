@@ -179,6 +179,7 @@ def until(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "broken"
     process = start(recipe_file, out)
@@ -203,6 +204,7 @@ def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, 
     assert all((tensor == same[name]).all() for name, tensor in weights(out).items())
 
 
+@pytest.mark.slow
 def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
     from rewards.records import read_revision
     from rewards.suite import load_suite
@@ -240,6 +242,7 @@ def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, caps
         run(made(recipe_file, other, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
     program = f"ulimit -f 40; exec {sys.executable} -m rewards train {recipe_file} out={out}"

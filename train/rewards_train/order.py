@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from trl.trainer.utils import RepeatSampler
@@ -19,11 +19,10 @@ class EpochOrder(RepeatSampler):
         super().__init__(*args, **settings)
         self._epoch = epoch
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Generator[int]:
         if self.shuffle:
             self.generator.manual_seed(1_000_003 * (self.seed or 0) + self._epoch())
-        indices: Iterator[int] = super().__iter__()  # type: ignore[no-untyped-call]  # of TRL
-        return indices
+        yield from super().__iter__()  # type: ignore[no-untyped-call]  # of TRL
 
 
 def keep_order(trainer: Any) -> None:
