@@ -5,15 +5,17 @@
 # make bench    measure; see bench/README.md
 # make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
 # make evaluation  the table of docs/evaluation.md, from the reference data in DATA
+# make learn    a small policy learns on this machine, measured before and after, in OUT
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
+OUT ?= build/learning
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fix bench validate evaluation clean
+.PHONY: demo test check fix bench validate evaluation learn clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +53,9 @@ validate: $(STAMP)
 
 evaluation: $(STAMP)
 	$(BIN)/python -m bench.evaluation $(DATA)
+
+learn: $(STAMP)
+	$(BIN)/python -m bench.learning $(DATA) $(OUT)
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

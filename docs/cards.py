@@ -34,6 +34,8 @@ def page(reward: Reward, distribution: str) -> str:
         if "rows" in card:
             lines.append(_table(card["rows"], ("rows", "n")))
         lines.append(_data(card.get("data", [])))
+    if "percentiles" in card:
+        lines += ["## At other thresholds", *_figures(card["percentiles"])]
     for title, found in (
         ("On data it was not fitted to", card.get("test")),
         ("Against others", card.get("validation")),

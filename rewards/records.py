@@ -51,7 +51,7 @@ def _parse(
     wanted: str | None,
     formats: Sequence[Format],
 ) -> tuple[str, Parsed]:
-    completion = _completion(record.get("completion"))
+    completion = completion_text(record.get("completion"))
     own = next((f for f in formats if f.name == record.get("format")), None)
     if wanted == EDITS or (completion is None and record.get("edits") is not None):
         edits = _listed(record.get("edits"))
@@ -74,7 +74,7 @@ def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, .
     text = _text(record, key) if key else None
     given = record.get("sentences")
     if given is None and text is None and record.get("prompt") is not None:
-        given = _numbered(_completion(record["prompt"], "prompt") or "")
+        given = _numbered(completion_text(record["prompt"], "prompt") or "")
     if given is None:
         if text is None or not text.strip():
             raise RecordError("no text: give `sentences`, `argument` or `text`", key or "argument")
@@ -145,8 +145,8 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _completion(value: Any, key: str = "completion") -> str | None:
-    """The text of a completion or prompt: a string, or the contents of its messages."""
+def completion_text(value: Any, key: str = "completion") -> str | None:
+    """The text of a completion or prompt: a string, or the contents of its messages. Raises RecordError."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""GRPO on any suite, through TRL."""
+"""GRPO on any suite, through TRL: `rewards train`, and the suite as TRL's reward functions."""
 
 from __future__ import annotations
 
@@ -12,4 +12,9 @@ if TYPE_CHECKING:
 
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add `rewards train` and `rewards recipe`."""
+    from rewards_train import cli
+
+    app.command("train")(cli.train)
+    app.command("train-worker", hidden=True)(cli.worker)
+    app.add_typer(cli.recipes, name="recipe")

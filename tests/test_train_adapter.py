@@ -1,0 +1,289 @@
+"""The adapter inside the installed TRL: what it is called with, what it may return, what reaches the logs."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import rewards
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError, RewardFailed
+from rewards.suite import Suite, load_suite
+from rewards_train.adapter import Budget, RewardPlan, Scorer
+from tests import tiny
+from tests.conftest import registry_of
+
+SENTENCES = ["Lunch is way too short, duh.", "Everybody knows it."]
+GOOD = "1 | way too | too"
+BAD = "2 | knows | ignores"
+calls: list[int] = []
+
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def shorter(edits: Sequence[rewards.Edit]) -> list[float]:
+    """1 where the edit shortens its sentence."""
+    calls.append(len(edits))
+    return [float(len(e.sentence_after) < len(e.sentence_before)) for e in edits]
+
+
+@rewards.reward(level="global", range=(0, 10))
+def length(arguments: Sequence[rewards.Argument]) -> list[float]:
+    """How many tenths of its characters an argument lost."""
+    return [10 * (1 - len(a.after) / len(a.before)) for a in arguments]
+
+
+@rewards.reward(level="global", range=(0, math.inf))
+def fragile(arguments: Sequence[rewards.Argument]) -> list[float]:
+    """Fails on one argument, and is too large for float32 on another."""
+    if any("boom" in a.issue for a in arguments):
+        raise ValueError("boom")
+    return [1e39 if "huge" in a.issue else 1.0 for a in arguments]
+
+
+SUITE = """
+description: toy
+rewards:
+  shorter: {gate: true}
+  length: {weight: 2.0, empty: zero}
+  fragile: {weight: FRAGILE}
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Callable[..., Suite]:
+    def build(fragile_weight: float = 0.0) -> Suite:
+        path = tmp_path / "toy.yaml"
+        path.write_text(SUITE.replace("FRAGILE", str(fragile_weight)), encoding="utf-8")
+        return load_suite(path, engine=Engine(), plugins=registry_of(shorter, length, fragile))
+
+    return build
+
+
+def batch(*completions: Any, issues: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    """What TRL hands to a reward function."""
+    size = len(completions)
+    return {
+        "prompts": ["p"] * size,
+        "completions": list(completions),
+        "completion_ids": [[1]] * size,
+        "id": [str(i) for i in range(size)],
+        "issue": list(issues) or ["Should lunch be longer?"] * size,
+        "sentences": [SENTENCES] * size,
+        "trainer_state": SimpleNamespace(global_step=3),
+        **more,
+    }
+
+
+def scorer(suite: Suite, observe: Callable[[Any], None] | None = None, budget: Budget | None = None) -> Scorer:
+    made = Scorer(RewardPlan(format="compact", budget=budget or Budget()), suite=suite)
+    if observe is not None:
+        made.observe(observe)
+    return made
+
+
+def ask(columns: Sequence[Any], given: dict[str, Any]) -> dict[str, list[float | None]]:
+    return {column.__name__: column(**given) for column in columns}
+
+
+def test_columns_are_views_on_one_pass(suite: Callable[..., Suite]) -> None:
+    passes: list[Any] = []
+    judge = scorer(suite(), observe=passes.append)
+    columns = judge.columns()
+    assert [column.__name__ for column in columns] == ["shorter", "length", "fragile"]
+    assert judge.weights() == [0.0, 2.0, 0.0]
+    calls.clear()
+    found = ask(columns, batch(GOOD, BAD, "nothing of the kind"))
+    shortened = 10 * (1 - (len("Lunch is too short, duh. Everybody knows it.")) / len(" ".join(SENTENCES)))
+    assert found == {"shorter": [1.0, 0.0, None], "length": [shortened, 0.0, 0.0], "fragile": [1.0, 1.0, 1.0]}
+    assert calls == [2]
+    assert len(passes) == 1
+    assert [done.step for done in passes] == [3]
+    # The same batch once more is a batch of its own; another column of it is not.
+    ask(columns, batch(GOOD, BAD, "nothing of the kind"))
+    assert len(passes) == 2
+
+
+def test_messages_and_strings_score_alike_and_the_argument_is_kept_to_the_character(
+    suite: Callable[..., Suite],
+) -> None:
+    messages = [[{"role": "assistant", "content": text}] for text in (GOOD, BAD)]
+    plain, chat = scorer(suite()), scorer(suite())
+    assert ask(plain.columns(), batch(GOOD, BAD)) == ask(chat.columns(), batch(*messages))
+    passes: list[Any] = []
+    given = batch(GOOD, argument=["  ".join(SENTENCES)])
+    ask(scorer(suite(), observe=passes.append).columns(), given)
+    assert passes[0].results[0].after_accepted == "Lunch is too short, duh.  Everybody knows it."
+
+
+def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[..., Suite]) -> None:
+    issues = ["fine", "boom", "huge"]
+    found = ask(scorer(suite(1.0)).columns(), batch(GOOD, GOOD, GOOD, issues=issues))
+    assert [values[1:] for values in found.values()] == [[None, None]] * 3
+    assert all(values[0] is not None for values in found.values())
+    # A reward of weight 0 that fails leaves the others alone.
+    held_out = ask(scorer(suite(0.0)).columns(), batch(GOOD, GOOD, issues=issues[:2]))
+    assert held_out["fragile"] == [1.0, None]
+    assert held_out["length"][0] == held_out["length"][1]
+
+
+def test_past_the_budget_the_run_stops(suite: Callable[..., Suite]) -> None:
+    judge = scorer(suite(1.0), budget=Budget(0.25, 8))
+    columns = judge.columns()
+    ask(columns, batch(GOOD, GOOD, issues=["boom", "boom"]))
+    with pytest.raises(RewardFailed, match=r"step 3: 3 of the last 4 completions .* the 2 that .*'fragile'.*boom"):
+        ask(columns, batch(GOOD, GOOD, issues=["fine", "boom"]))
+
+
+def test_names_in_the_logs_never_change(suite: Callable[..., Suite]) -> None:
+    seen: list[tuple[dict[str, float], dict[str, list[Any]]]] = []
+    judge = scorer(suite(1.0))
+    for completions, issues in (((GOOD, BAD), ["a", "b"]), (("", ""), ["a", "b"]), ((GOOD, GOOD), ["boom", "boom"])):
+        numbers: dict[str, float] = {}
+        extra: dict[str, list[Any]] = {}
+        given = batch(*completions, issues=issues, log_metric=numbers.__setitem__, log_extra=extra.__setitem__)
+        ask(judge.columns(), given)
+        seen.append((numbers, extra))
+    assert len({(tuple(numbers), tuple(extra)) for numbers, extra in seen}) == 1
+    assert all(math.isfinite(value) for numbers, _ in seen for value in numbers.values())
+    numbers, extra = seen[0]
+    assert numbers["suite/edits"] == 1.0
+    assert numbers["suite/with_accepted_edit"] == numbers["suite/shorter/passed"] == 0.5
+    assert seen[2][0]["suite/failed"] == seen[2][0]["suite/fragile/failed"] == 1.0
+    assert extra["edits"] == ["1. Lunch is [-way too-]{+too+} short, duh.", "2. Everybody [~knows~]{~ignores~} it."]
+    assert extra["rejected"] == ["", "'knows' -> 'ignores' (shorter)"]
+    assert extra["failed"] == ["", ""]
+
+
+def test_hostile_text_in_the_table_is_shown_and_not_obeyed(suite: Callable[..., Suite]) -> None:
+    extra: dict[str, list[Any]] = {}
+    ask(scorer(suite()).columns(), batch("1 | way too | \x1b[2Jgone", log_extra=extra.__setitem__))
+    assert extra["edits"] == ["1. Lunch is [~way too~]{~\\x1b[2Jgone~} short, duh."]
+
+
+def test_wrong_calls_are_named(suite: Callable[..., Suite]) -> None:
+    column = scorer(suite()).columns()[0]
+    with pytest.raises(ConfigError, match="neither a column `sentences` nor `argument`"):
+        column(**{**batch(GOOD), "sentences": None})
+    with pytest.raises(ConfigError, match="`issue` has 1 values for 2 completions"):
+        column(**batch(GOOD, BAD, issues=["one"]))
+    with pytest.raises(ConfigError, match="1 prompts came with 2 completions"):
+        column(**{**batch(GOOD, BAD), "prompts": ["p"]})
+
+
+def test_a_suite_that_pays_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text("description: toy\nrewards: {shorter: {gate: true}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="pays nothing"):
+        Scorer(suite=load_suite(path, plugins=registry_of(shorter)))
+
+
+def test_columns_travel_to_another_process(suite: Callable[..., Suite]) -> None:
+    plan = RewardPlan("default", settings={"format": {"weight": 1.0}}, format="compact", device="cpu")
+    columns = pickle.loads(pickle.dumps(Scorer(plan).columns()))
+    assert columns[0].scorer is columns[1].scorer
+    assert columns[0].scorer.plan == plan
+    assert columns[0].scorer.weights()[-1] == 1.0
+    with pytest.raises(TypeError, match="ready suite"):
+        pickle.dumps(scorer(suite()).columns())
+
+
+def test_the_total_is_what_the_weights_make_of_the_columns(suite: Callable[..., Suite]) -> None:
+    judge = scorer(suite(0.5))
+    given = batch(GOOD, BAD, GOOD, issues=["a", "b", "boom"])
+    found = ask(judge.columns(), given)
+    total = judge.total()(**given)
+    assert judge.total().__name__ == "total"
+    assert total[2] is None
+    expected = [sum(w * (v[i] or 0.0) for w, v in zip(judge.weights(), found.values(), strict=True)) for i in (0, 1)]
+    assert total[:2] == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.causal(tmp_path_factory.mktemp("policy") / "llama")
+
+
+def train(policy: Path, out: Path, judge: Scorer, chat: bool, trainer: str = "GRPO", **options: Any) -> Any:
+    """Two steps of the installed trainer."""
+    import trl
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer.eos_token = "[SEP]"  # noqa: S105  (no secret)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}" if chat else None
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": "Edit."}] if chat else "Edit.",
+            "id": str(number),
+            "issue": "boom" if number == 1 else "lunch",
+            "argument": " ".join(SENTENCES),
+            "sentences": SENTENCES,
+        }
+        for number in range(2)
+    ]
+    config = getattr(trl, f"{trainer}Config")(
+        output_dir=str(out), per_device_train_batch_size=4, num_generations=2, max_completion_length=8, max_steps=2,
+        logging_steps=1, report_to="none", use_cpu=True, bf16=False, log_completions=True, num_completions_to_print=0,
+        reward_weights=judge.weights(), save_strategy="no", disable_tqdm=True, **options,
+    )  # fmt: skip
+    made = getattr(trl, f"{trainer}Trainer")(
+        model=str(policy), args=config, reward_funcs=judge.columns(), train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )  # fmt: skip
+    made.train()
+    return made
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_inside_the_installed_trainer(suite: Callable[..., Suite], policy: Path, tmp_path: Path, chat: bool) -> None:
+    from pyarrow import parquet
+
+    seen: list[Any] = []
+    judge = scorer(suite(1.0), observe=seen.append, budget=Budget(1.0, 64))
+    made = train(policy, tmp_path, judge, chat)
+    # What TRL passes: a new keyword here is a change of the contract to look at.
+    logged = [entry for entry in made.state.log_history if "reward" in entry]
+    assert len(logged) == 2
+    keys = [{key for key in entry if key.startswith(("suite/", "rewards/"))} for entry in logged]
+    assert keys[0] == keys[1]
+    assert {"rewards/shorter/mean", "rewards/length/std", "suite/share_of_time", "suite/fragile/failed"} <= keys[0]
+    for done, entry in zip(seen, logged, strict=True):
+        # Both prompts are in every batch, and everything of the second is dropped: its advantages must be 0.
+        assert [reason is not None for reason in done.dropped].count(True) == 2
+        assert entry["suite/failed"] == 0.5
+        assert entry["reward"] == pytest.approx(1.0, abs=2)
+        totals = [value for value in done.totals() if value is not None]
+        assert entry["reward"] == pytest.approx(sum(totals) / len(totals))
+    table = parquet.read_table(next((tmp_path / "completions").glob("*00002.parquet"))).to_pydict()
+    assert {"edits", "rejected", "failed", "shorter", "length", "fragile", "advantage"} <= set(table)
+    dropped = [bool(reason) for reason in table["failed"]]
+    assert dropped.count(True) == 2
+    assert all(value == 0 for value, gone in zip(table["advantage"], dropped, strict=True) if gone)
+
+
+def test_inside_rloo(suite: Callable[..., Suite], policy: Path, tmp_path: Path) -> None:
+    made = train(policy, tmp_path, scorer(suite()), chat=False, trainer="RLOO")
+    assert sum("rewards/length/mean" in entry for entry in made.state.log_history) == 2
+
+
+def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite], policy: Path, tmp_path: Path) -> None:
+    judge, seen = scorer(suite()), []
+    asked = judge.ask
+
+    def ask_and_note(name: str | None, completions: Sequence[Any], given: Any) -> list[float | None]:
+        seen.append(set(given))
+        return asked(name, completions, given)
+
+    judge.ask = ask_and_note  # type: ignore[method-assign]  # only listens
+    train(policy, tmp_path, judge, chat=False)
+    assert (
+        seen
+        == [{"completion_ids", "id", "issue", "argument", "sentences", "trainer_state", "log_extra", "log_metric"}] * 6
+    )

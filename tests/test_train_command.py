@@ -1,0 +1,223 @@
+"""Recipes and what is said before a run: names, keys, types, data, `--dry-run`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards.errors import ConfigError
+from rewards_train import data, fields, pairs, recipe, sft
+from rewards_train.recipe import Data
+from tests.conftest import command, write_lines
+
+
+def test_every_recipe_resolves_and_opens_with_its_command() -> None:
+    assert {"smoke", "small", "grpo_global_v3_sentence", "grpo_edit_v11", "grpo_edit"} <= set(recipe.names())
+    for name in recipe.names():
+        text = recipe.path_of(name).read_text(encoding="utf-8")
+        assert text.startswith(f"# rewards train {name}")
+        found = recipe.resolve(name)
+        assert found.out == f"runs/{name}"
+        assert found.grpo["loss_type"] == "dr_grpo"
+
+
+def test_the_seed_has_every_hyper_parameter() -> None:
+    found = recipe.resolve("grpo_global_v3_sentence")
+    assert (found.model, found.format, found.suite) == (
+        "unsloth/Llama-3.1-8B-Instruct", "tracked_changes", "grpo_global_v3_sentence",
+    )  # fmt: skip
+    assert found.lora == {"r": 16, "lora_alpha": 32, "lora_dropout": 0.1, "target_modules": ["q_proj", "v_proj"]}
+    wanted: dict[str, Any] = {
+        "loss_type": "dr_grpo", "scale_rewards": "none", "beta": 0.001857, "learning_rate": 5e-6,
+        "optim": "paged_adamw_8bit", "bf16": True, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8,
+        "num_generations": 8, "max_completion_length": 1024, "mask_truncated_completions": True,
+        "disable_dropout": True, "use_vllm": True, "vllm_mode": "colocate", "eval_steps": 100, "num_train_epochs": 3,
+    }  # fmt: skip
+    assert {key: found.grpo[key] for key in wanted} == wanted
+    assert found.grpo["lr_scheduler_type"] == "cosine"
+    assert (found.data.max_prompt_tokens, found.processes) == (2048, 4)
+
+
+def test_overrides_find_their_place() -> None:
+    found = recipe.resolve(
+        "smoke",
+        ["learning_rate=5e-6", "r=4", "lora.lora_dropout=0.2", "data=mine.jsonl", "max_sentences=2", "sft.args.seed=7",
+         "settings.format.weight=0.3", "models.fluency=folder", "reward_device=cpu", "use_vllm=true"],
+    )  # fmt: skip
+    assert found.grpo["learning_rate"] == 5e-6
+    assert found.grpo["use_vllm"] is True
+    assert found.lora == {"r": 4, "lora_alpha": 32, "target_modules": "all-linear", "lora_dropout": 0.2}
+    assert (found.data.train, found.data.max_sentences) == ("mine.jsonl", 2)
+    assert found.sft is not None
+    assert found.sft.args["seed"] == 7
+    assert (found.settings, found.models) == ({"format": {"weight": 0.3}}, {"fluency": "folder"})
+    assert found.reward_device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("smok", "", r"no recipe is called 'smok' \(did you mean 'smoke'\?\)"),
+        ("missing.yaml", "", "missing.yaml: no such file"),
+        ("smoke", "learning_rat=1", r"unknown key 'learning_rat' \(did you mean 'learning_rate'\?\)"),
+        ("smoke", "lora.lora_alfa=1", r"unknown key 'lora.lora_alfa' \(did you mean 'lora_alpha'\?\)"),
+        ("smoke", "grpo.tempertaure=1", r"did you mean 'temperature'"),
+        ("smoke", "sft.args.max_lenght=1", r"unknown key 'sft.args.max_lenght' \(did you mean 'max_length'\?\)"),
+        ("smoke", "dat.train=x", r"unknown key 'dat.train' \(did you mean 'data'\?\)"),
+        ("smoke", "data.trian=x", r"unknown key 'data.trian' \(did you mean 'train'\?\)"),
+        ("smoke", "learning_rate=fast", r"grpo.learning_rate: Input should be a valid number"),
+        ("smoke", "num_generations=2.5", "grpo.num_generations: "),
+        ("smoke", "reward_weights=[1]", "cannot be set: the weights are the suite's"),
+        ("smoke", "grpo.output_dir=x", "cannot be set: `out` says where"),
+        ("smoke", "trust_remote_code=true", "code from a hub is never run"),
+        ("smoke", "learning_rate", "expected key=value"),
+        ("smoke", "trainer=ppo", "trainer: "),
+        ("smoke", "model.x=1", "'model' has no keys"),
+        ("smoke", "dtype=bfloat16", "mostly rounded away; give sft.lora=null"),
+        ("grpo_edit_v11", "save=merged", "mostly rounded away; give save=adapter"),
+    ],
+)
+def test_what_does_not_fit_is_named(name: str, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe.resolve(name, [override] if override else [])
+
+
+def test_every_field_of_the_trainers_can_be_set() -> None:
+    import dataclasses
+
+    import trl
+
+    left = {field.name for field in dataclasses.fields(trl.GRPOConfig) if field.init} - set(fields.names("GRPOConfig"))
+    assert left == set(fields.RESERVED) & {field.name for field in dataclasses.fields(trl.GRPOConfig)}
+    found = recipe.resolve(
+        "smoke", ["vllm_server_port=8001", "multi_objective_aggregation=normalize_then_sum", "bf16=null"]
+    )
+    assert found.grpo["vllm_server_port"] == 8001
+
+
+def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
+    lines: list[Any] = [{"id": n, "issue": "Lunch?", "argument": f"It is short, {n}. We wait. Ask."} for n in range(10)]
+    lines += [b"no json\n", {"issue": "nothing"}, {"id": "long", "sentences": ["word " * 60, "More."]}]
+    file = write_lines(tmp_path / "arguments.jsonl", *lines)
+    found = data.load(Data(train=str(file), eval_fraction=0.3, max_sentences=2), "compact")
+    assert (len(found.train.items), len(found.eval.items), found.train.cut) == (8, 3, 10)
+    assert [where for where, _ in found.train.dropped] == ["line 11", "line 12"]
+    assert data.load(Data(train=str(file), eval_fraction=0.3, max_sentences=2), "compact") == found
+    assert all(len(item.sentences) <= 2 for item in found.train.items)
+    assert all(" ".join(item.sentences) == item.argument for item in found.train.items)
+
+    class Words:
+        def __call__(self, text: str, **_: Any) -> dict[str, list[str]]:
+            return {"input_ids": text.split()}
+
+    short = data.load(Data(train=str(file), max_prompt_tokens=80), "compact", Words())
+    assert re.fullmatch(
+        "its prompt has 1.. tokens, more than data.max_prompt_tokens 80", dict(short.train.dropped)["long"]
+    )
+    with pytest.raises(ConfigError, match=r"no usable prompt: 13 left out, 0: its prompt has 5. tokens"):
+        data.load(Data(train=str(file), max_prompt_tokens=3), "compact", Words())
+    same = data.load(Data(train=str(file), eval=str(write_lines(tmp_path / "eval.jsonl", lines[0]))), "compact")
+    assert ("0", "also among the arguments to evaluate with") in same.train.dropped
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "no usable prompt: it is empty"), (b"{}\n", "no usable prompt: 1 left out, line 1: argument: no text")],
+)
+def test_data_without_a_prompt(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        data.load(Data(train=str(path)), "compact")
+    with pytest.raises(ConfigError, match="no such file"):
+        data.load(Data(train=str(tmp_path / "gone.jsonl")), "compact")
+    with pytest.raises(ConfigError, match="give data=FILE"):
+        data.load(Data(), "compact")
+
+
+def test_a_folder_of_datasets(tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
+    rows = Dataset.from_list([{"issue": "Lunch?", "argument": "It is short.", "id": "one"}])
+    DatasetDict({"test": rows}).save_to_disk(tmp_path / "saved")
+    found = data.load(Data(train=str(tmp_path / "saved"), split="test"), "compact")
+    assert [(item.id, item.argument) for item in found.train.items] == [("one", "It is short.")]
+    with pytest.raises(ConfigError, match="split 'train'"):
+        data.load(Data(train=str(tmp_path / "saved")), "compact")
+
+
+def test_shipped_examples_are_pairs_that_change_something() -> None:
+    found, dropped = sft.read_pairs(recipe.resolve("smoke"))
+    assert len(found) >= 45
+    assert all("exactly as compact lines" in reason for _, reason in dropped)
+    assert not [
+        pair
+        for pair in found
+        if any(len(set(map(str.strip, line.split("|")[1:]))) < 2 for line in pair.completion.split("\n"))
+    ]
+
+
+def test_a_rewrite_becomes_lines_that_apply() -> None:
+    from rewards.records import read_revision
+
+    text = "It is very very bad, you fool. They lie lie."
+    after = "It is very bad. They err."
+    revision = read_revision({"argument": text, "rewrite": after})
+    lines = pairs.completion(revision, "compact")
+    again = read_revision({"argument": text, "completion": lines}, format="compact")
+    assert all(edit.valid and edit.changes for edit in again.edits)
+    assert again.apply(range(len(again.edits))) == after
+    assert pairs.completion(revision, "rewrite") == after
+
+
+def test_recipe_commands(tmp_path: Path) -> None:
+    listed = command("recipe", "list")
+    assert listed.returncode == 0
+    assert all(name in listed.stdout.decode() for name in recipe.names())
+    shown = command("recipe", "show", "smoke")
+    assert shown.stdout.decode() == recipe.path_of("smoke").read_text(encoding="utf-8")
+    copied = command("recipe", "copy", "smoke", tmp_path / "mine.yaml")
+    assert copied.returncode == 0
+    assert recipe.resolve(str(tmp_path / "mine.yaml")).description == recipe.resolve("smoke").description
+    assert command("recipe", "copy", "smoke", tmp_path / "mine.yaml").returncode == 2
+
+
+def test_the_seed_dry_runs_without_its_model(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "arguments.jsonl", {"issue": "Lunch?", "argument": "It is way too short, duh."})
+    options = ["suite=" + str(_suite(tmp_path)), f"data={file}", "eval_fraction=0"]
+    done = command(
+        "train", "grpo_global_v3_sentence", *options, "--dry-run", HF_HUB_OFFLINE="1", CUDA_VISIBLE_DEVICES=""
+    )
+    told = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "learning_rate: 5.0e-06" in told
+    assert "4 process(es): 64 completions of 8 prompt(s) are generated together, for 1 optimizer step(s)" in told
+    assert "data       1 arguments to train on, 0 to evaluate with" in told
+    assert "1 arguments" in told
+    assert "scored in" in told
+    unchecked = [line for line in told.splitlines() if line.startswith("not checked: ")]
+    assert "unsloth/Llama-3.1-8B-Instruct" in " ".join(unchecked)
+    assert any(
+        "vllm is not installed here. If it is not installed: pip install 'trl[vllm]'" in line for line in unchecked
+    )
+    assert any("bitsandbytes" in line for line in unchecked)
+    assert not list(tmp_path.glob("runs"))
+
+
+def _suite(folder: Path) -> Path:
+    path = folder / "toy.yaml"
+    path.write_text(json.dumps({"description": "toy", "rewards": {"format": {"weight": 1}}}), encoding="utf-8")
+    return path
+
+
+def test_errors_on_the_command_line_are_one_line() -> None:
+    done = command("train", "smoke", "learning_rat=1")
+    assert done.returncode == 2
+    assert done.stderr.decode().strip() == "error: unknown key 'learning_rat' (did you mean 'learning_rate'?)"
+    done = command("train", "grpo_edit_v11", "--sft")
+    assert done.returncode == 2
+    assert "recipe 'grpo_edit_v11' has no warm start" in done.stderr.decode()

@@ -1,0 +1,297 @@
+"""Whole runs on a tiny policy: what comes out, going on after a kill, several processes, what stops a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from rewards.errors import ConfigError, RewardsError
+from rewards_train import folder
+from rewards_train.launch import Launch, run
+from rewards_train.recipe import Recipe, resolve
+from tests import tiny
+from tests.conftest import command, write_lines
+
+ARGUMENTS = [
+    {"id": f"a{n}", "issue": "Should lunch be longer?", "argument": f"Lunch is way too short, duh. {text} It is."}
+    for n, text in enumerate(("Everybody knows it.", "Nobody eats.", "We run.", "Ask them.", "I wait.", "So what."))
+]
+SUITE = """
+description: rewards without models that differ between random rewrites
+rewards:
+  format: {weight: 1.0}
+  pattern_conformity: {weight: -0.1}
+  sentence_pattern_conformity:
+"""
+RECIPE = """
+description: "tiny"
+model: POLICY
+format: rewrite
+suite: SUITE
+data: {train: ARGUMENTS, eval_fraction: 0.34}
+lora: {r: 4, target_modules: all-linear}
+grpo:
+  max_steps: 12
+  per_device_train_batch_size: 4
+  per_device_eval_batch_size: 4
+  num_generations: 2
+  max_completion_length: 6
+  learning_rate: 0.01
+  loss_type: dr_grpo
+  scale_rewards: none
+  gradient_checkpointing: false
+  bf16: false
+  use_cpu: true
+  logging_steps: 1
+  save_steps: 4
+  save_total_limit: 3
+  eval_strategy: steps
+  eval_steps: 6
+  eval_on_start: true
+  seed: 3
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe on a tiny policy that ends its texts, and a suite that needs no model."""
+    from transformers import AutoTokenizer
+
+    at = tmp_path_factory.mktemp("tiny")
+    policy = tiny.causal(at / "policy")
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer.eos_token = "[SEP]"  # noqa: S105  (no secret)
+    tokenizer.save_pretrained(policy)
+    (at / "toy.yaml").write_text(SUITE, encoding="utf-8")
+    data = write_lines(at / "arguments.jsonl", *ARGUMENTS)
+    text = RECIPE.replace("POLICY", str(policy)).replace("SUITE", str(at / "toy.yaml")).replace("ARGUMENTS", str(data))
+    (at / "tiny.yaml").write_text(text, encoding="utf-8")
+    return at / "tiny.yaml"
+
+
+def made(recipe_file: Path, out: Path, *overrides: str) -> Recipe:
+    return resolve(str(recipe_file), [f"out={out}", *overrides])
+
+
+@pytest.fixture(scope="module")
+def whole(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    run(made(recipe_file, out), Launch(), resume=False)
+    return out
+
+
+def weights(out: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return dict(load_file(out / "model.safetensors"))
+
+
+def history(out: Path) -> list[dict[str, Any]]:
+    """What was logged, without times."""
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    timed = re.compile(r"time|runtime|per_second|seconds|profiling|flos")
+    return [
+        {k: v for k, v in entry.items() if not timed.search(k)} for entry in entries if "train_runtime" not in entry
+    ]
+
+
+def test_what_comes_out(whole: Path) -> None:
+    files = {str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file()}
+    top = {name for name in files if "/" not in name}
+    assert {
+        "README.md", "config.json", "curves.png", "evaluation.parquet", "generation_config.json", "log.jsonl",
+        "model.safetensors", "recipe.yaml", "rewards.parquet", "run.json", "suite.json", "suite.yaml", "tokenizer.json",
+        "tokenizer_config.json", "versions.json",
+    } == top  # fmt: skip
+    assert "completions/completions_00012.parquet" in files
+    assert not [name for name in files if name.endswith((".partial", ".bin")) and not name.startswith("checkpoints/")]
+    assert resolve(str(whole / "recipe.yaml")) == resolve(str(whole / "recipe.yaml"), [f"out={whole}"])
+    assert (whole / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_reward_log(whole: Path) -> None:
+    from rewards.suite import load_suite
+
+    table = parquet.read_table(whole / "rewards.parquet")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "step": "int64", "id": "string", "sample": "int64", "issue": "string", "argument": "string",
+        "completion": "string", "reward": "double",
+        "rewards": "struct<format: double, pattern_conformity: double, sentence_pattern_conformity: double>",
+        "failure": "string", "edits": "int64", "valid": "int64", "accepted": "int64", "words_before": "int64",
+        "words_after": "int64",
+    }  # fmt: skip
+    suite = json.loads(table.schema.metadata[b"rewards.suite"])
+    assert suite["rewards"]["pattern_conformity"]["weight"] == -0.1
+    assert set(load_suite(whole / "suite.yaml").describe()["rewards"]) == set(suite["rewards"])
+    rows = table.to_pylist()
+    assert [row["step"] for row in rows] == [step for step in range(12) for _ in range(4)]
+    assert [row["sample"] for row in rows] == [0, 1] * 24
+    assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 48, 2))
+    assert len({row["reward"] for row in rows}) > 10
+    logged = [entry["reward"] for entry in history(whole) if "reward" in entry]
+    means = [sum(row["reward"] for row in rows[4 * i : 4 * i + 4]) / 4 for i in range(12)]
+    assert logged == pytest.approx(means, abs=1e-5)
+    held_out = parquet.read_table(whole / "evaluation.parquet").to_pylist()
+    assert [row["step"] for row in held_out] == [0] * 4 + [6] * 4 + [12] * 4
+    assert not {row["id"] for row in held_out} & {row["id"] for row in rows}
+
+
+def test_the_card_runs_as_printed(whole: Path) -> None:
+    card = (whole / "README.md").read_text(encoding="utf-8")
+    front = card.split("---")[1]
+    for text in ("library_name: transformers", "- grpo", "- trl", "license: "):
+        assert text in front
+    for text in ("2402.03300", "vonwerra2020trl", "- trl: ", "- tokenizers: ", "| pattern_conformity | edit | -0.1 |"):
+        assert text in card
+    program = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert program
+    done = subprocess.run(
+        [sys.executable, "-c", program[1]], cwd=whole, capture_output=True, check=False, timeout=300,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.strip()
+
+
+def start(recipe_file: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "rewards", "train", str(recipe_file), f"out={out}", *options],
+        stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def until(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 240
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "broken"
+    process = start(recipe_file, out)
+    until(out / "parts" / "eval-00000004-0000.parquet", process)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=240)[1].decode()
+    assert process.returncode == 130, errors
+    assert "finishing this step and saving" in errors
+    assert "add --resume" in errors
+    reached = max(int(path.parent.name.split("-")[1]) for path in out.glob("checkpoints/checkpoint-*/rewards.json"))
+    assert 4 <= reached < 12
+    process = start(recipe_file, out, "--resume")
+    until(out / "checkpoints" / "checkpoint-8" / "rewards.json", process)
+    process.kill()
+    process.communicate()
+    assert not folder.finished(out)
+    run(made(recipe_file, out), Launch(), resume=True)
+    assert parquet.read_table(out / "rewards.parquet").equals(parquet.read_table(whole / "rewards.parquet"))
+    assert parquet.read_table(out / "evaluation.parquet").equals(parquet.read_table(whole / "evaluation.parquet"))
+    assert history(out) == history(whole)
+    same = weights(whole)
+    assert all((tensor == same[name]).all() for name, tensor in weights(out).items())
+
+
+@pytest.mark.slow
+def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
+    from rewards.records import read_revision
+    from rewards.suite import load_suite
+
+    out = tmp_path / "two"
+    options = ["max_steps=4", "per_device_train_batch_size=2", "per_device_eval_batch_size=2"]
+    done = command("train", recipe_file, f"out={out}", *options, "--num-processes", "2", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr.decode()
+    rows = parquet.read_table(out / "rewards.parquet").to_pylist()
+    assert [(row["step"], row["sample"]) for row in rows] == [(step, s) for step in range(4) for s in (0, 1, 0, 1)]
+    assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 16, 2))
+    suite = load_suite(out / "suite.yaml")
+    again = suite.score([read_revision({**row}, format="rewrite") for row in rows])
+    assert [result.reward for result in again] == [row["reward"] for row in rows]
+    logged = [entry["reward"] for entry in history(out) if "reward" in entry]
+    assert logged == pytest.approx([sum(r["reward"] for r in rows[4 * i : 4 * i + 4]) / 4 for i in range(4)], abs=1e-5)
+
+
+def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="holds a run already: add --resume"):
+        run(made(recipe_file, whole), Launch(), resume=False)
+    with pytest.raises(ConfigError, match=r"another recipe \(grpo.seed: 3 there, 4 here\)"):
+        run(made(recipe_file, whole, "seed=4"), Launch(), resume=True)
+    run(made(recipe_file, whole), Launch(), resume=True)
+    assert "is complete: nothing to resume" in capsys.readouterr().err
+    write_lines(tmp_path / "notes.txt", {})
+    with pytest.raises(ConfigError, match="is not empty, and holds no run"):
+        run(made(recipe_file, tmp_path), Launch(), resume=False)
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "out"
+    run(made(recipe_file, other, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
+    folder.write_state(other, finished=False)
+    folder.write_state(other, data="something else")
+    with pytest.raises(ConfigError, match="the run began with data something else"):
+        run(made(recipe_file, other, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "full"
+    program = f"ulimit -f 40; exec {sys.executable} -m rewards train {recipe_file} out={out}"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, check=False, timeout=300)
+    assert done.returncode == 2, done.stderr.decode()
+    assert "the disk is full: no checkpoint was written yet; free some space and add --resume" in done.stderr.decode()
+    assert not list(out.glob("checkpoints/checkpoint-*"))
+
+
+def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> None:
+    pairs = [
+        {**ARGUMENTS[0], "rewrite": "Lunch is too short. Everybody knows it. It is."},
+        {**ARGUMENTS[1], "rewrite": "Lunch is short. Nobody eats. It is."},
+    ]
+    pairs.append(
+        {**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]}
+    )  # nothing changes: not what a policy should learn
+    data = write_lines(tmp_path / "pairs.jsonl", *pairs, b"no json\n")
+    out = tmp_path / "warm"
+    options = [
+        f"sft.data={data}",
+        "sft.args.max_steps=2",
+        "sft.args.use_cpu=true",
+        "sft.args.bf16=false",
+        "max_steps=1",
+    ]
+    run(made(recipe_file, out, *options, "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
+    state = folder.read_state(out / "warm-start")
+    assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 2)
+    assert (out / "warm-start" / "model.safetensors").exists()
+    assert folder.finished(out)
+    assert "after a supervised warm start" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_weights_and_biases_offline(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    out = tmp_path / "tracked"
+    options = ["max_steps=2", "report_to=wandb", "run_name=tiny", "eval_strategy=no", "eval_on_start=false"]
+    run(made(recipe_file, out, *options), Launch(), resume=False)
+    keys = set(wandb.run.summary.keys()) if wandb.run is not None else set()
+    wandb.finish()
+    assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= keys
+    assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert "wandb-github-badge" not in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_memory_that_runs_out_says_what_to_lower(recipe_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(RewardsError, match=r"out of memory .*Lower per_device_train_batch_size.*--resume"):
+        run(made(recipe_file, tmp_path / "big", "lora.r=1000000000000000"), Launch(), resume=False)

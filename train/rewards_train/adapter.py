@@ -1,0 +1,282 @@
+"""A suite as TRL's reward functions: one scoring pass per batch, one column per component as a view on it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError, RecordError, RewardFailed
+from rewards.records import completion_text, read_revision
+from rewards.result import Result
+from rewards.suite import Component, Suite, load_suite
+from rewards_train.metrics import metrics, table
+
+log = logging.getLogger("rewards.train")
+FLOAT32 = 3.4028234e38  # the largest number that TRL's tensors hold; beyond it a finite reward becomes infinite
+CARRIED = ("id", "issue", "argument", "sentences")
+"""The dataset columns that a completion is scored with; `argument` or `sentences` must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many completions may fail: more than `share` of the last `window`, and the run stops."""
+
+    share: float = 0.05
+    window: int = 256
+
+    @property
+    def allowed(self) -> int:
+        """How many of the last `window` completions may fail."""
+        return int(self.share * self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardPlan:
+    """What names a scorer: plain values, so that another process can build the same one.
+
+    `rewards` are measured besides the suite's own, with weight 0; `format` is the only one in which completions are
+    read, None detects it; `device` is where reward models run.
+    """
+
+    suite: str = "default"
+    rewards: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    format: str | None = None
+    profile: Any = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+    dtype: Any = "auto"
+    token_budget: int = 0
+    budget: Budget = field(default_factory=Budget)
+
+    def load(self) -> Suite:
+        """The suite on an engine of its own. Raises ConfigError and PluginError."""
+        engine = Engine(device=self.device, dtype=self.dtype, token_budget=self.token_budget, models=self.models)
+        return load_suite(self.suite, rewards=self.rewards, settings=self.settings, engine=engine, profile=self.profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One completion of a batch with what the dataset carries for it."""
+
+    record: Mapping[str, Any]
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One scoring of one batch. `results` has None, and `dropped` the reason, where a completion earns nothing to learn from."""
+
+    rows: tuple[Row, ...]
+    results: tuple[Result | None, ...]
+    dropped: tuple[str | None, ...]
+    step: int
+    seconds: float
+    share: float  # of the time since the pass before
+    cached: float  # share of the features asked for that needed no computing
+
+    def values(self, component: Component) -> list[float | None]:
+        """A column: None in every column where the completion is dropped.
+
+        A component that pays counts 0 where it does not apply, as in the suite's total; one of weight 0 is left out.
+        """
+        found: list[float | None] = []
+        for result, reason in zip(self.results, self.dropped, strict=True):
+            value = result.rewards[component.name] if result is not None else None
+            absent = 0.0 if component.weight else None
+            found.append(None if reason is not None else absent if value is None else value)
+        return found
+
+    def totals(self) -> list[float | None]:
+        """The suite's total of every completion, None where it is dropped."""
+        pairs = zip(self.results, self.dropped, strict=True)
+        return [None if reason is not None or result is None else result.reward for result, reason in pairs]
+
+
+class Scorer:
+    """Scores the batches of a trainer, each once, however many columns ask for it.
+
+    A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle.
+    """
+
+    def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
+        self.plan = plan or RewardPlan()
+        self._given = suite is not None
+        self._suite = suite
+        self._observers: list[Callable[[Pass], None]] = []
+        self._lock = threading.RLock()  # asynchronous trainers ask for columns from several threads
+        self._last: tuple[Any, Pass] | None = None
+        self._served: set[str | None] = set()
+        self._failed: deque[bool] = deque(maxlen=self.plan.budget.window)
+        self._told = time.monotonic()
+        if suite is not None:
+            _check(suite)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._given:
+            raise TypeError("a scorer of a ready suite cannot be pickled; name the suite in a RewardPlan")
+        return Scorer, (self.plan,)
+
+    @property
+    def suite(self) -> Suite:
+        """The suite, loaded on first use. Raises ConfigError where it pays nothing."""
+        with self._lock:
+            if self._suite is None:
+                loaded = self.plan.load()
+                _check(loaded)
+                self._suite = loaded
+            return self._suite
+
+    def observe(self, observer: Callable[[Pass], None]) -> None:
+        """Tell `observer` of every pass from now on."""
+        self._observers.append(observer)
+
+    def columns(self) -> list[Column]:
+        """One reward function per component, in the suite's order; their weights are `weights()`."""
+        return [Column(self, component.name) for component in self.suite.components]
+
+    def weights(self) -> list[float]:
+        """For `reward_weights`: 0 for what is held out, so that TRL's `reward` is the suite's total."""
+        return [component.weight for component in self.suite.components]
+
+    def total(self) -> Column:
+        """One reward function for the weighted total, for trainers that know no weights, such as AsyncGRPO."""
+        return Column(self, None)
+
+    def warm_up(self, record: Mapping[str, Any]) -> None:
+        """Load every model that the suite needs, by scoring one deletion in `record`; before a trainer is built.
+
+        Models that are built inside a trainer may come out sharded (`zero.Init`), and then cannot be used.
+        """
+        plain = read_revision({**record, "completion": None, "edits": []})
+        first = next((i for i, text in enumerate(plain.sentences, 1) if text.strip()), 1)
+        word = plain.sentences[first - 1].split()[0]
+        edit = {"sentence_id": first, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
+        self.suite.score([read_revision({**record, "completion": None, "edits": [edit]})])
+        self._told = time.monotonic()
+
+    def ask(self, name: str | None, completions: Sequence[Any], given: Mapping[str, Any]) -> list[float | None]:
+        """The values of one column for a batch, scored where no column has asked for it yet."""
+        with self._lock:
+            rows = _rows(completions, given)
+            key = [(row.completion, *(row.record.get(k) for k in CARRIED)) for row in rows]
+            # A column that asks again means a new batch, even where the policy says the same once more.
+            if self._last is None or name in self._served or self._last[0] != key:
+                self._served.clear()
+                self._last = key, self._score(rows, given)
+            self._served.add(name)
+            done = self._last[1]
+            if name is None:
+                return done.totals()
+            return done.values(next(c for c in self.suite.components if c.name == name))
+
+    def _score(self, rows: tuple[Row, ...], given: Mapping[str, Any]) -> Pass:
+        suite, began = self.suite, time.monotonic()
+        asked, computed = suite.engine.counts.requested, suite.engine.counts.computed
+        results, dropped = self._results(rows)
+        ended = time.monotonic()
+        asked, computed = suite.engine.counts.requested - asked, suite.engine.counts.computed - computed
+        step = int(getattr(given.get("trainer_state"), "global_step", 0) or 0)
+        share = (ended - began) / max(1e-9, ended - self._told)
+        cached = 1 - computed / asked if asked else 1.0
+        done = Pass(rows, results, dropped, step, ended - began, min(1.0, share), cached)
+        self._told = ended
+        for observer in self._observers:
+            observer(done)
+        if callable(say := given.get("log_metric")):
+            for name, value in metrics(done, suite).items():
+                say(name, value)
+        if callable(say := given.get("log_extra")):
+            for column, values in table(done, suite).items():
+                say(column, values)
+        self._spend(done)
+        return done
+
+    def _results(self, rows: Sequence[Row]) -> tuple[tuple[Result | None, ...], tuple[str | None, ...]]:
+        results: list[Result | None] = [None] * len(rows)
+        reasons: list[str | None] = [None] * len(rows)
+        revisions, places = [], []
+        for index, row in enumerate(rows):
+            try:
+                record = {**row.record, "completion": row.completion}
+                revisions.append(read_revision(record, format=self.plan.format, number=index + 1))
+                places.append(index)
+            except RecordError as error:
+                reasons[index] = f"its record cannot be read: {error}"
+        for index, result in zip(places, self.suite.score(revisions), strict=True):
+            results[index] = result
+            reasons[index] = _why_dropped(result, self.suite)
+        return tuple(results), tuple(reasons)
+
+    def _spend(self, done: Pass) -> None:
+        """Count what failed. Raises RewardFailed past the budget."""
+        reasons = [reason for reason in done.dropped if reason is not None]
+        self._failed.extend(reason is not None for reason in done.dropped)
+        if reasons:
+            log.warning(
+                "step %d: %d of %d completions dropped: %s", done.step, len(reasons), len(done.rows), reasons[0]
+            )
+        failed, budget = sum(self._failed), self.plan.budget
+        if failed > budget.allowed:
+            raise RewardFailed(
+                f"step {done.step}: {failed} of the last {len(self._failed)} completions could not be scored, more than"
+                f" the {budget.allowed} that failures.share {budget.share:g} of {budget.window} allows; the last:"
+                f" {reasons[-1] if reasons else 'earlier'}"
+            )
+
+
+class Column:
+    """One reward function as TRL calls it; None as its component means the total."""
+
+    def __init__(self, scorer: Scorer, component: str | None) -> None:
+        self.scorer = scorer
+        self.component = component
+        self.__name__ = component or "total"  # what TRL logs it as
+
+    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
+        """One value per completion; None where the completion is dropped."""
+        if len(prompts) != len(completions):
+            raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
+        return self.scorer.ask(self.component, completions, given)
+
+    def __repr__(self) -> str:
+        return f"<reward {self.__name__!r} of suite {self.scorer.plan.suite!r}>"
+
+
+def _check(suite: Suite) -> None:
+    if not any(component.weight for component in suite.components):
+        raise ConfigError(f"suite {suite.name!r} pays nothing, so there is nothing to learn: give a reward a weight")
+
+
+def _rows(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, ...]:
+    """The completions with the columns that the dataset carries for them."""
+    if given.get("sentences") is None and given.get("argument") is None:
+        raise ConfigError(
+            "the dataset has neither a column `sentences` nor `argument`: rewards need the original text, and do not"
+            " guess it from the prompt. `rewards_train.data.load` makes such a dataset"
+        )
+    size = len(completions)
+    columns = {name: given[name] for name in (*CARRIED, "split") if given.get(name) is not None}
+    for name, values in columns.items():
+        if len(values) != size:
+            raise ConfigError(f"the dataset column `{name}` has {len(values)} values for {size} completions")
+    return tuple(
+        Row({name: values[i] for name, values in columns.items()}, completion_text(completions[i]) or "")
+        for i in range(size)
+    )
+
+
+def _why_dropped(result: Result, suite: Suite) -> str | None:
+    """Why nothing can be learned from a completion; None where its reward stands."""
+    if result.reward is None:
+        return result.error or "the suite has no total for it"
+    values = {c.name: result.rewards[c.name] for c in suite.components}
+    wrong = next((n for n, v in values.items() if v is not None and not (math.isfinite(v) and abs(v) <= FLOAT32)), None)
+    return f"reward {wrong!r} is not a number that a tensor holds: {values[wrong]}" if wrong is not None else None

@@ -1,0 +1,106 @@
+"""What happens between steps: checkpoints that are whole or not there, an orderly stop, a line of progress."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+MARK = "rewards.json"
+"""The file that makes a checkpoint whole: it is written last."""
+STOP = ".stop"
+"""A file of this name in the output folder asks a run to save and stop."""
+
+
+def last_checkpoint(folder: Path) -> tuple[Path | None, int]:
+    """The newest whole checkpoint and its step; None and 0 where there is none."""
+    whole = [(int(path.parent.name.rpartition("-")[2]), path.parent) for path in folder.glob(f"checkpoint-*/{MARK}")]
+    step, path = max(whole, default=(0, None))
+    return path, step
+
+
+def remove_partial(folder: Path) -> None:
+    """Delete checkpoints that are not whole, so that nobody takes one for a checkpoint."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / MARK).exists():
+            shutil.rmtree(path)
+
+
+class Keeper(TrainerCallback):
+    """Completes checkpoints, and stops a run after a step where `STOP` lies in the output folder.
+
+    `interval` is how many steps share one generation of completions: only between generations can a run go on exactly.
+    `flush` is told of every checkpoint's step, in every process, before the checkpoint counts as whole. `together` waits
+    for all processes and says what the main one wishes.
+    """
+
+    def __init__(
+        self, out: Path, interval: int, flush: Callable[[int], None], together: Callable[[bool], bool]
+    ) -> None:
+        self._stop, self._interval, self._flush, self._together = out / STOP, interval, flush, together
+        self.stopped = False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Save and stop where that was asked for; all processes together."""
+        between = state.global_step % self._interval == 0 and state.global_step < state.max_steps
+        if between and self._together(self._stop.exists()):
+            self.stopped = True
+            control.should_save = control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Write the log up to here, then the mark."""
+        self._flush(state.global_step)
+        self._together(False)  # nobody marks before all have written
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            (folder / MARK).write_text(json.dumps({"step": state.global_step}) + "\n", encoding="utf-8")
+
+
+class Console(TrainerCallback):
+    """One line on stderr whenever the trainer logs."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Start the clock at the first step of this leg."""
+        if self._first is None:
+            self._first, self._began = state.global_step, time.monotonic()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
+        """Say how far the run is and what it earns."""
+        if not state.is_world_process_zero or not logs:
+            return
+        done = state.global_step - (self._first or 0)
+        each = (time.monotonic() - self._began) / done if done else 0.0
+        left = each * (state.max_steps - state.global_step)
+        parts = [f"{self._name} {state.global_step}/{state.max_steps}"]
+        for key, text in _TOLD.items():
+            if isinstance(value := logs.get(key), int | float):
+                parts.append(text.format(value))
+        if len(parts) == 1:
+            return
+        parts.append(f"{each:.1f} s/step, {int(left // 60)}:{int(left % 60):02d} left")
+        print("  ".join(parts), file=sys.stderr, flush=True)
+
+
+_TOLD = {
+    "eval_reward": "held-out reward {:.3f}",
+    "eval_loss": "held-out loss {:.3f}",
+    "reward": "reward {:.3f}",
+    "loss": "loss {:.4f}",
+    "mean_token_accuracy": "token accuracy {:.3f}",
+    "suite/edits": "{:.1f} edits",
+    "suite/edits_accepted": "{:.1f} accepted",
+    "frac_reward_zero_std": "zero spread {:.0%}",
+    "suite/failed": "failed {:.0%}",
+    "suite/share_of_time": "rewards {:.1%} of the time",
+}

@@ -1,0 +1,206 @@
+"""The model card: what was trained on what, how to run it as printed, what the suite pays, what it is not for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rewards import prompts
+from rewards.models.catalog import WHEELS
+from rewards.suite import Suite
+from rewards_train.data import Splits
+from rewards_train.recipe import Recipe
+
+ISSUE = "Should the town close its centre to cars?"
+SENTENCES = ("Only an idiot would let cars into the old town.", "The streets are narrow and children play there.")
+BADGE = "https://raw.githubusercontent.com/wandb/assets/main/wandb-github-badge-28.svg"
+GRPO = """@article{shao2024deepseekmath,
+  title  = {{DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models}},
+  author = {Shao, Zhihong and Wang, Peiyi and Zhu, Qihao and Xu, Runxin and Song, Junxiao and Bi, Xiao and Zhang, Haowei
+            and Zhang, Mingchuan and Li, Y. K. and Wu, Y. and Guo, Daya},
+  year   = {2024},
+  eprint = {2402.03300},
+  archivePrefix = {arXiv}
+}"""
+RLOO = """@inproceedings{ahmadian2024back,
+  title  = {{Back to Basics: Revisiting REINFORCE-Style Optimization for Learning from Human Feedback in LLMs}},
+  author = {Ahmadian, Arash and Cremer, Chris and Gall{\\'e}, Matthias and Fadaee, Marzieh and Kreutzer, Julia and Pietquin,
+            Olivier and {\\"U}st{\\"u}n, Ahmet and Hooker, Sara},
+  booktitle = {Proceedings of ACL 2024}
+}"""
+TRL = """@software{vonwerra2020trl,
+  title   = {{TRL: Transformers Reinforcement Learning}},
+  author  = {von Werra, Leandro and Belkada, Younes and Tunstall, Lewis and Beeching, Edward and Thrush, Tristan and
+             Lambert, Nathan and Huang, Shengyi and Rasul, Kashif and Gallou{\\'e}dec, Quentin},
+  license = {Apache-2.0},
+  url     = {https://github.com/huggingface/trl},
+  year    = {2020}
+}"""
+
+
+def write(
+    recipe: Recipe,
+    suite: Suite,
+    splits: Splits,
+    out: Path,
+    history: Sequence[Mapping[str, Any]],
+    versions: Mapping[str, str],
+) -> str:
+    """The text of README.md."""
+    name = out.resolve().name
+    method = recipe.trainer.upper()
+    parts = [
+        _front(recipe, name),
+        f"# {name}\n\n{recipe.description}\n\nThis model is a fine-tuned version of {_base(recipe)}: it proposes edits"
+        f" that make an argument appropriate, in the format `{recipe.format}`. It was trained with {method} of"
+        f" [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
+        quick_start(recipe, out),
+        _procedure(recipe, splits, history, method),
+        _suite(suite),
+        _evaluation(suite, splits, history),
+        _limits(recipe),
+        "## Framework versions\n\n" + "\n".join(f"- {name}: {version}" for name, version in versions.items()),
+        f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
+        f"TRL:\n\n```bibtex\n{TRL}\n```",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def quick_start(recipe: Recipe, out: Path) -> str:
+    """A section with a program that runs as printed in the model's folder."""
+    messages = prompts.messages(recipe.format, ISSUE, SENTENCES)
+    chat = (out / "chat_template.jinja").exists()
+    prompt = f"[{{'role': 'user', 'content': text}}]" if chat else "text + '\\n\\n'"  # noqa: F541  (braces of the program)
+    text = messages[0]["content"].replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    length = recipe.grpo.get("max_completion_length") or 512
+    return (
+        "## Quick start\n\nRun it in this folder, or put the folder's name in the place of `.`:\n\n"
+        "```python\nfrom transformers import pipeline\n\n"
+        f'text = """{text}"""\n\n'
+        'generator = pipeline("text-generation", model=".")\n'
+        f"output = generator({prompt}, max_new_tokens={length}, return_full_text=False)[0]\n"
+        'print(output["generated_text"])\n```'
+    )
+
+
+def _front(recipe: Recipe, name: str) -> str:
+    wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
+    base = wheel.upstream.removeprefix("https://huggingface.co/") if wheel else recipe.model
+    fields: dict[str, Any] = {
+        "library_name": "peft" if recipe.save == "adapter" and recipe.lora is not None else "transformers",
+        "model_name": name,
+        "pipeline_tag": "text-generation",
+        "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
+        "license": wheel.licence.lower() if wheel else "unknown",
+    }
+    if not Path(base).expanduser().exists():
+        fields = {"base_model": base, **fields}
+    return "---\n" + yaml.safe_dump(fields, sort_keys=False) + "---"
+
+
+def _base(recipe: Recipe) -> str:
+    wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
+    if wheel:
+        return f"[{wheel.upstream.removeprefix('https://huggingface.co/')}]({wheel.upstream})"
+    return f"`{Path(recipe.model).name if Path(recipe.model).is_dir() else recipe.model}`"
+
+
+def _procedure(recipe: Recipe, splits: Splits, history: Sequence[Mapping[str, Any]], method: str) -> str:
+    steps = max((int(entry["step"]) for entry in history), default=0)
+    start = "after a supervised warm start" if recipe.sft is not None else "from the base model"
+    badge = _badge(recipe)
+    plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in recipe.grpo.items()}
+    settings = "\n".join(f"| {name} | {value} |" for name, value in plain.items())
+    lora = "every weight" if recipe.lora is None else f"LoRA, {', '.join(f'{k} {v}' for k, v in recipe.lora.items())}"
+    return (
+        "## Training procedure\n\n"
+        + (f"{badge}\n\n" if badge else "")
+        + f"{method}, {steps:,} steps, {start}; trained:"
+        f" {lora}. {len(splits.train.items):,} arguments. The whole recipe is in [recipe.yaml](recipe.yaml); what was"
+        " earned for every completion in [rewards.parquet](rewards.parquet).\n\n"
+        f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
+    )
+
+
+def _badge(recipe: Recipe) -> str:
+    """The tracker's badge where the run is online."""
+    trackers = recipe.grpo.get("report_to")
+    if (
+        "wandb" not in (trackers if isinstance(trackers, list) else [trackers])
+        or os.environ.get("WANDB_MODE") == "offline"
+    ):
+        return ""
+    import wandb
+
+    url = wandb.run.url if wandb.run is not None else None
+    return f'[<img src="{BADGE}" alt="Visualize in Weights & Biases" width="150" height="24"/>]({url})' if url else ""
+
+
+def _suite(suite: Suite) -> str:
+    rows = []
+    for component in suite.components:
+        sign = "≥" if component.reward.higher_is_better else "≤"
+        passes = f"{sign} {component.threshold.value:.4g}" if component.threshold and component.gate else ""
+        rows.append(
+            f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {component.reward.summary} |"
+        )
+    known = [(component.name, component.reward.card) for component in suite.components if component.reward.card]
+    told = "\n".join(f"- `{name}`: {_told(card)}" for name, card in known)
+    cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
+    return (
+        f"## Rewards\n\n{suite.description}. A weight of 0 measures without paying.\n\n"
+        "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n" + "\n".join(rows) + cards
+    )
+
+
+def _told(card: Mapping[str, Any]) -> str:
+    """What a reward's card says of its measure, its data's licence and its limits."""
+    data = card.get("data")
+    licence = data.get("licence") if isinstance(data, Mapping) else None
+    limits = card.get("limitations")
+    parts = [card.get("measures"), f"Data: {licence}." if licence else None]
+    parts += limits if isinstance(limits, list) else [limits]
+    return " ".join(_short(part) for part in parts if part)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 400 else f"{text[:397]}…"
+
+
+def _evaluation(suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]]) -> str:
+    entries = [entry for entry in history if entry.get("eval_reward") is not None]
+    if not entries:
+        return "## Evaluation\n\nNo arguments were kept apart, so there are no held-out numbers."
+    first, last = entries[0], entries[-1]
+    keys = {"eval_reward": "reward", "eval_suite/with_accepted_edit": "completions with an accepted edit"}
+    keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} (weight {c.weight:g})" for c in suite.components}
+    rows = [
+        f"| {label} | {_number(first.get(key))} | {_number(last.get(key))} |"
+        for key, label in keys.items()
+        if key in last
+    ]
+    return (
+        f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments that training did not see, sampled as in training.\n\n"
+        f"| | step {first['step']} | step {last['step']} |\n|---|---|---|\n" + "\n".join(rows)
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else "–"
+
+
+def _limits(recipe: Recipe) -> str:
+    return (
+        "## Intended use and limits\n\n"
+        "To suggest edits that a person accepts or rejects, and for research on editing arguments. Not to change or remove"
+        " anybody's words unseen, and not to judge people: what counts as appropriate follows the annotators of the corpora"
+        " that the rewards were fitted on, in English debates on the web. A policy learns what its rewards measure, their"
+        f" errors included; read the reward log, and the rewards of weight 0, before trusting an average.\n\n"
+        f"The model answers in the format `{recipe.format}` and was asked in one wording of the prompt only; other wordings,"
+        " languages and longer arguments than it was trained on were not tried."
+    )

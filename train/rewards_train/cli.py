@@ -1,0 +1,111 @@
+"""`rewards train` and `rewards recipe`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewards.errors import ConfigError, RewardsError
+
+recipes = typer.Typer(help="Show recipes of training, and copy one to edit it.", no_args_is_help=True)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (rewards recipe list), or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Override the recipe: data=FILE, learning_rate=1e-5, lora.r=8, …"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and score one batch.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on at the last checkpoint in the output folder.")
+    ] = False,
+    sft: Annotated[bool, typer.Option("--sft", help="Do the supervised warm start only.")] = False,
+    num_processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes, one per GPU or sharing the CPU. [default: the recipe's]")
+    ] = None,
+    accelerate_config: Annotated[
+        Path | None, typer.Option(help="A configuration of accelerate: DDP, FSDP or DeepSpeed.")
+    ] = None,
+    reward_device: Annotated[
+        str | None, typer.Option(help="Where reward models run: auto, cpu or cuda:N. [default: the recipe's]")
+    ] = None,
+) -> None:
+    """Train a policy with GRPO on a suite of rewards, as a recipe says.
+
+    Exit codes: 0 done, 1 too many completions could not be scored, 2 a usage or input error, 3 a bug, 130 interrupted.
+    """
+    # Imported here: `rewards --help` must not pay for pydantic.
+    from rewards_train import recipe as recipes_
+    from rewards_train.launch import Launch, LaunchFailed, run
+
+    given = [*(overrides or ()), *([f"reward_device={reward_device}"] if reward_device else [])]
+    given += [f"processes={num_processes}"] if num_processes else []
+    chosen = recipes_.resolve(recipe, given)
+    if accelerate_config is not None and not accelerate_config.is_file():
+        raise ConfigError(f"--accelerate-config {accelerate_config}: no such file; `accelerate config` writes one")
+    if sft and chosen.sft is None:
+        raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
+    if dry_run:
+        from rewards_train.plan import Plan
+
+        Plan(chosen, chosen.processes).print()
+        return
+    try:
+        run(chosen, Launch(chosen.processes, accelerate_config), resume, sft)
+    except LaunchFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(error.code) from error
+
+
+def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+    """Run one process of a run, as a launcher starts it."""
+    from rewards_train.launch import run_stage
+
+    run_stage(stage, out, resume)
+
+
+@recipes.command("list")
+def list_all() -> None:
+    """List the recipes that come with the package."""
+    from rewards.cli.terminal import print_table
+    from rewards.config import read_yaml
+    from rewards_train.recipe import names, path_of
+
+    found = [(name, read_yaml(path_of(name))) for name in names()]
+    rows = [(name, str(stated["model"]), str(stated["suite"]), str(stated["description"])) for name, stated in found]
+    print_table("recipes", ("name", "policy", "suite", "description"), rows, "description")
+
+
+@recipes.command()
+def show(name: Annotated[str, typer.Argument(help="Name of a recipe.")]) -> None:
+    """Print a recipe's YAML."""
+    from rewards_train.recipe import path_of
+
+    print(path_of(name).read_text(encoding="utf-8"), end="")
+
+
+@recipes.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="Name of a recipe.")],
+    to: Annotated[Path, typer.Argument(help="Where to write it, e.g. mine.yaml.")],
+) -> None:
+    """Write a recipe's YAML to a file of your own, for `rewards train FILE`."""
+    from rewards_train.recipe import path_of
+
+    if to.is_dir():
+        to = to / f"{name}.yaml"
+    if to.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{to}: a recipe's file must end in .yaml, so that `rewards train` takes it for a file")
+    text = path_of(name).read_text(encoding="utf-8")
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{to} exists already; delete it or choose another name") from error
+    except OSError as error:
+        raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
+    print(f"wrote {to}; use it with rewards train {to}")

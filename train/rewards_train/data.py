@@ -1,0 +1,186 @@
+"""Arguments as prompts: read from a file, a folder or a name of `datasets`; what is too long is reported and left out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rewards import prompts
+from rewards.errors import ConfigError, RecordError
+from rewards.files.reading import read_lines
+from rewards.records import read_revision
+from rewards.types import Revision
+from rewards_train.recipe import EXAMPLES, Data
+
+SHIPPED = Path(__file__).parent / "data" / "arguments.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One argument with the messages that ask for its edits, and their length in tokens (0 where nobody counted)."""
+
+    id: str
+    issue: str
+    argument: str
+    sentences: tuple[str, ...]
+    messages: prompts.Messages
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The arguments that can be used, what was left out and why, and how many were cut to their first sentences."""
+
+    items: tuple[Item, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Arguments to train on and arguments to evaluate with; no text is in both."""
+
+    train: Loaded
+    eval: Loaded = field(default_factory=lambda: Loaded(()))
+
+
+def load(data: Data, format: str, tokenizer: Any = None, seed: int = 0) -> Splits:
+    """The arguments of a recipe. Without a tokenizer no prompt is counted, and none is too long.
+
+    Raises ConfigError where there is no data, or no usable prompt in it.
+    """
+    if data.train is None:
+        raise ConfigError(
+            "there is no data: give data=FILE, a JSONL of {issue, argument}, a folder or a name of datasets"
+        )
+    train = read(data.train, data, format, tokenizer)
+    if data.eval is not None:
+        test = read(data.eval, data, format, tokenizer)
+        if not test.items:
+            raise ConfigError(f"data.eval {data.eval}: no usable prompt{_first(test)}")
+    else:
+        train, test = _split(train, data.eval_fraction, seed)
+    held_out = {item.argument for item in test.items}
+    kept = tuple(item for item in train.items if item.argument not in held_out)
+    both = (item.id for item in train.items if item.argument in held_out)
+    twice = tuple((identifier, "also among the arguments to evaluate with") for identifier in both)
+    test = replace(test, items=test.items[: data.eval_limit])
+    train = Loaded(kept[: data.limit], train.dropped + twice, train.cut)
+    if not train.items:
+        raise ConfigError(f"data.train {data.train}: no usable prompt{_first(train)}")
+    return Splits(train, test)
+
+
+def read(source: str, data: Data, format: str, tokenizer: Any = None) -> Loaded:
+    """Every argument of one source."""
+    items: list[Item] = []
+    dropped: list[tuple[str, str]] = []
+    cut = 0
+    for number, record in enumerate(records(source, data.split), 1):
+        try:
+            if isinstance(record, RecordError):
+                raise record
+            revision = read_revision({**record, "completion": None, "edits": []}, number=number)
+            if not revision.argument.strip():
+                raise RecordError("the argument is empty", "argument")
+        except (RecordError, TypeError) as error:
+            dropped.append((f"line {number}", str(error)))
+            continue
+        short = shortened(revision, data.max_sentences)
+        cut += short is not revision
+        item = _item(short, format, tokenizer)
+        if data.max_prompt_tokens and item.tokens > data.max_prompt_tokens:
+            reason = (
+                f"its prompt has {item.tokens:,} tokens, more than data.max_prompt_tokens {data.max_prompt_tokens:,}"
+            )
+            dropped.append((item.id, reason))
+        else:
+            items.append(item)
+    return Loaded(tuple(items), tuple(dropped), cut)
+
+
+def shortened(revision: Revision, most: int | None) -> Revision:
+    """The revision with its first `most` sentences only; the same object where it has no more."""
+    if most is None or len(revision.sentences) <= most:
+        return revision
+    return replace(revision, sentences=revision.sentences[:most], gaps=(*revision.gaps[:most], ""))
+
+
+def records(source: str, split: str) -> Iterator[Any]:
+    """The records of a file, a folder or a name of `datasets`, and a RecordError for a line that is none."""
+    path = SHIPPED if source == EXAMPLES else Path(source).expanduser()
+    if path.is_file():
+        for line in read_lines(str(path)):
+            yield line.error if line.error is not None else line.record
+    elif path.suffix in (".jsonl", ".json", ".gz", ".parquet"):
+        raise ConfigError(f"{source}: no such file")
+    else:
+        yield from _dataset(path if path.is_dir() else None, source, split)
+
+
+def rows(items: Iterable[Item], split: str, tokenizer: Any) -> list[dict[str, Any]]:
+    """Rows of the dataset that TRL trains on: the prompt, and what rewards are computed from.
+
+    The prompt is messages for a tokenizer with a chat template, else plain text.
+    """
+    chat = bool(getattr(tokenizer, "chat_template", None))
+    return [
+        {
+            "prompt": prompts.defused(tokenizer, item.messages) if chat else prompts.render(tokenizer, item.messages),
+            "id": item.id,
+            "issue": item.issue,
+            "argument": item.argument,
+            "sentences": list(item.sentences),
+            "split": split,
+        }
+        for item in items
+    ]
+
+
+def _item(revision: Revision, format: str, tokenizer: Any) -> Item:
+    messages = prompts.messages(format, revision.issue, revision.sentences)
+    tokens = len(prompts.encode(tokenizer, messages)) if tokenizer is not None else 0
+    return Item(str(revision.id), revision.issue, revision.argument, revision.sentences, messages, tokens)
+
+
+def _split(loaded: Loaded, fraction: float, seed: int) -> tuple[Loaded, Loaded]:
+    """A part of the arguments kept apart, drawn by the seed; both parts keep the order of the file."""
+    count = round(fraction * len(loaded.items))
+    chosen = set(random.Random(seed).sample(range(len(loaded.items)), count))  # noqa: S311  (a split, no secret)
+    test = tuple(item for index, item in enumerate(loaded.items) if index in chosen)
+    train = tuple(item for index, item in enumerate(loaded.items) if index not in chosen)
+    return replace(loaded, items=train), Loaded(test)
+
+
+def _dataset(folder: Path | None, name: str, split: str) -> Iterator[Any]:
+    import datasets  # heavy, and only needed for what is no plain file
+
+    try:
+        if folder is not None and ((folder / "state.json").exists() or (folder / "dataset_dict.json").exists()):
+            found = datasets.load_from_disk(str(folder))
+            found = found[split] if isinstance(found, datasets.DatasetDict) else found
+        else:
+            found = datasets.load_dataset(str(folder or name), split=split)
+    except Exception as error:  # what is missing, and how that shows, depends on the version of datasets
+        raise ConfigError(
+            f"data {name!r}, split {split!r}: neither a file nor a dataset that can be loaded"
+            f" ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+        ) from error
+    yield from found
+
+
+def _first(loaded: Loaded) -> str:
+    """Why nothing is left, by the first reason."""
+    if not loaded.dropped:
+        return ": it is empty"
+    where, reason = loaded.dropped[0]
+    return f": {len(loaded.dropped):,} left out, {where}: {reason}"
+
+
+def lengths(items: Sequence[Item]) -> dict[str, int]:
+    """Shortest, median and longest prompt in tokens."""
+    counts = sorted(item.tokens for item in items) or [0]
+    return {"shortest": counts[0], "median": counts[len(counts) // 2], "longest": counts[-1]}

@@ -1,0 +1,92 @@
+"""Fields of other libraries' configurations, checked before anything is loaded: names, types, nearest names."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rewards.errors import ConfigError, nearest
+
+RESERVED: dict[str, str] = {
+    "output_dir": "`out` says where a run writes",
+    "reward_weights": "the weights are the suite's: change them with settings.REWARD.weight",
+    "resume_from_checkpoint": "--resume finds the checkpoint",
+    "trust_remote_code": "code from a hub is never run",
+    "remove_unused_columns": "rewards need the columns of the dataset",
+    "base_model_name_or_path": "`model` names the base model",
+}
+"""Fields that a recipe cannot set, and what to use instead."""
+
+
+def config_class(name: str) -> type[Any]:
+    """GRPOConfig, RLOOConfig, SFTConfig or LoraConfig; imports the library that has it."""
+    if name == "LoraConfig":
+        import peft
+
+        found: type[Any] = peft.LoraConfig
+    else:
+        import trl
+
+        found = getattr(trl, name)
+    return found
+
+
+@cache
+def names(config: str) -> tuple[str, ...]:
+    """The fields that a recipe may set."""
+    return tuple(
+        field.name for field in dataclasses.fields(config_class(config)) if field.init and field.name not in RESERVED
+    )
+
+
+def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The given values with the types that the fields ask for: YAML reads `5e-6` as text.
+
+    Raises ConfigError for a field that does not exist, that may not be set, or whose value does not fit.
+    """
+    hints = _hints(config)
+    values = {}
+    for name, value in given.items():
+        if name in RESERVED:
+            raise ConfigError(f"{where}.{name} cannot be set: {RESERVED[name]}")
+        if name not in names(config):
+            raise unknown(f"{where}.{name}", name, names(config), config)
+        try:
+            values[name] = TypeAdapter(hints[name], config=_LAX).validate_python(_meant(value, hints[name]))
+        except ValidationError as error:
+            raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
+        except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
+            values[name] = value
+    return values
+
+
+def unknown(path: str, name: str, known: Iterable[str], of: str) -> ConfigError:
+    """The error for a key that does not exist, with the nearest that does."""
+    close = nearest(name, known)
+    return ConfigError(f"unknown key {path!r}{close}" + ("" if close else f"; it is no field of {of}"))
+
+
+_LAX = ConfigDict(arbitrary_types_allowed=True)
+
+
+@cache
+def _hints(config: str) -> dict[str, Any]:
+    return typing.get_type_hints(config_class(config))
+
+
+def _meant(value: Any, hint: Any) -> Any:
+    """What YAML has read as something else: `5e-6` as text, `no` as false."""
+    kinds = typing.get_args(hint) or (hint,)
+    if isinstance(value, bool) and bool not in kinds and str in kinds:
+        return "yes" if value else "no"
+    if isinstance(value, str) and float in kinds and str not in kinds:
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,100 @@
+"""What a run leaves: the model, its tokenizer, recipe, suite, versions, reward log, curves, card."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import PluginError
+from rewards.plugins import registry
+from rewards_train import card, curves, folder, log, policy
+from rewards_train.adapter import Scorer
+from rewards_train.data import Splits
+from rewards_train.recipe import Recipe
+
+LIBRARIES = ("appropriateness-rewards", "trl", "transformers", "torch", "datasets", "tokenizers", "peft", "accelerate")
+COMPLETIONS, HISTORY, LOG = "completions", "log.jsonl", "rewards.parquet"
+
+
+def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Path, known: dict[str, Any]) -> None:
+    """Write everything; the mark that the run has ended comes last. Sharded policies are saved by all processes."""
+    sharded = bool(trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
+    temporary = out / ".model"
+    if sharded:
+        trainer.save_model(str(temporary))
+    if trainer.accelerator.is_main_process:
+        if not sharded:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            save(policy.merged(model) if recipe.save == "merged" else model, temporary)
+        trainer.processing_class.save_pretrained(temporary)
+        put(temporary, out)
+        rows = log.merge(out / folder.PARTS, out)
+        history = [dict(entry) for entry in trainer.state.log_history]
+        leave(recipe, scorer, splits, out, history, {**known, "rows": rows, "steps": trainer.state.global_step})
+        say(recipe, out, history)
+    trainer.accelerator.wait_for_everyone()
+
+
+def save(model: Any, to: Path) -> None:
+    """The model in safetensors."""
+    shutil.rmtree(to, ignore_errors=True)
+    model.save_pretrained(to, safe_serialization=True)
+
+
+def put(temporary: Path, out: Path) -> None:
+    """Move finished files into place; what is a pickle or a template of another library's card stays behind."""
+    for path in sorted(temporary.iterdir()):
+        if path.is_file() and path.suffix != ".bin" and path.name != "README.md":
+            path.replace(out / path.name)
+    shutil.rmtree(temporary)
+
+
+def leave(
+    recipe: Recipe, scorer: Scorer, splits: Splits, out: Path, history: list[dict[str, Any]], known: dict[str, Any]
+) -> None:
+    """The files beside the model."""
+    written = out / folder.CHECKPOINTS / COMPLETIONS
+    if written.is_dir():
+        shutil.rmtree(out / COMPLETIONS, ignore_errors=True)
+        written.rename(out / COMPLETIONS)
+    (out / HISTORY).write_text("".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8")
+    described = scorer.suite.describe()
+    (out / "suite.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    if (text := _suite_file(recipe.suite)) is not None:
+        (out / "suite.yaml").write_text(text, encoding="utf-8")
+    versions = {**{name: metadata.version(name) for name in LIBRARIES}, "python": platform.python_version()}
+    (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
+    curves.draw(history, [component.name for component in scorer.suite.components], out / "curves.png")
+    text = card.write(recipe, scorer.suite, splits, out, history, versions)
+    (out / "README.md").write_text(text, encoding="utf-8")
+    folder.write_state(out, finished=True, **known)
+
+
+def say(recipe: Recipe, out: Path, history: list[dict[str, Any]]) -> None:
+    """Where things are, and what to do next."""
+    tracks = [entry["eval_reward"] for entry in history if entry.get("eval_reward") is not None]
+    tracks = tracks or [entry["reward"] for entry in history if entry.get("reward") is not None]
+    lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
+    if len(tracks) > 1:
+        lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
+    policy_ = f"--model {recipe.model} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
+    lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {recipe.suite}")
+    lines.append(f"      rewards audit {out / LOG}")
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _is_adapter(recipe: Recipe) -> bool:
+    return recipe.lora is not None and recipe.save == "adapter"
+
+
+def _suite_file(name: str) -> str | None:
+    try:
+        path = Path(name) if name.endswith((".yaml", ".yml")) else registry().suite(name)[0]
+        return path.read_text(encoding="utf-8")
+    except (OSError, PluginError):  # the description in suite.json is complete without it
+        return None

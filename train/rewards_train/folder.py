@@ -1,0 +1,137 @@
+"""The output folder of a run: what is in it, whether it may be gone on with, what is left where a run breaks off."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.errors import ConfigError, RewardsError
+from rewards_train import log
+from rewards_train.recipe import Recipe, dump
+
+if TYPE_CHECKING:
+    from rewards_train.data import Splits
+
+CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
+_FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "unexpected pos")
+
+
+def open_run(recipe: Recipe, resume: bool) -> Path:
+    """The output folder with the resolved recipe in it. Raises ConfigError where another run is in the way."""
+    out = Path(recipe.out)
+    text = dump(recipe)
+    stated = out / "recipe.yaml"
+    try:
+        if out.exists() and not out.is_dir():
+            raise ConfigError(f"out {out} is a file; give another out=FOLDER")
+        if stated.exists():
+            if not resume:
+                raise ConfigError(
+                    f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER"
+                )
+            if stated.read_text(encoding="utf-8") != text:
+                raise ConfigError(
+                    f"{out} holds a run of another recipe ({_difference(stated, recipe)}); give the same, or another out="
+                )
+        elif out.is_dir() and any(out.iterdir()):
+            raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
+        out.mkdir(parents=True, exist_ok=True)
+        stated.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RewardsError(f"{out} cannot be written: {error.strerror or error}") from error
+    return out
+
+
+def finished(out: Path) -> bool:
+    """Whether the run in this folder has ended and left its model."""
+    return bool(read_state(out).get("finished"))
+
+
+def read_state(out: Path) -> dict[str, Any]:
+    """What is known of the run; empty where it has not begun."""
+    path = out / STATE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def write_state(out: Path, **known: Any) -> None:
+    """Add to what is known of the run."""
+    temporary = out / f"{STATE}.partial"
+    temporary.write_text(json.dumps({**read_state(out), **known}, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(out / STATE)
+
+
+def check_same(out: Path, splits: Splits, processes: int, main: bool) -> None:
+    """Raise ConfigError where a run would go on with other data or another number of processes.
+
+    The main process notes them at first.
+    """
+    digest = hashlib.sha256()
+    for item in (*splits.train.items, *splits.eval.items):
+        digest.update(
+            json.dumps([item.id, item.messages, item.argument], ensure_ascii=False).encode("utf-8", "replace")
+        )
+    fresh = {"data": digest.hexdigest()[:16], "processes": processes}
+    known = read_state(out)
+    for key, value in fresh.items():
+        if known.get(key, value) != value:
+            raise ConfigError(
+                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly"
+            )
+    if not known and main:
+        write_state(out, **fresh)
+
+
+def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
+    """The checkpoint to go on from and its step, after what came later is gone."""
+    from rewards_train.callbacks import last_checkpoint, remove_partial
+
+    checkpoint, step = last_checkpoint(out / CHECKPOINTS) if resume else (None, 0)
+    if accelerator.is_main_process:
+        remove_partial(out / CHECKPOINTS)
+        log.discard(out / PARTS, step if checkpoint else -1)
+    accelerator.wait_for_everyone()
+    return checkpoint, step
+
+
+@contextmanager
+def disk(out: Path) -> Iterator[None]:
+    """Turn a full disk into a message that says what is safe; a checkpoint that was being written is removed."""
+    from rewards_train.callbacks import last_checkpoint, remove_partial
+
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if not full and not any(sign in str(error) for sign in _FULL):
+            raise
+        remove_partial(out / CHECKPOINTS)
+        path, step = last_checkpoint(out / CHECKPOINTS)
+        safe = f"the checkpoint of step {step} is whole" if path else "no checkpoint was written yet"
+        raise RewardsError(
+            f"{out} cannot be written, the disk is full: {safe}; free some space and add --resume"
+        ) from error
+
+
+def _difference(stated: Path, recipe: Recipe) -> str:
+    """The first setting that differs from the recipe of the run in the folder."""
+    import yaml
+
+    old = _flat(yaml.safe_load(stated.read_text(encoding="utf-8")))
+    new = _flat(yaml.safe_load(dump(recipe)))
+    key = next((key for key in sorted({*old, *new}) if old.get(key) != new.get(key)), "?")
+    return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found

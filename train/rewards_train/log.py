@@ -1,0 +1,135 @@
+"""The reward log: one Parquet row per completion.
+
+It is written in parts that follow the checkpoints, so that a resumed run has neither gaps nor doubles.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rewards.suite import Suite
+from rewards_train.adapter import Pass
+
+SUITE = "rewards.suite"
+"""The key of the Parquet schema's metadata that holds the suite as JSON."""
+NAMES = {"train": "rewards.parquet", "eval": "evaluation.parquet"}
+_PART = re.compile(r"(train|eval)-(\d{8})-(\d{4})\.parquet")
+
+
+def schema(suite: Suite) -> Any:
+    """The columns of a reward log; `rewards` has a number or null for every component, those of weight 0 too."""
+    import pyarrow as pa
+
+    components = pa.struct([pa.field(component.name, pa.float64()) for component in suite.components])
+    columns = [
+        ("step", pa.int64()), ("id", pa.string()), ("sample", pa.int64()), ("issue", pa.string()),
+        ("argument", pa.string()), ("completion", pa.string()), ("reward", pa.float64()), ("rewards", components),
+        ("failure", pa.string()), ("edits", pa.int64()), ("valid", pa.int64()), ("accepted", pa.int64()),
+        ("words_before", pa.int64()), ("words_after", pa.int64()),
+    ]  # fmt: skip
+    return pa.schema(columns, metadata={SUITE: json.dumps(suite.describe())})
+
+
+class RewardLog:
+    """Collects what one process scores. `groups` says how many completions of one prompt follow each other, per split."""
+
+    def __init__(self, folder: Path, suite: Suite, groups: dict[str, int], rank: int = 0) -> None:
+        self._folder, self._suite, self._groups, self._rank = folder, suite, groups, rank
+        self._rows: dict[str, list[dict[str, Any]]] = {"train": [], "eval": []}
+        self._batch = 0
+
+    def observe(self, done: Pass) -> None:
+        """Keep the rows of a pass until `flush`."""
+        split = str(done.rows[0].record.get("split", "train")) if done.rows else "train"
+        self._batch += 1
+        offset = self._rank * len(done.rows)
+        for index in range(len(done.rows)):
+            row = record(done, index)
+            row["sample"] = (offset + index) % self._groups[split]
+            row["order"] = (done.step, self._batch, offset + index)
+            self._rows[split].append(row)
+
+    def flush(self, step: int) -> None:
+        """Write what came in since the last time as the part that ends with this step."""
+        from pyarrow import Table, parquet
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for split, rows in self._rows.items():
+            if rows:
+                name = f"{split}-{step:08d}-{self._rank:04d}.parquet"
+                ordered = [json.dumps(row.pop("order")) for row in rows]
+                table = Table.from_pylist(rows, schema=schema(self._suite)).append_column("order", [ordered])
+                temporary = self._folder / f"{name}.partial"
+                parquet.write_table(table, temporary)
+                temporary.replace(self._folder / name)
+                rows.clear()
+
+
+def record(done: Pass, index: int) -> dict[str, Any]:
+    """One row of the log, without its `sample`."""
+    row, result, reason = done.rows[index], done.results[index], done.dropped[index]
+    known: dict[str, Any] = dict.fromkeys(("edits", "valid", "accepted", "words_before", "words_after"), 0)
+    if result is not None:
+        edits = result.revision.edits
+        known = {
+            "edits": len(edits),
+            "valid": sum(edit.valid for edit in edits),
+            "accepted": len(result.accepted),
+            "words_before": len(result.revision.argument.split()),
+            "words_after": len(result.after_accepted.split()),
+        }
+    return {
+        "step": done.step,
+        "id": str(row.record.get("id", "")),
+        "issue": row.record.get("issue") or "",
+        "argument": result.revision.argument if result is not None else row.record.get("argument") or "",
+        "completion": row.completion.encode("utf-8", "replace").decode(),
+        "reward": result.reward if result is not None and reason is None else None,
+        "rewards": dict(result.rewards) if result is not None else {},
+        "failure": reason,
+        **known,
+    }
+
+
+def discard(folder: Path, beyond: int) -> None:
+    """Remove the parts of steps that a checkpoint does not know: they will come again."""
+    for path, _, step in _parts(folder):
+        if step > beyond:
+            path.unlink()
+    for path in folder.glob("*.partial"):
+        path.unlink()
+
+
+def merge(folder: Path, out: Path) -> dict[str, int]:
+    """Put the parts together as `rewards.parquet` and `evaluation.parquet`; how many rows each has."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    counts = {}
+    for split, name in NAMES.items():
+        steps = sorted({step for _, kind, step in _parts(folder) if kind == split})
+        if not steps:
+            continue
+        temporary, counts[split] = out / f"{name}.partial", 0
+        writer = None
+        for step in steps:
+            paths = sorted(path for path, kind, at in _parts(folder) if (kind, at) == (split, step))
+            table = pa.concat_tables([parquet.read_table(path) for path in paths])
+            order = [tuple(json.loads(text)) for text in table.column("order").to_pylist()]
+            table = table.take(sorted(range(len(order)), key=order.__getitem__)).drop_columns(["order"])
+            writer = writer or parquet.ParquetWriter(temporary, table.schema)
+            writer.write_table(table)
+            counts[split] += table.num_rows
+        if writer is not None:
+            writer.close()
+            temporary.replace(out / name)
+    return counts
+
+
+def _parts(folder: Path) -> Iterable[tuple[Path, str, int]]:
+    found = [(path, _PART.fullmatch(path.name)) for path in folder.glob("*.parquet")]
+    return sorted((path, match[1], int(match[2])) for path, match in found if match)

@@ -1,0 +1,91 @@
+"""What a scoring pass says besides its rewards: always the same names, always numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rewards.cli.terminal import plain
+from rewards.result import Judgement, Result
+from rewards.suite import Suite
+from rewards.types import Edit, apply_spans
+
+if TYPE_CHECKING:
+    from rewards_train.adapter import Pass
+
+MARKS = {True: ("[-{}-]", "{{+{}+}}"), False: ("[~{}~]", "{{~{}~}}")}  # accepted, rejected
+
+
+def metrics(done: Pass, suite: Suite) -> dict[str, float]:
+    """Means over the completions of one pass, by name.
+
+    TRL logs mean and standard deviation of every reward, and the share of groups without spread, itself.
+    """
+    size = max(1, len(done.rows))
+    scored = [result for result in done.results if result is not None]
+    edits = [edit for result in scored for edit in result.revision.edits]
+    found = {
+        "suite/failed": sum(reason is not None for reason in done.dropped) / size,
+        "suite/not_read_in_full": sum(result.revision.problem is not None for result in scored) / size,
+        "suite/edits": len(edits) / size,
+        "suite/edits_valid": sum(edit.valid for edit in edits) / size,
+        "suite/edits_without_change": sum(edit.valid and not edit.changes for edit in edits) / size,
+        "suite/edits_accepted": sum(len(result.accepted) for result in scored) / size,
+        "suite/with_accepted_edit": sum(bool(result.accepted) for result in scored) / size,
+        "suite/seconds": done.seconds,
+        "suite/share_of_time": done.share,
+        "suite/features_cached": done.cached,
+    }
+    for component in suite.components:
+        found[f"suite/{component.name}/failed"] = sum(component.name in r.failures for r in scored) / size
+        if component.threshold is not None and component.reward.level != "global":
+            found[f"suite/{component.name}/passed"] = sum(_passed(r, component.name) for r in scored) / size
+    return found
+
+
+def table(done: Pass, suite: Suite) -> dict[str, list[Any]]:
+    """Columns of the completions table: the edits as tracked changes, and why those that were rejected were."""
+    del suite
+    return {
+        "edits": ["" if result is None else tracked(result) for result in done.results],
+        "rejected": ["" if result is None else rejections(result) for result in done.results],
+        "failed": [reason or "" for reason in done.dropped],
+    }
+
+
+def tracked(result: Result) -> str:
+    """The edited sentences with `[-old-]{+new+}` where an edit was accepted and `[~old~]{~new~}` where it was not."""
+    accepted = set(result.accepted)
+    marked: dict[int, list[Edit]] = {}
+    for index, edit in enumerate(result.revision.edits):
+        if edit.valid:
+            old, new = MARKS[index in accepted]
+            shown = (old.format(edit.before) if edit.before else "") + (new.format(edit.after) if edit.after else "")
+            copy = Edit(edit.sentence_id, edit.before, shown, None, edit.sentence_before, edit.start, edit.end)
+            marked.setdefault(edit.sentence_id, []).append(copy)
+    lines = (
+        f"{number}. {apply_spans(result.revision.sentences[number - 1], edits)}"
+        for number, edits in sorted(marked.items())
+    )
+    return plain("\n".join(lines))
+
+
+def rejections(result: Result) -> str:
+    """One line for every edit that was not accepted: `old -> new (the gates it did not pass, or why it is invalid)`."""
+    accepted = set(result.accepted)
+    lines = []
+    for index, (edit, scores) in enumerate(zip(result.revision.edits, result.edits, strict=True)):
+        if index not in accepted:
+            missed = [name for name, judgement in scores.items() if judgement.passed is False]
+            why = edit.invalid_reason or ", ".join(missed) or "a gate of its sentence"
+            lines.append(f"{edit.before!r} -> {edit.after!r} ({why})")
+    return plain("\n".join(lines))
+
+
+def _passed(result: Result, name: str) -> float:
+    """The share of what a completion proposes that passes; 0 where it proposes nothing."""
+    sentences = [scores for _, scores in result.sentences]
+    of_sentences = any(name in scores for scores in sentences)
+    units: list[Mapping[str, Judgement]] = sentences if of_sentences else list(result.edits)
+    passed = [name in scores and scores[name].passed is True for scores in units]
+    return sum(passed) / len(passed) if passed else 0.0

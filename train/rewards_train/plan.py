@@ -1,0 +1,206 @@
+"""`--dry-run`: everything that can be known before a run, and what could not be checked here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rewards.cli.terminal import plain, print_table
+from rewards.errors import ConfigError, ModelError, RewardsError
+from rewards.records import read_revision
+from rewards.suite import Suite
+from rewards_train import data, policy, recipe, run
+from rewards_train.adapter import Scorer
+from rewards_train.recipe import Recipe
+
+BATCH = 8  # completions in the batch that is scored
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+class Plan:
+    """Prints what a run would be, section by section, and collects what could not be checked."""
+
+    def __init__(self, chosen: Recipe, processes: int) -> None:
+        self._recipe = chosen
+        self._processes = processes
+        self.unchecked: list[str] = []
+
+    def print(self) -> None:
+        """Print all of it. Raises ConfigError for what is wrong in any case."""
+        run.quiet()
+        print(plain(recipe.dump(self._recipe)), end="")
+        scorer = Scorer(run.reward_plan(self._recipe))
+        self._steps_of_trainer(scorer)
+        tokenizer = self._tokenizer()
+        splits = self._data(tokenizer)
+        self._warm_start()
+        self._rewards(scorer.suite)
+        self._policy(splits)
+        if splits is not None:
+            self._batch(scorer, splits.train.items)
+        print(f"\noutput     {self._recipe.out}")
+        for text in self.unchecked:
+            print(plain(f"not checked: {text}"))
+
+    def _steps_of_trainer(self, scorer: Scorer) -> None:
+        import torch
+
+        given = dict(self._recipe.grpo)
+        here = {"use_cpu": True, "bf16": False, "fp16": False, "tf32": None} if not torch.cuda.is_available() else {}
+        if here and any(given.get(key) for key in ("bf16", "fp16", "tf32")):
+            self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
+        for key, module in (("use_vllm", "vllm"), ("optim", "bitsandbytes"), ("deepspeed", "deepspeed")):
+            self._installed(given.get(key), module)
+        for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
+            given[key] = given.get(key, 8) * self._processes  # as the trainer divides them among the processes
+        # Each process of the run has its share; here there is one.
+        stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
+        config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
+        prompts = config.generation_batch_size // config.num_generations
+        print(
+            f"\ntrainer    {self._recipe.trainer.upper()}, {self._processes} process(es): {config.generation_batch_size}"
+            f" completions of {prompts} prompt(s) are generated together, for {run.interval(config)} optimizer step(s)"
+        )
+
+    def _installed(self, wanted: Any, module: str) -> None:
+        import importlib.util
+
+        asked = wanted is True or (isinstance(wanted, str) and (module == "deepspeed" or wanted.endswith("8bit")))
+        if asked and importlib.util.find_spec(module) is None:
+            self.unchecked.append(f"{module} is not installed here{run.hint(module)}")
+
+    def _evaluates(self) -> bool:
+        return self._recipe.data.eval is not None or self._recipe.data.eval_fraction > 0
+
+    def _tokenizer(self) -> Any:
+        try:
+            return policy.load_tokenizer(policy.folder_of(self._recipe.model))
+        except ModelError as error:
+            self.unchecked.append(f"policy: {error}; its memory, and the lengths of prompts")
+            return None
+
+    def _data(self, tokenizer: Any) -> data.Splits | None:
+        if self._recipe.data.train is None:
+            self.unchecked.append("data: none is given yet; data=FILE names it, a JSONL of {issue, argument}")
+            return None
+        splits = data.load(self._recipe.data, self._recipe.format, tokenizer, int(self._recipe.grpo.get("seed", 42)))
+        print(
+            f"data       {len(splits.train.items):,} arguments to train on, {len(splits.eval.items):,} to evaluate with"
+        )
+        if splits.train.cut:
+            print(f"           {splits.train.cut:,} cut to their first {self._recipe.data.max_sentences} sentences")
+        if tokenizer is not None:
+            counts = ", ".join(f"{name} {value:,}" for name, value in data.lengths(splits.train.items).items())
+            print(f"prompts    tokens: {counts}")
+        for where, reason in splits.train.dropped[:5]:
+            print(plain(f"left out   {where}: {reason}"))
+        if len(splits.train.dropped) > 5:
+            print(f"left out   {len(splits.train.dropped) - 5:,} more")
+        return splits
+
+    def _warm_start(self) -> None:
+        if self._recipe.sft is None:
+            return
+        if self._recipe.sft.data is None:
+            self.unchecked.append("warm start: sft.data=FILE names its pairs, a JSONL of {issue, argument, completion}")
+            return
+        from rewards_train.sft import read_pairs
+
+        found, dropped = read_pairs(self._recipe)
+        print(
+            f"warm start {len(found):,} pairs, {len(dropped):,} left out" + (f" ({dropped[0][1]})" if dropped else "")
+        )
+
+    def _rewards(self, suite: Suite) -> None:
+        rows = []
+        for component in suite.components:
+            sign = "≥" if component.reward.higher_is_better else "≤"
+            gate = f"gate {sign} {component.threshold.value:.4g}" if component.gate and component.threshold else ""
+            paid = f"weight {component.weight:g}" if component.weight else ""
+            uses = ", ".join(model.role for model in component.reward.models)
+            role = ", ".join(part for part in (gate, paid) if part) or "measured only"
+            rows.append((component.name, component.reward.level, role, uses, component.reward.summary))
+        print()
+        print_table(f"suite {suite.name}", ("reward", "level", "use", "models", "measures"), rows, "measures")
+
+    def _policy(self, splits: data.Splits | None) -> None:
+        try:
+            folder = policy.folder_of(self._recipe.model)
+        except ModelError:
+            return
+        sizes = memory(
+            folder, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0
+        )
+        print(f"\npolicy     {self._recipe.model}: {sizes['parameters']:,} parameters, {sizes['trained']:,} trained")
+        parts = {name: value for name, value in sizes.items() if name.endswith("_gb")}
+        told = ", ".join(f"{name.removesuffix('_gb')} {value:.2f}" for name, value in parts.items())
+        print(f"memory     about {sum(parts.values()):.1f} GB per process, without reward models: {told} (estimated)")
+
+    def _batch(self, scorer: Scorer, items: tuple[data.Item, ...]) -> None:
+        """Score made-up deletions in real arguments: reward models load, and every reward computes."""
+        revisions = []
+        for item in (items * BATCH)[:BATCH]:
+            index = max(range(len(item.sentences)), key=lambda i: len(item.sentences[i]))
+            word = max(item.sentences[index].split() or [""], key=len)
+            edit = {
+                "sentence_id": index + 1,
+                "inappropriate_part": word,
+                "rewritten_part": "",
+                "reason": "Other Reasons",
+            }
+            texts = {"argument": item.argument, "sentences": list(item.sentences), "edits": [edit]}
+            revisions.append(read_revision({"id": item.id, "issue": item.issue, **texts}))
+        try:
+            scorer.suite.score(revisions[:1])
+        except RewardsError as error:
+            self.unchecked.append(f"rewards: {error}")
+            return
+        began = time.monotonic()
+        results = scorer.suite.score(revisions)
+        seconds = time.monotonic() - began
+        failed = next((result.error for result in results if result.error), None)
+        if failed:
+            raise ConfigError(f"the rewards fail on this data: {failed}")
+        rewards = [result.reward for result in results if result.reward is not None]
+        mean = sum(rewards) / len(rewards) if rewards else 0.0
+        print(
+            f"rewards    {len(results)} arguments, each with its longest word deleted, scored in {seconds:.2f} s;"
+            f" mean reward {mean:.3f}"
+        )
+        for name, model in scorer.suite.engine.describe()["models"].items():
+            print(f"           {name} on {model['device']} in {model['dtype']}")
+
+
+def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
+    """A rough count of what training needs per process, in GB: weights, gradients and optimizer, activations, cache."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]  # of transformers
+        total = sum(parameter.numel() for parameter in model.parameters())
+        if (lora := policy.lora_config(chosen.lora)) is not None:
+            from peft import get_peft_model
+
+            model = get_peft_model(model, lora)
+        trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    text = config.get_text_config()
+    rows = int(chosen.grpo.get("per_device_train_batch_size", 8))
+    length = (prompt or chosen.data.max_prompt_tokens or 512) + int(chosen.grpo.get("max_completion_length") or 512)
+    answers = int(chosen.grpo.get("max_completion_length") or 512)
+    size = BYTES["bfloat16" if chosen.grpo.get("bf16") else chosen.dtype]
+    layers, width = text.num_hidden_layers, text.hidden_size
+    kept = layers if not chosen.grpo.get("gradient_checkpointing", True) else layers / 16 + 1
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    cache = 2 * layers * heads * (width // text.num_attention_heads) * length * rows * BYTES[chosen.dtype]
+    return {
+        "parameters": total,
+        "trained": trained,
+        "weights_gb": total * BYTES[chosen.dtype] / 1e9,
+        "optimizer_gb": trained * (4 + 8) / 1e9,
+        "activations_gb": rows * (length * width * kept * 16 * size + answers * text.vocab_size * 8) / 1e9,
+        "cache_gb": cache / 1e9,
+    }

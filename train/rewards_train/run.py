@@ -1,0 +1,228 @@
+"""One GRPO run, from a resolved recipe in its output folder to a model with its log, curves and card."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rewards.config import parse, read_yaml
+from rewards.errors import ConfigError
+from rewards_train import data, finish, folder, log, policy
+from rewards_train.adapter import Budget, RewardPlan, Scorer
+from rewards_train.recipe import Recipe
+
+QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def quiet() -> None:
+    """No telemetry, no progress bars of files that load in a second, no warnings of one library about another."""
+    import warnings
+
+    import datasets
+    import transformers
+
+    os.environ.update(QUIET)
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
+def read_recipe(out: Path) -> Recipe:
+    """The resolved recipe of a run."""
+    return parse(Recipe, read_yaml(out / "recipe.yaml"), str(out / "recipe.yaml"))
+
+
+def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
+    """The plan of a recipe's rewards: each process computes its own, on its own GPU unless the recipe names one."""
+    device = recipe.reward_device
+    if device == "auto":
+        import torch
+
+        device = f"cuda:{local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    return RewardPlan(
+        suite=recipe.suite,
+        rewards=tuple(recipe.rewards),
+        settings=recipe.settings,
+        format=recipe.format,
+        profile=recipe.profile,
+        models=recipe.models,
+        device=device,
+        dtype=recipe.reward_dtype,
+        budget=Budget(recipe.failures.share, recipe.failures.window),
+    )
+
+
+def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: bool) -> Any:
+    """The GRPOConfig or RLOOConfig. Raises ConfigError for settings that exclude each other."""
+    from rewards import prompts
+    from rewards_train import fields
+
+    given = {**DEFAULTS, **precision(recipe.grpo), **recipe.grpo}
+    if not evaluates:
+        given |= {"eval_strategy": "no"}
+    given.setdefault("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
+    try:
+        config = fields.config_class(recipe.config)(
+            output_dir=str(out / folder.CHECKPOINTS), reward_weights=weights, remove_unused_columns=False, **given
+        )
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"{recipe.config}: {error}{hint(str(error))}") from error
+    check_saving(config)
+    return config
+
+
+DEFAULTS: dict[str, Any] = {
+    "report_to": "none",
+    "log_completions": True,
+    "num_completions_to_print": 0,  # texts of strangers do not go to a terminal as they are
+    "disable_tqdm": True,
+    "save_strategy": "steps",
+}
+"""Where a recipe says nothing."""
+
+
+def precision(given: dict[str, Any]) -> dict[str, bool]:
+    """Mixed precision where a recipe does not say: bfloat16 where the device computes in it."""
+    import torch
+
+    from rewards.engine.device import pick_dtype
+
+    if "bf16" in given or given.get("fp16"):
+        return {}
+    device = "cpu" if given.get("use_cpu") or not torch.cuda.is_available() else "cuda:0"
+    return {"bf16": pick_dtype("auto", device, "causal-lm") == "bfloat16"}
+
+
+def interval(config: Any) -> int:
+    """How many optimizer steps share one generation of completions."""
+    every = int(config.steps_per_generation * config.num_iterations)
+    return max(1, -(-every // int(config.gradient_accumulation_steps)))
+
+
+def check_saving(config: Any) -> None:
+    """Raise ConfigError where a checkpoint could not be gone on from exactly."""
+    steps = interval(config)
+    if str(config.save_strategy) not in ("steps", "SaveStrategy.STEPS"):
+        raise ConfigError(f"grpo.save_strategy must be steps, not {config.save_strategy}")
+    if config.save_steps % steps:
+        raise ConfigError(
+            f"grpo.save_steps {config.save_steps:g} must be a multiple of {steps}: that many steps share one generation"
+            " of completions, and a run cannot go on exactly in the middle of it"
+        )
+    if config.save_total_limit == 1:
+        raise ConfigError(
+            "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
+        )
+    if config.save_only_model:
+        raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
+
+
+def hint(problem: str) -> str:
+    """The line that installs what an error of another library misses; nothing where it is about something else."""
+    extras = {"vllm": "trl[vllm]", "bitsandbytes": "bitsandbytes", "deepspeed": "deepspeed", "liger": "liger-kernel"}
+    extras |= {"wandb": "wandb", "trackio": "trackio", "tensorboard": "tensorboard", "kernels": "kernels"}
+    missing = next((line for name, line in extras.items() if name in problem.lower()), None)
+    return f". If it is not installed: pip install '{missing}'" if missing else ""
+
+
+def train(out: Path, resume: bool) -> None:
+    """Run GRPO in this process (one of several, where a launcher set the ranks), and leave everything in `out`.
+
+    Raises KeyboardInterrupt after an orderly stop, and RewardsError for whatever the user can act on.
+    """
+    quiet()
+    recipe = read_recipe(out)
+    rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+    start = policy.folder_of(recipe.model) if recipe.sft is None else out / folder.WARM_START
+    tokenizer = policy.load_tokenizer(start)
+    seed = int(recipe.grpo.get("seed", 42))
+    splits = data.load(recipe.data, recipe.format, tokenizer, seed)
+    scorer = Scorer(reward_plan(recipe, local))
+    # Before the trainer's configuration exists: once DeepSpeed is configured, models of rewards would be sharded too.
+    scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
+    with policy.memory(), folder.disk(out), stop_on_interrupt(out):
+        config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
+        folder.check_same(out, splits, config.world_size, config.process_index == 0)
+        trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
+        checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
+        config.eval_on_start = config.eval_on_start and checkpoint is None
+        began = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.monotonic() - began
+        if keeper.stopped:
+            raise KeyboardInterrupt
+        finish.finish(trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step})
+
+
+def build(
+    recipe: Recipe, config: Any, scorer: Scorer, splits: data.Splits, tokenizer: Any, start: Path, rank: int
+) -> tuple[Any, Any]:
+    """The trainer and its callback that keeps checkpoints."""
+    import trl
+    from accelerate.utils import gather_object
+    from datasets import Dataset
+    from transformers import PrinterCallback
+
+    from rewards_train.callbacks import Console, Keeper
+    from rewards_train.order import keep_order
+
+    out = Path(config.output_dir).parent
+    groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
+    rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, rank)
+    scorer.observe(rows.observe)
+    evaluated = data.rows(splits.eval.items, "eval", tokenizer)
+    trainer = getattr(trl, f"{recipe.trainer.upper()}Trainer")(
+        model=policy.load_model(start, recipe.dtype),
+        args=config,
+        reward_funcs=scorer.columns(),
+        train_dataset=Dataset.from_list(data.rows(splits.train.items, "train", tokenizer)),
+        eval_dataset=Dataset.from_list(evaluated) if evaluated else None,
+        processing_class=tokenizer,
+        peft_config=policy.lora_config(recipe.lora),
+    )
+    trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
+    keep_order(trainer)
+
+    def together(wish: bool) -> bool:
+        return bool(gather_object([wish])[0])
+
+    keeper = Keeper(out, interval(config), rows.flush, together)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(keeper)
+    trainer.add_callback(Console(recipe.trainer.upper()))
+    return trainer, keeper
+
+
+@contextlib.contextmanager
+def stop_on_interrupt(out: Path) -> Iterator[None]:
+    """The first Ctrl-C asks for a checkpoint after the step, the second ends at once.
+
+    Ranks that a launcher started leave both to it.
+    """
+    import signal
+    import sys
+    import threading
+
+    from rewards_train.callbacks import STOP
+
+    if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        if (out / STOP).exists():
+            raise KeyboardInterrupt
+        (out / STOP).touch()
+        print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        (out / STOP).unlink(missing_ok=True)

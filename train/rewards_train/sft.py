@@ -1,0 +1,143 @@
+"""A supervised warm start: pairs of argument and completion, so that a small policy knows the format before GRPO."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards import prompts
+from rewards.errors import ConfigError, RecordError
+from rewards.plugins import registry
+from rewards.records import completion_text, read_revision
+from rewards_train import data, finish, folder, pairs, policy
+from rewards_train.recipe import Recipe
+from rewards_train.run import hint, precision, quiet, read_recipe, stop_on_interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a policy is asked, and what it should answer."""
+
+    messages: prompts.Messages
+    completion: str
+
+
+def read_pairs(recipe: Recipe) -> tuple[list[Pair], list[tuple[str, str]]]:
+    """The pairs of a recipe's warm start, and what was left out and why.
+
+    A record holds an argument, and a completion in the recipe's format, or a `rewrite` (also `after`), which is put into
+    it. Left out is what cannot be read, what has an edit that is invalid or changes nothing, and what has no edit.
+    """
+    if recipe.sft is None or recipe.sft.data is None:
+        raise ConfigError("there is no warm start: give sft.data=FILE, a JSONL of {issue, argument, completion}")
+    wanted = registry().format(recipe.format)
+    found: list[Pair] = []
+    dropped: list[tuple[str, str]] = []
+    for number, record in enumerate(data.records(recipe.sft.data, recipe.data.split), 1):
+        try:
+            if isinstance(record, RecordError):
+                raise record
+            found.append(_pair(record, wanted.name, number))
+        except (RecordError, TypeError) as error:
+            dropped.append((f"line {number}", str(error)))
+        if recipe.sft.limit is not None and len(found) == recipe.sft.limit:
+            break
+    if not found:
+        why = f": {dropped[0][0]}: {dropped[0][1]}" if dropped else ": it is empty"
+        raise ConfigError(f"sft.data {recipe.sft.data}: no usable pair{why}")
+    return found, dropped
+
+
+def encode(pair: Pair, tokenizer: Any) -> dict[str, list[int]]:
+    """The tokens of prompt and completion, and a mask that is 1 where the completion is."""
+    asked = prompts.encode(tokenizer, pair.messages)
+    text = pair.completion.replace(tokenizer.eos_token, "")
+    answer = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return {"input_ids": [*asked, *answer], "completion_mask": [0] * len(asked) + [1] * len(answer)}
+
+
+def warm_start(out: Path, resume: bool) -> None:
+    """Train on the pairs in this process, and leave the whole model in `out`/warm-start."""
+    quiet()
+    recipe = read_recipe(out)
+    target = out / folder.WARM_START
+    tokenizer = policy.load_tokenizer(policy.folder_of(recipe.model))
+    found, dropped = read_pairs(recipe)
+    with policy.memory(), folder.disk(target), stop_on_interrupt(out):
+        trainer, keeper = _trainer(recipe, target, list(_rows(found, tokenizer, recipe)), tokenizer)
+        checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
+        began = time.monotonic()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if keeper.stopped:
+            raise KeyboardInterrupt
+        if trainer.accelerator.is_main_process:
+            temporary = target / ".model"
+            finish.save(policy.merged(trainer.accelerator.unwrap_model(trainer.model)), temporary)
+            tokenizer.save_pretrained(temporary)
+            finish.put(temporary, target)
+            shutil.rmtree(target / folder.CHECKPOINTS, ignore_errors=True)
+            history = [entry for entry in trainer.state.log_history if "loss" in entry]
+            folder.write_state(
+                target, finished=True, seconds=time.monotonic() - began, pairs=len(found), left_out=len(dropped),
+                history=history,
+            )  # fmt: skip
+        trainer.accelerator.wait_for_everyone()
+
+
+def _rows(found: list[Pair], tokenizer: Any, recipe: Recipe) -> Iterator[dict[str, list[int]]]:
+    """Encoded pairs; those whose prompt is longer than GRPO's may be are left out too."""
+    most = recipe.data.max_prompt_tokens
+    for pair in found:
+        row = encode(pair, tokenizer)
+        if most is None or len(row["input_ids"]) - sum(row["completion_mask"]) <= most:
+            yield row
+
+
+def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tokenizer: Any) -> tuple[Any, Any]:
+    from accelerate.utils import gather_object
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    from rewards_train.callbacks import Console, Keeper
+
+    assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
+    given: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
+    given |= {**precision(recipe.sft.args), **recipe.sft.args}
+    try:
+        config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"SFTConfig: {error}{hint(str(error))}") from error
+    trainer: Any = SFTTrainer(
+        model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=policy.lora_config(recipe.sft.lora),
+    )
+    trainer.create_model_card = lambda *_, **__: None
+    keeper = Keeper(target.parent, 1, lambda _: None, lambda wish: bool(gather_object([wish])[0]))
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(keeper)
+    trainer.add_callback(Console("SFT"))
+    return trainer, keeper
+
+
+def _pair(record: Any, wanted: str, number: int) -> Pair:
+    given = {key: value for key, value in dict(record).items() if key != "edits"}
+    completion = completion_text(given.get("completion"))
+    if completion is None:
+        revision = read_revision(given, number=number)
+        completion = pairs.completion(revision, wanted)
+    revision = read_revision({**given, "completion": completion}, format=wanted, number=number)
+    broken = next((edit for edit in revision.edits if not edit.valid or not edit.changes), None)
+    if broken is not None:
+        raise RecordError(f"an edit {broken.invalid_reason or 'changes nothing'}: {broken.before!r}", "completion")
+    if not revision.edits:
+        raise RecordError(f"no edit in format {wanted}", "completion")
+    return Pair(prompts.messages(wanted, revision.issue, revision.sentences), completion)
