@@ -20,10 +20,9 @@ from rewards.models import store
 from rewards.models.adapted import evidence, layout, line_break, merge, read_adapter
 from rewards.models.catalog import MINILM, SMOLLM2
 from rewards.types import Revision
-from rewards_pattern_conformity.model import FILE, PatternModel
+from rewards_format import plain_text
+from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import operations
-
-GATES = ("semantic_similarity", "fluency", "sentence_pattern_conformity")
 
 
 class Classifier:
@@ -53,13 +52,22 @@ class Loop:
         folder = store.ensure(SMOLLM2)
         self.judge = Classifier(folder, rewards_fluency.PARAMS / rewards_fluency.ADAPTER)
         self.critic = Classifier(folder, rewards_appropriateness.PARAMS / rewards_appropriateness.ADAPTER)
-        self.patterns = PatternModel.load(rewards_pattern_conformity.PARAMS / FILE)
+        self.patterns = PatternModel.load(rewards_pattern_conformity.PARAMS / rewards_pattern_conformity.FILE)
         self.encoder = SentenceTransformer(str(store.ensure(MINILM)), device="cpu")
 
+    def tokens(self, text: str) -> Any:
+        """(T, D) of unit length."""
+        found = self.encoder.encode(text, output_value="token_embeddings", convert_to_tensor=True)[1:-1]
+        return torch.nn.functional.normalize(found, dim=-1)
+
     def similarity(self, before: str, after: str) -> float:
-        """Cosine of two sentences."""
-        first, second = (self.encoder.encode(text, normalize_embeddings=True) for text in (before, after))
-        return float(first @ second)
+        """How well the tokens of two sentences match."""
+        old, new = self.tokens(before), self.tokens(after)
+        if not len(old) or not len(new):
+            return 0.0
+        matches = old @ new.T
+        recall, precision = float(matches.max(1).values.mean()), float(matches.max(0).values.mean())
+        return 2 * precision * recall / (precision + recall)
 
     def fluency(self, before: str, after: str) -> float:
         """P(fluent) of one edited sentence."""
@@ -71,12 +79,7 @@ class Loop:
 
     def lost(self, before: str, after: str) -> float:
         """1 − BERTScore recall of one argument."""
-        old, new = (
-            torch.nn.functional.normalize(
-                self.encoder.encode(text, output_value="token_embeddings", convert_to_tensor=True)[1:-1], dim=-1
-            )
-            for text in (before, after)
-        )
+        old, new = self.tokens(before), self.tokens(after)
         return 1.0 - float((old @ new.T).max(1).values.mean()) if len(new) else 1.0
 
     def score(self, revision: Revision, thresholds: dict[str, float]) -> dict[str, Any]:
@@ -95,11 +98,12 @@ class Loop:
                     ),
                 }
                 if edit.changes:
-                    scores["semantic_similarity"] = self.similarity(edit.sentence_before, edit.sentence_after)
+                    scores["token_similarity"] = self.similarity(edit.sentence_before, edit.sentence_after)
                 edits[index] = scores
                 if (
-                    scores.get("semantic_similarity", -1) >= thresholds["semantic_similarity"]
+                    scores.get("token_similarity", -1) >= thresholds["token_similarity"]
                     and scores["fluency"] >= thresholds["fluency"]
+                    and plain_text([edit])[0] >= thresholds["plain_text"]
                     and whole <= thresholds["sentence_pattern_conformity"]
                 ):
                     accepted.append(index)

@@ -155,9 +155,14 @@ def _data(files: Any) -> str:
     return "\n".join(["| data | licence | SHA-256 |", "|---|---|---|", *body])
 
 
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
 def _failures(found: list[Mapping[str, Any]]) -> str:
     body = [
-        f"| {one.get('issue', '')} | {one['before']} | {one.get('after', '')} | {one['value']:.2f} | {one['why']} |"
+        f"| {_cell(one.get('issue', ''))} | {_cell(one['before'])} | {_cell(one.get('after', ''))} | {one['value']:.2f}"
+        f" | {_cell(one['why'])} |"
         for one in found
     ]
     return (

@@ -179,6 +179,7 @@ def _build(
         for reward, setting in chosen.items()
     )
     engine.check_roles(model.role for component in components for model in component.reward.models)
+    _check_models(components)
     return Suite(name, stated.description, components, engine, strict)
 
 
@@ -222,6 +223,19 @@ def _component(name: str, setting: Setting, profile: Profile, plugins: Registry)
         raise ConfigError(f"reward {name!r}: `empty` is for global rewards; this one is at {reward.level} level")
     arguments = reward.parse_arguments(setting.arguments)
     return Component(reward, origin, arguments, setting.gate, setting.weight, threshold, setting.empty, params)
+
+
+def _check_models(components: Sequence[Component]) -> None:
+    """Raise ConfigError where two rewards of one role would read two models, as happens when one of them has params."""
+    seen: dict[str, tuple[Any, Component]] = {}
+    for component in components:
+        for model in component.reward.models:
+            known, other = seen.setdefault(model.role, (model, component))
+            if known != model and (component.params or other.params):
+                raise ConfigError(
+                    f"rewards {other.name!r} and {component.name!r} share the model of role {model.role!r}: give both the same"
+                    f" params, e.g. --set {other.name}.params=DIR --set {component.name}.params=DIR"
+                )
 
 
 def _plain(value: Any) -> Any:

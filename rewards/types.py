@@ -72,14 +72,21 @@ class Edit:
         return self.start >= 0 and seen(self.sentence_before) != seen(self.sentence_after)
 
 
+UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Characters that no category tells to be invisible."""
+
+
 def seen(text: str) -> str:
     """The text as a reader sees it: without invisible characters, each run of spaces as one, letters composed."""
-    if text.isascii():
-        return " ".join(text.split())
-    visible = "".join(
-        c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in ("Cf", "Cc") or c.isspace()
-    )
-    return " ".join(visible.split())
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _invisible(c))
+    return " ".join(text.split())
+
+
+def _invisible(character: str) -> bool:
+    code = ord(character)
+    selectors = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF  # of variants of the character before
+    return selectors or character in UNSEEN or unicodedata.category(character) in ("Cf", "Cc")
 
 
 @dataclass(frozen=True, slots=True)

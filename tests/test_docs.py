@@ -32,7 +32,11 @@ def test_links_lead_somewhere() -> None:
 def test_the_tree_in_the_readme_is_the_tree() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for entry in re.findall(r"^(?:  )*([\w./]+/?) {2,}\S", readme.split("```text")[-1].split("```")[0], re.MULTILINE):
-        found = [p for p in (ROOT, ROOT / "rewards", ROOT / "plugins") if (p / entry.rstrip("/")).exists()]
+        found = [
+            p
+            for p in (ROOT, *(ROOT / room for room in ("rewards", "plugins", "eval", "train")))
+            if (p / entry.rstrip("/")).exists()
+        ]
         assert found, f"README.md names {entry}, which does not exist"
 
 

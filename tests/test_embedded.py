@@ -63,12 +63,16 @@ def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     records = read_lines(out)
     assert len(records) == len(read_lines(EXAMPLES))
-    assert all(0 <= record["reward"] <= 1 for record in records)
+    assert all(-1 <= record["reward"] <= 1 for record in records)
     dimensions = records[0]["details"]["appropriateness"]
     assert len(dimensions["before"]) == len(dimensions["after"]) == 14
     header = json.loads(Path(f"{out}.meta.json").read_text())
     assert {one["dtype"] for one in header["models"].values()} <= {"float32", "bfloat16"}
-    assert set(header["models"]) == {"smollm2-135m-instruct", "all-minilm-l6-v2"}
+    assert {name.split(" with adapter ")[0] for name in header["models"]} == {
+        "smollm2-135m-instruct",
+        "all-minilm-l6-v2",
+    }
+    assert len(header["models"]) == 3  # two adapters on one model
     assert all(len(one["digest"]) == 16 for one in header["models"].values())
     assert header["features"]["computed"] < header["features"]["requested"]
     assert b"Loading" not in done.stderr  # the libraries' own progress bars stay away

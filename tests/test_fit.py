@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.measures import calibration_error, macro_f1, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
+from rewards.fitting.run import run
 from rewards.plugins import registry
+from rewards.records import read_revision
 from rewards.suite import suite_of
 from tests.conftest import command, read_lines, record, write_lines
 
@@ -120,9 +124,9 @@ def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
 )
 def test_bad_labels_are_named(tmp_path: Path, rows: list[Any], message: str) -> None:
     data = write_lines(tmp_path / "data.jsonl", *rows)
-    done = command("fit", "appropriateness", "--data", data, "-o", tmp_path / "out")
-    assert done.returncode == 2
-    assert message in done.stderr.decode()
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run("appropriateness", [data], tmp_path / "out", {}, 1, Engine(), lambda _: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:
@@ -130,6 +134,41 @@ def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:
     done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "out", "--set", "percentil=3")
     assert done.returncode == 2
     assert b"has no option 'percentil' (did you mean 'percentile'?)" in done.stderr
+
+
+def test_a_fit_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    """Also where the folder is named by a dot or a link, and in one process, which must not keep the earlier model."""
+    first, second = revisions(120), [{**row, "after": row["after"].upper()} for row in revisions(120)]
+    out = tmp_path / "mine"
+    found = []
+    for rows in (first, second):
+        data = write_lines(tmp_path / "data.jsonl", *rows)
+        run("pattern_conformity", [data], out, {}, 1, Engine(), lambda _: None)
+        suite = suite_of(["pattern_conformity"], settings={"pattern_conformity": {"params": str(out)}})
+        found.append(suite.score([read_revision(record())])[0].rewards["pattern_conformity"])
+    assert found[0] != found[1]
+    assert sorted(path.name for path in out.iterdir()) == ["card.json", "model.safetensors"]
+    assert (out / "model.safetensors").stat().st_mode & 0o777 == 0o644
+    (tmp_path / "link").symlink_to(out)
+    run("pattern_conformity", [data], tmp_path / "link", {}, 1, Engine(), lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.jsonl", "link", "mine"]
+
+
+def test_a_folder_without_its_model_is_an_error_before_anything_is_scored(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text(
+        '{"rewards": ["pattern_conformity"], "threshold_edit": {"value": 2, "source": ""}}'
+    )
+    with pytest.raises(ConfigError, match="its parameters do not fit reward 'pattern_conformity'"):
+        suite_of(["pattern_conformity"], settings={"pattern_conformity": {"params": str(tmp_path)}})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("epochs", 0), ("share", float("nan")), ("pairs", -1), ("rank", 0), ("learning_rate", 0)]
+)
+def test_options_have_bounds(tmp_path: Path, option: str, value: Any) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *labelled(150))
+    with pytest.raises(ConfigError, match=f"option '{option}'"):
+        run("appropriateness", [data], tmp_path / "out", {option: value}, 1, Engine(), lambda _: None)
 
 
 def test_nothing_is_written_over_what_is_no_fit(tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -
     header = json.loads(Path(f"{out}.meta.json").read_text())
     assert header["profile"] == "full"
     assert len(header["models"]) == 3
-    assert "calibrate your own" in header["rewards"]["token_similarity"]["threshold_source"]
+    assert "found with the embedded model" in header["rewards"]["token_similarity"]["threshold_source"]
 
 
 def test_the_full_profile_says_what_is_not_published(tmp_path: Path) -> None:

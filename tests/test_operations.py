@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rewards.text import diff
-from rewards_pattern_conformity import PARAMS
-from rewards_pattern_conformity.model import FILE, SYMBOLS, PatternModel, fit_model
+from rewards_pattern_conformity import FILE, PARAMS
+from rewards_pattern_conformity.model import SYMBOLS, PatternModel, fit_model
 from rewards_pattern_conformity.operations import ALPHABET, operations
 
 

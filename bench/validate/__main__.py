@@ -50,6 +50,8 @@ def main() -> None:
         began, file = time.monotonic(), params / "validation.json"
         found = validate()
         stated = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not stated and not given.write:
+            sys.exit(f"{file} is missing: there is nothing to compare with; state the figures with --write")
         if given.write:
             kept = {key: value for key, value in stated.items() if key.startswith("fold") and key not in found}
             file.write_text(json.dumps({**kept, **found}, indent=2) + "\n", encoding="utf-8")

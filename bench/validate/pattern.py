@@ -8,9 +8,9 @@ import numpy as np
 
 from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.fitting import measures
-from rewards_pattern_conformity import PARAMS
+from rewards_pattern_conformity import FILE, PARAMS
 from rewards_pattern_conformity.fit import fold_of, single_edits
-from rewards_pattern_conformity.model import FILE, PatternModel
+from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import KEEP, operations
 
 DRAWS = 100

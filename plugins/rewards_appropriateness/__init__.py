@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
 
 import rewards
 from rewards.features import ClassProbabilities
@@ -62,11 +64,11 @@ def fit(
     job: Job,
     *,
     fold: str = "fold0.0",
-    epochs: int = 3,
-    rank: int = 8,
-    learning_rate: float = 5e-4,
-    share: float = 0.5,
-    pairs: int = 1500,
+    epochs: Annotated[int, Ge(1)] = 3,
+    rank: Annotated[int, Ge(1)] = 8,
+    learning_rate: Annotated[float, Gt(0)] = 5e-4,
+    share: Annotated[float, Ge(0)] = 0.5,
+    pairs: Annotated[int, Ge(0)] = 1500,
 ) -> Mapping[str, Any]:
     """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
     from rewards_appropriateness.fit import fit

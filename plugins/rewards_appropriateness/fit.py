@@ -35,12 +35,12 @@ SAME = 200  # resamples for the calibration error that a perfect model would hav
 def fit(
     job: Job,
     *,
-    fold: str = "fold0.0",
-    epochs: int = 3,
-    rank: int = 8,
-    learning_rate: float = 5e-4,
-    share: float = 0.5,
-    pairs: int = 1500,
+    fold: str,
+    epochs: int,
+    rank: int,
+    learning_rate: float,
+    share: float,
+    pairs: int,
 ) -> dict[str, Any]:
     """Writes the adapter and returns the card.
 
@@ -186,6 +186,9 @@ def measure(
         known = np.array([one.labels.get(name, UNKNOWN) for one in arguments])
         kept = known != UNKNOWN
         label, score = known[kept], probability[kept, column]
+        if not 0 < label.sum() < len(label):
+            result[name] = {"n_of_one_class": len(label)}  # there is nothing to tell apart
+            continue
         result[name] = {
             "macro_f1": round(measures.macro_f1(label, score >= 0.5), 3),
             "macro_f1_95": measures.interval(measures.macro_f1, label, score >= 0.5, seed=seed),

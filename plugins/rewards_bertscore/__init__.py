@@ -31,9 +31,10 @@ def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any)
     """Share of the original's meaning that the argument after its accepted edits has no words for.
 
     1 − BERTScore recall: token vectors (T, D) of the original, each matched with the nearest of the edited argument. 0
-    where nothing is lost, so what is added costs nothing; 1 where nothing is left.
+    where nothing is lost, so what is added costs nothing; 1 where nothing is left. Texts beyond the encoder's limit are
+    compared up to it.
     """
-    return [min(max(1.0 - _match(a, b)[1], 0.0), 1.0) for a, b in zip(after, before, strict=True)]
+    return [min(max(1.0 - _match(a, b)[1], 0.0), 1.0) if len(b) else 0.0 for a, b in zip(after, before, strict=True)]
 
 
 def _f1(candidate: Any, reference: Any) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Lt
 
 import rewards
 from rewards.features import ClassProbabilities
@@ -28,11 +30,22 @@ def classifier(params: Path) -> Model:
     )
 
 
-def fit(job: Job, *, examples: int = 16000, learning_rate: float = 1e-3, rank: int = 8) -> Mapping[str, Any]:
-    """Fit the classifier; `rewards_fluency.pairs` says what rows it takes."""
+def fit(
+    job: Job,
+    *,
+    examples: Annotated[int, Ge(100)] = 16000,
+    learning_rate: Annotated[float, Gt(0)] = 1e-3,
+    rank: Annotated[int, Ge(1)] = 8,
+    fold: str = "fold0.0",
+    percentile: Annotated[float, Gt(0), Lt(100)] | None = None,
+) -> Mapping[str, Any]:
+    """Fit the classifier; `rewards_fluency.pairs` says what rows it takes.
+
+    The threshold is .5, or with `percentile` what so many percent of the human edits of valid fail.
+    """
     from rewards_fluency.fit import fit
 
-    return fit(job, examples=examples, learning_rate=learning_rate, rank=rank)
+    return fit(job, examples=examples, learning_rate=learning_rate, rank=rank, fold=fold, percentile=percentile)
 
 
 def load(params: Path) -> rewards.Reward:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import SPLITS, Split, need, read_rows
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
@@ -31,10 +32,12 @@ MEASURED = 4000  # edits of valid and of test that are looked at
 FLUENT = LABELS.index("fluent")
 
 
-def fit(job: Job, *, examples: int = 16000, learning_rate: float = 1e-3, rank: int = 8) -> dict[str, Any]:
+def fit(
+    job: Job, *, examples: int, learning_rate: float, rank: int, fold: str, percentile: float | None
+) -> dict[str, Any]:
     """Writes the adapter and returns the card. Of the edits made of the rows (`pairs`), `examples` are fitted on."""
     split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
-    for pair in pairs(list(read_rows(job.files))):
+    for pair in pairs(list(read_rows(job.files)), fold, job.say):
         split[pair.split].append(pair)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     train = with_repairs(split["train"])
@@ -53,6 +56,11 @@ def fit(job: Job, *, examples: int = 16000, learning_rate: float = 1e-3, rank: i
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)
     card = _card(job, recipe, train, split, test, (slope, shift))
+    if percentile is not None:
+        people = [pair for pair in valid if pair.kind == "human"]
+        need(len(people), LEAST, "human edits of split valid, to take a percentile of")
+        found = 1 / (1 + np.exp(-(logits(job, people) * slope + shift)))
+        card["threshold"] = threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
     stored = load_file(job.out / ADAPTER)
     sign = torch.tensor([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
     stored["scale"], stored["bias"] = stored["scale"] * slope, stored["bias"] * slope + sign * shift / 2

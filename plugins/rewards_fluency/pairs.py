@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -14,7 +14,6 @@ from rewards_fluency.faults import corrupt, tone_down
 
 SEED = 20261122
 SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
-FOLD = "fold0.0"  # where rows state folds
 PER_PARADIGM = 48  # minimal pairs of each
 MORE = 0.7  # of the edits are broken a second time, and once more by a splice
 
@@ -30,7 +29,7 @@ class Pair:
     split: Split
 
 
-def pairs(rows: Sequence[Row]) -> list[Pair]:
+def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None] = lambda _: None) -> list[Pair]:
     """Every pair of the fit, in a fixed order; a document, sentence or paradigm never crosses the splits.
 
     A row is told by its columns: `{before, after}` is a human edit, or with `fluent` an edit that somebody has judged;
@@ -44,8 +43,12 @@ def pairs(rows: Sequence[Row]) -> list[Pair]:
                 f"expected columns before and after, toxic and neutral, good and bad, or text; it has {', '.join(row.record)}"
             )
         kinds[kind].append(row)
-    edits = [*_human(kinds["before"]), *_paradetox(kinds["toxic"][::2]), *_arguments(kinds["text"])]
-    return [*_judged(kinds["fluent"]), *edits, *_splices(edits), *_blimp(kinds["good"])]
+    toxic = kinds["toxic"][::2]  # they are many, and short
+    edits = [*_human(kinds["before"], fold), *_paradetox(toxic, fold), *_arguments(kinds["text"], fold)]
+    found = [*_judged(kinds["fluent"], fold), *edits, *_splices(edits), *_blimp(kinds["good"], fold)]
+    counts = ", ".join(f"{len(some):,} with {name}" for name, some in kinds.items() if some)
+    say(f"rows: {counts}; {len(found):,} edits made of them (every second toxic one, {PER_PARADIGM} of a paradigm)")
+    return found
 
 
 def merged_edits(before: list[str], after: list[str], gap: int = 2) -> list[tuple[int, int, int, int]]:
@@ -70,18 +73,18 @@ def _writer(document: str) -> str:
     return number[1] if number else document
 
 
-def _judged(rows: Sequence[Row]) -> Iterator[Pair]:
+def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     for row in rows:
         before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
         if fluent not in (0, 1):
             raise row.wrong(f"fluent is {fluent!r}; expected 0 or 1")
-        yield Pair(before, after, bool(fluent), "judged", split_of(row, str(row.record.get("doc") or before), FOLD))
+        yield Pair(before, after, bool(fluent), "judged", split_of(row, str(row.record.get("doc") or before), fold))
 
 
-def _human(rows: Sequence[Row]) -> Iterator[Pair]:
+def _human(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     for row in rows:
         before, after = (row.text(name) if row.record.get(name) is not None else "" for name in ("before", "after"))
-        split = split_of(row, _writer(str(row.record.get("doc") or before)), FOLD)
+        split = split_of(row, _writer(str(row.record.get("doc") or before)), fold)
         rng = _random(before)
         if min(len(before.split()), len(after.split())) >= 3 and before != after:
             yield Pair(before, after, True, "human", split)
@@ -92,7 +95,7 @@ def _human(rows: Sequence[Row]) -> Iterator[Pair]:
                 yield Pair(corrupt(after, rng), after, True, "repaired", split)
 
 
-def _paradetox(rows: Sequence[Row]) -> Iterator[Pair]:
+def _paradetox(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     for row in rows:
         rewrites = row.record.get("neutral")
         if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
@@ -100,7 +103,7 @@ def _paradetox(rows: Sequence[Row]) -> Iterator[Pair]:
         toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *rewrites))
         if not neutral or toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
             continue
-        split, rng = split_of(row, f"paradetox {toxic}", FOLD), _random(toxic)
+        split, rng = split_of(row, f"paradetox {toxic}", fold), _random(toxic)
         if len(neutral) > 1 and neutral[1] != neutral[0] and rng.random() < 0.4:
             yield Pair(neutral[0], neutral[1], True, "paraphrase", split)
             yield from _seams(neutral[0], neutral[1], rng, split)
@@ -109,7 +112,7 @@ def _paradetox(rows: Sequence[Row]) -> Iterator[Pair]:
             yield from _seams(toxic, neutral[0], rng, split)
 
 
-def _arguments(rows: Sequence[Row]) -> Iterator[Pair]:
+def _arguments(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     """Untidy sentences of web debates: toned down by rule, or broken."""
     for row in rows:
         text = row.text("text")
@@ -117,7 +120,7 @@ def _arguments(rows: Sequence[Row]) -> Iterator[Pair]:
         sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
         if not sentences:
             continue
-        sentence, split = rng.choice(sentences), split_of(row, text, FOLD)
+        sentence, split = rng.choice(sentences), split_of(row, text, fold)
         toned = tone_down(sentence, rng)
         if toned and toned != sentence:
             yield Pair(sentence, toned, True, "toned", split)
@@ -128,7 +131,7 @@ def _arguments(rows: Sequence[Row]) -> Iterator[Pair]:
             yield Pair(corrupt(sentence, rng), sentence, True, "repaired", split)
 
 
-def _blimp(rows: Sequence[Row]) -> Iterator[Pair]:
+def _blimp(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     seen: dict[str, int] = {}
     for row in rows:
         paradigm, good, bad = row.text("paradigm"), row.text("good"), row.text("bad")
@@ -136,7 +139,7 @@ def _blimp(rows: Sequence[Row]) -> Iterator[Pair]:
         if seen[paradigm] <= PER_PARADIGM:
             repaired = seen[paradigm] % 2 == 0
             before, after = (bad, good) if repaired else (good, bad)
-            yield Pair(before, after, repaired, "blimp", split_of(row, paradigm, FOLD))
+            yield Pair(before, after, repaired, "blimp", split_of(row, paradigm, fold))
 
 
 def _seams(before: str, after: str, rng: Random, split: Split, *, single: bool = True) -> Iterator[Pair]:
@@ -182,6 +185,8 @@ def _splices(edits: list[Pair]) -> Iterator[Pair]:
     for pair, spans in chosen:
         rng = _random(f"splice {pair.before}{pair.after}")
         i1, i2, j1, j2 = rng.choice(spans)
+        if not bank[pair.split]:
+            continue
         drawn = [rng.choice(bank[pair.split]) for _ in range(20)]
         own = pair.after.split()[j1:j2]
         other = next((words for words in drawn if abs(len(words) - len(own)) <= 1 and words != own), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -9,10 +10,15 @@ from collections.abc import Callable, Sequence
 import rewards
 
 MARKUP = re.compile(
-    r"</?[a-zA-Z!|][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]{2,8});|\[/?[A-Z]{2,}\]|\*\*|__|~~|`|^#{1,6} |\]\(|\\[a-z]+\{",
+    r"</?[a-zA-Z!|](?!ttps?:)[^<>]*(?:>|$)"  # tags, comments, special tokens, also those that do not end
+    r"|\[/?(?:INST|SYS|SEP|CLS|MASK|PAD|UNK|BOS|EOS)\]"
+    r"|\*\*\w[^*]*\w\*\*|__\w[^_]*\w__|~~\w[^~]*~~|`[^`]+`|^#{1,6} |\]\(|\\[a-z]+\{",  # Markdown, LaTeX
     re.MULTILINE,
 )
-"""Tags, comments, special tokens, entities, Markdown and LaTeX."""
+"""What is markup and not text; and, if they stand for a character, entities."""
+ENTITY = re.compile(r"&#?\w{2,8};")
+MARKS = frozenset("°™©®\u00b4\u02bc…")
+"""Characters beside letters, digits, punctuation and signs of currency and mathematics that people write."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1))
@@ -35,25 +41,35 @@ def _share(revision: rewards.Revision) -> float:
 def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
 
-    Nor may it add letters of an alphabet that its sentence does not use: they look like others and hide words. What was
-    in the sentence before may stay.
+    Nor may it add letters of an alphabet, other than the Latin one, that its sentence does not use: they look like others
+    and hide words. What was in the sentence before may stay.
     """
     return [float(_plain(edit.sentence_before, edit.after)) for edit in edits]
 
 
 def _plain(before: str, after: str) -> bool:
-    if any(mark not in before for mark in MARKUP.findall(after)):
+    entities = [each for each in ENTITY.findall(after) if html.unescape(each) != each]
+    if any(mark not in before for mark in (*MARKUP.findall(after), *entities)):
         return False
-    added = {c for c in after if not c.isascii()} - set(before)
-    if not added:
+    after = unicodedata.normalize("NFC", after)  # an accent that stands alone composes with its letter, or is none
+    added = {c for c in after if not c.isascii() or not c.isprintable()} - set(before) - {"\n", "\t", "\r"}
+    alphabets = {_alphabet(c) for c in before if c.isalpha()} | {"LATIN"}
+    return all(_fits(c, alphabets) for c in added)
+
+
+def _fits(character: str, alphabets: set[str]) -> bool:
+    """Whether a character that the sentence does not have is one that people write in such a sentence."""
+    if character in MARKS:
         return True
-    alphabets = {_alphabet(c) for c in before if c.isalpha()} or {"LATIN"}
-    return all(
-        _alphabet(c) in alphabets
-        if c.isalpha()
-        else unicodedata.category(c) in ("Mn", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Zs", "Nd", "No")
-        for c in added
-    )
+    category = unicodedata.category(character)
+    if character.isalpha():
+        # Letters in another dress (mathematical, full width, small capitals) only look like these.
+        small = unicodedata.name(character, "").startswith("LATIN LETTER SMALL CAPITAL")
+        dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ"
+        return character in "ªºµ" or (_alphabet(character) in alphabets and not dressed and not small)
+    if category in ("Nd", "No"):
+        return unicodedata.is_normalized("NFKC", character) or character in "¹²³½¼¾⅓⅔"
+    return category in ("Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "Zs")
 
 
 def _alphabet(letter: str) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Gt, Lt
 
 import rewards
 from rewards.fitting import Fitter, Job
 
 PARAMS = Path(__file__).parent / "params"
+FILE = "model.safetensors"
 
 
-def fit(job: Job, *, percentile: float = 1.0) -> Mapping[str, Any]:
+def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 1.0) -> Mapping[str, Any]:
     """Fit the model of operations and the thresholds of both levels to sentences that people have changed."""
     from rewards_pattern_conformity.fit import fit
 
@@ -22,7 +26,7 @@ def fit(job: Job, *, percentile: float = 1.0) -> Mapping[str, Any]:
 
 def load_edit(params: Path) -> rewards.Reward:
     """The reward of single edits with the parameters in this folder."""
-    perplexity = functools.partial(_perplexity, params)
+    perplexity = functools.partial(_perplexity, params / FILE, hashlib.sha256((params / FILE).read_bytes()).hexdigest())
 
     @rewards.reward(
         level="edit",
@@ -45,7 +49,7 @@ def load_edit(params: Path) -> rewards.Reward:
 
 def load_sentence(params: Path) -> rewards.Reward:
     """The reward of whole sentences with the parameters in this folder."""
-    perplexity = functools.partial(_perplexity, params)
+    perplexity = functools.partial(_perplexity, params / FILE, hashlib.sha256((params / FILE).read_bytes()).hexdigest())
 
     @rewards.reward(
         level="sentence",
@@ -66,17 +70,17 @@ def load_sentence(params: Path) -> rewards.Reward:
     return sentence_pattern_conformity
 
 
-def _perplexity(params: Path, pairs: Sequence[tuple[str, str]]) -> Any:
+def _perplexity(file: Path, digest: str, pairs: Sequence[tuple[str, str]]) -> Any:
     from rewards_pattern_conformity.operations import operations
 
-    return _model(params).perplexity([operations(before, after) for before, after in pairs])
+    return _model(file, digest).perplexity([operations(before, after) for before, after in pairs])
 
 
 @functools.cache
-def _model(params: Path) -> Any:
-    from rewards_pattern_conformity.model import FILE, PatternModel
+def _model(file: Path, digest: str) -> Any:
+    from rewards_pattern_conformity.model import PatternModel
 
-    return PatternModel.load(params / FILE)
+    return PatternModel.load(file)
 
 
 pattern_conformity = load_edit(PARAMS)

@@ -10,7 +10,8 @@ import numpy as np
 
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import need, read_rows
-from rewards_pattern_conformity.model import FILE, PatternModel, fit_model
+from rewards_pattern_conformity import FILE
+from rewards_pattern_conformity.model import PatternModel, fit_model
 from rewards_pattern_conformity.operations import ADD, ALPHABET, GAP, KEEP, operations
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PERCENTILES = (50, 90, 95, 99)
 LEAST = 100  # changed sentences: fewer say little of the patterns of order 4
 
 
-def fit(job: Job, *, percentile: float = 1.0) -> dict[str, Any]:
+def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     """Writes the model and returns the card. Rows are `{before, after, doc}`, sentences that people have changed.
 
     The writers (by document, else by text) fall into five folds. The order is the one with the lowest perplexity on

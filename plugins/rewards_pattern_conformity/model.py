@@ -19,7 +19,6 @@ SYMBOLS = (
     len(ALPHABET) + 1
 )  # the operations and, as the last symbol, the end; in a context the last symbol is the start
 EDGE = len(ALPHABET)
-FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

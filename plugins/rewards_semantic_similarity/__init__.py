@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Gt, Lt
 
 import rewards
 from rewards.features import Embedding, TokenEmbeddings
@@ -13,7 +15,7 @@ from rewards.models.catalog import ENCODER
 
 PARAMS = Path(__file__).parent / "params"
 TOKENS = PARAMS / "tokens"
-UNCALIBRATED = "found with the embedded model, so calibrate your own: rewards fit token_similarity"
+UNCALIBRATED = "found with the embedded model: set one of your own for this"
 
 
 def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
@@ -30,14 +32,14 @@ def reads_tokens(edit: rewards.Edit) -> tuple[TokenEmbeddings, TokenEmbeddings] 
     return TokenEmbeddings(edit.sentence_before, ENCODER), TokenEmbeddings(edit.sentence_after, ENCODER)
 
 
-def fit(job: Job, *, percentile: float = 5.0) -> Mapping[str, Any]:
+def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> Mapping[str, Any]:
     """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
     from rewards_semantic_similarity.fit import fit
 
     return fit(job, percentile, tokens=False)
 
 
-def fit_tokens(job: Job, *, percentile: float = 5.0) -> Mapping[str, Any]:
+def fit_tokens(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> Mapping[str, Any]:
     """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
     from rewards_semantic_similarity.fit import fit
 

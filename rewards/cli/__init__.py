@@ -118,7 +118,7 @@ def _run() -> int:
         print(plain(f"error: {error}"), file=sys.stderr)
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; add --resume to go on where it stopped", file=sys.stderr)
+        print("interrupted; where a command takes --resume, add it to go on where it stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

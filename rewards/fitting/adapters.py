@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rewards.models.adapted import HEAD, evidence, layout, line_break
-from rewards.models.backend import weights_only
+from rewards.models.backend import quiet_loading, weights_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,8 @@ def fit_adapter(
     """The tensors of an adapter for the causal language model in `folder`, in the form that `write_adapter` stores."""
     torch.manual_seed(seed)
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    trunk: Any = AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch.float32)).base_model
+    with quiet_loading():
+        trunk: Any = AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch.float32)).base_model
     trunk.norm = torch.nn.Identity()
     blocks = trunk.layers[: recipe.depth]
     batch_of = _Batches(tokenizer, examples, recipe)

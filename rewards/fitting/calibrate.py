@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Gt, Lt
 
 from rewards.errors import ConfigError
 from rewards.fitting import Fitter, Job
@@ -18,7 +18,7 @@ LEAST = 20  # values: below, a percentile of the tail is one person's habit
 def fitter_of(name: str) -> Fitter:
     """How a reward without a fit of its own gets its threshold."""
 
-    def fit(job: Job, *, percentile: float = 5.0) -> dict[str, Any]:
+    def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> dict[str, Any]:
         return {"threshold": calibrate(name, job, percentile)}
 
     def load(folder: Any) -> Any:
@@ -52,7 +52,10 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
     for start in range(0, len(revisions), 256):
         for result in suite.score(revisions[start : start + 256]):
             judged = result.edits if reward.level == "edit" else tuple(said for _, said in result.sentences)
-            values += [one[name].value for one in judged if name in one and one[name].value is not None]
+            for one in judged:
+                if name in one and one[name].failed is not None:
+                    raise ConfigError(f"{name} failed on revision {result.revision.id!r}: {one[name].failed}")
+                values += [one[name].value] if name in one and one[name].value is not None else []
         job.say(f"{min(start + 256, len(revisions)):,} of {len(revisions):,} revisions, {len(values):,} values")
     need(len(values), LEAST, f"{reward.level}s of which {name} says anything")
     return threshold_of(np.array(values), percentile, reward.higher_is_better, job.seed, f"{reward.level}s people made")
@@ -69,11 +72,10 @@ def threshold_of(
     def cut(some: Any) -> float:
         return float(np.percentile(some, rank))
 
-    found: Mapping[str, Any] = {
+    return {
         "value": round(cut(values), 4),
         "source": f"{rank:g}th percentile of {len(values):,} {of}",
         "percentile": rank,
         "n": len(values),
         "interval_95": interval(cut, values, seed=seed),
     }
-    return dict(found)

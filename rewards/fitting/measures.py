@@ -15,7 +15,10 @@ DRAWS = 500
 
 
 def interval(measure: Callable[..., float], *columns: Any, seed: int, draws: int = DRAWS) -> list[float]:
-    """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N."""
+    """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N.
+
+    Empty where no resample has a value.
+    """
     rng = np.random.default_rng(seed)
     count = len(columns[0])
     found = []
@@ -24,7 +27,7 @@ def interval(measure: Callable[..., float], *columns: Any, seed: int, draws: int
         value = measure(*(column[rows] for column in columns))
         if np.isfinite(value):
             found.append(value)
-    return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)]
+    return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
 
 
 def roc_auc(label: Any, score: Any) -> float:

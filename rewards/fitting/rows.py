@@ -30,6 +30,8 @@ class Row:
                 if not isinstance(value, str):
                     raise self.wrong(f"{name} is {type(value).__name__}; expected a text")
                 return value
+            if name in self.record:
+                raise self.wrong(f"{name} is null; expected a text")
         raise self.wrong(f"it has no column {' or '.join(names)}; it has {', '.join(map(str, self.record))}")
 
     def wrong(self, reason: str) -> ConfigError:

@@ -39,10 +39,10 @@ def run(
     reward, origin = registry().reward(name)
     fitter = reward.fitter or fitter_of(name)
     chosen = _options(name, fitter, options)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / CARD).exists())):
-        raise ConfigError(f"-o {out} exists and is no folder of `rewards fit`; give another name")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    if any(str(file) == "-" for file in files):
+        raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
+    out = out.resolve()
+    folder = _scratch(out)
     try:
         fitted = fitter.fit(Job(tuple(files), folder, engine, seed, say), **chosen)
         card = {
@@ -54,7 +54,9 @@ def run(
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {"python": platform.python_version(), origin.distribution: origin.version, **_versions()},
         }
-        (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / CARD).write_text(
+            json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
     except BaseException as error:
         if any(folder.iterdir()):
             say(f"what was fitted before this stopped is kept in {folder}")
@@ -63,11 +65,39 @@ def run(
         if isinstance(error, OSError):
             raise RewardsError(f"{error.filename or out}: {error.strerror or error}") from error
         raise
-    if out.exists():
-        shutil.rmtree(out)
-    folder.chmod(0o755)
-    folder.replace(out)
+    _move(folder, out)
     return card
+
+
+def _scratch(out: Path) -> Path:
+    """An empty folder beside `out`. Raises ConfigError where `out` holds anything that a fit does not write."""
+    try:
+        strangers = [path.name for path in out.iterdir() if path.name != CARD and path.suffix != ".safetensors"]
+        if strangers:
+            raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"-o {out} is no folder that can be replaced: {error.strerror or error}") from error
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise ConfigError(f"-o {out} cannot be written: {error.strerror or error}") from error
+
+
+def _move(folder: Path, out: Path) -> None:
+    """Put the finished folder in its place; an earlier fit there goes when the new one stands."""
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    folder.chmod(0o755)
+    old = None
+    if out.exists():
+        old = folder.with_name(f"{folder.name}-old")
+        out.replace(old)
+    folder.replace(out)
+    if old is not None:
+        shutil.rmtree(old)
 
 
 def _options(name: str, fitter: Fitter, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +115,7 @@ def _options(name: str, fitter: Fitter, given: Mapping[str, Any]) -> dict[str, A
             raise ConfigError(f"fitting {name!r} has no option {key!r}{nearest(key, known)}; it takes {takes}")
     fields: dict[str, Any] = known
     try:
-        parsed = create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)(**given)
+        parsed = create_model("Options", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)(**given)
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']}") from error

@@ -1,0 +1,54 @@
+"""What counts as plain text, and what a reader does not see."""
+
+from __future__ import annotations
+
+import pytest
+
+from rewards.types import Edit, seen
+from rewards_format import plain_text
+
+BEFORE = "The heat is 5 is < b and nobody cares about it."
+
+
+def edit(after: str) -> Edit:
+    return Edit(1, "heat", after, None, BEFORE, 4, 8)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "20 °C of heat", "5 × 3 ± 1 ≥ 9", "heat—“real” heat…", "l’été à Zürich", "£5 or 3 €", "½ of it, 20 m²", "it\u00b4s hot",
+        "don\u02bct", "f**k", "[EU] [SIC]", "____", "B&Bs; R&D", "<http://a.b/c>", "snake_case_word", "www.a.org/b_c?d=1",
+        "cafe\u0301", "100 % (sic!)", "a -> b",
+    ],
+)  # fmt: skip
+def test_what_people_write_is_plain(after: str) -> None:
+    assert plain_text([edit(after)]) == [1.0]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "<b>heat</b>", "<!-- heat -->", "<|im_end|>", "heat &nbsp;", "&frac12;", "&#X3C;", "[/INST] heat", "**heat**",
+        "`heat`", "~~heat~~", "# heat", "[heat](x)", "heat 🙂", "he\u200bat", "h\u0435at", "\U0001d7cf heat", "\uff48eat",
+        "\x1b[31mheat", "a\x07b", "he\u034fat", "heat\ufe0f", "<br", "\u029c\u1d07\u1d00\u1d1b",
+    ],
+)  # fmt: skip
+def test_what_hides_or_decorates_is_not(after: str) -> None:
+    assert plain_text([edit(after)]) == [0.0]
+
+
+def test_what_was_there_may_stay() -> None:
+    kept = Edit(1, "it 🙂 <b>so</b>", "this 🙂 <b>so</b>", None, "Say it 🙂 <b>so</b> now.", 4, 18)
+    assert plain_text([kept]) == [1.0]
+
+
+@pytest.mark.parametrize("text", ["a\x07b", "a\u200bb", "a\u034fb", "a\ufe0fb", "a\u00adb"])
+def test_invisible_characters_are_not_seen(text: str) -> None:
+    assert seen(text) == seen("ab")
+
+
+def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
+    assert seen(" a \n\t b\u00a0c ") == "a b c"
+    assert seen("e\u0301") == seen("é")
+    assert seen("A") != seen("a")
