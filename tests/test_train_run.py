@@ -230,6 +230,10 @@ def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, caps
         run(made(recipe_file, whole, "seed=4"), Launch(), resume=True)
     run(made(recipe_file, whole), Launch(), resume=True)
     assert "is complete: nothing to resume" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="no such file"):
+        run(made(recipe_file, tmp_path / "early", "data=gone.jsonl"), Launch(), resume=False)
+    with pytest.raises(ConfigError, match="missing.jsonl: no such file"):  # nothing had begun: no --resume is needed
+        run(made(recipe_file, tmp_path / "early", "data=missing.jsonl"), Launch(), resume=False)
     write_lines(tmp_path / "notes.txt", {})
     with pytest.raises(ConfigError, match="is not empty, and holds no run"):
         run(made(recipe_file, tmp_path), Launch(), resume=False)

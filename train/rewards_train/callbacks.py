@@ -12,10 +12,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from rewards_train.folder import STOP
+
 MARK = "rewards.json"
 """The file that makes a checkpoint whole: it is written last."""
-STOP = ".stop"
-"""A file of this name in the output folder asks a run to save and stop."""
 
 
 def last_checkpoint(folder: Path) -> tuple[Path | None, int]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rewards_train.data import Splits
 
 CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
+STOP = ".stop"
+"""A file of this name in the output folder asks a run to save and stop."""
 _FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "unexpected pos")
 
 
@@ -29,7 +31,8 @@ def open_run(recipe: Recipe, resume: bool) -> Path:
     try:
         if out.exists() and not out.is_dir():
             raise ConfigError(f"out {out} is a file; give another out=FOLDER")
-        if stated.exists():
+        others = [path for path in out.iterdir() if path != stated] if out.is_dir() else []
+        if stated.exists() and others:  # a recipe alone is left by a run that did not get as far as its data
             if not resume:
                 raise ConfigError(
                     f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER"
@@ -38,7 +41,7 @@ def open_run(recipe: Recipe, resume: bool) -> Path:
                 raise ConfigError(
                     f"{out} holds a run of another recipe ({_difference(stated, recipe)}); give the same, or another out="
                 )
-        elif out.is_dir() and any(out.iterdir()):
+        elif others:
             raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
         out.mkdir(parents=True, exist_ok=True)
         stated.write_text(text, encoding="utf-8")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rewards.errors import RewardsError
 from rewards_train import folder
+from rewards_train.folder import STOP
 from rewards_train.recipe import Recipe
 
 STAGES = ("sft", "grpo")
@@ -46,6 +47,7 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
     if folder.finished(out):
         print(f"{out} is complete: nothing to resume", file=sys.stderr)
         return
+    (out / STOP).unlink(missing_ok=True)  # of a run that was stopped at once
     warm = recipe.sft is not None and not folder.finished(out / folder.WARM_START)
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
     for stage in stages:
@@ -93,8 +95,6 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
 
 def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
     """Wait for all; Ctrl-C asks them to save and stop, a second one and the failure of any ends them."""
-    from rewards_train.callbacks import STOP
-
     asked = False
     while any(process.poll() is None for process in processes):
         try:

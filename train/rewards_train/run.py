@@ -207,17 +207,15 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     import sys
     import threading
 
-    from rewards_train.callbacks import STOP
-
     if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:
-        if (out / STOP).exists():
+        if (out / folder.STOP).exists():
             raise KeyboardInterrupt
-        (out / STOP).touch()
+        (out / folder.STOP).touch()
         print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGINT, ask)
@@ -225,4 +223,4 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        (out / STOP).unlink(missing_ok=True)
+        (out / folder.STOP).unlink(missing_ok=True)
