@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from bench.validate.data import SEED, SYSTEMS, Bench
+from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
 from rewards_appropriateness.fit import MAIN, measure
@@ -21,7 +22,9 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for fold, params in {"fold0.0": PARAMS, **folds}.items():
         rows = [row for row in bench.rows(CORPUS) if row["folds"][fold] == "TEST"]
-        found = bench.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
+        # An engine of its own: one engine has one model for a role.
+        own = Bench(bench.data, Engine(dtype="float32", cache=bench.engine.cache))
+        found = own.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
         arguments = [Argument(row["issue"], row["text"], row["labels"]) for row in rows]
         result[fold] = measure(arguments, found, DIMENSIONS, SEED)
     if folds:
