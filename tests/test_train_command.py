@@ -152,7 +152,7 @@ def test_a_folder_of_datasets(tmp_path: Path) -> None:
 
 def test_shipped_examples_are_pairs_that_change_something() -> None:
     found, dropped = sft.read_pairs(recipe.resolve("smoke"))
-    assert len(found) >= 45
+    assert len(found) == 32
     assert all("exactly as compact lines" in reason for _, reason in dropped)
     assert not [
         pair
