@@ -34,7 +34,10 @@ def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any)
     where nothing is lost, so what is added costs nothing; 1 where nothing is left. Texts beyond the encoder's limit are
     compared up to it.
     """
-    return [min(max(1.0 - _match(a, b)[1], 0.0), 1.0) if len(b) else 0.0 for a, b in zip(after, before, strict=True)]
+    return [
+        0.0 if one.after == one.before else min(max(1.0 - _match(a, b)[1], 0.0), 1.0)
+        for one, a, b in zip(arguments, after, before, strict=True)
+    ]
 
 
 def _f1(candidate: Any, reference: Any) -> float:
