@@ -199,7 +199,7 @@ def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(
     interrupted.send_signal(signal.SIGINT)
     _, errors = interrupted.communicate()
     assert interrupted.returncode == 130, errors.decode()
-    assert b"interrupted; where a command takes --resume" in errors
+    assert b"interrupted; add --resume to go on where it stopped" in errors
     assert partial.read_bytes().startswith(kept[: kept.rindex(b"\n") + 1])
 
     resumed = run("edit", source, "-o", out, *chosen, "--resume")

@@ -188,7 +188,7 @@ def test_columns_travel_to_another_process(suite: Callable[..., Suite]) -> None:
     columns = pickle.loads(pickle.dumps(Scorer(plan).columns()))
     assert columns[0].scorer is columns[1].scorer
     assert columns[0].scorer.plan == plan
-    names = [column.name for column in columns]
+    names = [column.__name__ for column in columns]
     assert columns[0].scorer.weights()[names.index("format")] == 1.0
     with pytest.raises(TypeError, match="ready suite"):
         pickle.dumps(scorer(suite()).columns())

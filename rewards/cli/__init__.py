@@ -19,6 +19,8 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+RESUMED = {"score", "edit", "train"}
+"""The commands that take --resume."""
 
 
 class PlainFormatter(logging.Formatter):
@@ -118,7 +120,8 @@ def _run() -> int:
         print(plain(f"error: {error}"), file=sys.stderr)
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; where a command takes --resume, add it to go on where it stopped", file=sys.stderr)
+        hint = "; add --resume to go on where it stopped" if sys.argv[1:2] and sys.argv[1] in RESUMED else ""
+        print(f"interrupted{hint}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
