@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rewards.text.matching import match_f1
+
 REASONS: tuple[str, ...] = ("Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
 """What an edit may state as its reason: the main dimensions of inappropriateness."""
 
@@ -62,12 +64,7 @@ def bertscore(candidate: object, reference: object) -> float:
     """BERTScore F1 of two texts' token vectors, (T, D) each of unit length; 0 where one of them has no tokens."""
     import numpy as np
 
-    one, other = np.asarray(candidate), np.asarray(reference)
-    if not one.size or not other.size:
-        return 0.0
-    similarity = one @ other.T  # (T_candidate, T_reference)
-    precision, recall = float(similarity.max(1).mean()), float(similarity.max(0).mean())
-    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+    return match_f1(np.asarray(candidate), np.asarray(reference))
 
 
 def is_appropriate(probability: float) -> bool:

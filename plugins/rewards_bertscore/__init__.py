@@ -8,6 +8,7 @@ from typing import Any
 import rewards
 from rewards.features import TokenEmbeddings
 from rewards.models.catalog import ENCODER
+from rewards.text.matching import match, match_f1
 
 
 def reads(argument: rewards.Argument) -> tuple[TokenEmbeddings, TokenEmbeddings]:
@@ -23,7 +24,7 @@ def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) ->
     ICLR 2020), so values lie higher than those of tables that rescale. 0 where one of the two texts is empty. Texts
     beyond the encoder's limit are compared up to it.
     """
-    return [_f1(a, b) for a, b in zip(after, before, strict=True)]
+    return [match_f1(a, b) for a, b in zip(after, before, strict=True)]
 
 
 @rewards.reward(level="global", range=(0, 1), higher_is_better=False, reads=reads, models=(ENCODER,))
@@ -35,22 +36,9 @@ def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any)
     compared up to it.
     """
     return [
-        0.0 if one.after == one.before else min(max(1.0 - _match(a, b)[1], 0.0), 1.0)
+        0.0 if one.after == one.before else min(max(1.0 - match(a, b)[1], 0.0), 1.0)
         for one, a, b in zip(arguments, after, before, strict=True)
     ]
-
-
-def _f1(candidate: Any, reference: Any) -> float:
-    precision, recall = _match(candidate, reference)
-    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
-
-
-def _match(candidate: Any, reference: Any) -> tuple[float, float]:
-    """Precision and recall of a greedy matching; 0 where one of the two texts is empty."""
-    if not len(candidate) or not len(reference):
-        return 0.0, 0.0
-    similarity = candidate @ reference.T  # (T_candidate, T_reference)
-    return float(similarity.max(1).mean()), float(similarity.max(0).mean())
 
 
 @rewards.hookimpl

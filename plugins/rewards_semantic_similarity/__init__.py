@@ -12,6 +12,7 @@ import rewards
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting import Fitter, Job
 from rewards.models.catalog import ENCODER
+from rewards.text.matching import match_f1
 
 PARAMS = Path(__file__).parent / "params"
 TOKENS = PARAMS / "tokens"
@@ -96,18 +97,9 @@ def load_tokens(params: Path) -> rewards.Reward:
         (BERTScore, Zhang et al., ICLR 2020, without weights); 0 where nothing is left. Not applicable to an edit that
         changes nothing. Closer to the reference's judgement than the cosine of MiniLM's sentence vectors.
         """
-        return [matched(a, b) for a, b in zip(before, after, strict=True)]
+        return [match_f1(a, b) for a, b in zip(before, after, strict=True)]
 
     return token_similarity
-
-
-def matched(before: Any, after: Any) -> float:
-    """F1 of a greedy matching of two texts' tokens; 0 where one of them is empty."""
-    if not len(before) or not len(after):
-        return 0.0
-    similarity = before @ after.T  # (T_before, T_after)
-    recall, precision = float(similarity.max(1).mean()), float(similarity.max(0).mean())
-    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
 semantic_similarity = load(PARAMS)

@@ -11,7 +11,7 @@ from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import need, read_rows
 from rewards.models.catalog import ENCODER
-from rewards_semantic_similarity import matched
+from rewards.text.matching import match_f1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,5 +78,5 @@ def token_similarities(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np
     for start in range(0, len(pairs), 256):  # token vectors are large
         part = pairs[start : start + 256]
         found = job.engine.compute([TokenEmbeddings(text, ENCODER) for pair in part for text in pair])
-        values += [matched(*(np.asarray(found[TokenEmbeddings(text, ENCODER)]) for text in pair)) for pair in part]
+        values += [match_f1(*(np.asarray(found[TokenEmbeddings(text, ENCODER)]) for text in pair)) for pair in part]
     return np.array(values)
