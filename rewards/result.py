@@ -73,13 +73,7 @@ class Result:
         accepted = set(self.accepted)
         edits = [
             {
-                "sentence_id": edit.sentence_id or None,
-                "start": edit.start if edit.valid else None,
-                "before": edit.before,
-                "after": edit.after,
-                "reason": edit.reason,
-                "valid": edit.valid,
-                "invalid_reason": edit.invalid_reason,
+                **edit.to_record(),
                 "accepted": index in accepted,
                 "scores": {name: judgement.to_record() for name, judgement in scores.items()},
             }

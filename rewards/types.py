@@ -63,6 +63,18 @@ class Edit:
             return self.sentence_before
         return self.sentence_before[: self.start] + self.after + self.sentence_before[self.end :]
 
+    def to_record(self) -> dict[str, Any]:
+        """What every record says of an edit, whatever else it says."""
+        return {
+            "sentence_id": self.sentence_id or None,
+            "start": self.start if self.valid else None,
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+            "valid": self.valid,
+            "invalid_reason": self.invalid_reason,
+        }
+
     @property
     def changes(self) -> bool:
         """Whether applying the edit alone changes what a reader sees of its sentence.

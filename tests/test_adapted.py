@@ -12,7 +12,7 @@ import torch
 from rewards.engine.engine import Engine
 from rewards.errors import ModelError
 from rewards.features import ClassProbabilities
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
 from rewards.models.adapted import evidence, read_adapter
 from rewards.models.keys import MAX_TOKENS
 from rewards.models.specs import Adapter, Checkpoint, Hub, Model
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_file(folder: Path, adapter: Path, tmp_path
 
 def test_labels_that_are_not_known_are_not_learnt(folder: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, multi_label=True)
-    known = [Example(one.text, one.pair, (int(one.label == 1), -1)) for one in examples()]  # type: ignore[operator]
+    known = [Example(one.text, one.pair, (int(one.label == 1), -1)) for one in examples()]  # type: ignore[operator]  # a class here, no labels
     tensors = fit_adapter(folder, known, 2, recipe, 1, lambda _: None)
     assert tensors["mean"][:, 1].abs().max() == 0
     file = tmp_path / "adapter.safetensors"
@@ -82,6 +82,18 @@ def test_labels_that_are_not_known_are_not_learnt(folder: Path, tmp_path: Path) 
     found = np.asarray(Engine(dtype="float32").compute([request])[request])
     assert found[0] > 0.5
     assert found[1] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_rescaled_adapter_gives_rescaled_logits(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    file = tmp_path / "adapter.safetensors"
+    write_adapter(file, read_adapter(adapter)[2], RECIPE)
+    rescale_adapter(file, RECIPE, np.array([0.5, 2.0]), np.array([0.1, -0.3]))
+    requests = [
+        ClassProbabilities("I like it", model(folder, one, multi_label=True), "Lunch?") for one in (adapter, file)
+    ]
+    before, after = (np.asarray(Engine(dtype="float32").compute([one])[one], dtype=float) for one in requests)
+    logit = np.log(before / (1 - before)) * [0.5, 2.0] + [0.1, -0.3]
+    assert np.log(after / (1 - after)) == pytest.approx(logit, abs=1e-4)
 
 
 def test_one_strong_token_counts_for_the_whole_text() -> None:

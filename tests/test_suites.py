@@ -59,7 +59,7 @@ def toys() -> Registry:
     declared.append(rewards.reward(name="token_similarity", level="edit", range=(0, 1), threshold=0.5)(by_word("lost")))
     declared.append(rewards.reward(level="edit", range=(1, 9), threshold=3, higher_is_better=False)(pattern_conformity))
     named = {"name": "sentence_pattern_conformity", "level": "sentence", "range": (0, 1)}
-    declared.append(rewards.reward(**named, threshold=0.5)(sentence))  # type: ignore[arg-type]
+    declared.append(rewards.reward(**named, threshold=0.5)(sentence))  # type: ignore[arg-type]  # one dictionary of several types
     for name, worth in (("appropriateness_gain", 0.1), ("lost_content", 0.05)):
         declared.append(rewards.reward(name=name, level="global", range=(-1, 1))(by_change(worth)))
     declared.append(rewards.reward(level="global", range=(0, 1))(appropriateness))

@@ -133,12 +133,7 @@ class Proposal:
         undone = {i for n, change in self.draft.changes.values() if self._undoes(n, change) for i in change.new}
         return [
             {
-                "sentence_id": edit.sentence_id or None,
-                "start": edit.start if edit.valid else None,
-                "before": edit.before,
-                "after": edit.after,
-                "reason": edit.reason,
-                "valid": edit.valid,
+                **edit.to_record(),
                 "invalid_reason": UNDOES if index in undone else edit.invalid_reason,
                 "accepted": edit.valid and index not in self.down,
                 "failed_gates": self.why.get(index, []),

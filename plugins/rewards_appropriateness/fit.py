@@ -7,13 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
 from rewards.fitting.rows import Row, Split, need, read_rows, split_of
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
@@ -65,10 +63,7 @@ def fit(
     scale, bias = _calibration(logits(job, labelled["valid"], names), labelled["valid"], names, common, job.seed)
     found = 1 / (1 + np.exp(-(logits(job, labelled["test"], names) * scale + bias)))
     measured = measure(labelled["test"], found, names, job.seed)
-    stored = load_file(job.out / ADAPTER)
-    stored["scale"] = stored["scale"] * torch.tensor(scale, dtype=torch.float32)
-    stored["bias"] = torch.tensor(stored["bias"].numpy() * scale + bias, dtype=torch.float32)
-    write_adapter(job.out / ADAPTER, stored, recipe)
+    rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
     counts: dict[Split, int] = {part: len(rows) for part, rows in labelled.items()}
     return _card(
         recipe, names, fold, counts, Counter(["changed"] * len(changed) + ["toxic pairs"] * len(beside)), measured

@@ -9,12 +9,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, write_adapter
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import SPLITS, Split, need, read_rows
 from rewards.models import store
@@ -61,10 +59,8 @@ def fit(
         need(len(people), LEAST, "human edits of split valid, to take a percentile of")
         found = 1 / (1 + np.exp(-(logits(job, people) * slope + shift)))
         card["threshold"] = threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
-    stored = load_file(job.out / ADAPTER)
-    sign = torch.tensor([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
-    stored["scale"], stored["bias"] = stored["scale"] * slope, stored["bias"] * slope + sign * shift / 2
-    write_adapter(job.out / ADAPTER, stored, recipe)
+    sign = np.array([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
+    rescale_adapter(job.out / ADAPTER, recipe, slope, sign * shift / 2)
     return card
 
 

@@ -19,8 +19,6 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
-RESUMED = {"score", "edit", "train"}
-"""The commands that take --resume."""
 
 
 class PlainFormatter(logging.Formatter):
@@ -110,6 +108,16 @@ def main() -> None:
     sys.exit(code)
 
 
+def _how_to_go_on() -> str:
+    """The hint at --resume, where the command that was running takes it."""
+    from typer.main import get_command
+
+    commands = getattr(get_command(build()), "commands", {})
+    running = next((commands[word] for word in sys.argv[1:] if word in commands), None)
+    resumes = running is not None and any("--resume" in one.opts for one in running.params)
+    return "; add --resume to go on where it stopped" if resumes else ""
+
+
 def _run() -> int:
     try:
         code = build()(standalone_mode=False)
@@ -120,8 +128,7 @@ def _run() -> int:
         print(plain(f"error: {error}"), file=sys.stderr)
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        hint = "; add --resume to go on where it stopped" if sys.argv[1:2] and sys.argv[1] in RESUMED else ""
-        print(f"interrupted{hint}", file=sys.stderr)
+        print(f"interrupted{_how_to_go_on()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rewards.cli.options import build_engine
 from rewards.errors import ConfigError
 
 
@@ -33,8 +34,6 @@ def fit(
     Use what comes out with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward that
     offers no fit of its own gets a threshold: the percentile of human edits.
     """
-    from rewards.engine.cache import DiskCache, MemoryCache
-    from rewards.engine.engine import Engine
     from rewards.fitting.run import run
 
     began = time.monotonic()
@@ -43,7 +42,7 @@ def fit(
         if not quiet:
             print(f"{time.monotonic() - began:6.0f} s  {line}", file=sys.stderr, flush=True)
 
-    engine = Engine(device=device, dtype="float32", cache=DiskCache(cache) if cache else MemoryCache())
+    engine = build_engine(device, "float32", cache=cache)
     options = _options(set_ or ())
     if percentile is not None:
         options["percentile"] = percentile

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Gt, Lt
 
 from rewards.errors import ConfigError
-from rewards.fitting import Fitter, Job
+from rewards.fitting import Job
 from rewards.fitting.measures import interval
 from rewards.fitting.rows import need, read_rows
 
 LEAST = 20  # values: below, a percentile of the tail is one person's habit
 
 
-def fitter_of(name: str) -> Fitter:
-    """How a reward without a fit of its own gets its threshold."""
+def threshold_fit(name: str) -> Callable[..., dict[str, Any]]:
+    """The `fit` of a reward that has none of its own: it finds the threshold alone."""
 
     def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> dict[str, Any]:
         return {"threshold": calibrate(name, job, percentile)}
 
-    def load(folder: Any) -> Any:
-        raise NotImplementedError  # `load_params` only puts the threshold in place
-
-    return Fitter(fit, load)
+    return fit
 
 
 def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RewardsError, nearest
-from rewards.fitting import Fitter, Job, sources
-from rewards.fitting.calibrate import fitter_of
+from rewards.fitting import Job, sources
+from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
@@ -37,14 +37,14 @@ def run(
 ) -> dict[str, Any]:
     """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError."""
     reward, origin = registry().reward(name)
-    fitter = reward.fitter or fitter_of(name)
-    chosen = _options(name, fitter, options)
+    fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
+    chosen = _options(name, fit, options)
     if any(str(file) == "-" for file in files):
         raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
     out = out.resolve()
     folder = _scratch(out)
     try:
-        fitted = fitter.fit(Job(tuple(files), folder, engine, seed, say), **chosen)
+        fitted = fit(Job(tuple(files), folder, engine, seed, say), **chosen)
         card = {
             "reward": name,
             **fitted,
@@ -100,13 +100,13 @@ def _move(folder: Path, out: Path) -> None:
         shutil.rmtree(old)
 
 
-def _options(name: str, fitter: Fitter, given: Mapping[str, Any]) -> dict[str, Any]:
+def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The fit's options: those given, checked and converted, and the defaults of the others."""
     from pydantic import ConfigDict, ValidationError, create_model
 
     known = {
         key: (parameter.annotation, parameter.default)
-        for key, parameter in inspect.signature(fitter.fit, eval_str=True).parameters.items()
+        for key, parameter in inspect.signature(fit, eval_str=True).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     for key in given:
