@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from rewards.fitting.measures import calibration_bins, roc_auc
 from rewards_eval import agreement, statistics
 from rewards_eval.statistics import Draws
 
@@ -96,7 +97,7 @@ def test_areas_and_their_intervals() -> None:
     values = np.round(RANDOM.normal(size=300), 1)  # with ties
     truth = values + RANDOM.normal(size=300) > 0.3
     owners = np.arange(300)
-    found = agreement.auc(values, truth)
+    found = roc_auc(truth, values)
     assert found == roc_auc_score(truth, values)
     low, high = agreement.auc_interval(values, truth, owners, Draws(0, 500)) or (0, 0)
     slow = []
@@ -108,6 +109,6 @@ def test_areas_and_their_intervals() -> None:
 
 def test_calibration_by_hand() -> None:
     shares, truth = np.array([0.05, 0.09, 0.95, 1.0]), np.array([False, True, True, True])
-    (low_mean, low_share, low_count), (mean, share, count) = agreement.calibration(shares, truth)
+    (low_mean, low_share, low_count), (mean, share, count) = calibration_bins(truth, shares)
     assert (low_mean, low_share, low_count) == (pytest.approx(0.07), 0.5, 2)
     assert (mean, share, count) == (pytest.approx(0.975), 1.0, 2)

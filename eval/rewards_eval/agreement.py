@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.fitting.measures import calibration_bins, calibration_error, roc_auc
 from rewards_eval.formulas import CUT, INAPPROPRIATE
 from rewards_eval.labels import Labels, Unit, contents
 from rewards_eval.statistics import Draws, draw_counts, interval
@@ -18,7 +19,6 @@ from rewards_eval.tables import Table, cell, column, row, table
 from rewards_eval.values import probabilities_after
 
 Array = np.ndarray[Any, Any]
-BINS = 10
 HELD = 4_000_000  # weights of a few draws that are held at a time
 RESAMPLES = 1_000  # of areas under curves: every draw sorts nothing, but sums over all edits
 
@@ -113,27 +113,20 @@ def _agreement(
     kept = [unit for unit in units if unit in scores.passed]
     shares = [scores.shares.get(unit) for unit in units]
     probable = binary and all(one is not None and 0 <= one <= 1 for one in shares) and len(set(shares)) > 2
-    bins = calibration(np.array(shares, dtype=float), truth) if probable else ()
+    bins = tuple(calibration_bins(truth, np.array(shares, dtype=float))) if probable else ()
     _, owners = np.unique(np.array([repr(unit[0]) for unit in units]), return_inverse=True)
     return Agreement(
         reward,
         label,
         len(units),
         float(truth.mean()) if binary else None,
-        auc(values, truth) if both else None,
+        roc_auc(truth, values) if both else None,
         auc_interval(values, truth, owners, draws) if both else None,
         kappa([scores.passed[unit] for unit in kept], [wanted[unit] >= CUT for unit in kept]) if binary else None,
         tau(values, given),
-        sum(abs(mean - share) * count for mean, share, count in bins) / len(units) if bins else None,
+        calibration_error(truth, np.array(shares, dtype=float)) if bins else None,
         bins,
     )
-
-
-def auc(values: Array, truth: Array) -> float:
-    """Area under the ROC curve: how often a positive has the higher value, ties counting half."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(truth, values))
 
 
 def auc_interval(values: Array, truth: Array, owners: Array, draws: Draws) -> tuple[float, float] | None:
@@ -171,16 +164,6 @@ def tau(values: Array, given: Array) -> float | None:
         result: Any = kendalltau(values, given)
     found = float(result.statistic)
     return found if np.isfinite(found) else None
-
-
-def calibration(shares: Array, truth: Array) -> tuple[tuple[float, float, int], ...]:
-    """Mean value, share of positives and count in each of ten bins of equal width that holds anything."""
-    places = np.minimum((shares * BINS).astype(int), BINS - 1)
-    return tuple(
-        (float(shares[places == b].mean()), float(truth[places == b].mean()), int((places == b).sum()))
-        for b in range(BINS)
-        if (places == b).any()
-    )
 
 
 COLUMNS = (

@@ -10,6 +10,7 @@ from random import Random
 from rapidfuzz.distance import Indel
 
 from rewards.fitting.rows import Row, Split, split_of
+from rewards.fitting.sources import writer_of
 from rewards_fluency.faults import corrupt, tone_down
 
 SEED = 20261122
@@ -68,11 +69,6 @@ def _random(key: str) -> Random:
     return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one row's choices do not hang on the rows before it)
 
 
-def _writer(document: str) -> str:
-    number = re.search(r"argrewrite_(\d+)", document)  # drafts by one writer share the number
-    return number[1] if number else document
-
-
 def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     for row in rows:
         before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
@@ -84,7 +80,7 @@ def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
 def _human(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
     for row in rows:
         before, after = (row.text(name) if row.record.get(name) is not None else "" for name in ("before", "after"))
-        split = split_of(row, _writer(str(row.record.get("doc") or before)), fold)
+        split = split_of(row, writer_of(str(row.record.get("doc") or before)), fold)
         rng = _random(before)
         if min(len(before.split()), len(after.split())) >= 3 and before != after:
             yield Pair(before, after, True, "human", split)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import need, read_rows
+from rewards.fitting.sources import writer_of
 from rewards_pattern_conformity import FILE
 from rewards_pattern_conformity.model import PatternModel, fit_model
 from rewards_pattern_conformity.operations import ADD, ALPHABET, GAP, KEEP, operations
@@ -76,9 +77,8 @@ def human_operations(job: Job) -> tuple[NDArray[np.int64], list[str]]:
 
 
 def fold_of(document: str) -> int:
-    """The fold of a document. Drafts by one writer share the number in their file name, so they share the fold."""
-    number = re.search(r"argrewrite_(\d+)", document)
-    return hashlib.sha256((number[1] if number else document).encode()).digest()[0] % FOLDS
+    """The fold of a document, by its writer."""
+    return hashlib.sha256(writer_of(document).encode()).digest()[0] % FOLDS
 
 
 def single_edits(ops: str) -> list[str]:

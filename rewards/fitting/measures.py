@@ -49,22 +49,28 @@ def macro_f1(label: Any, decided: Any) -> float:
     return float(np.mean(found))
 
 
-def calibration_error(label: Any, probability: Any, bins: int = 10) -> float:
-    """Expected calibration error of P(label) over `bins` equally wide bins, in [0, 1]."""
-    label, probability = np.asarray(label), np.asarray(probability)
-    places = np.minimum((probability * bins).astype(int), bins - 1)
-    gaps = [abs(probability[places == b].sum() - label[places == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / len(label))
-
-
-def calibration_curve(label: Any, probability: Any, bins: int = 10) -> list[dict[str, float]]:
-    """Mean probability, share of the label and n of each bin that holds any: what a calibration plot shows."""
+def calibration_bins(label: Any, probability: Any, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean probability, share of the label and n of each of `bins` equally wide bins that holds any."""
     label, probability = np.asarray(label), np.asarray(probability)
     places = np.minimum((probability * bins).astype(int), bins - 1)
     return [
-        {"probability": round(float(probability[own].mean()), 4), "share": round(float(label[own].mean()), 4), "n": n}
+        (float(probability[own].mean()), float(label[own].mean()), n)
         for b in range(bins)
         if (n := int((own := places == b).sum()))
+    ]
+
+
+def calibration_error(label: Any, probability: Any, bins: int = 10) -> float:
+    """Expected calibration error of P(label) over `bins` equally wide bins, in [0, 1]."""
+    found = calibration_bins(label, probability, bins)
+    return sum(abs(mean - share) * n for mean, share, n in found) / len(np.asarray(label))
+
+
+def calibration_curve(label: Any, probability: Any, bins: int = 10) -> list[dict[str, float]]:
+    """The bins as a card states them: what a calibration plot shows."""
+    return [
+        {"probability": round(mean, 4), "share": round(share, 4), "n": n}
+        for mean, share, n in calibration_bins(label, probability, bins)
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 KNOWN: dict[str, tuple[str, str]] = {
     "d26dbe2a3b0271ea59a44fa7ee7ad759de43f8fe20fd4de906f74be035620398": (
         "Appropriateness Corpus (Ziegenbein et al., ACL 2023)",
@@ -34,6 +36,12 @@ KNOWN: dict[str, tuple[str, str]] = {
     ),
 }
 """Source and licence of each file."""
+
+
+def writer_of(document: str) -> str:
+    """Who wrote a document: drafts by one writer of ArgRewrite share the number in their names; else the document itself."""
+    number = re.search(r"argrewrite_(\d+)", document)
+    return number[1] if number else document
 
 
 def describe(digest: str) -> dict[str, str]:
