@@ -1,120 +1,133 @@
-"""`python -m bench score FILE`, `python -m bench throughput`, `python -m bench startup`: results as JSON and a table."""
+"""`python -m bench [PART …]`: engine, peers and ceiling side by side; results as JSON and in docs/performance.md."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import random
-import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REWARDS = [sys.executable, "-m", "rewards"]
+from bench import work
+from bench.machine import REWARDS, machine, timed
+
+DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 def main() -> None:
-    """Run the named part; all of them without a name."""
+    """Run the named parts; all of them without a name."""
+    runs: dict[str, Callable[[argparse.Namespace], Any]] = {
+        "startup": lambda given: startup(),
+        "compare": lambda given: compared(given.data, given.token_budget),
+        "score": lambda given: scored(given.data),
+        "growth": lambda given: growth(given.data, given.token_budget),
+        "throughput": lambda given: throughput(given.records),
+    }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parts = parser.add_subparsers(dest="part")
-    score = parts.add_parser(
-        "score", help="the whole file through `rewards score`, and a part of it beside a plain loop"
-    )
-    score.add_argument("file", nargs="?", default="examples/arguments.jsonl")
-    score.add_argument("--loop-records", type=int, default=64, help="how many records the plain loop scores")
-    throughput = parts.add_parser("throughput", help="a large file through a reward without a model")
-    throughput.add_argument("--records", type=int, default=1_000_000)
-    parts.add_parser("startup", help="how long the command line takes to start")
-    arguments = parser.parse_args()
-    runs: dict[str, Callable[[], dict[str, Any]]] = {
-        "score": lambda: bench_score(
-            getattr(arguments, "file", "examples/arguments.jsonl"), getattr(arguments, "loop_records", 64)
-        ),
-        "throughput": lambda: bench_throughput(getattr(arguments, "records", 200_000)),
-        "startup": bench_startup,
-    }
-    chosen = {arguments.part: runs[arguments.part]} if arguments.part else runs
-    results = {"machine": machine(), **{name: run() for name, run in chosen.items()}}
-    Path("build").mkdir(exist_ok=True)
-    Path("build/bench.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(results, indent=2))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(runs))
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with reference/; without it the examples serve")
+    parser.add_argument("--records", type=int, default=200_000, help="of the file for `throughput`")
+    parser.add_argument("--token-budget", type=int, default=0, help="as of `rewards score`")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    given = parser.parse_args()
+    unknown = set(given.parts) - set(runs)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(runs)}")
+    results: dict[str, Any] = {"machine": machine()}
+    for name in given.parts or runs:
+        began = time.perf_counter()
+        results[name] = runs[name](given)
+        print(json.dumps({name: results[name], "seconds": round(time.perf_counter() - began, 1)}, indent=2), flush=True)
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if given.write:
+        from bench import page
+
+        page.write(results)
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    import torch
+def compared(data: Path, token_budget: int) -> dict[str, Any]:
+    """Engine, peers and ceiling, interleaved."""
+    from bench import compare, growth
+    from bench.models import Models
+    from rewards.engine.engine import Engine
 
-    from rewards.engine.device import pick_dtype
+    everything = {name: work.read(path) for name, path in work.files(data).items()}
+    first, *others = everything
+    works: dict[str, Any] = {first: (parts(work.every(everything[first], 32), 8), ("loop", "TRL", "careful"))}
+    for name in others:
+        works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
+    works["GRPO, 8 x 8"] = (parts(work.groups(data, 24, 8), 64), ("TRL", "careful"))
+    works["GRPO, 64 x 16"] = ([work.groups(data, 64, 16)], ())
+    works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
+    suite = growth.default(Engine(token_budget=token_budget))
+    return compare.compare(suite, works, compare.peers(Models()))
 
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "default_dtype": pick_dtype("auto", "cpu", "causal-lm"),
-    }
+
+def parts(revisions: list[Any], size: int) -> list[list[Any]]:
+    """As large as said."""
+    return [revisions[start : start + size] for start in range(0, len(revisions), size)]
 
 
-def bench_score(file: str, count: int) -> dict[str, Any]:
-    """Seconds and memory of the command on the whole file; engine and plain loop interleaved on every n-th record."""
-    from bench.loop import Loop, run
-    from rewards.files.reading import read_lines
-    from rewards.records import read_revision
-    from rewards.suite import load_suite
+def scored(data: Path) -> dict[str, Any]:
+    """Seconds and memory of the command on whole files, and where the time goes."""
+    from bench import growth
+    from bench.watch import watching
+    from rewards.engine.engine import Engine
+    from rewards.files import pipeline
+    from rewards.files.writing import File
+    from rewards.summary import Summary
 
+    name, path = next(iter(work.files(data).items()))
     with tempfile.TemporaryDirectory() as folder:
-        seconds, memory = timed([*REWARDS, "score", file, "-o", f"{folder}/out.jsonl", "-q"])
-    revisions = [read_revision(line.record, number=line.number) for line in read_lines(file)]
-    chosen = revisions[:: max(1, len(revisions) // count)][:count]
-    suite = load_suite()
-    thresholds = {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
-    loop = Loop()
-    suite.score(chosen[:1])  # loads the models
-    engine_times, loop_times, differences, flips = [], [], [], 0
-    size = max(1, len(chosen) // 2)  # parts about as large as the chunks of `rewards score`
-    for start in range(0, len(chosen), size):
-        part = chosen[start : start + size]
-        suite.engine.cache.clear()
-        began = time.perf_counter()
-        found = suite.score(part)
-        engine_times.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        plain = run(part, loop, thresholds)
-        loop_times.append(time.perf_counter() - began)
-        for one, other in zip(found, plain, strict=True):
-            flips += len(set(one.accepted) ^ set(other["accepted"]))
-            for index, scores in other["edits"].items():
-                differences += [abs((one.edits[index][name].value or 0.0) - value) for name, value in scores.items()]
-            differences.append(
-                abs(one.details["appropriateness"]["before"]["Inappropriateness"] - (1 - other["before"]))
-            )
+        seconds, memory = timed([*REWARDS, "score", str(path), "-o", f"{folder}/out.jsonl", "-q"])
+        suite = growth.default(Engine())
+        suite.score(work.read(path)[:1])
+        with watching() as watch:
+            began = time.perf_counter()
+            summary = Summary()
+            sink = File(Path(folder) / "again.jsonl", {}, 64, False, summary.add)
+            pipeline.run(pipeline.Job(str(path), suite), sink, summary)
+            total = time.perf_counter() - began
+    edits = sum(len(one.edits) for one in work.read(path))
+    phases = {phase: round(spent / total, 4) for phase, spent in watch.seconds.items()}
+    phases["everything else"] = round(1 - sum(phases.values()), 4)
     return {
-        "file": Path(file).name,
-        "records": len(revisions),
-        "edits": sum(len(revision.edits) for revision in revisions),
-        "command_seconds": round(seconds, 1),
-        "command_peak_rss_mb": round(memory),
-        "compared_records": len(chosen),
-        "engine_seconds": round(sum(engine_times), 2),
-        "loop_seconds": round(sum(loop_times), 2),
-        "ratio": round(sum(loop_times) / sum(engine_times), 2),
-        "ratio_by_part": [round(b / a, 2) for a, b in zip(engine_times, loop_times, strict=True)],
-        "largest_difference": max(differences),
-        "gate_decisions_that_differ": flips,
+        "file": name,
+        "edits": edits,
+        "seconds": round(seconds, 1),
+        "peak_rss_mb": round(memory),
+        "seconds_without_starting": round(total, 1),
+        "phases": phases,
     }
 
 
-def bench_throughput(records: int) -> dict[str, Any]:
+def growth(data: Path, token_budget: int) -> dict[str, Any]:
+    """With edits, completions, rewards."""
+    from bench import growth
+    from rewards.engine.engine import Engine
+
+    rows = growth.with_edits()
+    engine = Engine(token_budget=token_budget)
+    first = work.read(next(iter(work.files(data).values())))
+    return {
+        "edits": rows,
+        "exponent": round(growth.exponent(rows), 3),
+        "group": growth.with_group(data, growth.default(engine)),
+        "third_reward": growth.with_rewards(work.every(first, 16), engine),
+    }
+
+
+def throughput(records: int) -> dict[str, Any]:
     """Records per second and memory for a reward without a model."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.jsonl"
-        write_synthetic(source, records)
+        work.synthetic(source, records * 2, distinct=1.0)
         seconds, memory = timed(
             [*REWARDS, "score", str(source), "-o", f"{folder}/out.jsonl", "--reward", "format", "-q"]
         )
@@ -126,52 +139,7 @@ def bench_throughput(records: int) -> dict[str, Any]:
     }
 
 
-def write_synthetic(path: Path, records: int) -> None:
-    """Arguments of four sentences with two edits each."""
-    draw = random.Random(0)
-    words = [
-        "schools",
-        "should",
-        "let",
-        "pupils",
-        "wear",
-        "what",
-        "they",
-        "like",
-        "because",
-        "uniforms",
-        "cost",
-        "money",
-        "and",
-        "nobody",
-        "chooses",
-        "them",
-    ]
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(records):
-            sentences = [" ".join(draw.choices(words, k=12)).capitalize() + "." for _ in range(4)]
-            edits = []
-            for which in draw.sample(range(4), 2):
-                part = " ".join(sentences[which].split()[3:6])
-                edits.append(
-                    {
-                        "sentence_id": which + 1,
-                        "inappropriate_part": part,
-                        "rewritten_part": "something else",
-                        "reason": "Other Reasons",
-                    }
-                )
-            record = {
-                "id": number,
-                "issue": "Uniforms",
-                "argument": " ".join(sentences),
-                "sentences": sentences,
-                "edits": edits,
-            }
-            file.write(json.dumps(record) + "\n")
-
-
-def bench_startup() -> dict[str, Any]:
+def startup() -> dict[str, float]:
     """Median seconds of commands that compute nothing."""
     found = {}
     for command in (["--help"], ["list"], ["plugins"], ["score", "--help"]):
@@ -182,16 +150,6 @@ def bench_startup() -> dict[str, Any]:
             times.append(time.perf_counter() - began)
         found[" ".join(["rewards", *command])] = round(statistics.median(times), 3)
     return found
-
-
-def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds, and peak resident memory in MB, of a command."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, check=False)
-    seconds = time.perf_counter() - began
-    if done.returncode not in (0, 1):
-        raise SystemExit(done.stderr.decode())
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

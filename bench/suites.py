@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import rewards
+from bench.work import resampled
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
 from rewards.fitting.measures import interval
@@ -49,21 +50,8 @@ def main() -> None:
 
 def make_groups(systems: dict[str, list[rewards.Revision]], count: int) -> list[list[rewards.Revision]]:
     """`count` groups of SIZE revisions of one argument."""
-    found = []
-    for base, v11 in list(zip(systems["base"], systems["v11"], strict=True))[:count]:
-        rng = Random(f"{SEED} {base.id}")
-        pool = [edit for edit in (*base.edits, *v11.edits) if edit.valid]
-        group = []
-        for _ in range(SIZE):
-            chosen = [
-                {"sentence_id": e.sentence_id, "inappropriate_part": e.before, "rewritten_part": e.after,
-                 "reason": e.reason or "Other Reasons", "start": e.start}
-                for e in pool if rng.random() < 0.5
-            ]  # fmt: skip
-            record = {"issue": base.issue, "sentences": list(base.sentences), "edits": chosen}
-            group.append(read_revision(record, format="edits"))
-        found.append(group)
-    return found
+    pairs = list(zip(systems["base"], systems["v11"], strict=True))[:count]
+    return [resampled(list(pair), SIZE, Random(f"{SEED} {pair[0].id}")) for pair in pairs]
 
 
 def measure(

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import machine
+from bench.machine import machine
 from rewards.records import read_revision
 from rewards.suite import Suite, load_suite
 from rewards.types import Revision

@@ -1,0 +1,70 @@
+"""How fast the bare models read as many tokens as the engine gave them, in batches without padding."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bench.watch import Reading
+from rewards.models.causal_lm import CausalLM
+
+
+@torch.inference_mode()
+def seconds(readings: Sequence[Reading], budget: int = 512) -> float:
+    """Of the transformers' blocks alone: no tokenising, no packing, no masks, no heads, nothing handed back."""
+    total = 0.0
+    for reading in readings:
+        blocks = bare(reading)
+        length = max(
+            1, round(sum(n * n for n in reading.rows) / reading.tokens)
+        )  # what a token sees before it, on average
+        rows = max(1, budget // length)
+        ids = torch.randint(10, 1000, (rows, length), device=reading.model.placement.device)
+        times, rest = divmod(reading.tokens, rows * length)
+        began = time.perf_counter()
+        for _ in range(times):
+            blocks(ids)
+        if rest >= length:
+            blocks(ids[: rest // length])
+        if rest % length:
+            blocks(ids[:1, : rest % length])
+        if ids.is_cuda:
+            torch.cuda.synchronize()
+        total += time.perf_counter() - began
+    return total
+
+
+def bare(reading: Reading) -> Any:
+    """The model's blocks as a function of token ids."""
+    if isinstance(reading.model, CausalLM):
+        trunk = reading.model.trunk(reading.depth)
+        return lambda ids: trunk(input_ids=ids, use_cache=False)
+    encoder = reading.model._model[0].auto_model
+    return lambda ids: encoder(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+
+def flops(readings: Sequence[Reading]) -> float:
+    """Of the matrix products with weights: twice the blocks' parameters for each token; attention is left out."""
+    total = 0.0
+    for reading in readings:
+        if isinstance(reading.model, CausalLM):
+            blocks = reading.model.trunk(reading.depth).layers
+        else:
+            blocks = reading.model._model[0].auto_model.encoder
+        total += 2.0 * reading.tokens * sum(weight.numel() for weight in blocks.parameters())
+    return total
+
+
+def product(size: int = 1536, times: int = 8, device: str = "cpu") -> float:
+    """FLOP/s of a large product of float32 matrices: what the device gives at best."""
+    one = torch.randn(size, size, device=device)
+    one @ one
+    began = time.perf_counter()
+    for _ in range(times):
+        one @ one
+    if one.is_cuda:
+        torch.cuda.synchronize()
+    return 2.0 * size**3 * times / (time.perf_counter() - began)

@@ -1,0 +1,95 @@
+"""How time and memory grow: with the edits of a file, with the completions of a group, with one more reward."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import work
+from bench.machine import REWARDS, timed
+from rewards.engine.engine import Engine
+from rewards.suite import Suite, load_suite, suite_of
+from rewards.types import Revision
+
+EDITS = (1_000, 3_000, 10_000, 30_000, 100_000)
+
+
+def with_edits(sizes: tuple[int, ...] = EDITS, reward: str = "token_similarity") -> list[dict[str, Any]]:
+    """Seconds (without those of starting) and memory of `rewards score` on files of so many edits, by one small model."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        start = 0.0
+        for edits in (2, *sizes):
+            source, out = Path(folder) / "in.jsonl", Path(folder) / f"{edits}.jsonl"
+            work.synthetic(source, edits)
+            seconds, memory = timed([*REWARDS, "score", str(source), "-o", str(out), "--reward", reward, "-q"])
+            if edits == 2:
+                start = seconds
+                continue
+            features = json.loads(Path(f"{out}.meta.json").read_text(encoding="utf-8"))["features"]
+            distinct = {"requested": features["requested"], "computed": features["computed"]}
+            rows.append(
+                {"edits": edits, "seconds": round(seconds - start, 2), "peak_rss_mb": round(memory), **distinct}
+            )
+    return rows
+
+
+def exponent(rows: list[dict[str, Any]], of: str = "computed") -> float:
+    """The slope of log time over log texts that were computed."""
+    return float(np.polyfit(np.log([row[of] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0])
+
+
+def with_group(
+    data: Path, suite: Suite, sizes: tuple[int, ...] = (1, 2, 4, 8, 16), arguments: int = 6
+) -> list[dict[str, Any]]:
+    """Seconds for so many completions of each of the same arguments, and how many times those of one."""
+    everything = work.groups(data, arguments, max(sizes))
+    found = []
+    for size in sizes:
+        chosen = [one for at, one in enumerate(everything) if at % max(sizes) < size]
+        found.append({"completions": size, "seconds": round(seconds(suite, chosen), 3)})
+    return [row | {"times_one": round(row["seconds"] / found[0]["seconds"], 2)} for row in found]
+
+
+ADDED = (
+    (("token_similarity", "fluency"), "semantic_similarity"),
+    (("token_similarity", "appropriateness"), "appropriateness_gain"),
+    (("token_similarity", "fluency"), "pattern_conformity"),
+    (("fluency", "appropriateness"), "token_similarity"),
+    (("token_similarity", "fluency"), "appropriateness"),
+)
+
+
+def with_rewards(revisions: list[Revision], engine: Engine, repeats: int = 3) -> list[dict[str, Any]]:
+    """What a third reward adds to the time of two."""
+    rows = []
+    for two, third in ADDED:
+        before, after = suite_of(two, engine=engine), suite_of((*two, third), engine=engine)
+        before.score(revisions[:1]), after.score(revisions[:1])
+        added = []
+        for _ in range(repeats):
+            first = seconds(before, revisions)
+            second = seconds(after, revisions)
+            again = seconds(before, revisions)
+            added.append(2 * second / (first + again) - 1)
+        rows.append({"two": list(two), "third": third, "added": round(statistics.median(added), 4)})
+    return rows
+
+
+def seconds(suite: Suite, revisions: list[Revision]) -> float:
+    """From an empty cache."""
+    suite.engine.cache.clear()
+    began = time.perf_counter()
+    suite.score(revisions)
+    return time.perf_counter() - began
+
+
+def default(engine: Engine) -> Suite:
+    """The suite that all of this is about."""
+    return load_suite("default", engine=engine)

@@ -1,0 +1,62 @@
+"""What numbers were measured on, and how commands are timed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+REWARDS = [sys.executable, "-m", "rewards"]
+
+
+def machine() -> dict[str, Any]:
+    """Processor, threads, library versions, and how busy the machine was."""
+    import torch
+    import transformers
+
+    from rewards.engine.device import pick_dtype
+
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    return {
+        "cpu": names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+        "dtype": pick_dtype("auto", "cpu", "causal-lm", embedded=True),
+    }
+
+
+def timed(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds, and peak resident memory in MB, of a command of its own."""
+    began = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert child.stderr is not None
+    told = child.stderr.read()
+    _, status, used = os.wait4(child.pid, 0)  # of this child alone: RUSAGE_CHILDREN is the largest of all so far
+    seconds = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode not in (0, 1):
+        raise SystemExit(told.decode())
+    return seconds, used.ru_maxrss / 1024
+
+
+def memory() -> float:
+    """Peak resident memory of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and extremes."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}

@@ -1,0 +1,217 @@
+"""What people run today, on the models of the suite `default`: same weights, same thresholds, same scores.
+
+`Loop` is the reference's way: one call per edit and model, batch size 1. `Trl` is the way of TRL's reward functions: each
+is called with all completions and puts its own texts through its model, padded, in the order in which they come. `Careful` is a
+careful user: distinct texts only, `SentenceTransformer.encode(batch_size=32)`, which sorts by length, and a
+`transformers.Pipeline` with `batch_size=32` on texts sorted by length. All in float32, nothing remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from transformers import Pipeline
+
+from bench.models import Classifier, Models, Pair, f1, lost
+from rewards.types import Revision
+from rewards_format import plain_text
+from rewards_pattern_conformity.operations import operations
+
+FORWARD = 64  # texts of one padded forward of `Trl`
+BATCH = 32
+
+
+class Peer(Protocol):
+    """Puts pairs of texts to the models."""
+
+    models: Models
+
+    def similar(self, pairs: Sequence[Pair]) -> list[float]:
+        """How well the tokens of sentences before and after match."""
+
+    def fluent(self, pairs: Sequence[Pair]) -> list[float]:
+        """P(fluent) of sentences (before, after)."""
+
+    def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
+        """P(appropriate) of arguments (issue, text)."""
+
+    def lost(self, pairs: Sequence[Pair]) -> list[float]:
+        """1 − recall of arguments (before, after)."""
+
+
+def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Scores of every valid edit, the accepted ones, and the argument before and after them."""
+    found: list[dict[str, Any]] = [{"edits": {}} for _ in revisions]
+    valid = [(n, i, edit) for n, one in enumerate(revisions) for i, edit in enumerate(one.edits) if edit.valid]
+    changed = [(n, i, edit) for n, i, edit in valid if edit.changes]
+    fluent = peer.fluent([(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
+    patterns = perplexities(peer.models, [(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
+    for (n, i, _), p, pattern in zip(valid, fluent, patterns, strict=True):
+        found[n]["edits"][i] = {"fluency": p, "pattern_conformity": pattern}
+    similar = peer.similar([(edit.sentence_before, edit.sentence_after) for _, _, edit in changed])
+    for (n, i, _), value in zip(changed, similar, strict=True):
+        found[n]["edits"][i]["token_similarity"] = value
+    whole: dict[tuple[int, int], float] = {}
+    for n, one in enumerate(revisions):
+        sentences = one.edited_sentences()
+        values = perplexities(peer.models, [(sentence.before, sentence.after) for sentence in sentences])
+        whole |= {(n, sentence.sentence_id): p for sentence, p in zip(sentences, values, strict=True)}
+    texts = []
+    for n, one in enumerate(revisions):
+        accepted = [
+            i
+            for i, scores in found[n]["edits"].items()
+            if scores.get("token_similarity", -1) >= thresholds["token_similarity"]
+            and scores["fluency"] >= thresholds["fluency"]
+            and plain_text([one.edits[i]])[0] >= thresholds["plain_text"]
+            and whole[n, one.edits[i].sentence_id] <= thresholds["sentence_pattern_conformity"]
+        ]
+        found[n]["accepted"] = sorted(accepted)
+        texts.append(one.apply(accepted))
+    before = peer.appropriate([(one.issue, one.argument) for one in revisions])
+    after = peer.appropriate([(one.issue, text) for one, text in zip(revisions, texts, strict=True)])
+    gone = peer.lost([(one.argument, text) for one, text in zip(revisions, texts, strict=True)])
+    for row, *values in zip(found, before, after, gone, strict=True):
+        row["before"], row["after"], row["lost"] = values
+    return found
+
+
+def perplexities(models: Models, pairs: Sequence[Pair]) -> list[float]:
+    """Of how sentences were edited."""
+    return [float(models.patterns.perplexity([operations(before, after)])[0]) for before, after in pairs]
+
+
+class Loop:
+    """One text at a time."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def tokens(self, text: str) -> Any:
+        """(T, D) of unit length."""
+        found = self.models.encoder.encode(
+            text, output_value="token_embeddings", convert_to_tensor=True, show_progress_bar=False
+        )
+        return torch.nn.functional.normalize(found[1:-1], dim=-1)
+
+    def similar(self, pairs: Sequence[Pair]) -> list[float]:
+        return [f1(self.tokens(before), self.tokens(after)) for before, after in pairs]
+
+    def fluent(self, pairs: Sequence[Pair]) -> list[float]:
+        judge = self.models.judge
+        return [
+            self.models.fluent(judge.logits([judge.encode(before, after)]))[0] if after.strip() else 0.0
+            for before, after in pairs
+        ]
+
+    def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
+        critic = self.models.critic
+        return [self.models.appropriate(critic.logits([critic.encode(*pair)]))[0] for pair in pairs]
+
+    def lost(self, pairs: Sequence[Pair]) -> list[float]:
+        return [lost(self.tokens(before), self.tokens(after)) for before, after in pairs]
+
+
+class Trl:
+    """One padded forward after the other, for each reward function anew."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def tokens(self, texts: Sequence[str]) -> list[Any]:
+        encoder, found = self.models.encoder, []
+        for start in range(0, len(texts), FORWARD):
+            part, limit = list(texts[start : start + FORWARD]), encoder.max_seq_length
+            inputs = encoder.tokenizer(part, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            inputs = {name: value.to(self.models.device) for name, value in inputs.items()}
+            with torch.inference_mode():
+                states = torch.nn.functional.normalize(encoder(dict(inputs))["token_embeddings"], dim=-1)
+            found += [row[: int(n)][1:-1] for row, n in zip(states, inputs["attention_mask"].sum(1), strict=True)]
+        return found
+
+    def judged(self, model: Classifier, pairs: Sequence[Pair]) -> Any:
+        parts = [pairs[start : start + FORWARD] for start in range(0, len(pairs), FORWARD)]
+        return [model.logits([model.encode(*pair) for pair in part]) for part in parts]
+
+    def similar(self, pairs: Sequence[Pair]) -> list[float]:
+        return [f1(*both) for both in self._both(pairs)]
+
+    def fluent(self, pairs: Sequence[Pair]) -> list[float]:
+        found = [p for logits in self.judged(self.models.judge, pairs) for p in self.models.fluent(logits)]
+        return [p if after.strip() else 0.0 for p, (_, after) in zip(found, pairs, strict=True)]
+
+    def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
+        return [p for logits in self.judged(self.models.critic, pairs) for p in self.models.appropriate(logits)]
+
+    def lost(self, pairs: Sequence[Pair]) -> list[float]:
+        return [lost(*both) for both in self._both(pairs)]
+
+    def _both(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
+        befores, afters = self.tokens([before for before, _ in pairs]), self.tokens([after for _, after in pairs])
+        return list(zip(befores, afters, strict=True))
+
+
+class Careful:
+    """Distinct texts, sorted by length, in batches of 32."""
+
+    def __init__(self, models: Models, encoder: Any = None) -> None:
+        self.models = models
+        self.encoder = encoder or models.encoder
+        self.judge, self.critic = (Pairs(one) for one in (models.judge, models.critic))
+
+    def tokens(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        found = self.encoder.encode(
+            texts, batch_size=BATCH, output_value="token_embeddings", convert_to_tensor=True, show_progress_bar=False
+        )
+        cut = [torch.nn.functional.normalize(tokens[1:-1], dim=-1) for tokens in found]
+        return dict(zip(texts, cut, strict=True))
+
+    def judged(self, pipe: Any, pairs: Sequence[Pair]) -> dict[Pair, Any]:
+        distinct = sorted(dict.fromkeys(pairs), key=lambda pair: len(pair[0]) + len(pair[1]))
+        return dict(zip(distinct, pipe(distinct, batch_size=BATCH), strict=True))
+
+    def similar(self, pairs: Sequence[Pair]) -> list[float]:
+        tokens = self.tokens(pairs)
+        return [f1(tokens[before], tokens[after]) for before, after in pairs]
+
+    def fluent(self, pairs: Sequence[Pair]) -> list[float]:
+        found = self.judged(self.judge, pairs)
+        return [self.models.fluent(found[pair][None])[0] if pair[1].strip() else 0.0 for pair in pairs]
+
+    def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
+        found = self.judged(self.critic, pairs)
+        return [self.models.appropriate(found[pair][None])[0] for pair in pairs]
+
+    def lost(self, pairs: Sequence[Pair]) -> list[float]:
+        tokens = self.tokens(pairs)
+        return [lost(tokens[before], tokens[after]) for before, after in pairs]
+
+
+class Pairs(Pipeline):
+    """Pairs of texts to logits (C,), batched as transformers batches."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        classifier.tokenizer.padding_side = "right"
+        super().__init__(model=classifier.model, tokenizer=classifier.tokenizer, device=torch.device(classifier.device))
+        self.classifier = classifier
+
+    def _sanitize_parameters(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        return {}, {}, {}
+
+    def preprocess(self, input_: Any, **_: Any) -> Any:
+        tokens, start = self.classifier.encode(*input_)
+        ids = torch.tensor(tokens)[None]
+        return {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "token_type_ids": (torch.arange(len(tokens)) >= start)[None].long(),
+        }
+
+    def _forward(self, input_tensors: Any, **_: Any) -> Any:
+        return {"logits": self.classifier.judge(**input_tensors)}
+
+    def postprocess(self, model_outputs: Any, **_: Any) -> Any:
+        return model_outputs["logits"][0]
