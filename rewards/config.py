@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rewards.errors import ConfigError, nearest
+from rewards.errors import ConfigError, RewardsError, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -83,3 +83,22 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in getattr(annotation, "__args__", ()):
         yield from _models_in(inner)
+
+
+def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
+    """Write a suite's or a recipe's YAML to `to`, or NAME.yaml in that folder; where it was written.
+
+    Raises ConfigError for a name that `user` would not take for a file, and for a file that is there already.
+    """
+    if to.is_dir():
+        to = to / f"{name}.yaml"
+    if to.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{to}: a {what}'s file must end in .yaml, so that {user} takes it for a file")
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{to} exists already; delete it or choose another name") from error
+    except OSError as error:
+        raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
+    return to

@@ -87,6 +87,7 @@ HALF = argument(("rude", "kind"), ("start", "lost"))
 NONE = argument(("rude", "lost garbled"))
 INVALID = argument(("absent", "x"))
 EMPTY = argument()
+SAME = argument(("rude", "rude"))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ EMPTY = argument()
         ("grpo_edit_v11", NONE, 0.0 + 0.5 * (1 / 3)),
         ("grpo_edit_v11", INVALID, 0.0),
         ("grpo_edit_v11", EMPTY, 0.0),
+        ("grpo_edit_v11", SAME, 0.5 * 0.8 + 0.5 * 1.0),  # the toys' gates let it pass; the paper's term pays for it
         # ACL 2024: no gates, all valid edits applied.
         ("ppo_rewrite", NONE, 0.5 * 0.9 + 0.5 * 0.0),
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
@@ -109,6 +111,7 @@ EMPTY = argument()
         ("default", GOOD, 0.6 * 0.1 + 0.2 * 1.0 + 0.1 - 0.3 * 0.05 - 0.4 / 6),
         ("default", NONE, 0.2 * (2 / 4)),
         ("default", EMPTY, 0.0),
+        ("default", SAME, 0.1),  # that of the format; an edit that changes nothing has no quality
     ],
 )
 def test_what_is_paid(suite: str, given: dict[str, Any], paid: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rewards.cli.options import Cache, Device, DType, Models, Profile
 from rewards.errors import ConfigError, RewardsError, nearest
 
 if TYPE_CHECKING:
@@ -48,13 +49,11 @@ def audit(
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Attacks of your own besides: lines {attack, id, completion}."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    profile: Profile = None,
+    model: Models = None,
+    device: Device = "auto",
+    dtype: DType = "auto",
+    cache: Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Can a suite be gamed? Score attacks beside honest edits, or say what a scored file or training log shows of it.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rewards.cli.options import Device
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def edit(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a completion, at most.")] = 1024,
     seed: Annotated[int, typer.Option(help="What all draws start from.")] = 0,
     backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="Of the model: auto, float32, bfloat16 or float16.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, help="Read only the first N records.")] = None,

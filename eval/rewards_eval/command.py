@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rewards.cli.options import Cache, Device, DType, Models
+
 
 def evaluate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file a system.")],
@@ -31,12 +33,10 @@ def evaluate(
         ),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: embedded]")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    model: Models = None,
+    device: Device = "auto",
+    dtype: DType = "auto",
+    cache: Cache = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of intervals and tests.")] = 0,
     resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws for intervals and tests.")] = 10_000,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse failed, rejected and missing records.")] = False,

@@ -8,20 +8,25 @@ import rewards
 
 
 @rewards.reward(level="global", range=(0, 1))
-def edit_quality(arguments: Sequence[rewards.Argument]) -> list[float | None]:
+def edit_quality(arguments: Sequence[rewards.Argument], *, unchanged: bool = False) -> list[float | None]:
     """Mean over the edits of the share of the suite's gates that each passes; an invalid edit passes none.
 
-    0 for an argument without edits; not applicable in a suite without gates. The dense local term of arXiv 2604.12770.
+    Nor does one that changes nothing, unless `unchanged`: policies would learn to state such edits, which gates on fluency
+    let pass. 0 for an argument without edits; not applicable in a suite without gates. With `unchanged` the dense local
+    term of arXiv 2604.12770.
     """
-    return [_quality(argument) for argument in arguments]
+    return [_quality(argument, unchanged) for argument in arguments]
 
 
-def _quality(argument: rewards.Argument) -> float | None:
+def _quality(argument: rewards.Argument, unchanged: bool) -> float | None:
     if not argument.passes:
         return 0.0
     if not argument.passes[0]:
         return None
-    shares = [sum(passed.values()) / len(passed) for passed in argument.passes]
+    shares = [
+        sum(passed.values()) / len(passed) if edit.changes or unchanged else 0.0
+        for edit, passed in zip(argument.revision.edits, argument.passes, strict=True)
+    ]
     return sum(shares) / len(shares)
 
 

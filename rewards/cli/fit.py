@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import build_engine
+from rewards.cli.options import Cache, build_engine
 from rewards.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ def fit(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 20261122,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N, for the features that are read.")] = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    cache: Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fit a reward, or calibrate its threshold, on your own data.

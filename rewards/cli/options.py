@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
     from rewards.engine.engine import Engine
+
+Profile = Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")]
+Models = Annotated[
+    list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
+DType = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
 
 
 def build_engine(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import build_engine
+from rewards.cli.options import Cache, Device, DType, Models, Profile, build_engine
 from rewards.errors import ConfigError
 
 
@@ -35,19 +35,17 @@ def score(
         str | None,
         typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    profile: Profile = None,
+    model: Models = None,
+    device: Device = "auto",
+    dtype: DType = "auto",
     append: Annotated[
         bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first failing reward.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, help="Read only the first N records.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")] = None,
+    cache: Cache = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Records that are scored together, and kept on --resume.")
     ] = 64,
@@ -70,7 +68,7 @@ def score(
         _check_append(file, rewards, suite, settings, limit)
     if resume and target is None:
         raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-    engine = build_engine(device, dtype, token_budget, cache, model or ())
+    engine = build_engine(device, dtype, token_budget, cache, model or (), profile)
     chosen = _suite(suite, rewards, settings, engine, profile, strict)
     _check_format(format)
     fingerprint = {
@@ -136,11 +134,8 @@ def _suite(
     profile: str | None,
     strict: bool,
 ) -> Any:
-    from rewards.models.specs import PROFILES
     from rewards.suite import load_suite, suite_of
 
-    if profile is not None and profile not in PROFILES:
-        raise ConfigError(f"--profile {profile!r}: expected one of {', '.join(PROFILES)}")
     options: dict[str, Any] = {"settings": settings, "engine": engine, "profile": profile, "strict": strict}
     if name is None and rewards:
         return suite_of(rewards, **options)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.errors import PluginError, RewardsError
+from rewards.errors import PluginError
 from rewards.plugins import registry
 
 app = typer.Typer(help="Show suites, and copy one to edit it.", no_args_is_help=True)
@@ -25,18 +25,9 @@ def copy(
     to: Annotated[Path, typer.Argument(help="Where to write it, e.g. mine.yaml.")],
 ) -> None:
     """Write a suite's YAML to a file of your own, for `--suite FILE`."""
-    if to.is_dir():
-        to = to / f"{name}.yaml"
-    if to.suffix not in (".yaml", ".yml"):
-        raise RewardsError(f"{to}: a suite's file must end in .yaml, so that --suite takes it for a file")
-    text = text_of(name)
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise RewardsError(f"{to} exists already; delete it or choose another name") from error
-    except OSError as error:
-        raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
+    from rewards.config import copy_yaml  # pydantic and yaml, which `rewards --help` need not pay for
+
+    to = copy_yaml(text_of(name), to, name, "suite", "--suite")
     print(f"wrote {to}; use it with --suite {to}")
 
 

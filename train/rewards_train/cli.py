@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.errors import ConfigError, RewardsError
+from rewards.errors import ConfigError
 
 recipes = typer.Typer(help="Show recipes of training, and copy one to edit it.", no_args_is_help=True)
 
@@ -94,18 +94,8 @@ def copy(
     to: Annotated[Path, typer.Argument(help="Where to write it, e.g. mine.yaml.")],
 ) -> None:
     """Write a recipe's YAML to a file of your own, for `rewards train FILE`."""
+    from rewards.config import copy_yaml
     from rewards_train.recipe import path_of
 
-    if to.is_dir():
-        to = to / f"{name}.yaml"
-    if to.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{to}: a recipe's file must end in .yaml, so that `rewards train` takes it for a file")
-    text = path_of(name).read_text(encoding="utf-8")
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise ConfigError(f"{to} exists already; delete it or choose another name") from error
-    except OSError as error:
-        raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
+    to = copy_yaml(path_of(name).read_text(encoding="utf-8"), to, name, "recipe", "`rewards train`")
     print(f"wrote {to}; use it with rewards train {to}")

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Value
 
 from rewards_eval.formulas import is_appropriate
 from rewards_eval.judges import engine_for, judge, mean
+from rewards_eval.module import EDITING, info
 
-_CITATION = """@inproceedings{ziegenbein2026editing,
-  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
-  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
-  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
-}"""
 _INPUTS = """
 Args:
     predictions: arguments.
@@ -30,13 +25,7 @@ class App(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="App: the share of arguments with P(Inappropriateness) < .5.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": Value("string")}),
-            reference_urls=["https://arxiv.org/abs/2604.12770"],
-        )
+        return info(__doc__, EDITING, _INPUTS, predictions=Value("string"))
 
     def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Sequence, Value
 
 from rewards_eval.judges import mean
+from rewards_eval.module import EDITING, info
 
-_CITATION = """@inproceedings{ziegenbein2026editing,
-  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
-  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
-  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
-}"""
 _INPUTS = """
 Args:
     predictions: for each argument, whether each of its edits was accepted.
@@ -26,13 +21,7 @@ class EditAcceptance(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="Edit acceptance: the share of all stated edits that pass every gate.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": Sequence(Value("bool")), "references": Sequence(Value("bool"))}),
-            reference_urls=["https://arxiv.org/abs/2604.12770"],
-        )
+        return info(__doc__, EDITING, _INPUTS, predictions=Sequence(Value("bool")), references=Sequence(Value("bool")))
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         accepted = [

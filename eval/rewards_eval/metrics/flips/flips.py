@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Value
 
 from rewards_eval.formulas import true_flip
 from rewards_eval.judges import mean
+from rewards_eval.module import EDITING, info
 
-_CITATION = """@inproceedings{ziegenbein2026editing,
-  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
-  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
-  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
-}"""
 _INPUTS = """
 Args:
     predictions: P(Inappropriateness) after editing.
@@ -27,13 +22,7 @@ class Flips(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="True flips: how many inappropriate arguments become appropriate.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": Value("float64"), "references": Value("float64")}),
-            reference_urls=["https://arxiv.org/abs/2604.12770"],
-        )
+        return info(__doc__, EDITING, _INPUTS, predictions=Value("float64"), references=Value("float64"))
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         flips = [true_flip(before, after) for before, after in zip(references, predictions, strict=True)]

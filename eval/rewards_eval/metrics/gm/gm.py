@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Value
 
 from rewards_eval.formulas import gm, is_appropriate
 from rewards_eval.judges import engine_for, judge, mean
+from rewards_eval.module import REWRITING, info
 
-_CITATION = """@inproceedings{ziegenbein2024rewriting,
-  title = {{LLM}-based Rewriting of Inappropriate Argumentation using Reinforcement Learning from Machine Feedback},
-  author = {Ziegenbein, Timon and others}, booktitle = {ACL}, year = {2024}, note = {arXiv 2406.03363},
-}"""
 _INPUTS = """
 Args:
     predictions: edited texts.
@@ -30,13 +26,7 @@ class Gm(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="GM: the cube root of App · Sim / PPL.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": Value("string"), "references": Value("string")}),
-            reference_urls=["https://arxiv.org/abs/2406.03363"],
-        )
+        return info(__doc__, REWRITING, _INPUTS, predictions=Value("string"), references=Value("string"))
 
     def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,

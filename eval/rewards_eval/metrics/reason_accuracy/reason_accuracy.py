@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Sequence, Value
 
 from rewards_eval.formulas import REASONS, reason_relaxed, reason_strict
 from rewards_eval.judges import mean
+from rewards_eval.module import EDITING, info
 
-_CITATION = """@inproceedings{ziegenbein2026editing,
-  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
-  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
-  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
-}"""
 _INPUTS = """
 Args:
     predictions: the reason that each edit states.
@@ -28,14 +23,8 @@ class ReasonAccuracy(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="Reason accuracy: is the stated reason what the edit improves?",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features(
-                {"predictions": Value("string"), "references": Sequence(Value("float64"), length=4)}
-            ),
-            reference_urls=["https://arxiv.org/abs/2604.12770"],
+        return info(
+            __doc__, EDITING, _INPUTS, predictions=Value("string"), references=Sequence(Value("float64"), length=4)
         )
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Sequence, Value
 
 from rewards_eval.judges import mean
+from rewards_eval.module import SIMPLIFYING, info
 from rewards_eval.references import sari
 
-_CITATION = """@article{xu2016optimizing,
-  title = {Optimizing Statistical Machine Translation for Text Simplification},
-  author = {Xu, Wei and Napoles, Courtney and Pavlick, Ellie and Chen, Quanze and Callison-Burch, Chris},
-  journal = {TACL}, volume = {4}, year = {2016},
-}"""
 _INPUTS = """
 Args:
     predictions: edited texts.
@@ -28,14 +23,13 @@ class Sari(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="SARI in [0, 100]: how well n-grams are kept, added and deleted, against people's rewrites.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features(
-                {"sources": Value("string"), "predictions": Value("string"), "references": Sequence(Value("string"))}
-            ),
-            reference_urls=["https://www.aclweb.org/anthology/Q16-1029/"],
+        return info(
+            __doc__,
+            SIMPLIFYING,
+            _INPUTS,
+            sources=Value("string"),
+            predictions=Value("string"),
+            references=Sequence(Value("string")),
         )
 
     def _compute(self, predictions: Any, references: Any, sources: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 import evaluate
 from datasets import Value
 
 from rewards_eval.judges import engine_for, judge, mean
+from rewards_eval.module import BERTSCORE, info
 
-_CITATION = """@inproceedings{ziegenbein2026editing,
-  title = {Teaching {LLMs} Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning},
-  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
-  booktitle = {ACL}, year = {2026}, note = {arXiv 2604.12770},
-}"""
 _INPUTS = """
 Args:
     predictions: edited texts.
@@ -29,13 +24,7 @@ class Sim(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """The metric as `evaluate` loads it: from this folder, without a network."""
 
     def _info(self) -> Any:
-        return evaluate.MetricInfo(
-            description="Sim: BERTScore F1 of the edited against the original argument.",
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": Value("string"), "references": Value("string")}),
-            reference_urls=["https://arxiv.org/abs/1904.09675"],
-        )
+        return info(__doc__, BERTSCORE, _INPUTS, predictions=Value("string"), references=Value("string"))
 
     def _compute(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by names
         self,
