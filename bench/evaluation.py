@@ -1,7 +1,8 @@
 """`python -m bench.evaluation DATA`: the table of docs/evaluation.md, from the shared data, by one command.
 
 DATA is the folder with `reference/`. Systems: the unedited originals, a rewriting by rule, the reference's base and v11
-completions, SmolLM2 zero-shot through `rewards edit` (unless --without-smollm2), and every `--system NAME=FILE`.
+completions, SmolLM2 zero-shot through `rewards edit` (unless --without-smollm2), the policy that `make learn` trained, where
+it is (1 and 3 rounds), and every `--system NAME=FILE`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-REWARDS = [sys.executable, "-m", "rewards"]
-PAGE = Path(__file__).parent.parent / "docs" / "evaluation.md"
-BEGIN, END = "<!-- made by python -m bench.evaluation -->", "<!-- end -->"
-EDIT = ("--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", "256")
+from bench.machine import REWARDS
+from bench.page import DOCS, put
+
+ZERO_SHOT = ("--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", "256")
+TRAINED = ("--format", "compact", "--max-new-tokens", "96")
 COLUMNS = {
     "arguments": ("app", "p", "sim", "nes", "ppl", "gm", "flips"),
     "edits": ("edits", "valid", "accepted", "edit_app", "reason_strict", "reason_relaxed"),
@@ -32,12 +33,18 @@ def main() -> None:
     parser.add_argument("--suite", default="default")
     parser.add_argument("--limit", type=int, help="only the first N arguments, to try it out; the page stays as it is")
     parser.add_argument("--without-smollm2", action="store_true")
+    parser.add_argument("--policy", type=Path, default=Path("build/learning/run"), help="a folder of `rewards train`")
     parser.add_argument("--system", action="append", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     files = make_files(given.data, given.out, given.limit)
     if not given.without_smollm2:
-        files["SmolLM2 zero-shot"] = edit(files["unedited"], given.out)
+        files["SmolLM2 zero-shot"] = edit(files["unedited"], given.out / "smollm2.jsonl", ZERO_SHOT)
+    if (given.policy / "model.safetensors").exists():
+        for rounds in ("1", "3"):
+            name = f"small, {rounds} round{'s' * (rounds != '1')}"
+            options = ("--model", str(given.policy), "--rounds", rounds, *TRAINED)
+            files[name] = edit(files["unedited"], given.out / f"small-{rounds}.jsonl", options)
     for one in given.system:
         name, _, file = one.partition("=")
         files[name] = Path(file)
@@ -47,11 +54,10 @@ def main() -> None:
         check=True,
     )
     report = json.loads((given.out / "report" / "report.json").read_text(encoding="utf-8"))
-    text = "\n".join([BEGIN, "", *page(report), "", END])
-    print(text)
+    lines = page(report)
+    print("\n".join(lines))
     if given.limit is None:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        put(DOCS / "evaluation.md", "evaluation", lines)
 
 
 def make_files(data: Path, out: Path, limit: int | None) -> dict[str, Path]:
@@ -81,10 +87,10 @@ def write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
-def edit(arguments: Path, out: Path) -> Path:
-    """What SmolLM2 makes of the arguments, without any training."""
-    target = out / "smollm2.jsonl"
-    done = subprocess.run([*REWARDS, "edit", str(arguments), "-o", str(target), *EDIT, "--resume"], check=False)
+def edit(arguments: Path, target: Path, options: Sequence[str]) -> Path:
+    """What a policy makes of the arguments."""
+    command = [*REWARDS, "edit", str(arguments), "-o", str(target), *options, "--batch-size", "64", "--resume"]
+    done = subprocess.run(command, check=False)
     if done.returncode not in (0, 1):  # 1: some records failed, and are counted
         raise SystemExit(done.returncode)
     return target

@@ -25,6 +25,8 @@ def write(results: dict[str, Any]) -> None:
     kind = "GPU" if results["machine"]["gpu"] else "CPU"
     makers = {"compare": compare, "score": score, "growth": growth, "throughput": throughput, "startup": startup}
     for name in makers.keys() & results.keys():
+        if kind == "GPU" and name != "compare":
+            continue
         put(DOCS / "performance.md", f"{kind} {name}", [machine(results["machine"]), "", *makers[name](results[name])])
     if "growth" in results:
         plot(results["growth"], DOCS / "performance.svg")

@@ -81,6 +81,16 @@ def command(*arguments: Any, stdin: bytes | None = None, **environment: str) -> 
     )
 
 
+def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
+    """A distribution as pip leaves it in a folder of the search path."""
+    (folder / f"{name}.py").write_text(code)
+    metadata = folder / f"{name}-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (metadata / "entry_points.txt").write_text(f"[rewards]\n{name} = {name}\n")
+    return folder
+
+
 @pytest.fixture
 def shared() -> Path:
     """The reference data, where it is at hand."""

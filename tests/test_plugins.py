@@ -18,7 +18,7 @@ import rewards
 from rewards.cli import FloodFilter, PlainFormatter
 from rewards.errors import PluginError
 from rewards.plugins import Registry
-from tests.conftest import command, plugin, record, registry_of, write_lines
+from tests.conftest import command, installed, plugin, record, registry_of, write_lines
 
 
 @rewards.reward(level="edit", range=(0, 1))
@@ -70,16 +70,6 @@ def test_a_plugin_without_hooks_is_reported() -> None:
 def test_an_undecorated_function_is_refused_with_the_remedy() -> None:
     with pytest.raises(PluginError, match="decorate it with @rewards.reward"):
         registry_of(lambda edits: [])
-
-
-def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
-    """A distribution as pip leaves it in a folder of the search path."""
-    (folder / f"{name}.py").write_text(code)
-    metadata = folder / f"{name}-{version}.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (metadata / "entry_points.txt").write_text(f"[rewards]\n{name} = {name}\n")
-    return folder
 
 
 WORKS = """

@@ -21,7 +21,7 @@ from rewards_train import folder
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, resolve
 from tests import tiny
-from tests.conftest import command, write_lines
+from tests.conftest import command, installed, write_lines
 
 ARGUMENTS = [
     {"id": f"a{n}", "issue": "Should lunch be longer?", "argument": f"Lunch is way too short, duh. {text} It is."}
@@ -266,6 +266,40 @@ def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: 
     assert done.returncode == 2, done.stderr.decode()
     assert "the disk is full: no checkpoint was written yet; free some space and add --resume" in done.stderr.decode()
     assert not list(out.glob("checkpoints/checkpoint-*"))
+
+
+BRITTLE = """
+import rewards
+
+calls = []
+
+@rewards.reward(level="global", range=(0, 1))
+def brittle(arguments):
+    "Breaks when it is asked for the third time."
+    calls.append(len(arguments))
+    if len(calls) > 2:
+        raise ValueError("glass")
+    return [1.0] * len(arguments)
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(brittle)
+"""
+
+
+@pytest.mark.slow
+def test_a_plugin_that_breaks_in_a_later_step_ends_the_run(recipe_file: Path, tmp_path: Path) -> None:
+    installed(tmp_path, "brittle_plugin", BRITTLE)
+    (tmp_path / "brittle.yaml").write_text("description: b\nrewards:\n  brittle: {weight: 1}\n", encoding="utf-8")
+    out = tmp_path / "out"
+    options = [f"suite={tmp_path / 'brittle.yaml'}", "eval_strategy=no", "eval_on_start=false", "save_steps=2"]
+    done = command("train", recipe_file, f"out={out}", *options, PYTHONPATH=str(tmp_path))
+    told = done.stderr.decode()
+    assert done.returncode == 1, told
+    assert "could not be scored, more than the" in told
+    assert "reward 'brittle' of brittle_plugin 1.0 failed: ValueError: glass" in told
+    assert list(out.glob("checkpoints/checkpoint-2"))
+    assert not (out / "model.safetensors").exists()
 
 
 def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> None:
