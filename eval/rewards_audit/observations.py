@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
-from rewards.files.reading import read_lines
+from rewards.files.reading import header_path, read_header, read_lines
 from rewards.scored import SHAPE
 
 if TYPE_CHECKING:
@@ -168,14 +168,12 @@ def _unlike(record: Any) -> RecordError | None:
 
 def _header(path: Path) -> dict[str, Any] | None:
     """What the header beside a scored file says of its rewards; None without one."""
-    meta = path.with_name(f"{path.name}.meta.json")
-    try:
-        rewards = json.loads(meta.read_text(encoding="utf-8"))["rewards"]
-    except FileNotFoundError:
+    header = read_header(path)
+    if header is None:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{meta} does not say how {path.name} was made: {error}") from error
-    return _settings(rewards, meta)
+    if not isinstance(header.get("rewards"), dict):
+        raise ConfigError(f"{header_path(path)} does not say how {path.name} was made: it lacks `rewards`")
+    return _settings(header["rewards"], header_path(path))
 
 
 def _log(path: Path) -> Observations:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rewards.errors import ConfigError, ModelError, nearest
-from rewards.models.catalog import WHEELS
-from rewards.models.specs import Hub, Wheel
+from rewards.models.catalog import WHEELS, source_of
 
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BACKENDS = ("transformers", "vllm")
@@ -86,7 +85,7 @@ def find(model: str, adapter: Path | None) -> Files:
     from rewards.models import folders, store  # fetching and hashing, only when a model is used
 
     _refuse_adapter(Path(model).expanduser())
-    source = _source(model)
+    source = source_of(model)
     try:
         folder = store.resolve(source)
     except ModelError as error:
@@ -101,12 +100,6 @@ def seed_of(*parts: Any) -> int:
     """A number that depends on all of the parts: the same on every machine, and in every run."""
     digest = hashlib.sha256(json.dumps(parts, default=str).encode()).digest()
     return int.from_bytes(digest[:8], "big")
-
-
-def _source(model: str) -> Wheel | Hub:
-    if Path(model).expanduser().is_dir():
-        return Hub(model)
-    return next((wheel for wheel in WHEELS if wheel.name == model), Hub(model))
 
 
 def _refuse_adapter(folder: Path) -> None:

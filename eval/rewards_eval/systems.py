@@ -10,10 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from rewards.errors import ConfigError, RecordError, RewardsError
-from rewards.files.reading import Line, read_lines
+from rewards.files.reading import Line, read_header, read_lines
 from rewards.scored import read_scored
 from rewards_eval import authors
 
@@ -97,7 +95,7 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
         raise RewardsError(f"{source} holds no records")
-    return System(name, path, _digest(path), dialect, rounds, _header(source), scored.rejected if scored else 0)
+    return System(name, path, _digest(path), dialect, rounds, read_header(path) or {}, scored.rejected if scored else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +158,6 @@ def _can_be_scored(record: Mapping[str, Any]) -> bool:
 def _digest(path: str) -> str:
     with Path(path).open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _header(path: str) -> Mapping[str, Any]:
-    meta = Path(f"{path}.meta.json")
-    if not meta.exists():
-        return {}
-    try:
-        header = orjson.loads(meta.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RewardsError(f"{meta} cannot be read: {error}; delete it to go without it") from error
-    return header if isinstance(header, dict) else {}
 
 
 def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from rewards.errors import RecordError, RewardsError
 from rewards.files.pipeline import Job, Report, describe, merge_headers, write_chunks
-from rewards.files.reading import Line, read_lines
+from rewards.files.reading import Line, read_header, read_lines
 from rewards.files.writing import Sink
 from rewards.scored import Scored, read_scored
 from rewards.scoring import Decision, score
@@ -35,7 +33,7 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
     Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
     """
     began = time.monotonic()
-    old = _header(job.source)
+    old = read_header(Path(job.source)) or {}
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]
 
@@ -66,19 +64,6 @@ def _read(line: Line, names: Sequence[str]) -> Scored:
 
 def _passes(scored: Scored, gates: Sequence[str]) -> tuple[Mapping[str, bool], ...]:
     return tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
-
-
-def _header(source: str) -> dict[str, Any]:
-    path = Path(f"{source}.meta.json")
-    if not path.exists():
-        return {}
-    try:
-        header = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RewardsError(f"{path} cannot be read: {error}") from error
-    if not isinstance(header, dict):
-        raise RewardsError(f"{path} is not the header of a scored file")
-    return header
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

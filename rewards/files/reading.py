@@ -29,6 +29,25 @@ class Line:
     raw: bytes = b""
 
 
+def header_path(path: Path) -> Path:
+    """Where the header of a scored file lies."""
+    return path.with_name(f"{path.name}.meta.json")
+
+
+def read_header(path: Path) -> dict[str, Any] | None:
+    """The header beside a scored file; None without one. Raises RewardsError where it is none."""
+    meta = header_path(path)
+    try:
+        header = orjson.loads(meta.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RewardsError(f"{meta} cannot be read: {error}; delete it to go without it") from error
+    if not isinstance(header, dict):
+        raise RewardsError(f"{meta} is not the header of a scored file; delete it to go without it")
+    return header
+
+
 def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
     """Every record of `source` (a path, or `-`). `report` is told how many bytes of the file have been consumed.
 

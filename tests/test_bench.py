@@ -1,0 +1,49 @@
+"""The engine's fast paths give what plain code on the same models gives, and the benchmark's pages can be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import page, work
+from rewards.records import read_revision
+from tests.conftest import read_lines
+
+TOLERANCE = 1e-4  # float32; the stated tolerance is .001
+
+
+@pytest.mark.usefixtures("embedded_models")
+@pytest.mark.parametrize("way", ["loop", "TRL", "careful"])
+def test_the_engine_scores_as_plain_code_does(way: str) -> None:
+    from bench.compare import differences, peers
+    from bench.models import Models
+    from bench.peers import score
+    from rewards.engine.engine import Engine
+    from rewards.suite import load_suite
+
+    revisions = work.read(work.EXAMPLES)[:3]
+    suite = load_suite(engine=Engine(dtype="float32"))
+    off = {"largest_difference": 0.0, "decisions": 0}
+    thresholds = {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
+    differences(suite.score(revisions), score(revisions, peers(Models())[way], thresholds), off)
+    assert sum(len(one.edits) for one in revisions) > 3
+    assert 0.0 < off["largest_difference"] < TOLERANCE
+    assert off["decisions"] == 0
+
+
+def test_a_synthetic_file_has_the_stated_share_of_new_edits(tmp_path: Path) -> None:
+    work.synthetic(tmp_path / "in.jsonl", 2000)
+    records = read_lines(tmp_path / "in.jsonl")
+    assert len(records) == 1000
+    assert all(edit.valid for record in records for edit in read_revision(record).edits)
+    assert len({record["argument"] for record in records}) == pytest.approx(400, abs=60)
+
+
+def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "page.md"
+    file.write_text("# A\n<!-- one -->\nold\n<!-- end of one -->\nkept\n", encoding="utf-8")
+    page.put(file, "one", ["new"])
+    assert file.read_text(encoding="utf-8") == "# A\n<!-- one -->\n\nnew\n\n<!-- end of one -->\nkept\n"
+    with pytest.raises(SystemExit, match="no marks for 'two'"):
+        page.put(file, "two", [])
