@@ -2,4 +2,5 @@
 
 from rewards.cli import main
 
-main()
+if __name__ == "__main__":  # processes that `rewards score` starts import this again
+    main()

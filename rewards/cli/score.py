@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewards.cli.options import Cache, Device, DType, Models, Profile, build_engine
+from rewards.cli.options import Cache, DType, Models, Profile, build_engine
 from rewards.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rewards.suite import Suite
 
 
 def score(
@@ -37,7 +42,9 @@ def score(
     ] = None,
     profile: Profile = None,
     model: Models = None,
-    device: Device = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda:N; several, with commas: a process for each.")
+    ] = "auto",
     dtype: DType = "auto",
     append: Annotated[
         bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
@@ -58,6 +65,7 @@ def score(
     from rewards.files import append as appending
     from rewards.files import pipeline
     from rewards.files.reading import identity
+    from rewards.files.workers import Workers
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
@@ -68,8 +76,11 @@ def score(
         _check_append(file, rewards, suite, settings, limit)
     if resume and target is None:
         raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-    engine = build_engine(device, dtype, token_budget, cache, model or (), profile)
-    chosen = _suite(suite, rewards, settings, engine, profile, strict)
+    devices = [one.strip() for one in device.split(",")]
+    if append and len(devices) > 1:
+        raise ConfigError("--append works on one device")
+    make = partial(_suite, suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
+    chosen = make(devices[0])
     _check_format(format)
     fingerprint = {
         "job": [identity(file), format, append, limit],
@@ -87,11 +98,14 @@ def score(
     summary = Summary()
     job = pipeline.Job(file, chosen, format, limit, batch_size)
     sink = File(target, fingerprint, batch_size, resume, summary.add) if target else Stream()
-    work = appending.run if append else pipeline.run
-    with Display(file, quiet) as display:
+    with Display(file, quiet) as display, ExitStack() as stack:
         chosen.engine.progress = display.on_texts
         try:
-            header = work(job, sink, summary, display.report)
+            if append:
+                header = appending.run(job, sink, summary, display.report)
+            else:
+                workers = stack.enter_context(Workers(make, devices)) if len(devices) > 1 else None
+                header = pipeline.run(job, sink, summary, display.report, workers)
         except BaseException:
             sink.abandon()
             raise
@@ -128,14 +142,20 @@ def _check_append(
 
 def _suite(
     name: str | None,
-    rewards: list[str],
+    rewards: Sequence[str],
     settings: dict[str, dict[str, Any]],
-    engine: Any,
+    dtype: str,
+    token_budget: int,
+    cache: Path | None,
+    models: Sequence[str],
     profile: str | None,
     strict: bool,
-) -> Any:
+    device: str,
+) -> Suite:
+    """What is to be scored with, on a device; also in the processes of `Workers`."""
     from rewards.suite import load_suite, suite_of
 
+    engine = build_engine(device, dtype, token_budget, cache, models, profile)
     options: dict[str, Any] = {"settings": settings, "engine": engine, "profile": profile, "strict": strict}
     if name is None and rewards:
         return suite_of(rewards, **options)

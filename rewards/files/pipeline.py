@@ -6,11 +6,11 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.cache import MemoryCache
 from rewards.errors import RecordError
@@ -20,6 +20,9 @@ from rewards.records import read_revision
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards.types import Revision
+
+if TYPE_CHECKING:
+    from rewards.files.workers import Workers
 
 T = TypeVar("T")
 log = logging.getLogger("rewards.files")
@@ -54,8 +57,13 @@ class Report:
     records: Callable[[int], None] = lambda _: None
 
 
-def run(job: Job, sink: Sink, summary: Summary, report: Report | None = None) -> dict[str, Any]:
-    """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
+def run(
+    job: Job, sink: Sink, summary: Summary, report: Report | None = None, workers: Workers | None = None
+) -> dict[str, Any]:
+    """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason.
+
+    `workers`, where given, score in the job's stead, in processes of their own.
+    """
     report = report or Report()
     began = time.monotonic()
 
@@ -65,8 +73,9 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report | None = None) ->
     def score(chunk: Sequence[Revision]) -> list[dict[str, Any]]:
         return [result.to_record() for result in job.suite.score(chunk)]
 
-    write_chunks(read_items(job, read, sink, summary, report.consumed), score, job, sink, summary, report)
-    header = {**describe(job, began), "counts": summary.to_record()}
+    spread = workers.score if workers else None
+    write_chunks(read_items(job, read, sink, summary, report.consumed), score, job, sink, summary, report, spread)
+    header = {**describe(job, began), **(workers.describe() if workers else {}), "counts": summary.to_record()}
     sink.finish(header)
     return header
 
@@ -78,18 +87,25 @@ def write_chunks(
     sink: Sink,
     summary: Tally,
     report: Report,
+    spread: Callable[[Iterator[list[T]]], Iterator[list[dict[str, Any]]]] | None = None,
 ) -> None:
     """Write the records that `score` makes of the items, chunk by chunk, behind those that are done already.
+
+    `spread` does so for all chunks, in order, where that is more than calling `score` on one after the other.
 
     Features are shared within a chunk only (unless the engine has a cache on disk), so that a run that was resumed at a
     chunk gives the same bytes as one that was not.
     """
     for _ in islice(items, sink.done):
         pass
-    while chunk := list(islice(items, job.chunk)):
-        if isinstance(job.suite.engine.cache, MemoryCache):
-            job.suite.engine.cache.clear()
-        records = score(chunk)
+
+    def one_by_one(chunks: Iterator[list[T]]) -> Iterator[list[dict[str, Any]]]:
+        for chunk in chunks:
+            if isinstance(job.suite.engine.cache, MemoryCache):
+                job.suite.engine.cache.clear()
+            yield score(chunk)
+
+    for records in (spread or one_by_one)(iter(lambda: list(islice(items, job.chunk)), [])):
         sink.write(records)
         for record in records:
             summary.add(record)
@@ -107,14 +123,7 @@ def describe(job: Job, began: float) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 2),
         "seed": None,  # nothing in scoring draws random numbers
-        "features": {
-            "requested": counts.requested,
-            "distinct": counts.distinct,
-            "cached": counts.cached,
-            "computed": counts.computed,
-            "failed": counts.failed,
-            "truncated_texts": job.suite.engine.truncated,
-        },
+        "features": {**asdict(counts), "truncated_texts": job.suite.engine.truncated},
     }
 
 

@@ -1,0 +1,128 @@
+"""A file over several devices: a process for each, chunks in turn, results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any
+
+from rewards.engine.cache import MemoryCache
+from rewards.errors import RewardsError
+from rewards.suite import Suite
+from rewards.types import Revision
+
+Make = Callable[[str], Suite]
+"""The suite on a device; must pickle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A chunk's output records, and what the worker's engine has done so far."""
+
+    records: list[dict[str, Any]]
+    worker: int
+    engine: Mapping[str, Any]
+    features: Mapping[str, int]
+
+
+class Workers:
+    """Processes that score chunks, one for each device. On the CPU they share its cores."""
+
+    def __init__(self, make: Make, devices: Sequence[str]) -> None:
+        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+        free = context.SimpleQueue()
+        for device in devices:
+            free.put(device)
+        threads = max(1, (os.cpu_count() or 1) // len(devices))
+        self._ahead = 2 * len(devices)  # enough that none waits for the next chunk
+        self._pool = ProcessPoolExecutor(len(devices), context, _start, (make, free, threads))
+        self._last: dict[int, Done] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:  # what runs is not wanted any more
+            for process in multiprocessing.active_children():
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def score(self, chunks: Iterator[Sequence[Revision]]) -> Iterator[list[dict[str, Any]]]:
+        """The output records of each chunk, in order. Raises RewardsError where a process dies."""
+        waiting: deque[Future[Done]] = deque()
+        for chunk in chunks:
+            waiting.append(self._pool.submit(_score, chunk))
+            if len(waiting) > self._ahead:
+                yield self._taken(waiting.popleft())
+        while waiting:
+            yield self._taken(waiting.popleft())
+
+    def describe(self) -> dict[str, Any]:
+        """Models with their devices, roles, and counts of features over all processes, for the header."""
+        models: dict[str, dict[str, Any]] = {}
+        roles: dict[str, str] = {}
+        features: dict[str, int] = {}
+        for done in self._last.values():
+            roles |= done.engine["roles"]
+            for name, count in done.features.items():
+                features[name] = features.get(name, 0) + count
+            for name, found in done.engine["models"].items():
+                one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
+                one["device"] = ", ".join(sorted({*filter(None, one["device"].split(", ")), found["device"]}))
+                one["truncated_texts"] += found["truncated_texts"]
+        return {"models": models, "roles": roles, "features": features}
+
+    def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
+        try:
+            done = result.result()
+        except BrokenProcessPool as error:
+            raise RewardsError(
+                "a process that scores died, perhaps for lack of memory; give fewer devices or a smaller --token-budget"
+            ) from error
+        self._last[done.worker] = done
+        return done.records
+
+
+class _Worker:
+    """What a process of `Workers` keeps between chunks."""
+
+    make: Make
+    device: str
+    suite: Suite | None = None
+
+
+def _start(make: Make, free: Any, threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _Worker.make, _Worker.device = make, free.get()
+    if _Worker.device == "cpu":
+        import torch  # processes on a GPU leave the setting alone
+
+        torch.set_num_threads(threads)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, also by kill -9: it would wait for chunks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _score(chunk: Sequence[Revision]) -> Done:
+    if _Worker.suite is None:  # here and not at the start, where an error would have no message
+        _Worker.suite = _Worker.make(_Worker.device)
+    engine = _Worker.suite.engine
+    if isinstance(engine.cache, MemoryCache):
+        engine.cache.clear()
+    records = [result.to_record() for result in _Worker.suite.score(chunk)]
+    features = {**asdict(engine.counts), "truncated_texts": engine.truncated}
+    return Done(records, os.getpid(), engine.describe(), features)
