@@ -59,10 +59,10 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
 
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
-    works: dict[str, Any] = {first: (parts(work.every(everything[first], 32), 8), ("loop", "TRL", "careful"))}
+    works: dict[str, Any] = {first: (parts(work.every(everything[first], 24), 8), ("loop", "TRL", "careful"))}
     for name in others:
         works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
-    works["GRPO, 8 x 8"] = (parts(work.groups(data, 24, 8), 64), ("TRL", "careful"))
+    works["GRPO, 8 x 8"] = (parts(work.groups(data, 16, 8), 64), ("TRL", "careful"))
     works["GRPO, 64 x 16"] = ([work.groups(data, 64, 16)], ())
     works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
     suite = growth.default(Engine(token_budget=token_budget))
