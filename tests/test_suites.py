@@ -108,10 +108,10 @@ SAME = argument(("rude", "rude"))
         ("ppo_rewrite", NONE, 0.5 * 0.9 + 0.5 * 0.0),
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
         # default: what is gained, less what is lost and changed; nothing for doing nothing.
-        ("default", GOOD, 0.6 * 0.1 + 0.2 * 1.0 + 0.1 - 0.3 * 0.05 - 0.4 / 6),
-        ("default", NONE, 0.2 * (2 / 4)),
+        ("default", GOOD, 0.6 * 0.1 + 0.1 * 1.0 - 0.3 * 0.05 - 0.4 / 6),
+        ("default", NONE, 0.1 * (2 / 4)),
         ("default", EMPTY, 0.0),
-        ("default", SAME, 0.1),  # that of the format; an edit that changes nothing has no quality
+        ("default", SAME, 0.0),  # an edit that changes nothing has no quality
     ],
 )
 def test_what_is_paid(suite: str, given: dict[str, Any], paid: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rewards_audit.attacks.attack import attack, once
+from rewards_audit.attacks.attack import attack, once, tail
 from rewards_audit.cases import Case, Change
 
 
@@ -72,6 +72,13 @@ def delete_inappropriate_parts(case: Case) -> list[Change] | None:
 def delete_one_word(case: Case) -> list[Change]:
     """One short word deleted."""
     return list(_short(case))[:1]
+
+
+@attack
+def drop_a_full_stop(case: Case) -> list[Change]:
+    """The last sign of the first sentence that ends in one deleted: what a small policy found on an earlier `default`."""
+    ends = [(number, tail(case.sentences[number - 1])) for number in case.numbers]
+    return [Change(number, end, end[:-1]) for number, end in ends if end.endswith((".", "!", "?"))][:1]
 
 
 @attack
