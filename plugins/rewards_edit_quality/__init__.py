@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from annotated_types import Ge
 
 import rewards
 
 
 @rewards.reward(level="global", range=(0, 1))
-def edit_quality(arguments: Sequence[rewards.Argument], *, unchanged: bool = False) -> list[float | None]:
+def edit_quality(
+    arguments: Sequence[rewards.Argument], *, unchanged: bool = False, power: Annotated[float, Ge(1)] = 1.0
+) -> list[float | None]:
     """Mean over the edits of the share of the suite's gates that each passes; an invalid edit passes none.
 
     Nor does one that changes nothing, unless `unchanged`: policies would learn to state such edits, which gates on fluency
-    let pass. 0 for an argument without edits; not applicable in a suite without gates. With `unchanged` the dense local
-    term of arXiv 2604.12770.
+    let pass. A `power` above 1 makes a miss worth less: an edit that is turned down helps nobody. 0 for an argument without
+    edits; not applicable in a suite without gates. With `unchanged`, and a power of 1, the dense local term of arXiv
+    2604.12770.
     """
-    return [_quality(argument, unchanged) for argument in arguments]
+    return [_quality(argument, unchanged, power) for argument in arguments]
 
 
-def _quality(argument: rewards.Argument, unchanged: bool) -> float | None:
+def _quality(argument: rewards.Argument, unchanged: bool, power: float) -> float | None:
     if not argument.passes:
         return 0.0
     if not argument.passes[0]:
         return None
     shares = [
-        sum(passed.values()) / len(passed) if edit.changes or unchanged else 0.0
+        (sum(passed.values()) / len(passed)) ** power if edit.changes or unchanged else 0.0
         for edit, passed in zip(argument.revision.edits, argument.passes, strict=True)
     ]
     return sum(shares) / len(shares)
