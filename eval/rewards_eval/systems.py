@@ -95,7 +95,9 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
         raise RewardsError(f"{source} holds no records")
-    return System(name, path, _digest(path), dialect, rounds, read_header(path) or {}, scored.rejected if scored else 0)
+    return System(
+        name, path, _digest(path), dialect, rounds, read_header(Path(path)) or {}, scored.rejected if scored else 0
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -71,14 +70,10 @@ def score(
 
     rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
     settings = parse_settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
-    target = _target(file, out, append)
-    if append:
-        _check_append(file, rewards, suite, settings, limit)
-    if resume and target is None:
-        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+    target = _target(file, out, append, resume)
     devices = [one.strip() for one in device.split(",")]
-    if append and len(devices) > 1:
-        raise ConfigError("--append works on one device")
+    if append:
+        _check_append(file, rewards, suite, settings, limit, devices)
     make = partial(_suite, suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
     chosen = make(devices[0])
     _check_format(format)
@@ -89,23 +84,22 @@ def score(
         "version": metadata.version("appropriateness-rewards"),
     }
     if resume and target is not None and not append:
-        complete = finished(target, fingerprint, batch_size)
-        if complete is not None:
-            print(f"{target} is complete: nothing to resume", file=sys.stderr)
-            raise typer.Exit(0 if complete else 1)
+        _stop_where_complete(target, finished(target, fingerprint, batch_size))
     if append:
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
     job = pipeline.Job(file, chosen, format, limit, batch_size)
     sink = File(target, fingerprint, batch_size, resume, summary.add) if target else Stream()
-    with Display(file, quiet) as display, ExitStack() as stack:
+    with Display(file, quiet) as display:
         chosen.engine.progress = display.on_texts
         try:
             if append:
                 header = appending.run(job, sink, summary, display.report)
+            elif len(devices) > 1:
+                with Workers(make, devices) as workers:
+                    header = pipeline.run(job, sink, summary, display.report, workers)
             else:
-                workers = stack.enter_context(Workers(make, devices)) if len(devices) > 1 else None
-                header = pipeline.run(job, sink, summary, display.report, workers)
+                header = pipeline.run(job, sink, summary, display.report)
         except BaseException:
             sink.abandon()
             raise
@@ -115,8 +109,17 @@ def score(
         raise typer.Exit(1)
 
 
-def _target(file: str, out: Path | None, append: bool) -> Path | None:
+def _stop_where_complete(target: Path, complete: bool | None) -> None:
+    """Leave the command where there is nothing to resume: with 1 where something in the file was not scored."""
+    if complete is not None:
+        print(f"{target} is complete: nothing to resume", file=sys.stderr)
+        raise typer.Exit(0 if complete else 1)
+
+
+def _target(file: str, out: Path | None, append: bool, resume: bool) -> Path | None:
     """Where results go: OUT, or with --append FILE itself."""
+    if resume and not append and out is None:
+        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
     if append and out is None:
         return Path(file)
     if not append and out is not None and out.exists() and Path(file).exists() and out.samefile(file):
@@ -127,10 +130,17 @@ def _target(file: str, out: Path | None, append: bool) -> Path | None:
 
 
 def _check_append(
-    file: str, rewards: list[str], suite: str | None, settings: dict[str, dict[str, Any]], limit: int | None
+    file: str,
+    rewards: list[str],
+    suite: str | None,
+    settings: dict[str, dict[str, Any]],
+    limit: int | None,
+    devices: Sequence[str],
 ) -> None:
     if not rewards or suite:
         raise ConfigError("--append adds single rewards to a scored file: name them with --reward, leave out --suite")
+    if len(devices) > 1:
+        raise ConfigError("--append works on one device")
     if file == "-":
         raise ConfigError("--append reads its file twice, so it cannot be standard input")
     if limit is not None:

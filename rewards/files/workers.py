@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from rewards.engine.cache import MemoryCache
+from rewards.engine.device import pick_device
 from rewards.errors import RewardsError
 from rewards.suite import Suite
 from rewards.types import Revision
@@ -34,9 +35,13 @@ class Done:
 
 
 class Workers:
-    """Processes that score chunks, one for each device. On the CPU they share its cores."""
+    """Processes that score chunks, one for each device. On the CPU they share its cores.
+
+    Raises ConfigError for a device that is not there, whether or not there will be work for it.
+    """
 
     def __init__(self, make: Make, devices: Sequence[str]) -> None:
+        devices = [pick_device(device) for device in devices]
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
         free = context.SimpleQueue()
         for device in devices:
