@@ -48,13 +48,18 @@ def test_scores_do_not_depend_on_batch_size_or_order(revisions: list[rewards.Rev
     assert max(abs(whole[key] - value) for key, value in alone.items()) < TOLERANCE
 
 
-def test_good_edits_earn_more_than_bad_ones_of_the_same_argument(revisions: list[rewards.Revision]) -> None:
-    chosen = [revision for revision in revisions if str(revision.id) in ("nuclear-json-good", "nuclear-json-bad")]
-    results = {str(one.revision.id): one.reward for one in rewards.load_suite("default").score(chosen)}
-    good, bad = results["nuclear-json-good"], results["nuclear-json-bad"]
-    assert good is not None
-    assert bad is not None
-    assert good > bad
+def test_edits_that_help_earn_more_than_bad_ones_and_than_nothing(revisions: list[rewards.Revision]) -> None:
+    chosen = [revision for revision in revisions if str(revision.id).startswith("nuclear-json")]
+    results = {str(one.revision.id): one for one in rewards.load_suite("default").score(chosen)}
+    helps, bad = results["nuclear-json-middling"], results["nuclear-json-bad"]
+    assert helps.reward is not None
+    assert bad.reward is not None
+    assert (helps.rewards["appropriateness_gain"] or 0.0) > 0.2
+    assert helps.reward > 0.2 > 0.05 > bad.reward
+    # Careful edits that the gates turn down but for one, which changes nothing for the better: no better than none.
+    turned_down = results["nuclear-json-good"]
+    assert len(turned_down.accepted) == 1
+    assert turned_down.reward == pytest.approx(0.0, abs=0.05)
 
 
 def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> None:

@@ -179,9 +179,13 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     for old, new in zip(before, read_lines(out), strict=True):
         qualities.append(new["rewards"].pop("edit_quality"))
         assert new == old
-    # The gates that each edit passed come from the file: quality is the share of edits that passed the one gate.
+    # The gates that each edit passed come from the file: quality is the share of edits that passed the one gate and change
+    # something.
     assert qualities == [
-        sum(edit["accepted"] for edit in old["edits"]) / len(old["edits"]) if old["edits"] else 0.0 for old in before
+        sum(edit["accepted"] and edit["before"] != edit["after"] for edit in old["edits"]) / len(old["edits"])
+        if old["edits"]
+        else 0.0
+        for old in before
     ]
     merged = json.loads((tmp_path / "out.jsonl.meta.json").read_text())
     assert merged["rewards"]["edit_length"] == header["rewards"]["edit_length"]
