@@ -2,7 +2,7 @@
 # make test     install into .venv and run the tests
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date
 # make fix      let ruff format and mend, and write the generated docs
-# make bench    measure the engine beside peers and the bare models (about 15 minutes); see bench/README.md
+# make bench    measure the engine beside peers and the bare models; see bench/README.md
 # make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
 # make evaluation  the table of docs/evaluation.md, from the reference data in DATA
 # make learn    a small policy learns on this machine, measured before and after, in OUT
