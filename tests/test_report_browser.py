@@ -287,6 +287,8 @@ def test_a_large_report_opens_within_two_seconds(browser: Any, tmp_path: Path) -
         browser.get("about:blank")
         began = time.monotonic()
         open_page(browser, path, "#arguments")
+        while not texts(browser, ".status") and time.monotonic() - began < 9:
+            time.sleep(0.02)  # the page may be loaded and not yet drawn
         assert texts(browser, ".status") == ["225 arguments"]
         fastest = min(fastest, time.monotonic() - began)
     assert fastest < 2
