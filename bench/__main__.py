@@ -53,19 +53,20 @@ def main() -> None:
 
 def compared(data: Path, token_budget: int) -> dict[str, Any]:
     """Engine, peers and ceiling, interleaved."""
-    from bench import compare, growth
+    from bench import compare
     from bench.models import Models
     from rewards.engine.engine import Engine
+    from rewards.suite import load_suite
 
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
     works: dict[str, Any] = {first: (parts(work.every(everything[first], 24), 8), ("loop", "TRL", "careful"))}
     for name in others:
         works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
-    works["GRPO, 8 x 8"] = (parts(work.groups(data, 16, 8), 64), ("TRL", "careful"))
-    works["GRPO, 64 x 16"] = ([work.groups(data, 64, 16)], ())
+    works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", "careful"))
+    works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
     works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
-    suite = growth.default(Engine(token_budget=token_budget))
+    suite = load_suite(engine=Engine(token_budget=token_budget))
     return compare.compare(suite, works, compare.peers(Models()))
 
 
@@ -76,25 +77,24 @@ def parts(revisions: list[Any], size: int) -> list[list[Any]]:
 
 def scored(data: Path) -> dict[str, Any]:
     """Seconds and memory of the command on whole files, and where the time goes."""
-    from bench import growth
     from bench.watch import watching
-    from rewards.engine.engine import Engine
     from rewards.files import pipeline
     from rewards.files.writing import File
+    from rewards.suite import load_suite
     from rewards.summary import Summary
 
     name, path = next(iter(work.files(data).items()))
     with tempfile.TemporaryDirectory() as folder:
         seconds, memory = timed([*REWARDS, "score", str(path), "-o", f"{folder}/out.jsonl", "-q"])
-        suite = growth.default(Engine())
-        suite.score(work.read(path)[:1])
+        suite, revisions = load_suite(), work.read(path)
+        suite.score(revisions[:1])
         with watching() as watch:
             began = time.perf_counter()
             summary = Summary()
             sink = File(Path(folder) / "again.jsonl", {}, 64, False, summary.add)
             pipeline.run(pipeline.Job(str(path), suite), sink, summary)
             total = time.perf_counter() - began
-    edits = sum(len(one.edits) for one in work.read(path))
+    edits = sum(len(one.edits) for one in revisions)
     phases = {phase: round(spent / total, 4) for phase, spent in watch.seconds.items()}
     phases["everything else"] = round(1 - sum(phases.values()), 4)
     return {
@@ -111,15 +111,16 @@ def growth(data: Path, token_budget: int) -> dict[str, Any]:
     """With edits, completions, rewards."""
     from bench import growth
     from rewards.engine.engine import Engine
+    from rewards.suite import load_suite
 
     rows = growth.with_edits()
     engine = Engine(token_budget=token_budget)
-    first = work.read(next(iter(work.files(data).values())))
+    systems = [work.read(path) for path in work.files(data).values()]
     return {
         "edits": rows,
         "exponent": round(growth.exponent(rows), 3),
-        "group": growth.with_group(data, growth.default(engine)),
-        "third_reward": growth.with_rewards(work.every(first, 16), engine),
+        "group": growth.with_group(systems, load_suite(engine=engine)),
+        "third_reward": growth.with_rewards(work.every(systems[0], 16), engine),
     }
 
 

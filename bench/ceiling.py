@@ -56,15 +56,3 @@ def flops(readings: Sequence[Reading]) -> float:
             blocks = reading.model._model[0].auto_model.encoder
         total += 2.0 * reading.tokens * sum(weight.numel() for weight in blocks.parameters())
     return total
-
-
-def product(size: int = 1536, times: int = 8, device: str = "cpu") -> float:
-    """FLOP/s of a large product of float32 matrices: what the device gives at best."""
-    one = torch.randn(size, size, device=device)
-    one @ one
-    began = time.perf_counter()
-    for _ in range(times):
-        one @ one
-    if one.is_cuda:
-        torch.cuda.synchronize()
-    return 2.0 * size**3 * times / (time.perf_counter() - began)

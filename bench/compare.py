@@ -19,16 +19,20 @@ from rewards.types import Revision
 
 
 def peers(models: Models) -> dict[str, Peer]:
-    """The peers by name, with the other backends of sentence-transformers where they are installed."""
-    found: dict[str, Peer] = {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
-    return found
+    """The peers by name."""
+    return {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
+
+
+def thresholds_of(suite: Suite) -> dict[str, float]:
+    """Of the rewards that gate."""
+    return {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
 
 
 def compare(
     suite: Suite, works: Mapping[str, tuple[Sequence[Sequence[Revision]], Sequence[str]]], everyone: Mapping[str, Peer]
 ) -> dict[str, Any]:
     """For each work, its parts through the engine and the peers named for it: medians over parts, and what differs."""
-    thresholds = {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
+    thresholds = thresholds_of(suite)
     warm = next(iter(works.values()))[0][0][:2]
     suite.score(warm)
     for peer in everyone.values():

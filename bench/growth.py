@@ -6,6 +6,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from bench import work
 from bench.machine import REWARDS, timed
 from rewards.engine.engine import Engine
-from rewards.suite import Suite, load_suite, suite_of
+from rewards.suite import Suite, suite_of
 from rewards.types import Revision
 
 EDITS = (1_000, 3_000, 10_000, 30_000, 100_000)
@@ -40,16 +41,16 @@ def with_edits(sizes: tuple[int, ...] = EDITS, reward: str = "token_similarity")
     return rows
 
 
-def exponent(rows: list[dict[str, Any]], of: str = "computed") -> float:
+def exponent(rows: list[dict[str, Any]]) -> float:
     """The slope of log time over log texts that were computed."""
-    return float(np.polyfit(np.log([row[of] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0])
+    return float(np.polyfit(np.log([row["computed"] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0])
 
 
 def with_group(
-    data: Path, suite: Suite, sizes: tuple[int, ...] = (1, 2, 4, 8, 16), arguments: int = 6
+    systems: Sequence[list[Revision]], suite: Suite, sizes: tuple[int, ...] = (1, 2, 4, 8, 16), arguments: int = 6
 ) -> list[dict[str, Any]]:
     """Seconds for so many completions of each of the same arguments, and how many times those of one."""
-    everything = work.groups(data, arguments, max(sizes))
+    everything = work.groups(systems, arguments, max(sizes))
     found = []
     for size in sizes:
         chosen = [one for at, one in enumerate(everything) if at % max(sizes) < size]
@@ -88,8 +89,3 @@ def seconds(suite: Suite, revisions: list[Revision]) -> float:
     began = time.perf_counter()
     suite.score(revisions)
     return time.perf_counter() - began
-
-
-def default(engine: Engine) -> Suite:
-    """The suite that all of this is about."""
-    return load_suite("default", engine=engine)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -50,11 +49,6 @@ def timed(command: Sequence[str]) -> tuple[float, float]:
     if child.returncode not in (0, 1):
         raise SystemExit(told.decode())
     return seconds, used.ru_maxrss / 1024
-
-
-def memory() -> float:
-    """Peak resident memory of this process in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import rewards_appropriateness
 import rewards_fluency
 import rewards_pattern_conformity
 from rewards.models import store
-from rewards.models.adapted import evidence, layout, line_break, merge, read_adapter
+from rewards.models.adapted import evidence, layout, line_break, merge, padded, read_adapter
 from rewards.models.catalog import MINILM, SMOLLM2
 from rewards_pattern_conformity.model import PatternModel
 
@@ -41,13 +41,7 @@ class Classifier:
 
     def logits(self, encoded: Sequence[tuple[list[int], int]]) -> Any:
         """(N, C) of one padded batch."""
-        width = max(len(tokens) for tokens, _ in encoded)
-        ids, attention, judged = (torch.zeros(len(encoded), width, dtype=torch.long) for _ in range(3))
-        for row, (tokens, start) in enumerate(encoded):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            attention[row, : len(tokens)] = 1
-            judged[row, start : len(tokens)] = 1
-        return self.judge(*(tensor.to(self.device) for tensor in (ids, attention, judged)))
+        return self.judge(*(tensor.to(self.device) for tensor in padded(encoded)))
 
     @torch.inference_mode()
     def judge(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:

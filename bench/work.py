@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,8 @@ def every(revisions: list[Revision], count: int) -> list[Revision]:
     return revisions[:: max(1, len(revisions) // count)][:count]
 
 
-def groups(data: Path, arguments: int, size: int) -> list[Revision]:
+def groups(systems: Iterable[list[Revision]], arguments: int, size: int) -> list[Revision]:
     """`size` completions for each of so many arguments: random halves of what the systems propose for them."""
-    systems = [read(path) for path in files(data).values()]
     return [
         revision
         for same in list(zip(*systems, strict=True))[:arguments]

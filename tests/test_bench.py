@@ -16,7 +16,7 @@ TOLERANCE = 1e-4  # float32; the stated tolerance is .001
 @pytest.mark.usefixtures("embedded_models")
 @pytest.mark.parametrize("way", ["loop", "TRL", "careful"])
 def test_the_engine_scores_as_plain_code_does(way: str) -> None:
-    from bench.compare import differences, peers
+    from bench.compare import differences, peers, thresholds_of
     from bench.models import Models
     from bench.peers import score
     from rewards.engine.engine import Engine
@@ -25,8 +25,7 @@ def test_the_engine_scores_as_plain_code_does(way: str) -> None:
     revisions = work.read(work.EXAMPLES)[:3]
     suite = load_suite(engine=Engine(dtype="float32"))
     off = {"largest_difference": 0.0, "decisions": 0}
-    thresholds = {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
-    differences(suite.score(revisions), score(revisions, peers(Models())[way], thresholds), off)
+    differences(suite.score(revisions), score(revisions, peers(Models())[way], thresholds_of(suite)), off)
     assert sum(len(one.edits) for one in revisions) > 3
     assert 0.0 < off["largest_difference"] < TOLERANCE
     assert off["decisions"] == 0

@@ -12,7 +12,7 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rewards.engine.cache import MemoryCache
+from rewards.engine.engine import Engine
 from rewards.errors import RecordError
 from rewards.files.reading import Line, read_lines
 from rewards.files.writing import Sink
@@ -101,8 +101,7 @@ def write_chunks(
 
     def one_by_one(chunks: Iterator[list[T]]) -> Iterator[list[dict[str, Any]]]:
         for chunk in chunks:
-            if isinstance(job.suite.engine.cache, MemoryCache):
-                job.suite.engine.cache.clear()
+            job.suite.engine.cache.clear()  # one on disk keeps what it has
             yield score(chunk)
 
     for records in (spread or one_by_one)(iter(lambda: list(islice(items, job.chunk)), [])):
@@ -114,7 +113,6 @@ def write_chunks(
 
 def describe(job: Job, began: float) -> dict[str, Any]:
     """How the job's results were made: the suite, the models, the versions, the time it took."""
-    counts = job.suite.engine.counts
     return {
         **job.suite.describe(),
         "versions": _versions(),
@@ -123,8 +121,13 @@ def describe(job: Job, began: float) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 2),
         "seed": None,  # nothing in scoring draws random numbers
-        "features": {**asdict(counts), "truncated_texts": job.suite.engine.truncated},
+        "features": features(job.suite.engine),
     }
+
+
+def features(engine: Engine) -> dict[str, int]:
+    """How many features an engine was asked for, computed and so on, and how many texts were cut."""
+    return {**asdict(engine.counts), "truncated_texts": engine.truncated}
 
 
 def read_items(

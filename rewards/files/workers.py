@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from rewards.engine.cache import MemoryCache
 from rewards.engine.device import pick_device
 from rewards.errors import RewardsError
+from rewards.files.pipeline import features
 from rewards.suite import Suite
 from rewards.types import Revision
 
@@ -74,16 +74,16 @@ class Workers:
         """Models with their devices, roles, and counts of features over all processes, for the header."""
         models: dict[str, dict[str, Any]] = {}
         roles: dict[str, str] = {}
-        features: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for done in self._last.values():
             roles |= done.engine["roles"]
             for name, count in done.features.items():
-                features[name] = features.get(name, 0) + count
+                counts[name] = counts.get(name, 0) + count
             for name, found in done.engine["models"].items():
                 one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
                 one["device"] = ", ".join(sorted({*filter(None, one["device"].split(", ")), found["device"]}))
                 one["truncated_texts"] += found["truncated_texts"]
-        return {"models": models, "roles": roles, "features": features}
+        return {"models": models, "roles": roles, "features": counts}
 
     def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
         try:
@@ -126,8 +126,6 @@ def _score(chunk: Sequence[Revision]) -> Done:
     if _Worker.suite is None:  # here and not at the start, where an error would have no message
         _Worker.suite = _Worker.make(_Worker.device)
     engine = _Worker.suite.engine
-    if isinstance(engine.cache, MemoryCache):
-        engine.cache.clear()
+    engine.cache.clear()
     records = [result.to_record() for result in _Worker.suite.score(chunk)]
-    features = {**asdict(engine.counts), "truncated_texts": engine.truncated}
-    return Done(records, os.getpid(), engine.describe(), features)
+    return Done(records, os.getpid(), engine.describe(), features(engine))

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rewards.models.adapted import HEAD, evidence, layout, line_break
+from rewards.models.adapted import HEAD, evidence, layout, line_break, padded
 from rewards.models.backend import quiet_loading, weights_only
 
 if TYPE_CHECKING:
@@ -167,13 +167,7 @@ class _Batches:
 
     def _padded(self, chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Tokens, attention mask and mask of the text, each (B, T)."""
-        rows = [self._rows[place] for place in chosen]
-        width = max(len(tokens) for tokens, _ in rows)
-        tokens, attended, mask = (torch.zeros(len(rows), width, dtype=torch.long) for _ in range(3))
-        for number, (row, start) in enumerate(rows):
-            tokens[number, : len(row)] = torch.tensor(row)
-            attended[number, : len(row)] = 1
-            mask[number, start : len(row)] = 1
+        tokens, attended, mask = padded([self._rows[place] for place in chosen])
         return tokens, attended, mask.float()
 
 

@@ -96,6 +96,17 @@ def layout(pair: list[int], text: list[int], end: int) -> tuple[list[int], int]:
     return [*pair, end, *text, end], len(pair) + 1
 
 
+def padded(rows: Sequence[tuple[Sequence[int], int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens, attention mask and mask of the text, each (B, T), of tokens with the place where the text begins."""
+    width = max(len(tokens) for tokens, _ in rows)
+    ids, attended, mask = (torch.zeros(len(rows), width, dtype=torch.long) for _ in range(3))
+    for number, (tokens, start) in enumerate(rows):
+        ids[number, : len(tokens)] = torch.tensor(tokens)
+        attended[number, : len(tokens)] = 1
+        mask[number, start : len(tokens)] = 1
+    return ids, attended, mask
+
+
 def evidence(hidden: torch.Tensor, mask: torch.Tensor, head: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Logits (B, C) of hidden states (B, T, D) of the tokens where mask (B, T) is 1.
 
