@@ -1,6 +1,7 @@
 """`python -m bench.learning DATA OUT`: a policy of 135 million parameters learns on this machine; before and after, measured.
 
-DATA is a folder with `arguments/appropriateness_corpus.jsonl` and `toxicity/paradetox.jsonl`. OUT gets the run, both evaluations,
+DATA is a folder with `arguments/appropriateness_corpus.jsonl`, `toxicity/paradetox.jsonl` and
+`toxicity/toxic_spans_train.jsonl`. OUT gets the run, both evaluations,
 `learning.md` with the tables, `learning.json` with the numbers, `learning.png` with the curve. Started again, it goes on.
 """
 
@@ -16,16 +17,18 @@ from typing import Any
 
 import numpy as np
 
+from bench.starts import start_pairs
 from rewards.records import read_revision
 from rewards.result import Result
 from rewards.suite import Suite
-from rewards_train import data, folder, pairs, policy, recipe
+from rewards_train import data, folder, policy, recipe
 from rewards_train.launch import Launch, run
 from rewards_train.metrics import tracked
 from rewards_train.recipe import Recipe
 from rewards_train.run import quiet, reward_plan
 
 FOLD = "fold0.0"
+PAIRS = 750
 Measure = Callable[[Result], float | None]
 MEASURES: dict[str, Measure] = {
     "reward": lambda r: r.reward,
@@ -33,6 +36,9 @@ MEASURES: dict[str, Measure] = {
     "edits": lambda r: float(len(r.revision.edits)),
     "valid edits": lambda r: float(sum(e.valid for e in r.revision.edits)),
     "accepted edits": lambda r: float(len(r.accepted)),
+    "valid share of the edits": lambda r: (
+        sum(e.valid for e in r.revision.edits) / len(r.revision.edits) if r.revision.edits else 0.0
+    ),
     "accepted share of the edits": lambda r: len(r.accepted) / len(r.revision.edits) if r.revision.edits else 0.0,
     "edits that change nothing": lambda r: float(sum(e.valid and not e.changes for e in r.revision.edits)),
     "words after / before": lambda r: len(r.after_accepted.split()) / max(1, len(r.revision.argument.split())),
@@ -50,18 +56,18 @@ def main() -> None:
     quiet()
     given.out.mkdir(parents=True, exist_ok=True)
     arguments, unseen, starts = prepare(given.data, given.out, given.evaluate)
+    seconds = {"pairs": 0.0}
     chosen = recipe.resolve(
         "small", [f"data.train={arguments}", f"sft.data={starts}", f"out={given.out / 'run'}", *given.overrides]
     )
     chosen.data.eval = None
-    seconds = {}
     seconds["warm start"] = timed(lambda: run(chosen, Launch(), resume=True, only_sft=True))
     before, seconds["evaluation before"] = evaluated(
         given.out / "before.jsonl", chosen, "warm-start", unseen, given.samples
     )
     seconds["GRPO"] = timed(lambda: run(chosen, Launch(), resume=True))
     after, seconds["evaluation after"] = evaluated(given.out / "after.jsonl", chosen, ".", unseen, given.samples)
-    report(given.out, chosen, before, after, given.samples, spent(given.out / "run", seconds))
+    report(given.out, chosen, before, after, given.samples, spent(given.out, seconds))
 
 
 def prepare(source: Path, out: Path, count: int) -> tuple[Path, Path, Path]:
@@ -82,51 +88,10 @@ def prepare(source: Path, out: Path, count: int) -> tuple[Path, Path, Path]:
     paths = out / "arguments.jsonl", out / "unseen.jsonl", out / "pairs.jsonl"
     write(paths[0], kept["TRAIN"])
     write(paths[1], kept["VALID"][:count])
-    write(paths[2], start_pairs(source / "toxicity/paradetox.jsonl", 1200))
+    if not paths[2].exists():
+        took = timed(lambda: write(paths[2], start_pairs(source, kept["TRAIN"], PAIRS)))
+        folder.write_state(out, pairs={"seconds": took})
     return paths
-
-
-def start_pairs(source: Path, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Small arguments of one to three sentences of ParaDetox, some of them neutral already, with their rewrites.
-
-    Only rewrites that keep at least half of the words: the policy should edit, not write anew.
-    """
-    draw = random.Random(seed)
-    found = []
-    for text in source.open(encoding="utf-8"):
-        record = json.loads(text)
-        if not record["neutral"]:
-            continue
-        before, after = (" ".join(one.split()) for one in (record["toxic"], record["neutral"][0]))
-        words = before.split()
-        same = len(set(words) & set(after.split())) / max(1, len(set(words)))
-        if 5 <= len(words) <= 25 and 0.5 <= same < 1 and "|" not in before + after:
-            found.append((before, after))
-    draw.shuffle(found)
-    made = []
-    for start in range(0, len(found) - 2, 3):
-        chosen = found[start : start + draw.choice((1, 2, 2, 3))]
-        sentences = [
-            (before, after) if i == 0 or draw.random() < 0.6 else (after, after)
-            for i, (before, after) in enumerate(chosen)
-        ]
-        draw.shuffle(sentences)
-        record = {
-            "id": f"paradetox-{start}",
-            "issue": "",
-            "sentences": [before for before, _ in sentences],
-            "rewrite": " ".join(after for _, after in sentences),
-        }
-        revision = read_revision(record)
-        try:
-            completion = pairs.completion(revision, "compact")
-        except Exception:  # noqa: S112, BLE001  (what cannot be written exactly is no example)
-            continue
-        if 0 < completion.count("\n") + 1 <= 4 and len(completion.split()) <= 45:
-            made.append({**record, "completion": completion})
-        if len(made) == count:
-            break
-    return made
 
 
 def evaluated(path: Path, chosen: Recipe, model: str, unseen: Path, samples: int) -> tuple[list[Result], float]:
@@ -200,7 +165,7 @@ def report(
     total = sum(value for name, value in seconds.items() if not name.startswith("evaluation"))
     lines += ["", "Held out (weight 0, not optimised): " + (audit(suite, components) or "nothing was measured.")]
     lines += ["", "| part | seconds |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in seconds.items())]
-    lines += [f"| warm start and GRPO together | {total:,.0f} |", "", *examples(before, after, samples)]
+    lines += [f"| pairs, warm start and GRPO together | {total:,.0f} |", "", *examples(before, after, samples)]
     (out / "learning.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     numbers = {"measures": rows, "rewards": components, "seconds": seconds, "arguments": len(before) // samples}
     (out / "learning.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
@@ -300,7 +265,12 @@ def curve(log: Path, to: Path) -> None:
 
 def spent(out: Path, seconds: dict[str, float]) -> dict[str, float]:
     """The seconds, of parts that were there already as they took then."""
-    then = {"warm start": folder.read_state(out / "warm-start"), "GRPO": folder.read_state(out)}
+    run_folder = out / "run"
+    then = {
+        "pairs": folder.read_state(out).get("pairs", {}),
+        "warm start": folder.read_state(run_folder / "warm-start"),
+        "GRPO": folder.read_state(run_folder),
+    }
     return {name: max(value, then.get(name, {}).get("seconds", 0.0)) for name, value in seconds.items()}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
-from bench import page, work
+from bench import page, starts, work
 from rewards.records import read_revision
-from tests.conftest import read_lines
+from tests.conftest import read_lines, write_lines
 
 TOLERANCE = 1e-4  # float32; the stated tolerance is .001
 
@@ -46,3 +47,31 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "# A\n<!-- one -->\n\nnew\n\n<!-- end of one -->\nkept\n"
     with pytest.raises(SystemExit, match="no marks for 'two'"):
         page.put(file, "two", [])
+
+
+def test_insults_are_left_out_where_they_stand_before_what_they_insult(tmp_path: Path) -> None:
+    comments = [
+        ("Nobody wants that stupid rule any more, so drop it.", "stupid"),
+        ("Whoever wrote that rule is a fool and should leave.", "fool"),
+        ("Nobody wants a fool, stupid rules or long meetings.", "fool"),
+    ]
+    spans = [{"text": text, "spans": list(range(text.index(w), text.index(w) + len(w)))} for text, w in comments]
+    write_lines(tmp_path / "spans.jsonl", spans)
+    found = list(starts.without_insults(tmp_path / "spans.jsonl", random.Random(0)))
+    assert [pair["rewrite"] for pair in found] == ["Nobody wants that rule any more, so drop it."]
+
+
+@pytest.mark.usefixtures("embedded_models")
+def test_a_pair_states_the_edits_that_the_suite_accepts() -> None:
+    sentences = ["it is a STUPID rule and i hate it.", "Children should eat at noon."]
+    rewrite = "It is a rule and I hate it. Children should eat at noon."
+    from rewards.suite import load_suite
+
+    good = {"id": "good", "issue": "Uniforms", "sentences": sentences, "rewrite": rewrite}
+    worse = {"id": "worse", "issue": "Uniforms", "sentences": sentences, "rewrite": f"{sentences[0]} Idiots eat noon."}
+    (pair,) = starts.chosen(iter([worse, good]), load_suite(), 5)
+    assert pair["id"] == "good"
+    assert set(pair) == {"id", "issue", "sentences", "completion"}
+    revision = read_revision(pair, format="compact")
+    assert revision.edits
+    assert all(edit.valid and edit.changes for edit in revision.edits)
