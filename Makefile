@@ -46,6 +46,7 @@ fix: $(STAMP)
 	$(BIN)/python docs/generate.py
 
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
 	$(BIN)/python -m bench --data $(DATA)
 
 validate: $(STAMP)

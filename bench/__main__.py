@@ -58,16 +58,18 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
+    everyone = compare.peers(Models())
+    careful = [name for name in everyone if name.startswith("careful")]
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
-    works: dict[str, Any] = {first: (parts(work.every(everything[first], 24), 8), ("loop", "TRL", "careful"))}
+    works: dict[str, Any] = {first: (parts(work.every(everything[first], 24), 8), ("loop", "TRL", *careful))}
     for name in others:
         works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
-    works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", "careful"))
+    works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", *careful))
     works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
     works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
     suite = load_suite(engine=Engine(token_budget=token_budget))
-    return compare.compare(suite, works, compare.peers(Models()))
+    return compare.compare(suite, works, everyone)
 
 
 def parts(revisions: list[Any], size: int) -> list[list[Any]]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from bench import ceiling
+from bench.exported import available, exported
 from bench.machine import spread
 from bench.models import Models
 from bench.peers import Careful, Loop, Peer, Trl, score
@@ -19,8 +20,11 @@ from rewards.types import Revision
 
 
 def peers(models: Models) -> dict[str, Peer]:
-    """The peers by name."""
-    return {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
+    """The peers by name; the careful user's on other backends too, where they are installed."""
+    plain = {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
+    if models.device != "cpu":
+        return plain
+    return plain | {f"careful, {name}": Careful(exported(models, name)) for name in available()}
 
 
 def thresholds_of(suite: Suite) -> dict[str, float]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import REWARDS
-from bench.page import DOCS, put
+from bench.page import DOCS, put, table
+from rewards_eval.outputs import show, usual_n
 
 ZERO_SHOT = ("--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", "256")
 TRAINED = ("--format", "compact", "--max-new-tokens", "96")
@@ -104,20 +105,25 @@ def page(report: dict[str, Any]) -> list[str]:
     for name, keys in COLUMNS.items():
         columns = [column for column in tables[name]["columns"] if column["key"] in keys]
         grouped = any(row["group"] for row in tables[name]["rows"])
-        heads = ["system", *(["judged"] if grouped else []), *(column["label"] for column in columns)]
-        lines += ["", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+        heads = ["system", *(["judged"] if grouped else []), *(column["label"] for column in columns), "n"]
+        rows = []
         for row in tables[name]["rows"]:
-            cells = [show(row["cells"].get(column["key"]), column["digits"]) for column in columns]
-            lines.append("| " + " | ".join([row["label"], *([row["group"]] if grouped else []), *cells]) + " |")
+            cells = [row["cells"].get(column["key"]) or {"value": None, "n": None} for column in columns]
+            usual = usual_n(cells)
+            shown = [show_cell(one, column["digits"], usual) for one, column in zip(cells, columns, strict=True)]
+            rows.append([row["label"], *([row["group"]] if grouped else []), *shown, f"{usual:,}"])
+        lines += ["", *table(heads, rows)]
     return [*lines, "", *(f"- {note}" for note in report["notes"])]
 
 
-def show(cell: dict[str, Any] | None, digits: int) -> str:
-    """A value with its interval."""
-    if cell is None or cell["value"] is None:
+def show_cell(cell: dict[str, Any], digits: int, usual: int | None) -> str:
+    """A value with its interval, and its n where it is another than that of the row."""
+    if cell["value"] is None:
         return "–"
-    text = f"{cell['value']:,.{digits}f}"
-    return text if cell["low"] is None else f"{text} [{cell['low']:,.{digits}f}, {cell['high']:,.{digits}f}]"
+    text = show(cell["value"], digits)
+    if cell["low"] is not None:
+        text += f" [{show(cell['low'], digits)}, {show(cell['high'], digits)}]"
+    return text if cell["n"] == usual else f"{text} (n {cell['n']:,})"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from bench.starts import start_pairs
+from rewards.engine.engine import Engine
 from rewards.records import read_revision
 from rewards.result import Result
-from rewards.suite import Suite
+from rewards.suite import Suite, suite_of
 from rewards_train import data, folder, policy, recipe
 from rewards_train.launch import Launch, run
 from rewards_train.metrics import tracked
@@ -29,6 +31,7 @@ from rewards_train.run import quiet, reward_plan
 
 FOLD = "fold0.0"
 PAIRS = 750
+PLAIN = "a plain reward: .4 valid share + .6 gain"
 Measure = Callable[[Result], float | None]
 MEASURES: dict[str, Measure] = {
     "reward": lambda r: r.reward,
@@ -158,6 +161,7 @@ def report(
     """Write the tables, the numbers and the curve."""
     suite = reward_plan(chosen).load()
     rows = {name: compare(measure, before, after, samples) for name, measure in MEASURES.items()}
+    rows[PLAIN] = compare(float, *(plain(results, suite.engine) for results in (before, after)), samples)
     components = {c.name: compare(value_of(c.name), before, after, samples) for c in suite.components}
     lines = ["| | before | after | difference [95 %] | n |", "|---|---|---|---|---|"]
     lines += [line(name, row) for name, row in rows.items()]
@@ -173,7 +177,23 @@ def report(
     print((out / "learning.md").read_text(encoding="utf-8"))
 
 
-def compare(measure: Measure, before: list[Result], after: list[Result], samples: int) -> dict[str, Any]:
+def plain(results: Sequence[Result], engine: Engine) -> list[float]:
+    """.4 · the share of the edits that are valid + .6 · what all of these gain, where over 60 % of the words stay.
+
+    A reward without gates, on whose scale a plain trial of GRPO with this policy went from .258 to .336.
+    """
+    ungated = suite_of(("appropriateness_gain",), engine=engine).score([result.revision for result in results])
+    found = []
+    for result in ungated:
+        words, kept = Counter(result.revision.argument.split()), Counter(result.after_all.split())
+        gain = result.rewards["appropriateness_gain"] or 0.0 if (words & kept).total() > 0.6 * words.total() else 0.0
+        found.append(0.4 * (MEASURES["valid share of the edits"](result) or 0.0) + 0.6 * gain)
+    return found
+
+
+def compare(
+    measure: Callable[[Any], float | None], before: Sequence[Any], after: Sequence[Any], samples: int
+) -> dict[str, Any]:
     """Means before and after and a paired bootstrap interval of the difference, over arguments."""
     first, last = by_argument(measure, before, samples), by_argument(measure, after, samples)
     both = ~np.isnan(first) & ~np.isnan(last)
@@ -197,7 +217,7 @@ def value_of(name: str) -> Measure:
     return lambda result: result.rewards[name]
 
 
-def by_argument(measure: Measure, results: list[Result], samples: int) -> Any:
+def by_argument(measure: Callable[[Any], float | None], results: Sequence[Any], samples: int) -> Any:
     """(arguments,): the mean over the samples of each; NaN where none has a value."""
     values = np.array([np.nan if (v := measure(r)) is None else v for r in results], dtype=float).reshape(-1, samples)
     counts = (~np.isnan(values)).sum(1)

@@ -31,6 +31,9 @@ class Classifier:
         model.layers, model.norm = model.layers[:depth], torch.nn.Identity()
         merge(model, tensors, scaling)
         self.model = model.to(device).eval()
+        self.blocks: Any = lambda ids, mask: (
+            self.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        )
         self.head = {name: tensor.float().to(device) for name, tensor in tensors.items() if "." not in name}
         self.device = device
 
@@ -46,8 +49,7 @@ class Classifier:
     @torch.inference_mode()
     def judge(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
         """(N, C) of ids (N, T), of which those of type 1 are the text."""
-        states = self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
-        return evidence(states, token_type_ids.float(), self.head)
+        return evidence(self.blocks(input_ids, attention_mask), token_type_ids.float(), self.head)
 
 
 class Models:

@@ -82,7 +82,9 @@ def compare(found: dict[str, Any]) -> list[str]:
 
 PHASES = ("plan", "tokenise", "pack", "forward", "scatter and judge")
 HEADS = {"ceiling": "engine / ceiling", "loop": "per-edit loop / engine", "TRL": "TRL's way / engine"}
-HEADS |= {"careful": "careful user / engine"}
+HEADS |= {"careful": "careful user / engine"} | {
+    f"careful, {one}": f"on {one} / engine" for one in ("ONNX", "OpenVINO")
+}
 
 
 def score(found: dict[str, Any]) -> list[str]:

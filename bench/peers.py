@@ -156,14 +156,13 @@ class Trl:
 class Careful:
     """Distinct texts, sorted by length, in batches of 32."""
 
-    def __init__(self, models: Models, encoder: Any = None) -> None:
+    def __init__(self, models: Models) -> None:
         self.models = models
-        self.encoder = encoder or models.encoder
         self.judge, self.critic = (Pairs(one) for one in (models.judge, models.critic))
 
     def tokens(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        found = self.encoder.encode(
+        found = self.models.encoder.encode(
             texts, batch_size=BATCH, output_value="token_embeddings", convert_to_tensor=True, show_progress_bar=False
         )
         cut = [torch.nn.functional.normalize(tokens[1:-1], dim=-1) for tokens in found]

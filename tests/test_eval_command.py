@@ -12,7 +12,7 @@ from rewards.errors import RewardsError
 from rewards_eval import outputs
 from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
-from tests.conftest import command, record, write_lines
+from tests.conftest import command, read_lines, record, write_lines
 from tests.scored import edit, scored, two_systems
 
 FEW = Draws(0, 200)
@@ -87,6 +87,16 @@ def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:
         run(options(tmp_path, *two_systems(tmp_path), strict=True))
 
 
+def test_what_scoring_rejected_counts(tmp_path: Path) -> None:
+    one = scored(tmp_path, "one.jsonl", record(1, edits=[]))
+    one.with_name("one.jsonl.meta.json").write_text('{"counts": {"rejected": 3}}', encoding="utf-8")
+    report = run(options(tmp_path / "out", one))
+    assert report["systems"][0]["rejected"] == 3
+    assert "one: 3 lines could not be scored; they are missing here." in report["notes"]
+    with pytest.raises(RewardsError, match=r"--strict: one: 0 failed, 3 rejected, 0 missing"):
+        run(options(tmp_path / "out", one, strict=True))
+
+
 def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
     files = two_systems(tmp_path)
     kept = []
@@ -128,22 +138,26 @@ def test_latex_of_a_table() -> None:
             {"key": "b", "label": "B", "digits": 0, "better": "lower", "help": ""},
         ],
         "rows": [
-            {"label": "x", "group": "g", "cells": {"a": {"value": -0.5, "n": 3, "low": -1.0, "high": 0.001, "note": None}}},
+            {"label": "x", "group": "g", "cells": {
+                "a": {"value": -0.5, "n": 1200, "low": -1.0, "high": 0.001, "note": None},
+                "b": {"value": 7, "n": 3, "low": None, "high": None, "note": None},
+            }},
             {"label": "y", "group": "h", "cells": {"b": {"value": 1234, "n": 3, "low": None, "high": None, "note": None}}},
         ],
     }  # fmt: skip
     assert outputs.to_latex(one) == (
         "% What it holds.\n"
+        "% Column n is what most of a row's values are means of; the others say theirs.\n"
         "% needs \\usepackage{booktabs}\n"
-        "\\begin{tabular}{lrr}\n"
+        "\\begin{tabular}{lrrr}\n"
         "\\toprule\n"
-        " & A\\_1\\,$\\uparrow$ & B\\,$\\downarrow$ \\\\\n"
+        " & A\\_1\\,$\\uparrow$ & B\\,$\\downarrow$ & n \\\\\n"
         "\\midrule\n"
-        "\\multicolumn{3}{l}{\\emph{g}} \\\\\n"
-        "x & $-$0.50 {\\scriptsize [$-$1.00, 0.00]} & -- \\\\\n"
+        "\\multicolumn{4}{l}{\\emph{g}} \\\\\n"
+        "x & $-$0.50 {\\scriptsize [$-$1.00, 0.00]} & 7 {\\scriptsize ($n$ 3)} & 1,200 \\\\\n"
         "\\midrule\n"
-        "\\multicolumn{3}{l}{\\emph{h}} \\\\\n"
-        "y & -- & 1,234 \\\\\n"
+        "\\multicolumn{4}{l}{\\emph{h}} \\\\\n"
+        "y & -- & 1,234 & 3 \\\\\n"
         "\\bottomrule\n"
         "\\end{tabular}\n"
     )
@@ -191,6 +205,20 @@ def test_labels_of_people(tmp_path: Path) -> None:
         "auc": (1.0, 3), "kappa": (1.0, 3), "tau": (0.8165, 3), "ece": (None, 3), "positive": (0.3333, 3),
     }  # fmt: skip
     assert f"one: 3 of the 4 things labelled in {labels} are scored." in report["notes"]
+
+
+def test_lower_is_better_agrees_with_labels_the_other_way_round(tmp_path: Path) -> None:
+    file = scored(tmp_path, "one.jsonl", record(1, edits=[]), record(2, edits=[]), record(3, edits=[]))
+    lines = [line | {"rewards": {"cost": cost}} for line, cost in zip(read_lines(file), (0.1, 0.5, 0.9), strict=True)]
+    write_lines(file, *lines)
+    file.with_name("one.jsonl.meta.json").write_text(
+        '{"rewards": {"cost": {"higher_is_better": false}}}', encoding="utf-8"
+    )
+    labels = write_lines(tmp_path / "labels.jsonl", *({"id": n, "label": n == 1} for n in (1, 2, 3)))
+    found = table(run(options(tmp_path / "out", file, labels=str(labels))), "agreement")[
+        "argument: cost ~ label", "one"
+    ]
+    assert (value(found["auc"]), value(found["ece"])) == ((1.0, 3), (None, 3))  # a cost is no probability of the label
 
 
 def test_another_scored_file_as_labels(tmp_path: Path) -> None:

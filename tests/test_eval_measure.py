@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from rewards.cli.options import build_engine
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, RewardsError
 from rewards.features import TokenEmbeddings, TokenLogProbs
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards_eval import formulas, roles
@@ -63,6 +64,9 @@ def test_everything_is_measured_and_kept(tmp_path: Path, models: tuple[str, ...]
     assert measured[4]["evaluation"]["accepted"] is None  # its gate failed
     again = run(options(out, models, *files, measure=True, reference=str(people)))
     assert again["tables"] == report["tables"]
+    assert again["suite"]["measured_with"] == report["suite"]["measured_with"]
+    assert again["notes"] == report["notes"]
+    assert set(report["suite"]["measured_with"]["roles"]) == {"appropriateness", "perplexity", "bertscore"}
 
 
 def test_a_run_that_died_goes_on_where_it_stopped(
@@ -133,6 +137,22 @@ def test_the_rounds_of_rewards_edit_are_followed(tmp_path: Path, models: tuple[s
     assert found == [("round 1", 0.9444, 2), ("round 2", 0.8333, 2)]  # of nine words: one, then three
 
 
+def test_arguments_for_which_generating_failed_are_failures(tmp_path: Path, models: tuple[str, ...]) -> None:
+    suite = tmp_path / "one.yaml"
+    suite.write_text("description: one\nrewards:\n  format: {weight: 1}\n", encoding="utf-8")
+    good = record(1, edits=[edit("way too", "too")], completion=None, status="edited")
+    failed = record(2, edits=[], completion=None, status="failed", reason="out of memory")
+    rounds = {"rounds": [{"standing": []}, {"standing": []}]}
+    computing = Computing(suite=str(suite), models=models, quiet=True)
+    for name, lines in (("plain", [good, failed]), ("rounds", [good | rounds, failed | {"rounds": []}])):
+        file = write_lines(tmp_path / f"{name}.jsonl", *lines)
+        one = Options([str(file)], tmp_path / name, draws=Draws(0, 100), computing=computing, measure=False)
+        report = run(one)
+        assert (report["systems"][0]["scored"], report["systems"][0]["failed"]) == (1, 1)
+        with pytest.raises(RewardsError, match=f"--strict: {name}: 1 failed"):
+            run(replace(one, strict=True))
+
+
 def test_a_role_that_nobody_has_is_refused(tmp_path: Path) -> None:
     file = scored(tmp_path, "x.jsonl", record(1, edits=[]))
     with pytest.raises(ConfigError, match=r"--model perplexty=…: no such role here \(did you mean 'perplexity'\?\)"):
@@ -141,9 +161,10 @@ def test_a_role_that_nobody_has_is_refused(tmp_path: Path) -> None:
 
 def test_edits_of_a_format_without_reasons_have_no_wrong_ones(tmp_path: Path, models: tuple[str, ...]) -> None:
     plain = record(2, edits=None, rewrite="Lunch is too short, duh. Everybody knows it.")
-    file = scored(tmp_path, "x.jsonl", record(1, edits=[edit("way too", "too"), edit("nope", "x")]), plain)
+    lines = record(3, edits=None, completion="1 | way too | too\n1 | nope | x")
+    file = scored(tmp_path, "x.jsonl", record(1, edits=[edit("way too", "too"), edit("nope", "x")]), plain, lines)
     cells = run(options(tmp_path / "out", models, file, measure=True))["tables"][1]["rows"][0]["cells"]
-    assert (cells["edit_app"]["n"], cells["reason_strict"]["n"], cells["reason_relaxed"]["n"]) == (3, 2, 2)
+    assert (cells["edit_app"]["n"], cells["reason_strict"]["n"], cells["reason_relaxed"]["n"]) == (5, 2, 2)
 
 
 def test_single_edits_are_judged_alone(tmp_path: Path, models: tuple[str, ...]) -> None:
@@ -194,7 +215,13 @@ def test_sim_of_the_full_profile_reads_a_lower_layer_and_is_rescaled(tmp_path: P
     one, other = (found[TokenEmbeddings("abc", model)] for model in (cut, whole))
     assert one.shape == other.shape
     assert not np.allclose(one, other, atol=1e-3)
-    known = roles.find()
-    assert roles.rescale(1.0, known, "full") == 1.0
-    assert roles.rescale(roles.BASELINE, known, "full") == 0.0
-    assert roles.rescale(0.7, known, "embedded") == 0.7
+
+
+def test_sim_is_rescaled_by_the_baseline_of_its_own_model_alone(tmp_path: Path) -> None:
+    known, named = roles.find(), "bertscore=microsoft/deberta-xlarge-mnli"
+    for one in (build_engine(profile="full"), build_engine(profile="full", models=(named,))):
+        assert roles.rescale(1.0, known, one) == 1.0
+        assert roles.rescale(roles.BASELINE, known, one) == 0.0
+    other = build_engine(profile="full", models=(f"bertscore={tiny.deberta(tmp_path / 'other')}",))
+    for one in (build_engine(), build_engine(models=(named,)), other):  # another model, another layer
+        assert roles.rescale(0.7, known, one) == 0.7

@@ -93,6 +93,17 @@ def test_a_comparison_counts_only_arguments_that_both_have() -> None:
     assert none is None
 
 
+def test_the_effect_on_a_rate_over_edits_has_the_sign_of_the_difference() -> None:
+    one = np.array([[18.0, 20.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])  # better on all edits, worse on most arguments
+    other = np.array([[2.0, 20.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
+    (found,) = statistics.compare(one[None], other[None], [False], DRAWS)
+    assert found is not None
+    assert (found.wins, found.losses) == (1, 3)
+    assert found.difference == pytest.approx(13 / 23)
+    assert found.effect is not None
+    assert found.effect > 0
+
+
 def test_areas_and_their_intervals() -> None:
     values = np.round(RANDOM.normal(size=300), 1)  # with ties
     truth = values + RANDOM.normal(size=300) > 0.3

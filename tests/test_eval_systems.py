@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rewards.errors import RewardsError
+from rewards.errors import ConfigError, RewardsError
 from rewards_eval import labels, references, systems
+from rewards_eval.models import Computing
 from rewards_eval.run import Options, run
 from tests.conftest import command, record, write_lines
 from tests.scored import edit, scored
@@ -101,6 +102,12 @@ def test_options_that_do_not_fit(good: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"--suite says how to score, but every FILE is scored already" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_options_that_compute_nothing(good: Path, tmp_path: Path) -> None:
+    for computing in (Computing(models=("perplexity=x",)), Computing(profile="full")):
+        with pytest.raises(ConfigError, match="every FILE is scored already; add --measure"):
+            run(Options([str(good)], tmp_path / "out", computing=computing))
 
 
 @pytest.mark.parametrize(

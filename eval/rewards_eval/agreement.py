@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,7 @@ class Agreement:
 def scores_of(system: System, by_content: bool) -> dict[str, Scores]:
     """Everything that the system's records score: each reward on edits, each on arguments, what was accepted."""
     found: dict[str, Scores] = defaultdict(Scores)
+    lower = {name for name, one in system.header.get("rewards", {}).items() if one.get("higher_is_better") is False}
     for identifier, record in system.records.items():
         told = list(contents(record["edits"])) if by_content else list(range(len(record["edits"])))
         for content, edit in zip(told, record["edits"], strict=True):
@@ -61,27 +62,31 @@ def scores_of(system: System, by_content: bool) -> dict[str, Scores]:
                 found["accepted"].values[unit] = float(edit["accepted"])
                 found["accepted"].passed[unit] = edit["accepted"]
             for name, score in edit["scores"].items():
-                _add(found[name], unit, score)
-        _add_argument(found, identifier, record)
+                _add(found[name], unit, score, name in lower)
+        _add_argument(found, identifier, record, lower)
     return {name: scores for name, scores in found.items() if scores.values}
 
 
-def _add(scores: Scores, unit: Unit, score: Mapping[str, Any]) -> None:
+def _add(scores: Scores, unit: Unit, score: Mapping[str, Any], lower: bool) -> None:
     if score["value"] is None:
         return
     # The margin has the right direction also where lower values are better.
-    scores.values[unit] = score["value"] if score["margin"] is None else score["margin"]
-    scores.shares[unit] = score["value"]
+    value = -score["value"] if lower else score["value"]
+    scores.values[unit] = value if score["margin"] is None else score["margin"]
+    if not lower:
+        scores.shares[unit] = score["value"]
     if score["passed"] is not None:
         scores.passed[unit] = score["passed"]
 
 
-def _add_argument(found: dict[str, Scores], identifier: Any, record: Mapping[str, Any]) -> None:
+def _add_argument(found: dict[str, Scores], identifier: Any, record: Mapping[str, Any], lower: Container[str]) -> None:
     unit = identifier, None
     for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
         if value is not None:
-            found[f"argument: {name}"].values[unit] = value
-            found[f"argument: {name}"].shares[unit] = value
+            one = found[f"argument: {name}"]
+            one.values[unit] = -value if name in lower else value
+            if name not in lower:
+                one.shares[unit] = value
     after = probabilities_after(record, "accepted")
     if after is not None:
         one = found["argument: 1 − P(inapp.)"]

@@ -56,15 +56,15 @@ def judge(
     features = engine.compute([one for all_ in requests.values() for pair in all_ for one in pair])
     values: dict[str, list[float | None]] = {}
     for name, all_ in requests.items():
-        values[name] = [_value(name, [_known(features, one) for one in pair], found, engine.profile) for pair in all_]
+        values[name] = [_value(name, [_known(features, one) for one in pair], found, engine) for pair in all_]
     return values
 
 
-def _value(name: str, features: Sequence[Any], found: roles.Roles, profile: str) -> float | None:
+def _value(name: str, features: Sequence[Any], found: roles.Roles, engine: Engine) -> float | None:
     if name == "p":
         return float(features[0][found.labels.index(formulas.INAPPROPRIATE)])
     if name == "sim":
-        return roles.rescale(formulas.bertscore(*features), found, profile)
+        return roles.rescale(formulas.bertscore(*features), found, engine)
     return formulas.perplexity(features[0])
 
 

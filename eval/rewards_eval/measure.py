@@ -179,7 +179,7 @@ def _evaluation(unit: _Unit, features: Features, engine: Engine, roles: Roles) -
         vectors = [known(TokenEmbeddings(one, roles.similarity), what) for one in (text, other)]
         if any(one is None for one in vectors):
             return None
-        return rescale(formulas.bertscore(*vectors), roles, engine.profile)
+        return rescale(formulas.bertscore(*vectors), roles, engine)
 
     before = dimensions(argument, "before")
     evaluation: dict[str, Any] = {"before": before, "accepted": None, "all": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.cli.options import build_engine
 from rewards.errors import ConfigError, nearest
+from rewards.files.reading import read_header
+from rewards.models import folders
 from rewards_eval import roles, scoring
 from rewards_eval.systems import Scored, System
 from rewards_eval.values import References
@@ -42,6 +44,8 @@ class Models:
         self._folder = folder
         self._measured = False
         self._scored = False
+        self._header: Mapping[str, Any] = {}  # of measured.jsonl: how it was made, now or by an earlier run
+        self._rescaled = False
 
     @cached_property
     def _suite(self) -> Suite:
@@ -83,29 +87,36 @@ class Models:
                 )
         with _progress(self._computing.quiet) as progress:
             path = self._folder / "measured.jsonl"
-            return measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
+            measured = measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
+        self._header = read_header(path) or {}
+        self._rescaled = roles.is_rescaled(found, self._engine)
+        return measured
 
     def _settings(self) -> dict[str, Any]:
         """What numbers depend on besides the texts."""
         one = self._computing
-        return {"engine": [one.profile, one.device, one.dtype, sorted(one.models)]}
+        named = [[role, name, *_digest_of(name)] for role, name in sorted(self._engine.models.items())]
+        return {"engine": [one.profile, one.device, one.dtype, named], "version": scoring.version()}
 
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
         """How the numbers were made: by which suite, on which models, as far as files and this run can say."""
         files = {system.name: _of_header(system.header) for system in systems if system.header}
-        measured = {"measured_with": self._engine.describe()} if self._measured else {}
-        return {"name": self._suite.name if self._scored else None, "scored_with": files, **measured}
+        measured = {"measured_with": {key: self._header.get(key) for key in ("profile", "models", "roles")}}
+        own = {"name": self._suite.name if self._scored else None, "scored_with": files}
+        return own | (measured if self._measured else {})
 
     def notes(self) -> list[str]:
         """What a reader must know of how texts were measured."""
         if not self._measured:
             return []
-        cut = self._engine.truncated
+        cut = sum(one["truncated_texts"] for one in self._header.get("models", {}).values())
         said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
         if self._engine.profile == "embedded":
             said.append(
                 "Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables."
             )
+        elif not self._rescaled:
+            said.append("Sim is not rescaled: of the model given with --model bertscore=… no baseline is known.")
         return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
 
 
@@ -113,6 +124,12 @@ def _of_header(header: Any) -> dict[str, Any]:
     return {
         key: header[key] for key in ("suite", "profile", "models", "rewards", "versions", "created") if key in header
     }
+
+
+def _digest_of(name: str) -> list[str]:
+    """Of a model that is a folder: other files under the same name are another model."""
+    folder = Path(name).expanduser()
+    return [folders.digest(folder)] if folder.is_dir() else []
 
 
 @contextmanager

@@ -49,8 +49,8 @@ def show(value: float | str | None, digits: int) -> str:
 
 def print_report(report: Mapping[str, Any]) -> None:
     """Print the systems, the tables and the notes, each table aligned, with its n where not all have the same."""
-    columns = ("system", "records", "failed", "missing", "dialect", "file")
-    rows = [[str(system["name"]), *(f"{system[key]:,}" for key in columns[1:4]), system["dialect"], system["file"]]
+    columns = ("system", "records", "failed", "rejected", "missing", "dialect", "file")
+    rows = [[str(system["name"]), *(f"{system[key]:,}" for key in columns[1:5]), system["dialect"], system["file"]]
             for system in report["systems"]]  # fmt: skip
     print_table(plain(str(report["title"])), columns, rows, "file")
     for table in report["tables"]:
@@ -67,7 +67,7 @@ def print_one(table: Table) -> None:
     """Print one table; under it what it holds. Column n is what most of a row's values are means of."""
     columns, rows = table["columns"], table["rows"]
     grouped = any(row["group"] for row in rows)
-    usual = [_usual_n(row["cells"].values()) for row in rows]
+    usual = [usual_n(row["cells"].values()) for row in rows]
     cells = []
     for row, n in zip(rows, usual, strict=True):
         shown = [_terminal(row["cells"].get(column["key"]), column, n) for column in columns]
@@ -86,7 +86,7 @@ def _terminal(cell: Mapping[str, Any] | None, column: Mapping[str, Any], usual: 
     return text + (f" (n {cell['n']:,})" if text and cell["n"] not in (None, usual) else "")
 
 
-def _usual_n(cells: Iterable[Mapping[str, Any]]) -> int | None:
+def usual_n(cells: Iterable[Mapping[str, Any]]) -> int | None:
     """The n that most of a row's values have."""
     found = Counter(cell["n"] for cell in cells if cell["value"] is not None and cell["n"] is not None)
     return found.most_common(1)[0][0] if found else None
@@ -127,20 +127,23 @@ def to_latex(table: Table) -> str:
     columns, rows = table["columns"], table["rows"]
     lines = [
         f"% {' '.join(plain(str(table['caption'])).split())}",
+        "% Column n is what most of a row's values are means of; the others say theirs.",
         "% needs \\usepackage{booktabs}",
-        f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
+        f"\\begin{{tabular}}{{l{'r' * (len(columns) + 1)}}}",
         "\\toprule",
-        " & ".join(["", *(latex(str(column["label"])) + _arrow(column) for column in columns)]) + r" \\",
+        " & ".join(["", *(latex(str(column["label"])) + _arrow(column) for column in columns), "n"]) + r" \\",
         "\\midrule",
     ]
     group = None
     for row in rows:
         if row["group"] and row["group"] != group:
             lines += ["\\midrule"] if group is not None else []
-            lines.append(f"\\multicolumn{{{len(columns) + 1}}}{{l}}{{\\emph{{{latex(row['group'])}}}}} \\\\")
+            lines.append(f"\\multicolumn{{{len(columns) + 2}}}{{l}}{{\\emph{{{latex(row['group'])}}}}} \\\\")
             group = row["group"]
-        values = [_latex_cell(row["cells"].get(column["key"]), column["digits"]) for column in columns]
-        lines.append(" & ".join([latex(str(row["label"])), *values]) + r" \\")
+        usual = usual_n(row["cells"].values())
+        values = [_latex_cell(row["cells"].get(column["key"]), column["digits"], usual) for column in columns]
+        n = "--" if usual is None else f"{usual:,}"
+        lines.append(" & ".join([latex(str(row["label"])), *values, n]) + r" \\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
 
 
@@ -153,12 +156,14 @@ def _arrow(column: Mapping[str, Any]) -> str:
     return {"higher": r"\,$\uparrow$", "lower": r"\,$\downarrow$"}.get(column["better"] or "", "")
 
 
-def _latex_cell(cell: Mapping[str, Any] | None, digits: int) -> str:
+def _latex_cell(cell: Mapping[str, Any] | None, digits: int, usual: int | None) -> str:
     if cell is None or cell["value"] is None:
         return "--"
     if isinstance(cell["value"], str):
         return latex(cell["value"])
     text = latex(show(cell["value"], digits))
+    if cell["n"] not in (None, usual):
+        text += f" {{\\scriptsize ($n$ {cell['n']:,})}}"
     if cell["low"] is None:
         return text
     limits = f"[{latex(show(cell['low'], digits))}, {latex(show(cell['high'], digits))}]"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rewards.engine.engine import Engine
+from rewards.engine.roles import fill
 from rewards.errors import ConfigError
 from rewards.models.catalog import EMBEDDED_CAUSAL_LM, MINILM
 from rewards.models.specs import Checkpoint, Derived, Hub, Model
@@ -69,8 +71,11 @@ def find(plugins: Registry | None = None) -> Roles:
     return Roles(classifier, labels)
 
 
-def rescale(f1: float, roles: Roles, profile: str) -> float:
-    """Sim as tables print it: rescaled under the full profile, as it is under the embedded one."""
-    spec = roles.similarity.profiles.get("full")
-    rescaled = profile == "full" and isinstance(spec, Checkpoint) and spec.layers
-    return (f1 - BASELINE) / (1 - BASELINE) if rescaled else f1
+def is_rescaled(roles: Roles, engine: Engine) -> bool:
+    """Whether Sim is rescaled, as bert-score does: with the model whose baseline is known, and no other."""
+    return fill(roles.similarity, engine.profile, engine.models) == SIMILARITY.profiles["full"]
+
+
+def rescale(f1: float, roles: Roles, engine: Engine) -> float:
+    """Sim as tables print it: where it is rescaled, the share of the way from unrelated texts to the same text."""
+    return (f1 - BASELINE) / (1 - BASELINE) if is_rescaled(roles, engine) else f1

@@ -75,6 +75,8 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
     ]
     systems.compare(read)  # before anything is measured: what does not fit together is told at once
     wanted = unscored if options.measure is None else options.measure
+    if not (wanted or unscored) and (options.computing.models or options.computing.profile):
+        raise ConfigError("--model and --profile say what computes, but every FILE is scored already; add --measure")
     return models.measure(read, references) if wanted else read
 
 

@@ -16,9 +16,11 @@ from rewards.files.reading import identity, read_lines
 from rewards.files.writing import File, dump, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
-from rewards_eval.systems import Scored, safe_name, stated_round
+from rewards_eval.systems import Scored, Stated, safe_name, stated_round
 
 CHUNK = 64
+KEPT = ("id", "issue", "argument", "sentences", "status", "reason")
+"""What every round of a record says of the argument."""
 
 
 def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], folder: Path, quiet: bool) -> Scored:
@@ -30,7 +32,6 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
     fingerprint = {
         "job": [identity(file), source],
         "suite": described,
-        "version": metadata.version("appropriateness-rewards"),
         **settings,
     }
     if finished(out, fingerprint, CHUNK) is None:
@@ -45,7 +46,12 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
                 sink.abandon()
                 raise
     rejected = _rejected(out)
-    return Scored(str(out), _rounds(source, rejected), len(rejected))
+    return Scored(str(out), _stated(source, rejected), len(rejected))
+
+
+def version() -> str:
+    """Of this package, whose models and formulas change with it."""
+    return metadata.version("appropriateness-rewards")
 
 
 def _by_round(file: str, out: Path) -> str:
@@ -64,7 +70,7 @@ def _by_round(file: str, out: Path) -> str:
                     line.raw.rstrip(b"\n") + b"\n"
                 )  # of no rounds, or no record: the pipeline says what is wrong
             for number, one in enumerate(rounds, 1):
-                kept = {key: line.record[key] for key in ("id", "issue", "argument", "sentences") if key in line.record}
+                kept = {key: line.record[key] for key in KEPT if key in line.record}
                 written.write(dump({**kept, "edits": one["standing"], "round": number}))
     if not out.exists() or out.read_bytes() != partial.read_bytes():
         partial.replace(out)
@@ -86,14 +92,15 @@ def _rejected(out: Path) -> set[int]:
     return {orjson.loads(line)["line"] for line in path.read_bytes().splitlines()} if path.exists() else set()
 
 
-def _rounds(file: str, rejected: set[int]) -> list[int]:
-    """The round that each scored line of the source states: the pipeline does not carry it."""
-    rounds = []
+def _stated(file: str, rejected: set[int]) -> list[Stated]:
+    """What each scored line of the source states of its making: the pipeline does not carry it."""
+    stated = []
     for line in read_lines(file):
         if line.number not in rejected:
             try:
                 # Beside `rounds`, `round` says how many there were.
-                rounds.append(0 if "rounds" in line.record else stated_round(line.record))
+                number = 0 if "rounds" in line.record else stated_round(line.record)
             except RecordError as error:
                 raise RewardsError(f"{file}, line {line.number}: {error}") from error
-    return rounds
+            stated.append(Stated(number, line.record.get("status") == "failed"))
+    return stated

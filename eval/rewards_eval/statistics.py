@@ -30,7 +30,9 @@ class Comparison:
     low: float
     high: float
     p: float
-    effect: float | None  # Cohen's d of the paired differences; None where they do not vary
+    effect: (
+        float | None
+    )  # the difference in standard deviations of what arguments add to it; None where these do not vary
     wins: int  # arguments on which A is better; where neither direction is, on which A is higher
     ties: int
     losses: int
@@ -89,7 +91,14 @@ def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: f
     low, high = limits or (difference, difference)
     wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
     ties = len(each) - wins - losses
-    return Comparison(difference, low, high, p, effect_size(each), wins, ties, losses, len(each))
+    effect = effect_size(difference, _influences(one) - _influences(other))
+    return Comparison(difference, low, high, p, effect, wins, ties, losses, len(each))
+
+
+def _influences(pairs: Array) -> Array:
+    """(n,): what each argument adds to the ratio of sums, to first order; of denominators of 1, its deviation from the mean."""
+    numerator, denominator = pairs.sum(0)
+    return (pairs[:, 0] - numerator / denominator * pairs[:, 1]) * len(pairs) / denominator  # type: ignore[no-any-return]  # an index of numpy is Any
 
 
 def permutation_p(one: Array, other: Array, draws: Draws) -> float:
@@ -142,10 +151,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def effect_size(differences: Array) -> float | None:
-    """Cohen's d of paired differences: their mean in units of their standard deviation."""
-    deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-    return float(differences.mean()) / deviation if deviation > 1e-12 else None
+def effect_size(difference: float, added: Array) -> float | None:
+    """The difference in standard deviations of what arguments add to it: of plain means, Cohen's d of paired differences."""
+    deviation = float(added.std(ddof=1)) if len(added) > 1 else 0.0
+    return difference / deviation if deviation > 1e-12 else None
 
 
 def _difference(one: Array, other: Array) -> Array:

@@ -31,7 +31,7 @@ class System:
     dialect: Dialect
     rounds: Mapping[int, Mapping[Id, Record]]
     header: Mapping[str, Any] = field(default_factory=dict)
-    rejected: int = 0  # lines of an unscored file that could not be scored
+    rejected: int = 0  # lines that could not be scored
 
     @cached_property
     def records(self) -> Mapping[Id, Record]:
@@ -82,10 +82,13 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
     source = scored.path if scored else path
     rounds: dict[int, dict[Id, Record]] = {}
     lines: dict[tuple[Id, int], int] = {}
-    stated = iter(scored.rounds) if scored else None
+    stated = iter(scored.stated) if scored else None
     for line in read_lines(source):
         record = _read(source, line, "scored" if scored else dialect)
-        key = record["id"], next(stated, 0) if stated else _round(source, line, record)
+        said = next(stated, Stated(0)) if stated else Stated(_round(source, line, record))
+        if said.failed:  # nothing was generated, so that there was nothing that scoring could fail at
+            record = {**record, "status": "failed"}
+        key = record["id"], said.round
         if key in lines:
             raise RewardsError(
                 f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {line.number} of {source}; ids must be"
@@ -95,17 +98,25 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
         raise RewardsError(f"{source} holds no records")
-    return System(
-        name, path, _digest(path), dialect, rounds, read_header(Path(path)) or {}, scored.rejected if scored else 0
-    )
+    header = read_header(Path(path)) or {}
+    rejected = scored.rejected if scored else int(header.get("counts", {}).get("rejected", 0))
+    return System(name, path, _digest(path), dialect, rounds, header, rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an unscored record says of its making: the round, and whether there was none because generating failed."""
+
+    round: int
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What scoring a file gave: the scored file, the round of each of its records, and how many lines were rejected."""
+    """What scoring a file gave: the scored file, what each of its records stated, and how many lines were rejected."""
 
     path: str
-    rounds: Sequence[int]
+    stated: Sequence[Stated]
     rejected: int
 
 

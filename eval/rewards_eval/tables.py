@@ -157,7 +157,9 @@ _COMPARISON = (
     column("difference", "difference", 3, None, "mean of the first minus mean of the second, over arguments with both"),
     column("p", "p", 4, "lower", "two-sided paired permutation test"),
     column("p_holm", "p (Holm)", 4, "lower", "corrected for all tests of this table"),
-    column("effect", "d", 2, None, "mean difference in standard deviations of the paired differences"),
+    column(
+        "effect", "d", 2, None, "the difference in standard deviations of what single arguments add to it (Cohen's d)"
+    ),
     column("wins", "wins", 0, "higher", "arguments on which the first is better (higher, where neither is better)"),
     column("ties", "ties", 0, None, "arguments on which both are equal"),
     column("losses", "losses", 0, "lower", "arguments on which the second is better"),
@@ -196,7 +198,8 @@ def _tests(evaluation: Evaluation, count: int) -> str:
 
 
 def _means_of(evaluation: Evaluation) -> str:
-    return f"Means over the {len(evaluation.common.ids):,} arguments that all systems have. " + _intervals(evaluation)
+    shared = f"the {len(evaluation.common.ids):,} arguments that all systems have"
+    return f"Means over those of {shared} that have a value. " + _intervals(evaluation)
 
 
 def _intervals(evaluation: Evaluation) -> str:

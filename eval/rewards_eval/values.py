@@ -6,10 +6,12 @@ and means under swapped systems are all sums of numerators over sums of denomina
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rewards.plugins import registry
 from rewards_eval import formulas
 from rewards_eval.formulas import INAPPROPRIATE
 from rewards_eval.references import rouge, sari
@@ -237,7 +239,8 @@ def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
     if len(measured) != count:
         return
     edits = list(zip(record["edits"], measured, strict=True))
-    reasoned = [found for edit, found in edits if edit["reason"] is not None or not edit["valid"]]
+    unreasoned = record["format"] in _without_reasons()
+    reasoned = [found for edit, found in edits if edit["reason"] is not None or not (edit["valid"] or unreasoned)]
     for key, name, chosen in (
         ("edit_app", "app", measured),
         ("reason_strict", "strict", reasoned),
@@ -246,6 +249,12 @@ def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
         values = [found[name] for found in chosen]
         if not any(value is None for value in values):
             yield f"edits.{key}", (float(sum(values)), float(len(values)))
+
+
+@functools.cache
+def _without_reasons() -> frozenset[str]:
+    """The formats in which edits state no reasons."""
+    return frozenset(format.name for _, format, _ in registry().formats if not format.reasons)
 
 
 def _one(value: float | bool | None) -> Pair:

@@ -22,11 +22,11 @@ function notesOf(report) {
 
 function summaryOf(report) {
   const left = Object.entries(report.common.left_out).filter(([, number]) => number);
-  const head = ["System", "Records", "Scored", "Failed", "Missing", "File", "Digest"];
+  const head = ["System", "Records", "Scored", "Failed", "Rejected", "Missing", "File", "Digest"];
   const rows = report.systems.map((system) => h("tr", {},
     h("th", { scope: "row" }, shown(system.name)),
-    ["records", "scored", "failed", "missing"].map((key) =>
-      h("td", { class: `number${system[key] && (key === "failed" || key === "missing") ? " alarm" : ""}` },
+    ["records", "scored", "failed", "rejected", "missing"].map((key, i) =>
+      h("td", { class: `number${system[key] && i > 1 ? " alarm" : ""}` },
         system[key] === null || system[key] === undefined ? "–" : system[key].toLocaleString("en"))),
     h("td", {}, shown(system.file ?? ""), system.dialect ? h("span", { class: "muted" }, ` ${plain(system.dialect)}`) : null),
     h("td", { class: "muted" }, h("code", {}, plain(system.digest ?? "").replace(/^sha256:/, "").slice(0, 12)))));
@@ -35,7 +35,7 @@ function summaryOf(report) {
     h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.ids, "argument")),
       left.length ? ` that all of them have; left out: ${left.map(([name, number]) => `${number} of ${plain(name)}`).join(", ")}.` : "."),
     h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Systems", "data-scrolls": true },
-      h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 5 ? "number" : null }, name)))),
+      h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 6 ? "number" : null }, name)))),
         h("tbody", {}, rows))),
     suitesOf(report.suite ?? {}));
 }
