@@ -136,8 +136,28 @@ def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp
         browser.close()
         browser.switch_to.window(browser.window_handles[0])
         press(browser, "a")
-        until(browser, lambda: "the files are others than those that this page shows" in texts(browser, ".banner")[0])
+        until(browser, lambda: "this page is of other files or of another reviewer" in texts(browser, ".banner")[0])
         assert read_lines(out) == []
+
+
+def test_a_decision_that_waits_is_not_written_under_another_name(browser: Any, scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "ann") as server:
+        enter(browser, server)
+        server.kill()
+        press(browser, "r")
+        until(browser, lambda: "1 decision not saved" in texts(browser, ".banner")[0])
+    with serving(scored, "-o", out, "--reviewer", "ben") as server:
+        enter(browser, server)
+        assert texts(browser, ".done") == ["0 of 8"]
+        press(browser, "n", "a")
+        assert [(line["reviewer"], line["edit"]) for line in saved(browser, out, 1)] == [("ben", 1)]
+    with serving(scored, "-o", out, "--reviewer", "ann") as server:
+        enter(browser, server)
+        lines = saved(browser, out, 2)
+    assert [(line["reviewer"], line["edit"], line["decision"]) for line in lines] == [
+        ("ben", 1, "accept"), ("ann", 0, "reject"),
+    ]  # fmt: skip
 
 
 def test_hostile_texts_do_nothing_and_nobody_else_is_asked(browser: Any, scored: Path, tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_a_comparison_says_which_system_was_preferred(sources: list[Source]) -> 
     assert comparison.line({"trial": 0, "decision": "tie"})["preferred"] is None
 
 
+def test_the_digest_is_of_files_reviewer_and_seed(sources: list[Source]) -> None:
+    sessions = [
+        *(Review(some, reviewer) for some in (sources, sources[:1]) for reviewer in ("me", "you")),
+        *(Comparison(sources, reviewer, seed) for reviewer in ("me", "you") for seed in (0, 1)),
+    ]
+    assert len({session.digest for session in sessions}) == len(sessions)
+    assert Comparison(sources, "me").digest == Comparison(sources, "me").digest
+
+
 def test_decisions_of_another_seed_are_shown_on_the_side_where_the_system_stands(sources: list[Source]) -> None:
     old, new = Comparison(sources, "me", 7), Comparison(sources, "me", 8)
     lines = [old.line({"trial": i, "decision": "left"}) for i in range(8)]
