@@ -142,6 +142,17 @@ def test_decisions_of_another_seed_are_shown_on_the_side_where_the_system_stands
         assert line["preferred"] == preferred[line["id"]]
 
 
+def test_a_preference_does_not_hold_for_other_texts(tmp_path: Path, sources: list[Source]) -> None:
+    lines = [Comparison(sources, "me").line({"trial": i, "decision": "left"}) for i in range(8)]
+    raw = [record(i) for i in range(9)]
+    raw[3]["edits"][0] |= {"rewritten_part": "a little too"}
+    paths = [write_lines(tmp_path / "anna.jsonl", *pages.score(tmp_path, *raw)), tmp_path / "bert.jsonl"]
+    now = Comparison(read_sources(paths, []), "me")
+    assert now.covered(lines) == (7, 8)
+    (changed,) = set(range(8)) - {item["trial"] for item in now.state(lines)}
+    assert now.line({"trial": changed, "decision": "tie"})["id"] == 3
+
+
 @pytest.mark.parametrize("posted", [{}, {"trial": 8}, {"trial": -1}, {"trial": True}, {"trial": 0, "decision": "both"}])
 def test_what_is_no_choice_is_refused(sources: list[Source], posted: dict[str, Any]) -> None:
     assert all(Comparison(sources, "me").line({"trial": 0, "decision": choice}) for choice in CHOICES)
