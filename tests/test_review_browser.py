@@ -123,6 +123,42 @@ def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path,
     assert not one(browser, ".banner").is_displayed()
 
 
+def test_an_amendment_being_typed_is_kept_until_it_is_saved_or_cancelled(
+    browser: Any, scored: Path, tmp_path: Path
+) -> None:
+    from selenium.webdriver import Keys
+
+    def drafts() -> list[str]:
+        return [area.get_property("value") for area in all_of(browser, ".amending textarea")]
+
+    def amend(edit: int, more: str) -> None:
+        one(browser, f'.card[data-edit="{edit}"] [data-decision=amend]').click()
+        browser.switch_to.active_element.send_keys(more)
+
+    out = tmp_path / "d.jsonl"
+    other = write_lines(tmp_path / "other.jsonl", *pages.score(tmp_path, record("plain")))
+    with serving(scored, other, "-o", out, "--reviewer", "me") as server:
+        enter(browser, server)
+        amend(0, " very")
+        amend(1, ", I think")
+        assert drafts() == ["too very", ", I think"]
+        one(browser, "[aria-label='Next argument']").click()
+        assert drafts() == []
+        one(browser, "[aria-label='Previous argument']").click()
+        assert drafts() == ["too very", ", I think"]
+        one(browser, "select[name=system] option[value=other]").click()
+        assert drafts() == []
+        browser.refresh()
+        until(browser, lambda: drafts() == ["too very", ", I think"])
+        one(browser, '.card[data-edit="0"] textarea').send_keys(Keys.ESCAPE)
+        one(browser, '.card[data-edit="1"] .primary').click()
+        assert drafts() == []
+        assert [(line["edit"], line["amended"]) for line in saved(browser, out, 1)] == [(1, ", I think")]
+        browser.refresh()
+        until(browser, lambda: texts(browser, ".done") == ["1 of 10"])
+        assert drafts() == []
+
+
 def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:
