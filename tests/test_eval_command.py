@@ -82,6 +82,13 @@ def test_every_value_has_its_n(tmp_path: Path) -> None:
     assert compared["difference"]["n"] == 2
 
 
+def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
+    report = run(options(tmp_path, *two_systems(tmp_path)))
+    assert table(report, "comparisons")["NES: other − one", "accepted edits"]["losses"]["value"] == 1
+    (wins,) = [one for one in report["figures"] if one["id"] == "wins"]
+    assert "is better, equal or worse; where neither direction is better, as with NES: higher" in wins["caption"]
+
+
 def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match=r"--strict: one: 1 failed, 0 rejected, 1 missing; score these again"):
         run(options(tmp_path, *two_systems(tmp_path), strict=True))

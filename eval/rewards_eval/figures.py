@@ -156,7 +156,10 @@ def _wins(table: Mapping[str, Any]) -> Plot:
     axes.grid(visible=False, axis="y")
     axes.set(xlim=(0, 1), xlabel="share of arguments")
     figure.legend(loc="outside lower center", ncols=3)
-    caption = "On how many arguments the first system is better, equal or worse. * p < .05, ** p < .01 after Holm's correction."
+    caption = (
+        "On how many arguments the first system is better, equal or worse; where neither direction is better, as with NES:"
+        " higher, equal or lower. * p < .05, ** p < .01 after Holm's correction."
+    )
     return _plot("wins", "Wins, ties and losses", caption, figure)
 
 
