@@ -109,6 +109,14 @@ def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
     assert kept[0] == kept[1]
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    names = ("系统甲", "시스템")
+    run(options(tmp_path, *two_systems(tmp_path), names=names))
+    svg = (tmp_path / "out" / "trade-off.svg").read_text(encoding="utf-8")
+    assert all(name in svg for name in names)
+
+
 def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
     files = two_systems(tmp_path)
     names = ("<script>alert(1)</script>\x1b[31m", "=cmd $x^2_{1}$ & 50 % \\input{x}")
