@@ -82,6 +82,13 @@ def test_every_value_has_its_n(tmp_path: Path) -> None:
     assert compared["difference"]["n"] == 2
 
 
+def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
+    report = run(options(tmp_path, *two_systems(tmp_path)))
+    assert table(report, "comparisons")["NES: other − one", "accepted edits"]["losses"]["value"] == 1
+    (wins,) = [one for one in report["figures"] if one["id"] == "wins"]
+    assert "is better, equal or worse; where neither direction is better, as with NES: higher" in wins["caption"]
+
+
 def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match=r"--strict: one: 1 failed, 0 rejected, 1 missing; score these again"):
         run(options(tmp_path, *two_systems(tmp_path), strict=True))
@@ -110,6 +117,14 @@ def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
             }
         )
     assert kept[0] == kept[1]
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    names = ("系统甲", "시스템")
+    run(options(tmp_path, *two_systems(tmp_path), names=names))
+    svg = (tmp_path / "out" / "trade-off.svg").read_text(encoding="utf-8")
+    assert all(name in svg for name in names)
 
 
 def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:

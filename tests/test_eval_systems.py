@@ -57,9 +57,24 @@ def test_one_id_twice(good: Path) -> None:
 def test_another_argument_under_one_id(good: Path, tmp_path: Path) -> None:
     other = scored(tmp_path, "other.jsonl", record(2, sentences=["Dinner is way too late."], edits=[]))
     refused(
-        re.escape(f"id 2 is one argument in {good} ('Lunch is way too short, duh. Everybody knows it.'…) and another in"
-                  f" {other} ('Dinner is way too late.'…); ids must name the same argument in every file"), good, other,
+        re.escape(f"id 2 is one argument in {good} ('Lunch is way too short, duh. Everybody knows it.') and another in"
+                  f" {other} ('Dinner is way too late.'); ids must name the same argument in every file"), good, other,
     )  # fmt: skip
+
+
+def test_arguments_are_quoted_where_they_differ(tmp_path: Path) -> None:
+    same = "Lunch is too short, and everybody who eats here knows that it has been so for years."
+    long = scored(
+        tmp_path,
+        "long.jsonl",
+        record(1, sentences=[same, "Nobody does anything, whatever is said or written about it."], edits=[]),
+    )
+    short = scored(tmp_path, "short.jsonl", record(1, sentences=[same, "Now what?"], edits=[]))
+    message = (
+        f"id 1 is one argument in {long} (…'een so for years. Nobody does anything, whatever is said or '…) and another in"
+        f" {short} (…'een so for years. Now what?'); ids must name the same argument in every file"
+    )
+    refused(re.escape(message), long, short)
 
 
 def test_nothing_in_common(good: Path, tmp_path: Path) -> None:

@@ -182,6 +182,46 @@ def test_keys_go_through_arguments_views_systems_and_help(opened: Any) -> None:
     assert not one(opened, "#reader").is_displayed()
 
 
+def test_the_focus_stays_on_the_button_that_was_pressed(opened: Any) -> None:
+    from selenium.webdriver import Keys
+
+    def labels(pressed: str) -> list[str]:
+        return texts(opened, f".switches [aria-pressed={pressed}]")
+
+    for selector in ("[data-value=before]", "[data-value=after]", "[aria-label='Next argument']"):
+        opened.execute_script("arguments[0].focus()", one(opened, selector))
+        press(opened, Keys.ENTER)
+        assert opened.switch_to.active_element == one(opened, selector), selector
+    assert texts(opened, ".position") == ["2 / 5"]
+    press(opened, Keys.TAB, Keys.TAB, Keys.TAB, Keys.TAB, Keys.ENTER)
+    assert opened.switch_to.active_element.text == "first"  # the one that is shown alone stays
+    press(opened, Keys.TAB, Keys.ENTER)
+    assert opened.switch_to.active_element.text == pages.MARKUP
+    assert labels("true") == ["After accepted", "first", pages.MARKUP]
+    press(opened, Keys.ENTER)
+    assert opened.switch_to.active_element.text == pages.MARKUP
+    assert labels("true") == ["After accepted", "first"]
+
+
+def test_the_system_that_is_picked_is_shown_where_one_is_shown(opened: Any) -> None:
+    def shown() -> list[str]:
+        return texts(opened, ".system h3")
+
+    press(opened, "j")
+    assert shown() == ["first"]
+    choose(opened, "system", pages.MARKUP)
+    assert shown() == [pages.MARKUP]
+    assert texts(opened, ".switches [aria-label^=Systems] [aria-pressed=true]") == [pages.MARKUP]
+    press(opened, "s")
+    choose(opened, "system", "first")
+    assert shown() == ["first", pages.MARKUP]
+    press(opened, "s")
+    assert shown() == ["first"]
+    choose(opened, "system", pages.MARKUP)
+    one(opened, ".reset").click()
+    assert shown() == ["first"]
+
+
 def test_filters_and_orders(opened: Any) -> None:
     lunch, dinner = "Should lunch be longer?", "Should dinner be longer?"
     hostile = [t for t in items(opened) if t not in (lunch, dinner)]

@@ -17,11 +17,11 @@ def verdicts(who: str, *decisions: str | None, **more: Any) -> list[dict[str, An
     return [line(i, decision, reviewer=who, **more) for i, decision in enumerate(decisions) if decision]
 
 
-def comparison(who: str, number: int, decision: str, left: str, right: str) -> dict[str, Any]:
+def comparison(who: str, number: int, decision: str, left: str, right: str, **texts: str) -> dict[str, Any]:
     preferred = {"left": left, "right": right}.get(decision)
     return {
         "version": 1, "kind": "comparison", "reviewer": who, "id": number, "left_system": left, "right_system": right,
-        "decision": decision, "preferred": preferred,
+        "decision": decision, "preferred": preferred, **texts,
     }  # fmt: skip
 
 
@@ -53,6 +53,17 @@ def test_comparisons_are_about_systems_whatever_their_side(tmp_path: Path) -> No
     path = write_lines(tmp_path / "both.jsonl", *ann, *ben)
     (found,) = agreements(read_reviews([path]))
     assert (found.question, found.alpha, found.units) == ("comparison: which system, or none", 1.0, 2)
+
+
+def test_versions_of_a_system_are_judged_apart(tmp_path: Path) -> None:
+    ann = [comparison("ann", i, "left", "x", "y", left_text="Late.", right_text="Too late.") for i in (1, 2)]
+    ben = [
+        comparison("ben", 1, "left", "y", "x", left_text="Too late.", right_text="Now late."),
+        comparison("ben", 2, "left", "y", "x", left_text="Too late.", right_text="Late."),
+    ]
+    path = write_lines(tmp_path / "both.jsonl", *ann, *ben)
+    (found,) = agreements(read_reviews([path]))
+    assert (found.units, found.same) == (1, 0.0)
 
 
 def test_without_any_difference_there_is_no_alpha(tmp_path: Path) -> None:

@@ -123,6 +123,42 @@ def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path,
     assert not one(browser, ".banner").is_displayed()
 
 
+def test_an_amendment_being_typed_is_kept_until_it_is_saved_or_cancelled(
+    browser: Any, scored: Path, tmp_path: Path
+) -> None:
+    from selenium.webdriver import Keys
+
+    def drafts() -> list[str]:
+        return [area.get_property("value") for area in all_of(browser, ".amending textarea")]
+
+    def amend(edit: int, more: str) -> None:
+        one(browser, f'.card[data-edit="{edit}"] [data-decision=amend]').click()
+        browser.switch_to.active_element.send_keys(more)
+
+    out = tmp_path / "d.jsonl"
+    other = write_lines(tmp_path / "other.jsonl", *pages.score(tmp_path, record("plain")))
+    with serving(scored, other, "-o", out, "--reviewer", "me") as server:
+        enter(browser, server)
+        amend(0, " very")
+        amend(1, ", I think")
+        assert drafts() == ["too very", ", I think"]
+        one(browser, "[aria-label='Next argument']").click()
+        assert drafts() == []
+        one(browser, "[aria-label='Previous argument']").click()
+        assert drafts() == ["too very", ", I think"]
+        one(browser, "select[name=system] option[value=other]").click()
+        assert drafts() == []
+        browser.refresh()
+        until(browser, lambda: drafts() == ["too very", ", I think"])
+        one(browser, '.card[data-edit="0"] textarea').send_keys(Keys.ESCAPE)
+        one(browser, '.card[data-edit="1"] .primary').click()
+        assert drafts() == []
+        assert [(line["edit"], line["amended"]) for line in saved(browser, out, 1)] == [(1, ", I think")]
+        browser.refresh()
+        until(browser, lambda: texts(browser, ".done") == ["1 of 10"])
+        assert drafts() == []
+
+
 def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:
@@ -136,8 +172,28 @@ def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp
         browser.close()
         browser.switch_to.window(browser.window_handles[0])
         press(browser, "a")
-        until(browser, lambda: "the files are others than those that this page shows" in texts(browser, ".banner")[0])
+        until(browser, lambda: "this page is of other files or of another reviewer" in texts(browser, ".banner")[0])
         assert read_lines(out) == []
+
+
+def test_a_decision_that_waits_is_not_written_under_another_name(browser: Any, scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "ann") as server:
+        enter(browser, server)
+        server.kill()
+        press(browser, "r")
+        until(browser, lambda: "1 decision not saved" in texts(browser, ".banner")[0])
+    with serving(scored, "-o", out, "--reviewer", "ben") as server:
+        enter(browser, server)
+        assert texts(browser, ".done") == ["0 of 8"]
+        press(browser, "n", "a")
+        assert [(line["reviewer"], line["edit"]) for line in saved(browser, out, 1)] == [("ben", 1)]
+    with serving(scored, "-o", out, "--reviewer", "ann") as server:
+        enter(browser, server)
+        lines = saved(browser, out, 2)
+    assert [(line["reviewer"], line["edit"], line["decision"]) for line in lines] == [
+        ("ben", 1, "accept"), ("ann", 0, "reject"),
+    ]  # fmt: skip
 
 
 def test_hostile_texts_do_nothing_and_nobody_else_is_asked(browser: Any, scored: Path, tmp_path: Path) -> None:

@@ -41,6 +41,21 @@ def test_the_last_word_of_each_reviewer_holds_and_may_be_taken_back() -> None:
     ]  # fmt: skip
 
 
+def compared(left: str, right: str, decision: str = "left", **texts: str) -> dict[str, Any]:
+    return {
+        "version": 1, "kind": "comparison", "reviewer": "ann", "id": 1, "left_system": left, "right_system": right,
+        "decision": decision, **texts,
+    }  # fmt: skip
+
+
+def test_a_comparison_is_of_two_texts_whatever_their_side() -> None:
+    first = compared("one", "two", left_text="Too late.", right_text="Late.")
+    turned = compared("two", "one", "tie", left_text="Late.", right_text="Too late.")
+    other = compared("one", "two", left_text="Too late.", right_text="Rather late.")
+    bare = compared("one", "two")
+    assert latest([first, other, turned, bare, compared("two", "one", "clear")]) == [turned, other]
+
+
 def test_a_torn_line_is_put_aside_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_lines(tmp_path / "d.jsonl", line(0), b'{"kind": "edit", "reviewer": "an')
     assert list(read_decisions(path)) == [line(0)]

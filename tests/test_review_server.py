@@ -165,6 +165,22 @@ def test_what_is_no_decision_is_refused_with_a_reason(server: Serving, cookie: s
     assert reason
 
 
+def test_a_page_of_another_reviewer_or_another_file_is_refused(
+    server: Serving, cookie: str, folder: Path, tmp_path: Path
+) -> None:
+    stamps = {digest(server, cookie)}
+    for out, reviewer in ((tmp_path / "d.jsonl", "you"), (tmp_path / "other.jsonl", "me")):
+        with serving(folder / "in.jsonl", "-o", out, "--reviewer", reviewer) as other:
+            let_in = ask(other, "GET", f"/?token={other.token}")[1]["Set-Cookie"].partition(";")[0]
+            stamps.add(digest(other, let_in))
+    assert len(stamps) == 3
+    before = (folder / "d.jsonl").read_bytes()
+    for stamp in stamps - {digest(server, cookie)}:
+        status, _, reason = ask(server, "POST", "/decisions", {**DECISION, "digest": stamp}, Cookie=cookie)
+        assert (status, b"reload it" in reason) == (409, True)
+    assert (folder / "d.jsonl").read_bytes() == before
+
+
 def test_other_paths_and_methods_are_not_there(server: Serving, cookie: str) -> None:
     for path in ("/etc/passwd", "/../in.jsonl", "/app.js/", "/%2e%2e/in.jsonl", "http://evil.example/"):
         assert ask(server, "GET", path, Cookie=cookie)[0] == 404

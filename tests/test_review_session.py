@@ -122,6 +122,15 @@ def test_a_comparison_says_which_system_was_preferred(sources: list[Source]) -> 
     assert comparison.line({"trial": 0, "decision": "tie"})["preferred"] is None
 
 
+def test_the_digest_is_of_files_reviewer_and_seed(sources: list[Source]) -> None:
+    sessions = [
+        *(Review(some, reviewer) for some in (sources, sources[:1]) for reviewer in ("me", "you")),
+        *(Comparison(sources, reviewer, seed) for reviewer in ("me", "you") for seed in (0, 1)),
+    ]
+    assert len({session.digest for session in sessions}) == len(sessions)
+    assert Comparison(sources, "me").digest == Comparison(sources, "me").digest
+
+
 def test_decisions_of_another_seed_are_shown_on_the_side_where_the_system_stands(sources: list[Source]) -> None:
     old, new = Comparison(sources, "me", 7), Comparison(sources, "me", 8)
     lines = [old.line({"trial": i, "decision": "left"}) for i in range(8)]
@@ -131,6 +140,17 @@ def test_decisions_of_another_seed_are_shown_on_the_side_where_the_system_stands
     for trial, decision in state.items():
         line = new.line({"trial": trial, "decision": decision})
         assert line["preferred"] == preferred[line["id"]]
+
+
+def test_a_preference_does_not_hold_for_other_texts(tmp_path: Path, sources: list[Source]) -> None:
+    lines = [Comparison(sources, "me").line({"trial": i, "decision": "left"}) for i in range(8)]
+    raw = [record(i) for i in range(9)]
+    raw[3]["edits"][0] |= {"rewritten_part": "a little too"}
+    paths = [write_lines(tmp_path / "anna.jsonl", *pages.score(tmp_path, *raw)), tmp_path / "bert.jsonl"]
+    now = Comparison(read_sources(paths, []), "me")
+    assert now.covered(lines) == (7, 8)
+    (changed,) = set(range(8)) - {item["trial"] for item in now.state(lines)}
+    assert now.line({"trial": changed, "decision": "tie"})["id"] == 3
 
 
 @pytest.mark.parametrize("posted", [{}, {"trial": 8}, {"trial": -1}, {"trial": True}, {"trial": 0, "decision": "both"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rewards",  # else ids in the SVG differ from run to run
     "svg.fonttype": "none",
     "text.parse_math": False,  # a system may be called $x$
-    "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -32,6 +32,11 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+_EAST_ASIAN = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "IPAexGothic", "NanumGothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic",
+    "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,13 @@ def draw(tables: Mapping[str, Mapping[str, Any]], names: Sequence[str], agreemen
 @contextmanager
 def _style() -> Iterator[None]:
     import matplotlib as mpl
+    from matplotlib.font_manager import fontManager
 
     mpl.use("Agg")
-    with mpl.rc_context(_STYLE):
+    installed = set(fontManager.get_font_names())
+    family = ["sans-serif", *(name for name in _EAST_ASIAN if name in installed)]  # each has what those before it lack
+    with mpl.rc_context({**_STYLE, "font.family": family}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # a box in the PNG; the SVG holds the text
         yield
 
 
@@ -156,7 +165,10 @@ def _wins(table: Mapping[str, Any]) -> Plot:
     axes.grid(visible=False, axis="y")
     axes.set(xlim=(0, 1), xlabel="share of arguments")
     figure.legend(loc="outside lower center", ncols=3)
-    caption = "On how many arguments the first system is better, equal or worse. * p < .05, ** p < .01 after Holm's correction."
+    caption = (
+        "On how many arguments the first system is better, equal or worse; where neither direction is better, as with NES:"
+        " higher, equal or lower. * p < .05, ** p < .01 after Holm's correction."
+    )
     return _plot("wins", "Wins, ties and losses", caption, figure)
 
 

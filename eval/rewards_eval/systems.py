@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,10 +220,17 @@ def compare(systems: Sequence[System]) -> Common:
 def _check_same(one: System, other: System, identifier: Id) -> None:
     was, now = one.records[identifier]["argument"], other.records[identifier]["argument"]
     if was != now:
+        differ = next(place for place, (a, b) in enumerate(zip_longest(was, now)) if a != b)
+        start = max(0, differ - 20)
         raise RewardsError(
-            f"id {identifier!r} is one argument in {one.file} ({was[:60]!r}…) and another in {other.file} ({now[:60]!r}…);"
-            " ids must name the same argument in every file"
+            f"id {identifier!r} is one argument in {one.file} ({_quote(was, start)}) and another in {other.file}"
+            f" ({_quote(now, start)}); ids must name the same argument in every file"
         )
+
+
+def _quote(text: str, start: int) -> str:
+    end = start + 60
+    return f"{'…' if start else ''}{text[start:end]!r}{'…' if end < len(text) else ''}"
 
 
 def _nothing_in_common(systems: Sequence[System]) -> str:

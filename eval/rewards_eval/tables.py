@@ -162,7 +162,7 @@ _COMPARISON = (
     ),
     column("wins", "wins", 0, "higher", "arguments on which the first is better (higher, where neither is better)"),
     column("ties", "ties", 0, None, "arguments on which both are equal"),
-    column("losses", "losses", 0, "lower", "arguments on which the second is better"),
+    column("losses", "losses", 0, "lower", "arguments on which the second is better (higher, where neither is better)"),
 )
 
 

@@ -32,7 +32,8 @@ SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
 def subject(line: Line) -> tuple[Any, ...]:
     """What a line is about. Of two lines on one subject by one reviewer the later holds."""
     if line["kind"] == "comparison":
-        return ("comparison", type(line["id"]), line["id"], *sorted((line["left_system"], line["right_system"])))
+        sides = sorted((line[f"{side}_system"], line.get(f"{side}_text", "")) for side in ("left", "right"))
+        return ("comparison", type(line["id"]), line["id"], *sides)
     return ("edit", type(line["id"]), line["id"], line["system"], line["edit"], line["before"], line["after"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import secrets
@@ -46,8 +47,11 @@ class Server(ThreadingHTTPServer):
         self._token: str | None = secrets.token_urlsafe(32)
         self._pass = secrets.token_urlsafe(32)
         self._guard = threading.Lock()
-        self.data = json.dumps(session.data(), ensure_ascii=False, separators=(",", ":")).encode()
-        self.digest: str = json.loads(self.data)["digest"]
+        # The browser keeps what it could not send by this digest: it must not come under another name or in another file.
+        stated = json.dumps([session.digest, str(journal.path.resolve())])
+        self.digest = hashlib.sha256(stated.encode()).hexdigest()
+        data = {**session.data(), "digest": self.digest}
+        self.data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
         super().__init__((HOST, port), Handler)
         self.authority = f"{HOST}:{self.server_address[1]}"
         # Cookies do not know ports: two reviews at a time must not take each other's.
@@ -150,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
         posted = self._body()
         if posted.get("digest") != self.server.digest:
-            raise Refused(HTTPStatus.CONFLICT, "the files are others than those that this page shows; reload it")
+            raise Refused(HTTPStatus.CONFLICT, "this page is of other files or of another reviewer; reload it")
         try:
             self.server.journal.append(lambda: self.server.session.line(posted))
         except RecordError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ class Session(Protocol):
     @property
     def scripts(self) -> tuple[str, ...]:
         """The scripts that draw the page."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What is decided on and by whom: a page of anything else must not decide here."""
         ...
 
     def data(self) -> dict[str, Any]:
@@ -70,8 +76,13 @@ class Review:
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_subjects", found)
 
+    @property
+    def digest(self) -> str:
+        """One digest of all files, their names and the reviewer."""
+        return _digest(self.sources, self.reviewer)
+
     def data(self) -> dict[str, Any]:
-        """Everything in the files, with the digest that decisions must name."""
+        """Everything in the files."""
         rewards = {s.name: describe_rewards(s.records.values()) for s in self.sources}
         arguments = []
         for key in self._keys:
@@ -82,7 +93,6 @@ class Review:
         names = [source.name for source in self.sources]
         return {
             "reviewer": self.reviewer,
-            "digest": digest(self.sources),
             "systems": names,
             "rewards": rewards,
             "arguments": arguments,
@@ -153,6 +163,11 @@ class Comparison:
         object.__setattr__(self, "trials", trials)
         object.__setattr__(self, "same", len(common) - len(differ))
 
+    @property
+    def digest(self) -> str:
+        """One digest of both files, their names, the reviewer and the seed."""
+        return _digest(self.sources, self.reviewer, self.seed)
+
     def data(self) -> dict[str, Any]:
         """The trials, without a word on systems."""
         trials = []
@@ -160,7 +175,7 @@ class Comparison:
             record = left.records[key]
             sides = [self._side(source, key) for source in (left, right)]
             trials.append({"issue": record["issue"], "text": record["argument"], "sides": sides})
-        return {"reviewer": self.reviewer, "digest": self._digest, "same": self.same, "trials": trials}
+        return {"reviewer": self.reviewer, "same": self.same, "trials": trials}
 
     def state(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
         """`{trial, decision}` for each that is decided, by the sides on which the systems stand now."""
@@ -193,10 +208,6 @@ class Comparison:
         """Trials decided, and trials."""
         return len(self.state(lines)), len(self.trials)
 
-    @property
-    def _digest(self) -> str:
-        return hashlib.sha256(f"{digest(self.sources)} {self.seed}".encode()).hexdigest()
-
     def _side(self, source: Source, key: str) -> dict[str, Any]:
         compact = compact_record(source.records[key], (), source.records[key]["argument"])
         edits = [edit for edit in compact["edits"] if edit["kind"] == 0]
@@ -214,9 +225,9 @@ class Comparison:
         return {"kind": "comparison", **record, **sides, "seed": self.seed}
 
 
-def digest(sources: Sequence[Source]) -> str:
-    """One digest of all files and their names: a page that shows others must not decide on these."""
-    return hashlib.sha256("\n".join(f"{source.name} {source.digest}" for source in sources).encode()).hexdigest()
+def _digest(sources: Sequence[Source], *more: str | int) -> str:
+    stated = [*more, *([source.name, source.digest] for source in sources)]
+    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
 
 
 def _head(kind: str, reviewer: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const { report } = data;
 const systems = report.systems.map((system) => system.name);
-const opened = { argument: null, view: "tracked", systems: systems.slice(0, 1) };
+const opened = { argument: null, view: "tracked", picked: systems[0], systems: systems.slice(0, 1) };
 
 document.title = plain(report.title || "Report");
 const picker = selection(data.arguments, systems, () => refreshList());
@@ -19,6 +19,10 @@ document.body.append(h("header", { class: "top" }, h("h1", {}, shown(report.titl
 
 function refreshList() {
   const found = picker.chosen();
+  if (opened.picked !== picker.state.system) {
+    opened.picked = picker.state.system;
+    if (opened.systems.length < 2) { opened.systems = [opened.picked]; draw(); }
+  }
   listed.show(found, data.arguments.length);
   const lost = !found.includes(opened.argument);
   if (!found.length) showNothing();
@@ -53,7 +57,8 @@ function draw() {
   const { argument } = opened;
   if (!argument) return;
   const several = systems.length > 1 ? h("div", { class: "choice", role: "group", "aria-label": "Systems shown side by side" }, systems.map((name) =>
-    h("button", { type: "button", "aria-pressed": String(opened.systems.includes(name)), click: (event) => { toggleSystem(name); refocus(event.target); } }, shown(name)))) : null;
+    h("button", { type: "button", "aria-pressed": String(opened.systems.includes(name)), click: () => toggleSystem(name) }, shown(name)))) : null;
+  const focused = buttons().indexOf(document.activeElement);
   fill(detail,
     h("div", { class: "detail-head" },
       h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => backToList() }, "‹ List"),
@@ -64,6 +69,7 @@ function draw() {
       h("div", { class: "switches" }, choice("Text", VIEWS, opened.view, (view) => { opened.view = view; draw(); }), several)),
     detailOf(argument, systems.filter((name) => opened.systems.includes(name)), opened.view, data.rewards),
     argument.reference ? h("details", { class: "reference", open: true }, h("summary", {}, "Rewritten by a person"), h("div", { class: "text" }, shown(argument.reference))) : null);
+  buttons()[focused]?.focus({ preventScroll: true });
   drawPosition();
 }
 
@@ -73,11 +79,8 @@ function drawPosition() {
   if (place) fill(place, index ? `${index} / ${total}` : `– / ${total}`);
 }
 
-// Drawing makes the buttons anew; the focus stays on the same one.
-function refocus(old) {
-  const label = old.closest("button")?.textContent;
-  [...detail.querySelectorAll(".switches button")].find((button) => button.textContent === label)?.focus();
-}
+// Drawing makes these anew, always as many; the focus stays on the same one.
+const buttons = () => [...detail.querySelectorAll(".detail-head button")];
 
 function toggleSystem(name) {
   const on = opened.systems.includes(name);

@@ -7,7 +7,9 @@ function start(data, decisions) {
   const decided = new Map();
   const keyOf = (argument, system, edit) => JSON.stringify([argument, system, edit]);
   const placeOf = new Map(data.arguments.map((argument, place) => [argument, place]));
-  const opened = { argument: null, edit: 0, draft: null, scores: memory.get("scores") === "shown" };
+  const opened = { argument: null, edit: 0, scores: memory.get("scores") === "shown" };
+  const drafts = new Map(JSON.parse(memory.get(`drafts.${data.digest}`) ?? "[]")); // amendments being typed, by edit
+  const keepDrafts = () => memory.set(`drafts.${data.digest}`, JSON.stringify([...drafts]));
   const total = data.arguments.reduce((sum, argument) => sum + Object.values(argument.systems).reduce((n, record) => n + record.edits.filter((edit) => edit.kind !== INVALID).length, 0), 0);
 
   const note = ({ argument, system, edit, decision, amended }) => {
@@ -52,7 +54,7 @@ function start(data, decisions) {
 
   function openArgument(argument, go) {
     hideTip();
-    Object.assign(opened, { argument, draft: null });
+    opened.argument = argument;
     opened.edit = nextOpen(argument, 0) ?? 0;
     list.mark(argument);
     draw();
@@ -108,7 +110,7 @@ function start(data, decisions) {
       click: () => (decision === "amend" ? amend(index) : decide(index, decision)) }, label, h("kbd", { "aria-hidden": "true" }, key));
     const actions = valid ? h("div", { class: "actions", role: "group", "aria-label": `Decide on edit ${index + 1}` }, button("accept", "Accept", "a"), button("reject", "Reject", "r"), button("amend", "Amend", "e"),
       verdict ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide(index, "clear") }, "Undo") : null) : null;
-    const drafting = opened.draft?.index === index;
+    const drafting = drafts.has(keyNow(index));
     const amended = verdict?.decision === "amend" && !drafting ? h("p", { class: "change amendment" }, h("span", { class: "muted" }, "Amended: "), verdict.amended ? h("ins", {}, shown(verdict.amended)) : h("span", { class: "muted" }, "deleted")) : null;
     const card = editCard(text, edit, index, state, rewards, [amended, drafting ? amendment(index) : actions]);
     card.tabIndex = -1;
@@ -118,14 +120,16 @@ function start(data, decisions) {
   }
 
   function amendment(index) {
-    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => { opened.draft.text = event.target.value; },
+    const key = keyNow(index);
+    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => { drafts.set(key, event.target.value); keepDrafts(); },
       keydown: (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
         if (event.key === "Escape") { event.stopPropagation(); cancel(); }
       } });
-    area.value = opened.draft.text;
-    const save = () => { const text = opened.draft.text.toWellFormed(); opened.draft = null; decide(index, "amend", text); };
-    const cancel = () => { opened.draft = null; draw(); focusCard(index); };
+    area.value = drafts.get(key);
+    const close = () => { drafts.delete(key); keepDrafts(); };
+    const save = () => { const text = drafts.get(key).toWellFormed(); close(); decide(index, "amend", text); };
+    const cancel = () => { close(); draw(); focusCard(index); };
     return h("div", { class: "amending" }, area, h("div", { class: "actions" }, h("button", { type: "button", class: "primary", click: save }, "Save ", h("kbd", { "aria-hidden": "true" }, "Ctrl ⏎")),
       h("button", { type: "button", class: "quiet", click: cancel }, "Cancel")));
   }
@@ -133,10 +137,10 @@ function start(data, decisions) {
   function amend(index) {
     const edit = recordNow()?.edits[index];
     if (!edit || edit.kind === INVALID) return;
-    opened.draft = { index, text: verdictOn(opened.argument, index)?.amended ?? edit.after };
+    if (!drafts.has(keyNow(index))) drafts.set(keyNow(index), verdictOn(opened.argument, index)?.amended ?? edit.after);
     opened.edit = index;
     draw();
-    detail.querySelector(".amending textarea")?.focus();
+    detail.querySelector(`.card[data-edit="${index}"] textarea`)?.focus();
   }
 
   function decide(index, decision, amended = null) {
@@ -145,13 +149,13 @@ function start(data, decisions) {
     const made = { argument: placeOf.get(opened.argument), system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
     note(made);
     saver.put(made);
-    if (opened.draft?.index === index) opened.draft = null;
     opened.edit = decision === "clear" ? index : nextOpen(opened.argument, index + 1) ?? index;
     draw();
     list.refresh(opened.argument);
     focusCard(opened.edit);
   }
 
+  const keyNow = (index) => keyOf(placeOf.get(opened.argument), picker.state.system, index);
   const recordNow = () => opened.argument?.systems[picker.state.system];
 
   function makeCurrent(index) {
