@@ -1,11 +1,11 @@
-"""What counts as plain text, and what a reader does not see."""
+"""What counts as plain text, what a reader does not see, and which numbers are new."""
 
 from __future__ import annotations
 
 import pytest
 
 from rewards.types import Edit, seen
-from rewards_format import plain_text
+from rewards_format import no_new_numbers, plain_text
 
 BEFORE = "The heat is 5 is < b and nobody cares about it."
 
@@ -52,3 +52,8 @@ def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
     assert seen(" a \n\t b\u00a0c ") == "a b c"
     assert seen("e\u0301") == seen("é")
     assert seen("A") != seen("a")
+
+
+@pytest.mark.parametrize(("after", "known"), [("warmth", 1.0), ("5 degrees", 1.0), ("", 1.0), ("3", 0.0), ("15", 0.0)])
+def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: float) -> None:
+    assert no_new_numbers([edit(after)]) == [known]

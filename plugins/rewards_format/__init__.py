@@ -1,4 +1,4 @@
-"""Did the completion say its edits in a form that can be used, and in plain text?"""
+"""Did the completion say its edits in a form that can be used, in plain text, and without numbers of its own?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ MARKUP = re.compile(
 )
 """What is markup and not text; and, if they stand for a character, entities."""
 ENTITY = re.compile(r"&#?\w{2,8};")
+NUMBER = re.compile(r"\d+")
 MARKS = frozenset("°™©®\u00b4\u02bc…")
 """Characters beside letters, digits, punctuation and signs of currency and mathematics that people write."""
 
@@ -77,8 +78,26 @@ def _alphabet(letter: str) -> str:
     return unicodedata.name(letter, "?").split(" ")[0]
 
 
+@rewards.reward(
+    level="edit",
+    range=(0, 1),
+    threshold=rewards.Threshold(0.5, "yes or no; 99.3 % of human revisions pass (ArgRewrite V2, n 1,686)"),
+)
+def no_new_numbers(edits: Sequence[rewards.Edit]) -> list[float]:
+    """1 where the sentence has every number, in digits, that the edit writes; 0 where the edit brings one in.
+
+    A number that was not there is a fact that the author did not state, or filler that reads well in the place of any word.
+    """
+    return [float(_numbers(edit.after) <= _numbers(edit.sentence_before)) for edit in edits]
+
+
+def _numbers(text: str) -> set[str]:
+    return set(NUMBER.findall(text))
+
+
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register both."""
+    """Register all three."""
     register(usable_share)
     register(plain_text)
+    register(no_new_numbers)
