@@ -21,7 +21,7 @@ from rewards.types import Revision
 
 def peers(models: Models) -> dict[str, Peer]:
     """The peers by name; the careful user's on other backends too, where they are installed."""
-    plain = {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
+    plain: dict[str, Peer] = {"loop": Loop(models), "TRL": Trl(models), "careful": Careful(models)}
     if models.device != "cpu":
         return plain
     return plain | {f"careful, {name}": Careful(exported(models, name)) for name in available()}

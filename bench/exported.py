@@ -37,7 +37,8 @@ def exported(models: Models, backend: str) -> Models:
     twin.judge, twin.critic = (_classifier(one, make) for one in (models.judge, models.critic))
     twin.encoder = copy.deepcopy(models.encoder)
     blocks = make(_States(models.encoder[0].auto_model))
-    twin.encoder[0].auto_model.forward = lambda input_ids, attention_mask, **_: BaseModelOutput(
+    inner: Any = twin.encoder[0].auto_model
+    inner.forward = lambda input_ids, attention_mask, **_: BaseModelOutput(
         last_hidden_state=blocks(input_ids, attention_mask)
     )
     return twin

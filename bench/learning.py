@@ -161,7 +161,7 @@ def report(
     """Write the tables, the numbers and the curve."""
     suite = reward_plan(chosen).load()
     rows = {name: compare(measure, before, after, samples) for name, measure in MEASURES.items()}
-    rows[PLAIN] = compare(float, *(plain(results, suite.engine) for results in (before, after)), samples)
+    rows[PLAIN] = compare(float, plain(before, suite.engine), plain(after, suite.engine), samples)
     components = {c.name: compare(value_of(c.name), before, after, samples) for c in suite.components}
     lines = ["| | before | after | difference [95 %] | n |", "|---|---|---|---|---|"]
     lines += [line(name, row) for name, row in rows.items()]

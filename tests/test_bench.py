@@ -59,15 +59,15 @@ def test_insults_are_left_out_where_they_stand_before_what_they_insult(tmp_path:
         ("Nobody wants a fool, stupid rules or long meetings.", "fool"),
     ]
     spans = [{"text": text, "spans": list(range(text.index(w), text.index(w) + len(w)))} for text, w in comments]
-    write_lines(tmp_path / "spans.jsonl", spans)
+    write_lines(tmp_path / "spans.jsonl", *spans)
     found = list(starts.without_insults(tmp_path / "spans.jsonl", random.Random(0)))
     assert [pair["rewrite"] for pair in found] == ["Nobody wants that rule any more, so drop it."]
 
 
 @pytest.mark.usefixtures("embedded_models")
 def test_a_pair_states_the_edits_that_the_suite_accepts() -> None:
-    sentences = ["it is a STUPID rule and i hate it.", "Children should eat at noon."]
-    rewrite = "It is a rule and I hate it. Children should eat at noon."
+    sentences = ["This stupid rule makes everybody angry.", "Children should eat at noon."]
+    rewrite = "This rule makes everybody angry. Children should eat at noon."
     from rewards.suite import load_suite
 
     good = {"id": "good", "issue": "Uniforms", "sentences": sentences, "rewrite": rewrite}

@@ -396,7 +396,7 @@ def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -
     for one in read_lines(out):
         assert one["status"] == "scored"
         scores = one["edits"][0]["scores"]
-        assert set(scores) == {"token_similarity", "fluency", "plain_text", "pattern_conformity"}
+        assert set(scores) == {"token_similarity", "fluency", "plain_text", "no_new_numbers", "pattern_conformity"}
         assert len(one["details"]["appropriateness"]["after"]) == 14
     header = json.loads(Path(f"{out}.meta.json").read_text())
     assert header["profile"] == "full"

@@ -109,7 +109,7 @@ SAME = argument(("rude", "rude"))
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
         # default: what is gained, less what is lost and changed; nothing for doing nothing.
         ("default", GOOD, 0.6 * 0.1 + 0.1 * 1.0 - 0.3 * 0.05 - 0.43 / 6),
-        ("default", NONE, 0.1 * (2 / 4) ** 4),
+        ("default", NONE, 0.1 * (3 / 5) ** 8),
         ("default", EMPTY, 0.0),
         ("default", SAME, 0.0),  # an edit that changes nothing has no quality
     ],
