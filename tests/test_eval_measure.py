@@ -123,11 +123,14 @@ def test_an_unscored_file_is_scored_by_the_ordinary_pipeline(tmp_path: Path, mod
 def test_the_rounds_of_rewards_edit_are_followed(tmp_path: Path, models: tuple[str, ...]) -> None:
     suite = tmp_path / "one.yaml"
     suite.write_text("description: one\nrewards:\n  format: {weight: 1}\n", encoding="utf-8")
-    first, second = edit("way too", "too") | {"start": 9}, edit(", duh", "") | {"start": 22}
+    first, second = (
+        {**edit(part, after), "start": start, "reason": None}
+        for part, after, start in (("way too", "too", 9), (", duh", "", 22))
+    )  # a compact line states no reason, and lacks none
     rounds = [{"standing": [first]}, {"standing": [first, second]}]
     file = write_lines(
         tmp_path / "edited.jsonl",
-        record(1, edits=[first, second], completion=None, round=2, rounds=rounds),
+        record(1, edits=[first, second], completion=None, format="compact", round=2, rounds=rounds),
         record(2, edits=[], completion=None, round=0, rounds=[]),
     )
     computing = Computing(suite=str(suite), models=models, quiet=True)
