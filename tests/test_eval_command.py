@@ -39,9 +39,9 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr.decode()  # a record failed
     assert out.splitlines()[:4] == [
         "Evaluation of one, other",
-        "system  records  failed  missing  dialect  file",
-        f"one     3        1       1        scored   {files[0]}",
-        f"other   4        0       0        scored   {files[1]}",
+        "system  records  failed  rejected  missing  dialect  file",
+        f"one     3        1       0         1        scored   {files[0]}",
+        f"other   4        0       0         0        scored   {files[1]}",
     ]
     assert "note: Only the 3 arguments that every system has are compared; left out: 1 of other." in out
     assert "note: one: 1 records failed; what is known of them counts, and n shows the rest." in out
@@ -177,7 +177,7 @@ def test_latex_of_a_table() -> None:
         "\\end{tabular}\n"
     )
     assert outputs.to_csv(one) == (
-        "label,group,a.value,a.n,a.low,a.high,b.value,b.n,b.low,b.high\nx,g,-0.5,3,-1.0,0.001,,,,\ny,h,,,,,1234,3,,\n"
+        "label,group,a.value,a.n,a.low,a.high,b.value,b.n,b.low,b.high\nx,g,-0.5,1200,-1.0,0.001,7,3,,\ny,h,,,,,1234,3,,\n"
     )
 
 

@@ -66,7 +66,7 @@ def test_everything_is_measured_and_kept(tmp_path: Path, models: tuple[str, ...]
     assert again["tables"] == report["tables"]
     assert again["suite"]["measured_with"] == report["suite"]["measured_with"]
     assert again["notes"] == report["notes"]
-    assert set(report["suite"]["measured_with"]["roles"]) == {"appropriateness", "perplexity", "bertscore"}
+    assert len(report["suite"]["measured_with"]["models"]) == 3
 
 
 def test_a_run_that_died_goes_on_where_it_stopped(
