@@ -42,10 +42,8 @@ class Models:
     def __init__(self, computing: Computing, folder: Path) -> None:
         self._computing = computing
         self._folder = folder
-        self._measured = False
         self._scored = False
-        self._header: Mapping[str, Any] = {}  # of measured.jsonl: how it was made, now or by an earlier run
-        self._rescaled = False
+        self._header: Mapping[str, Any] | None = None  # of measured.jsonl: how it was made, now or by an earlier run
 
     @cached_property
     def _suite(self) -> Suite:
@@ -72,7 +70,6 @@ class Models:
         """The systems with what models say of each record, kept in the folder."""
         from rewards_eval import measure
 
-        self._measured = True
         found = roles.find()
         known = {found.classifier.role, found.perplexity.role, found.similarity.role}
         known |= (
@@ -89,7 +86,6 @@ class Models:
             path = self._folder / "measured.jsonl"
             measured = measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
         self._header = read_header(path) or {}
-        self._rescaled = roles.is_rescaled(found, self._engine)
         return measured
 
     def _settings(self) -> dict[str, Any]:
@@ -101,13 +97,14 @@ class Models:
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
         """How the numbers were made: by which suite, on which models, as far as files and this run can say."""
         files = {system.name: _of_header(system.header) for system in systems if system.header}
-        measured = {"measured_with": {key: self._header.get(key) for key in ("profile", "models", "roles")}}
         own = {"name": self._suite.name if self._scored else None, "scored_with": files}
-        return own | (measured if self._measured else {})
+        if self._header is None:
+            return own
+        return own | {"measured_with": {key: self._header.get(key) for key in ("profile", "models", "roles")}}
 
     def notes(self) -> list[str]:
         """What a reader must know of how texts were measured."""
-        if not self._measured:
+        if self._header is None:
             return []
         cut = sum(one["truncated_texts"] for one in self._header.get("models", {}).values())
         said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
@@ -115,7 +112,7 @@ class Models:
             said.append(
                 "Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables."
             )
-        elif not self._rescaled:
+        elif not roles.is_rescaled(roles.find(), self._engine):
             said.append("Sim is not rescaled: of the model given with --model bertscore=… no baseline is known.")
         return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
 

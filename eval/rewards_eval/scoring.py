@@ -19,7 +19,7 @@ from rewards.summary import Summary
 from rewards_eval.systems import Scored, Stated, safe_name, stated_round
 
 CHUNK = 64
-KEPT = ("id", "issue", "argument", "sentences", "format", "status", "reason")
+KEPT = ("id", "issue", "argument", "sentences", "format", "status")
 """What every round of a record says of the argument."""
 
 
