@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.page import table
 from bench.starts import start_pairs
 from rewards.engine.engine import Engine
 from rewards.records import read_revision
@@ -163,13 +164,14 @@ def report(
     rows = {name: compare(measure, before, after, samples) for name, measure in MEASURES.items()}
     rows[PLAIN] = compare(float, plain(before, suite.engine), plain(after, suite.engine), samples)
     components = {c.name: compare(value_of(c.name), before, after, samples) for c in suite.components}
-    lines = ["| | before | after | difference [95 %] | n |", "|---|---|---|---|---|"]
-    lines += [line(name, row) for name, row in rows.items()]
-    lines += [line(f"{c.name} ({kind(c)})", components[c.name]) for c in suite.components]
+    told = [cells(name, row) for name, row in rows.items()]
+    told += [cells(f"{c.name} ({kind(c)})", components[c.name]) for c in suite.components]
+    lines = table(("", "before", "after", "difference [95 %]", "n"), told)
     total = sum(value for name, value in seconds.items() if not name.startswith("evaluation"))
     lines += ["", "Held out (weight 0, not optimised): " + (audit(suite, components) or "nothing was measured.")]
-    lines += ["", "| part | seconds |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in seconds.items())]
-    lines += [f"| pairs, warm start and GRPO together | {total:,.0f} |", "", *examples(before, after, samples)]
+    parts = {**seconds, "pairs, warm start and GRPO together": total}
+    lines += ["", *table(("part", "seconds"), [(name, f"{value:,.0f}") for name, value in parts.items()])]
+    lines += ["", *examples(before, after, samples)]
     (out / "learning.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     numbers = {"measures": rows, "rewards": components, "seconds": seconds, "arguments": len(before) // samples}
     (out / "learning.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
@@ -242,11 +244,11 @@ def kind(component: Any) -> str:
     return f"weight {component.weight:g}" if component.weight else "gate" if component.gate else "held out"
 
 
-def line(name: str, row: dict[str, Any]) -> str:
+def cells(name: str, row: dict[str, Any]) -> list[Any]:
     if not row["n"]:
-        return f"| {name} | – | – | – | 0 |"
+        return [name, "–", "–", "–", 0]
     spread = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return f"| {name} | {row['before']:.3f} | {row['after']:.3f} | {spread} | {row['n']} |"
+    return [name, f"{row['before']:.3f}", f"{row['after']:.3f}", spread, row["n"]]
 
 
 def examples(before: list[Result], after: list[Result], samples: int, count: int = 3) -> list[str]:
@@ -272,8 +274,8 @@ def curve(log: Path, to: Path) -> None:
     from matplotlib import pyplot as plt
     from pyarrow import parquet
 
-    table = parquet.read_table(log, columns=["step", "reward"]).to_pandas().dropna()
-    means = table.groupby("step").reward.mean()
+    steps = parquet.read_table(log, columns=["step", "reward"]).to_pandas().dropna()
+    means = steps.groupby("step").reward.mean()
     figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
     axis.plot(means.index, means, alpha=0.4, label="step")
     axis.plot(means.index, means.rolling(10, min_periods=1).mean(), label="mean of ten steps")
