@@ -17,10 +17,9 @@ def seconds(readings: Sequence[Reading], budget: int = 512) -> float:
     """Of the transformers' blocks alone: no tokenising, no packing, no masks, no heads, nothing handed back."""
     total = 0.0
     for reading in readings:
+        before = attention(reading, "sdpa")
         blocks = bare(reading)
-        length = max(
-            1, round(sum(n * n for n in reading.rows) / reading.tokens)
-        )  # what a token sees before it, on average
+        length = max(1, round(reading.seen / reading.tokens))  # of texts whose tokens see as many others
         rows = max(1, budget // length)
         ids = torch.randint(10, 1000, (rows, length), device=reading.model.placement.device)
         times, rest = divmod(reading.tokens, rows * length)
@@ -34,7 +33,18 @@ def seconds(readings: Sequence[Reading], budget: int = 512) -> float:
         if ids.is_cuda:
             torch.cuda.synchronize()
         total += time.perf_counter() - began
+        attention(reading, before)
     return total
+
+
+def attention(reading: Reading, name: str) -> str:
+    """Let a causal model attend in the way of that name; the way before."""
+    if not isinstance(reading.model, CausalLM):
+        return name
+    trunk = reading.model.trunk(reading.depth)
+    before: str = trunk.config._attn_implementation
+    trunk.set_attn_implementation(name)
+    return before
 
 
 def bare(reading: Reading) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import rewards.files.pipeline
 import rewards.models.causal_lm
+import rewards.models.segments
 import rewards.scoring
 from rewards.engine.engine import Engine
 from rewards.files.writing import File
@@ -29,6 +30,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (Encoder, "_tokenize", "tokenise"),
     (rewards.models.causal_lm, "pack", "pack"),
     (rewards.models.causal_lm, "_tree_inputs", "pack"),
+    (rewards.models.segments, "inputs", "pack"),
     (CausalLM, "_forward", "forward"),
     (AdaptedClassifier, "_pool", "forward"),
     (Encoder, "_forward", "forward"),
@@ -41,16 +43,13 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
 
 @dataclass(slots=True)
 class Reading:
-    """What one model read: the length of each row of each batch."""
+    """What one model read: tokens, these with padding, and how many tokens each saw, causal ones counted twice."""
 
     model: Any
     depth: int
-    rows: list[int] = field(default_factory=list)
+    tokens: int = 0
     padded: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.rows)
+    seen: int = 0
 
 
 @dataclass(slots=True)
@@ -84,11 +83,13 @@ class Watch:
 
     def _note(self, model: Any, *given: Any) -> None:
         causal = isinstance(model, CausalLM)
-        depth = given[0] if causal else 0
-        lengths = [len(row) for row in (given[1] if causal else given[0])]
-        reading = self.readings.setdefault(id(model), Reading(model, depth))
-        reading.rows += lengths
-        reading.padded += len(lengths) * max(lengths)
+        rows = given[1] if causal else given[0]
+        lengths = [len(row) for row in rows]
+        reading = self.readings.setdefault(id(model), Reading(model, given[0] if causal else 0))
+        reading.tokens += sum(lengths)
+        reading.padded += sum(lengths) if causal and model.segmented else len(lengths) * max(lengths)
+        # A text of n tokens counts n² in both: causal ones see half as many, at half the cost.
+        reading.seen += sum(2 * at + 1 for row in rows for at in row.positions()) if causal else sum(n * n for n in lengths)
 
 
 @contextmanager

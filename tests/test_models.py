@@ -298,10 +298,11 @@ def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(causal_lm, "POOLED_TOKENS", 7)  # several rounds
     rows = pack([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6, 7], [8], [9] * 11], 50)
-    hidden = torch.randn(len(rows), 11, 16)
-    for index, mean in causal_lm._means(0, rows, hidden):
-        (number, path) = next((n, path) for n, row in enumerate(rows) for i, path in row.paths if i == index)
-        np.testing.assert_allclose(mean, hidden[number, path].numpy().mean(0), atol=1e-6)
+    states = torch.randn(len(rows) * 11, 16)
+    paths = [(index, [11 * n + node for node in path]) for n, row in enumerate(rows) for index, path in row.paths]
+    for (index, path), (same, mean) in zip(paths, causal_lm._means(0, paths, states), strict=True):
+        assert same == index
+        np.testing.assert_allclose(mean, states[path].numpy().mean(0), atol=1e-6)
 
 
 def test_a_damaged_file_is_a_model_error(folders: dict[str, Path], tmp_path: Path) -> None:

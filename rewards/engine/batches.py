@@ -12,20 +12,24 @@ log = logging.getLogger("rewards.engine")
 Item = TypeVar("Item")
 
 
-def batches(items: Sequence[Item], length: Callable[[Item], int], budget: int) -> Iterator[list[Item]]:
-    """The items in batches whose padded size (count x longest) stays within `budget` tokens, longest batch first.
+def batches(
+    items: Sequence[Item], length: Callable[[Item], int], budget: int, *, padded: bool = True
+) -> Iterator[list[Item]]:
+    """The items in batches whose size stays within `budget` tokens, longest batch first.
 
-    A single item longer than the budget is a batch of its own. Longest first, so that running out of memory shows at once.
+    Its size is count x longest where items are padded, else the sum of lengths. A single item longer than the budget is a
+    batch of its own. Longest first, so that running out of memory shows at once.
     """
     batch: list[Item] = []
-    longest = 0
+    size = 0
     for item in sorted(items, key=length, reverse=True):
-        if batch and longest * (len(batch) + 1) > budget:
+        more = (length(batch[0]) if padded and batch else length(item)) or 1
+        if batch and size + more > budget:
             yield batch
-            batch = []
-        if not batch:
-            longest = max(1, length(item))
+            batch, size = [], 0
+            more = length(item) or 1
         batch.append(item)
+        size += more
     if batch:
         yield batch
 

@@ -19,12 +19,11 @@ from safetensors import safe_open
 from rewards.errors import ModelError
 from rewards.features import ClassProbabilities, Failure
 from rewards.models.backend import Array, Placement, Progress, to_numpy
-from rewards.models.causal_lm import CausalLM
+from rewards.models.causal_lm import CausalLM, Paths
 from rewards.models.keys import MAX_TOKENS, identity
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
-    from rewards.engine.tries import Row
     from rewards.features import Request
 
 HEAD = ("mean", "peak", "scale", "bias")
@@ -62,8 +61,8 @@ class AdaptedClassifier:
             sequences.append(tokens)
             starts.append(start)
 
-        def pool(rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
-            return self._pool(starts, rows, hidden)
+        def pool(paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
+            return self._pool(starts, paths, states)
 
         return self._lm.read(self._depth, sequences, pool, np.zeros(0, dtype=np.float32), progress)
 
@@ -71,16 +70,13 @@ class AdaptedClassifier:
         encoded: list[list[int]] = self._lm.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         return encoded
 
-    def _pool(self, starts: Sequence[int], rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
+    def _pool(self, starts: Sequence[int], paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
         found = []
-        for number, row in enumerate(rows):
-            for index, path in row.paths:
-                states = hidden[number, torch.tensor(path[starts[index] :], device=hidden.device)]  # (T, D)
-                logits = evidence(states[None], torch.ones(1, len(states), device=hidden.device), self._head)[0]
-                chosen = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
-                found.append((index, chosen))
-        stacked = to_numpy(torch.stack([values for _, values in found]))
-        return [(index, row) for (index, _), row in zip(found, stacked, strict=True)]
+        for index, path in paths:
+            chosen = states[torch.tensor(path[starts[index] :], device=states.device)]  # (T, D)
+            logits = evidence(chosen[None], torch.ones(1, len(chosen), device=states.device), self._head)[0]
+            found.append(torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1))
+        return [(index, row) for (index, _), row in zip(paths, to_numpy(torch.stack(found)), strict=True)]
 
 
 def line_break(tokenizer: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from rewards.engine.cache import key
 from rewards.engine.tries import Row, pack
 from rewards.errors import ModelError
 from rewards.features import Failure, HiddenState
+from rewards.models import segments
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
 from rewards.models.keys import MAX_TOKENS
 from rewards.models.specs import Checkpoint, describe
@@ -27,9 +29,11 @@ from rewards.models.specs import Checkpoint, describe
 if TYPE_CHECKING:
     from rewards.features import Request
 
-Pool = Callable[[list[Row], torch.Tensor], "list[tuple[int, Array]]"]
+Paths = list[tuple[int, list[int]]]  # of each text its index, and where its tokens lie
+Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]
 
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
+LONG_ROW_TOKENS = 2 * MAX_TOKENS  # the same, where no mask over the row is needed
 POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
 
@@ -50,6 +54,10 @@ class CausalLM:
         start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
         self._start = cast("int", self.tokenizer.convert_tokens_to_ids(start))
         self._row_tokens = _row_tokens(self._model)
+        self.segmented = self._row_tokens == ROW_TOKENS and segments.usable(self._model, placement.device)
+        if self.segmented:
+            segments.use(self._model)
+            self._row_tokens = LONG_ROW_TOKENS
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or MAX_TOKENS + 1
         self._limit = min(MAX_TOKENS, positions - 1)  # one position is the start token's
         self._trunks: dict[int, Any] = {}
@@ -81,13 +89,19 @@ class CausalLM:
     ) -> list[Array | Failure]:
         """What `pool` makes of the hidden states after `depth` blocks (0: all) of each sequence; `empty` for the empty one.
 
-        `pool` gets packed rows and their states (B, T, D), and gives an array for each sequence by its index.
+        `pool` gets where the tokens of some sequences lie among states (N, D), and gives an array for each by its index.
         """
         results: list[Array | Failure] = [empty for _ in sequences]
 
         @torch.inference_mode()
         def forward(rows: list[Row]) -> None:
-            for index, array in pool(rows, self._forward(depth, rows)):
+            firsts, states = self._forward(depth, rows)
+            paths = [
+                (index, [first + node for node in path])
+                for row, first in zip(rows, firsts, strict=True)
+                for index, path in row.paths
+            ]
+            for index, array in pool(paths, states):
                 results[index] = array
             progress(sum(len(row.paths) for row in rows))
 
@@ -96,9 +110,10 @@ class CausalLM:
                 results[index] = Failure(reason)
 
         rows = [row for row in pack(sequences, self._row_tokens) if len(row)]
-        for branching in (False, True):  # a batch of plain chains needs no mask of its own
-            chosen = [row for row in rows if row.branches is branching]
-            parts = batches(chosen, len, self.placement.token_budget)
+        # Of rows that are padded, a batch of plain chains needs no mask of its own.
+        kinds = [rows] if self.segmented else [[row for row in rows if row.branches is yes] for yes in (False, True)]
+        for chosen in kinds:
+            parts = batches(chosen, len, self.placement.token_budget, padded=not self.segmented)
             run_all(parts, forward, failed, describe(self._checkpoint), Row.split)
         return results
 
@@ -107,8 +122,16 @@ class CausalLM:
         self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > self._limit)
         return [tokens[: self._limit] for tokens in encoded]
 
-    def _forward(self, depth: int, rows: list[Row]) -> torch.Tensor:
-        """The hidden states (B, T, D) of packed rows."""
+    def _forward(self, depth: int, rows: list[Row]) -> tuple[list[int], torch.Tensor]:
+        """Where each packed row begins among the hidden states, and these (N, D)."""
+        if self.segmented:
+            inputs, firsts = segments.inputs(rows, torch_dtype(self.placement.dtype)), segments.starts(rows)
+        else:
+            inputs, firsts = self._padded(rows)
+        hidden: torch.Tensor = self.trunk(depth)(**inputs, use_cache=False).last_hidden_state
+        return firsts, hidden.reshape(-1, hidden.shape[-1])
+
+    def _padded(self, rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
         width = max(len(row) for row in rows)
         tokens = torch.zeros(len(rows), width, dtype=torch.long)
         for number, row in enumerate(rows):
@@ -119,8 +142,7 @@ class CausalLM:
         inputs = {name: value.to(self.placement.device) for name, value in inputs.items()}
         if "attention_mask" in inputs:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
-        hidden: torch.Tensor = self.trunk(depth)(**inputs, use_cache=False).last_hidden_state
-        return hidden
+        return inputs, [number * width for number in range(len(rows))]
 
     def trunk(self, depth: int) -> Any:
         """The model without its head, cut after `depth` blocks (0: whole); shares the weights."""
@@ -166,31 +188,22 @@ class CausalLM:
         return self._given_head
 
     def _log_probabilities(
-        self, sequences: list[list[int]], rows: list[Row], hidden: torch.Tensor
+        self, sequences: list[list[int]], paths: Paths, states: torch.Tensor
     ) -> list[tuple[int, Array]]:
-        """Log-probabilities of each text's tokens, without ever holding (B, T, V) logits."""
-        width = hidden.shape[1]
-        places: list[int] = []
-        targets: list[int] = []
-        for number, row in enumerate(rows):
-            for index, path in row.paths:
-                places += [number * width + node for node in path[:-1]]
-                targets += sequences[index][1:]
-        flat = hidden.reshape(-1, hidden.shape[-1])
+        """Log-probabilities of each text's tokens, without ever holding (N, V) logits."""
+        places = [place for _, path in paths for place in path[:-1]]
+        targets = [token for index, _ in paths for token in sequences[index][1:]]
         chosen = torch.empty(len(places))
         for start in range(0, len(places), LOGIT_ROWS):
-            where = torch.tensor(places[start : start + LOGIT_ROWS], device=hidden.device)
-            wanted = torch.tensor(targets[start : start + LOGIT_ROWS], device=hidden.device)
-            logits = self._head()(inputs_embeds=flat[where][None], use_cache=False).logits[0].float()  # (n, V)
+            where = torch.tensor(places[start : start + LOGIT_ROWS], device=states.device)
+            wanted = torch.tensor(targets[start : start + LOGIT_ROWS], device=states.device)
+            logits = self._head()(inputs_embeds=states[where][None], use_cache=False).logits[0].float()  # (n, V)
             picked = logits.gather(1, wanted[:, None])[:, 0] - torch.logsumexp(logits, -1)
             chosen[start : start + len(where)] = picked.cpu()
-        results: list[tuple[int, Array]] = []
-        position = 0
-        for row in rows:
-            for index, path in row.paths:
-                results.append((index, to_numpy(chosen[position : position + len(path) - 1])))
-                position += len(path) - 1
-        return results
+        ends = itertools.accumulate(len(path) - 1 for _, path in paths)
+        return [
+            (index, to_numpy(chosen[end - len(path) + 1 : end])) for (index, path), end in zip(paths, ends, strict=True)
+        ]
 
 
 def _tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
@@ -224,18 +237,15 @@ def _row_tokens(model: Any) -> int:
     return min([ROW_TOKENS, *(window for window in windows if window)])
 
 
-def _means(skip: int, rows: list[Row], hidden: torch.Tensor) -> list[tuple[int, Array]]:
+def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
     """The mean hidden state over each text's tokens but the first `skip`, pooled where they lie: only means are copied."""
-    width = hidden.shape[1]
-    paths = [(index, number * width, path[skip:]) for number, row in enumerate(rows) for index, path in row.paths]
-    places = torch.tensor([first + node for _, first, path in paths for node in path], dtype=torch.long)
-    lengths = torch.tensor([len(path) for _, _, path in paths])
+    places = torch.tensor([place for _, path in paths for place in path[skip:]], dtype=torch.long)
+    lengths = torch.tensor([len(path[skip:]) for _, path in paths])
     owners = torch.repeat_interleave(torch.arange(len(paths)), lengths)
-    flat = hidden.reshape(-1, hidden.shape[-1])
-    sums = torch.zeros(len(paths), hidden.shape[-1], device=hidden.device)
+    sums = torch.zeros(len(paths), states.shape[-1], device=states.device)
     for start in range(0, len(places), POOLED_TOKENS):
-        where = places[start : start + POOLED_TOKENS].to(hidden.device)
-        whose = owners[start : start + POOLED_TOKENS].to(hidden.device)
-        sums.index_add_(0, whose, flat[where].float())
-    means = to_numpy(sums / lengths.to(hidden.device).clamp(min=1)[:, None])
-    return [(index, mean) for (index, _, _), mean in zip(paths, means, strict=True)]
+        where = places[start : start + POOLED_TOKENS].to(states.device)
+        whose = owners[start : start + POOLED_TOKENS].to(states.device)
+        sums.index_add_(0, whose, states[where].float())
+    means = to_numpy(sums / lengths.to(states.device).clamp(min=1)[:, None])
+    return [(index, mean) for (index, _), mean in zip(paths, means, strict=True)]
