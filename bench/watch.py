@@ -89,7 +89,9 @@ class Watch:
         reading.tokens += sum(lengths)
         reading.padded += sum(lengths) if causal and model.segmented else len(lengths) * max(lengths)
         # A text of n tokens counts n² in both: causal ones see half as many, at half the cost.
-        reading.seen += sum(2 * at + 1 for row in rows for at in row.positions()) if causal else sum(n * n for n in lengths)
+        reading.seen += (
+            sum(2 * at + 1 for row in rows for at in row.positions()) if causal else sum(n * n for n in lengths)
+        )
 
 
 @contextmanager

@@ -35,6 +35,9 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
 
 
 def _to_score(declared: Reward, returned: Any) -> Score:
+    low, high = declared.range
+    if type(returned) is float and low <= returned <= high and math.isfinite(returned):  # nearly all of them
+        return Score(returned)
     score = returned if isinstance(returned, Score) else Score(returned)
     if (problem := _details_problem(declared, score.details)) is not None:
         return Score(None, f"{declared.name}: its details cannot be written as JSON: {problem}")
@@ -51,7 +54,6 @@ def _to_score(declared: Reward, returned: Any) -> Score:
     value = float(value)
     if not math.isfinite(value):
         return Score(None, f"{declared.name}: returned {value}", score.details)
-    low, high = declared.range
     if not low - _slack(low) <= value <= high + _slack(high):
         return Score(None, f"{declared.name}: returned {value}, outside its range [{low}, {high}]", score.details)
     return Score(min(max(value, low), high), None, score.details)

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from rewards.engine.batches import batches, run_halving
 
 
-@given(st.lists(st.integers(0, 50)), st.integers(1, 100))
-def test_every_item_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    found = list(batches(list(range(len(lengths))), lambda i: lengths[i], budget))
+@given(st.lists(st.integers(0, 50)), st.integers(1, 100), st.booleans())
+def test_every_item_once_within_the_budget(lengths: list[int], budget: int, padded: bool) -> None:
+    found = list(batches(list(range(len(lengths))), lambda i: lengths[i], budget, padded=padded))
     assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
     for batch in found:
-        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+        inside = [lengths[i] for i in batch]
+        assert len(batch) == 1 or (len(batch) * max(inside) if padded else sum(inside)) <= budget
 
 
 def test_longest_first() -> None:

@@ -54,6 +54,8 @@ def _plain(before: str, after: str) -> bool:
         return False
     after = unicodedata.normalize("NFC", after)  # an accent that stands alone composes with its letter, or is none
     added = {c for c in after if not c.isascii() or not c.isprintable()} - set(before) - {"\n", "\t", "\r"}
+    if not added:
+        return True
     alphabets = {_alphabet(c) for c in before if c.isalpha()} | {"LATIN"}
     return all(_fits(c, alphabets) for c in added)
 

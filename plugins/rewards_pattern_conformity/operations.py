@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 from rewards.text.diff import equal_blocks, tokens
 
 KEEP, KEEP_IN_EDIT, DELETE, ADD, REPLACE = ALPHABET = "KkDAR"
 GAP = 2  # kept tokens between two changes of one edit
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def operations(before: str, after: str) -> str:
     """The operations that turn `before` into `after`, one letter of `ALPHABET` per token; "" when both are empty.
 

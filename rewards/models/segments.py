@@ -48,7 +48,9 @@ def inputs(rows: Sequence[Row], dtype: torch.dtype) -> dict[str, Any]:
     return {
         "input_ids": torch.tensor([[token for row in rows for token in row.tokens]]),
         "position_ids": torch.tensor([[position for row in rows for position in row.positions()]]),
-        "segments": [one for row, first in zip(rows, starts(rows), strict=True) for one in _segments(row, first, dtype)],
+        "segments": [
+            one for row, first in zip(rows, starts(rows), strict=True) for one in _segments(row, first, dtype)
+        ],
     }
 
 
