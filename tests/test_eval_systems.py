@@ -13,6 +13,8 @@ import pytest
 from rewards.errors import ConfigError, RewardsError
 from rewards_eval import labels, references, systems
 from rewards_eval.models import Computing
+from rewards_eval.review.session import Review
+from rewards_eval.review.sources import read_sources
 from rewards_eval.run import Options, run
 from tests.conftest import command, record, write_lines
 from tests.scored import edit, scored
@@ -159,6 +161,14 @@ AUTHORS: dict[str, Any] = {
          "rewards": {"semantic_similarity": 0.0, "fluency": 0.0, "human_like": 0.0, "app": 0.0, "perfect": 0.0}},
     ],
 }  # fmt: skip
+
+
+def test_the_authors_dialect_can_be_reviewed(tmp_path: Path) -> None:
+    (source,) = read_sources([write_lines(tmp_path / "theirs.jsonl", AUTHORS)], [])
+    review = Review([source], "me")
+    assert [one["id"] for one in review.data()["arguments"]] == [5]
+    line = review.line({"argument": 0, "system": "theirs", "edit": 0, "decision": "reject"})
+    assert (line["id"], line["start"], line["before"], line["accepted"]) == (5, 6, "too ", True)
 
 
 def test_the_authors_dialect_is_told_by_its_shape(tmp_path: Path) -> None:

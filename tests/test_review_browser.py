@@ -246,6 +246,11 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
             assert texts(browser, ".done") == ["4 of 4"]
             press(browser, "c")
             assert len(all_of(browser, ".pair del")) in (2, 3)
+            for hidden in ("true", "false"):  # a button that is pressed keeps the focus
+                browser.find_element("css selector", "[data-key=changes]").send_keys(" ")
+                focused = browser.switch_to.active_element
+                assert focused.get_attribute("data-key") == "changes"
+                assert focused.get_attribute("aria-pressed") != hidden
             browser.refresh()
             until(browser, lambda: texts(browser, ".done") == ["4 of 4"])
             assert len(all_of(browser, ".candidate.chosen")) == 1

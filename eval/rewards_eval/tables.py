@@ -199,7 +199,7 @@ def _tests(evaluation: Evaluation, count: int) -> str:
 
 def _means_of(evaluation: Evaluation) -> str:
     shared = f"the {len(evaluation.common.ids):,} arguments that all systems have"
-    return f"Means over those of {shared} that have a value. " + _intervals(evaluation)
+    return f"Means over {shared}, each over those with a value (n). " + _intervals(evaluation)
 
 
 def _intervals(evaluation: Evaluation) -> str:

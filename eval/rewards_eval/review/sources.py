@@ -12,6 +12,7 @@ from typing import Any
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.reading import read_lines
 from rewards.scored import Scored, read_scored
+from rewards_eval import authors
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def _read(path: Path, name: str) -> Source:
         try:
             if line.error is not None:
                 raise line.error
-            read = read_scored(line.record)
+            record = authors.to_record(line.record, line.number) if authors.is_authors(line.record) else line.record
+            read = read_scored(record)
         except RecordError as error:
             raise RewardsError(
                 f"{path}, line {line.number}: {error}; `rewards score {path} -o OUT` makes a file to review"
@@ -62,7 +64,7 @@ def _read(path: Path, name: str) -> Source:
         key = identity(read.revision.id)
         if key in records:
             raise RewardsError(f"{path}, line {line.number}: id {key} is there twice; every argument needs its own")
-        records[key], scored[key] = line.record, read
+        records[key], scored[key] = record, read
     if not records:
         raise RewardsError(f"{path} holds no records: there is nothing to review")
     with path.open("rb") as file:

@@ -58,20 +58,22 @@ function start(data, decisions) {
     if (!data.trials.length) { fill(main, h("p", { class: "empty" }, "Both systems give the same text for every argument.")); return; }
     const { issue, text, sides } = data.trials[opened.trial];
     const choice = decided.get(opened.trial);
+    const focused = document.activeElement?.dataset.key;
     fill(main,
       h("div", { class: "detail-head" },
-        h("div", { class: "steps" }, h("button", { type: "button", class: "quiet", "aria-label": "Previous", title: "Previous (k)", click: () => step(-1) }, "‹"),
+        h("div", { class: "steps" }, h("button", { type: "button", class: "quiet", "data-key": "previous", "aria-label": "Previous", title: "Previous (k)", click: () => step(-1) }, "‹"),
           h("span", { class: "position muted" }, `${opened.trial + 1} / ${data.trials.length}`),
-          h("button", { type: "button", class: "quiet", "aria-label": "Next", title: "Next (j)", click: () => step(1) }, "›"),
-          h("button", { type: "button", class: "quiet small", "aria-pressed": String(opened.changes), click: () => toggleChanges() }, opened.changes ? "Hide changes" : "Show changes")),
+          h("button", { type: "button", class: "quiet", "data-key": "next", "aria-label": "Next", title: "Next (j)", click: () => step(1) }, "›"),
+          h("button", { type: "button", class: "quiet small", "data-key": "changes", "aria-pressed": String(opened.changes), click: () => toggleChanges() }, opened.changes ? "Hide changes" : "Show changes")),
         h("h2", {}, shown(issue || "(no issue)")), h("p", { class: "muted" }, "Which text would you rather see published under this issue?")),
       h("details", { class: "original", open: true }, h("summary", {}, "The original"), h("div", { class: "text" }, shown(text))),
       h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-label": i ? "Right" : "Left" },
         h("h3", {}, i ? "Right" : "Left"), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
       h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label]) =>
-        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, click: () => decide(value) }, h("span", { class: "long" }, label[0]), h("span", { class: "short" }, label[1]))),
+        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, "data-key": value, click: () => decide(value) }, h("span", { class: "long" }, label[0]), h("span", { class: "short" }, label[1]))),
       choice ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide("clear") }, "Undo") : null),
       h("p", { class: "muted small" }, decided.size === data.trials.length ? "Everything is decided; thank you. " : null, same));
+    if (focused) main.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 
   function changesOf(text, side) {
