@@ -319,6 +319,25 @@ def test_a_narrow_window_shows_one_thing_at_a_time_without_sideways_scrolling(br
     assert browser.execute_script(wide) <= 0
 
 
+def test_each_view_keeps_its_place_and_a_window_made_wide_shows_an_argument(browser: Any, report: Path) -> None:
+    def go(tab: str) -> int:
+        one(browser, f"[data-tab={tab}]").click()
+        time.sleep(0.2)
+        return int(browser.execute_script("return scrollY"))
+
+    resize(browser, 390)
+    browser.get("about:blank")
+    browser.get(report.as_uri())
+    browser.execute_script("scrollTo(0, 300)")
+    assert go("arguments") == 0
+    assert not one(browser, ".detail").is_displayed()
+    assert go("overview") == 300
+    go("arguments")
+    resize(browser, 1280)
+    time.sleep(0.3)
+    assert one(browser, ".detail h2").is_displayed()
+
+
 def test_a_large_report_opens_within_two_seconds(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "large.html"
     write_large(path)

@@ -31,7 +31,8 @@ function refreshList() {
   drawPosition();
 }
 
-const narrow = () => matchMedia("(max-width: 899px)").matches;
+const breakpoint = matchMedia("(max-width: 899px)");
+const narrow = () => breakpoint.matches;
 
 function showNothing() {
   opened.argument = null;
@@ -108,7 +109,11 @@ function focusEdit(by) {
   next?.focus();
 }
 
+const scrolled = {}; // each view comes back where it was left
+
 function show(tab) {
+  const before = document.body.dataset.tab;
+  if (before && before !== tab) scrolled[before] = scrollY;
   document.body.dataset.tab = tab;
   first.hidden = tab !== "overview";
   reader.hidden = tab !== "arguments";
@@ -116,6 +121,7 @@ function show(tab) {
     if (link.dataset.tab === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (before !== tab) scrollTo(0, scrolled[tab] ?? 0);
   hideTip();
 }
 
@@ -152,5 +158,6 @@ const help = keyboard([
   [["?"], "this help", () => help.showModal()],
 ], arrowsStep);
 addEventListener("hashchange", route);
+breakpoint.addEventListener("change", refreshList);
 route();
 refreshList();
