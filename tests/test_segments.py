@@ -73,8 +73,9 @@ def test_states_are_those_of_masked_rows_and_of_each_text_alone(
         np.testing.assert_allclose(one, same, atol=2e-6)
 
 
-def test_a_model_with_a_short_memory_keeps_its_masks(tmp_path: Path) -> None:
-    assert not compute(folder(tmp_path / "short", "mistral", sliding_window=16), "float32")[1]
+@pytest.mark.parametrize("window", [16, 600, 4096])
+def test_a_model_with_a_short_memory_keeps_its_masks(tmp_path: Path, window: int) -> None:
+    assert compute(folder(tmp_path / "short", "mistral", sliding_window=window), "float32")[1] == (window == 4096)
 
 
 def test_attention_of_other_kinds_and_devices_is_left_alone(tmp_path: Path) -> None:

@@ -54,10 +54,11 @@ class CausalLM:
         start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
         self._start = cast("int", self.tokenizer.convert_tokens_to_ids(start))
         self._row_tokens = _row_tokens(self._model)
-        self.segmented = self._row_tokens == ROW_TOKENS and segments.usable(self._model, placement.device)
+        self.segmented = self._row_tokens == LONG_ROW_TOKENS and segments.usable(self._model, placement.device)
         if self.segmented:
             segments.use(self._model)
-            self._row_tokens = LONG_ROW_TOKENS
+        else:
+            self._row_tokens = min(self._row_tokens, ROW_TOKENS)
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or MAX_TOKENS + 1
         self._limit = min(MAX_TOKENS, positions - 1)  # one position is the start token's
         self._trunks: dict[int, Any] = {}
@@ -228,13 +229,13 @@ def _hand_on(*_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
 def _row_tokens(model: Any) -> int:
     """How many tokens a packed row may hold: no more than the model's attention reaches back; 0 packs nothing.
 
-    The row's own mask takes the place of the model's, and with it of a sliding window.
+    The row's own mask, or its segments, take the place of the model's, and with it of a sliding window.
     """
     if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
         return 0  # it takes its positions from the order of tokens, which in a packed row is another one
     config = model.config.get_text_config()
     windows: list[int | None] = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    return min([ROW_TOKENS, *(window for window in windows if window)])
+    return min([LONG_ROW_TOKENS, *(window for window in windows if window)])
 
 
 def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
