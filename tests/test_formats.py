@@ -266,6 +266,13 @@ def test_tracked_changes_that_are_cut_keep_whole_changes():
         ("1 | fool", [(1, "fool", "", "no replacement")]),
         ("1 | fool | friend | Toxic Emotions", [(1, "fool", "friend", "more than two parts")]),
         ("1 | | very", [(1, "", "very", "an insertion without a place")]),
+        ("1 | only a fool | nobody", [(1, "Only a fool", "Nobody", None)]),
+        ("1 | ONLY a Fool | nobody", [(1, "Only a fool", "nobody", None)]),
+        ("3 | Bad | poor", [(3, "Bad", "poor", None)]),  # which of the two?
+        ("1 | call it | name it", [(2, "call it", "name it", None)]),
+        ("9 | call it | name it", [(2, "call it", "name it", None)]),
+        ("1 | bad | poor", [(1, "bad", "poor", None)]),  # too short to be sought elsewhere
+        ("3 | like | love", [(3, "like", "love", None)]),  # "likes" is another word
         ("number | old words | new words", []),
         (
             "1 | a\u2028fool | a\x85friend\r\n1|tea|\r\n",

@@ -20,6 +20,7 @@ _LINE = re.compile(
 )
 _SEEN = re.compile(rf"^{_LINE.pattern}", re.IGNORECASE | re.MULTILINE)
 _PIPE = re.compile(r"(?<!\\)\|")
+CHANCE = 4  # characters: fewer are in some sentence anyway
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
@@ -52,7 +53,26 @@ def _edit(number: int, rest: str, lead: str, sentences: Sequence[str]) -> Propos
     problem = None if len(parts) == 2 else "no replacement" if len(parts) == 1 else "more than two parts"
     if not problem and not before and others[0]:
         problem = NO_PLACE
-    return ProposedEdit(number, before, others[0] if others else "", problem=problem)
+    after = others[0] if others else ""
+    if not problem and before not in sentence:
+        number, before, after = _meant(number, before, after, sentences)
+    return ProposedEdit(number, before, after, problem=problem)
+
+
+def _meant(number: int, before: str, after: str, sentences: Sequence[str]) -> tuple[int, str, str]:
+    """The change as it must be meant, where the words are not in the sentence as they stand in the line.
+
+    They are there once in other letters (the first letter of what takes their place follows them), or, not too short to be
+    chance, in exactly one other sentence.
+    """
+    sentence = sentences[number - 1] if 1 <= number <= len(sentences) else ""
+    words = rf"(?<!\w){re.escape(before)}(?!\w)"
+    found = re.findall(words, sentence, re.IGNORECASE)
+    if len(found) == 1:
+        capital = found[0][:1].isupper() and before[:1].islower()
+        return number, found[0], after[:1].upper() + after[1:] if capital else after
+    having = [place for place, other in enumerate(sentences, 1) if re.search(words, other)]
+    return (having[0] if len(having) == 1 and len(before) >= CHANCE else number), before, after
 
 
 def _unquoted(text: str) -> str:
