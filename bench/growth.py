@@ -52,6 +52,7 @@ def with_group(
     """Seconds for so many completions of each of the same arguments, and how many times those of one."""
     everything = work.groups(systems, arguments, max(sizes))
     found = []
+    suite.score(everything[:1])  # models are loaded for the first
     for size in sizes:
         chosen = [one for at, one in enumerate(everything) if at % max(sizes) < size]
         found.append({"completions": size, "seconds": round(seconds(suite, chosen), 3)})

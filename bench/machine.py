@@ -7,6 +7,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,16 +40,27 @@ def machine() -> dict[str, Any]:
 
 def timed(command: Sequence[str]) -> tuple[float, float]:
     """Seconds, and peak resident memory in MB, of a command of its own."""
-    began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert child.stderr is not None
-    told = child.stderr.read()
-    _, status, used = os.wait4(child.pid, 0)  # of this child alone: RUSAGE_CHILDREN is the largest of all so far
-    seconds = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in (0, 1):
-        raise SystemExit(told.decode())
-    return seconds, used.ru_maxrss / 1024
+    with tempfile.TemporaryFile() as told:
+        began = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+        peak = 0.0
+        while child.poll() is None:
+            peak = max(peak, _peak(child.pid))
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+        if child.returncode not in (0, 1):
+            told.seek(0)
+            raise SystemExit(told.read().decode())
+    return seconds, peak
+
+
+def _peak(process: int) -> float:
+    """MB. Not what `wait4` says: to Linux, the peak of a child is at least that of the process which started it."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:  # it has just ended, or this is no Linux
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
