@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,34 +18,38 @@ def seconds(readings: Sequence[Reading], budget: int = 512) -> float:
     """Of the transformers' blocks alone: no tokenising, no packing, no masks, no heads, nothing handed back."""
     total = 0.0
     for reading in readings:
-        before = attention(reading, "sdpa")
         blocks = bare(reading)
         length = max(1, round(reading.seen / reading.tokens))  # of texts whose tokens see as many others
         rows = max(1, budget // length)
         ids = torch.randint(10, 1000, (rows, length), device=reading.model.placement.device)
         times, rest = divmod(reading.tokens, rows * length)
-        began = time.perf_counter()
-        for _ in range(times):
-            blocks(ids)
-        if rest >= length:
-            blocks(ids[: rest // length])
-        if rest % length:
-            blocks(ids[:1, : rest % length])
-        if ids.is_cuda:
-            torch.cuda.synchronize()
-        total += time.perf_counter() - began
-        attention(reading, before)
+        with plain_attention(reading):
+            began = time.perf_counter()
+            for _ in range(times):
+                blocks(ids)
+            if rest >= length:
+                blocks(ids[: rest // length])
+            if rest % length:
+                blocks(ids[:1, : rest % length])
+            if ids.is_cuda:
+                torch.cuda.synchronize()
+            total += time.perf_counter() - began
     return total
 
 
-def attention(reading: Reading, name: str) -> str:
-    """Let a causal model attend in the way of that name; the way before."""
+@contextmanager
+def plain_attention(reading: Reading) -> Iterator[None]:
+    """A causal model attends as transformers has it, for as long as this is open."""
     if not isinstance(reading.model, CausalLM):
-        return name
+        yield
+        return
     trunk = reading.model.trunk(reading.depth)
-    before: str = trunk.config._attn_implementation
-    trunk.set_attn_implementation(name)
-    return before
+    before = trunk.config._attn_implementation
+    trunk.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        trunk.set_attn_implementation(before)
 
 
 def bare(reading: Reading) -> Any:

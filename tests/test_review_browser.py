@@ -247,7 +247,7 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
             press(browser, "c")
             assert len(all_of(browser, ".pair del")) in (2, 3)
             for hidden in ("true", "false"):  # a button that is pressed keeps the focus
-                browser.find_element("css selector", "[data-key=changes]").send_keys(" ")
+                one(browser, "[data-key=changes]").send_keys(" ")
                 focused = browser.switch_to.active_element
                 assert focused.get_attribute("data-key") == "changes"
                 assert focused.get_attribute("aria-pressed") != hidden

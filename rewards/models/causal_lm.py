@@ -126,7 +126,8 @@ class CausalLM:
     def _forward(self, depth: int, rows: list[Row]) -> tuple[list[int], torch.Tensor]:
         """Where each packed row begins among the hidden states, and these (N, D)."""
         if self.segmented:
-            inputs, firsts = segments.inputs(rows, torch_dtype(self.placement.dtype)), segments.starts(rows)
+            firsts = list(itertools.accumulate((len(row) for row in rows[:-1]), initial=0))
+            inputs = segments.inputs(rows, firsts, torch_dtype(self.placement.dtype))
         else:
             inputs, firsts = self._padded(rows)
         hidden: torch.Tensor = self.trunk(depth)(**inputs, use_cache=False).last_hidden_state

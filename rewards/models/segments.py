@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -43,20 +42,13 @@ def use(model: Any) -> None:
     model.set_attn_implementation(NAME)
 
 
-def inputs(rows: Sequence[Row], dtype: torch.dtype) -> dict[str, Any]:
-    """What the model reads: rows end to end."""
+def inputs(rows: Sequence[Row], firsts: Sequence[int], dtype: torch.dtype) -> dict[str, Any]:
+    """What the model reads: rows end to end, each from its place in `firsts` on."""
     return {
         "input_ids": torch.tensor([[token for row in rows for token in row.tokens]]),
         "position_ids": torch.tensor([[position for row in rows for position in row.positions()]]),
-        "segments": [
-            one for row, first in zip(rows, starts(rows), strict=True) for one in _segments(row, first, dtype)
-        ],
+        "segments": [one for row, first in zip(rows, firsts, strict=True) for one in _segments(row, first, dtype)],
     }
-
-
-def starts(rows: Sequence[Row]) -> list[int]:
-    """Where each row begins."""
-    return [0, *accumulate(len(row) for row in rows[:-1])]
 
 
 def _segments(row: Row, first: int, dtype: torch.dtype) -> list[Segment]:
