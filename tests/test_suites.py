@@ -111,7 +111,8 @@ SAME = argument(("rude", "rude"))
         ("default", GOOD, 0.6 * 0.1 + 0.1 * 1.0 - 0.3 * 0.05 - 0.43 / 6),
         ("default", NONE, 0.1 * (3 / 5) ** 8),
         ("default", EMPTY, 0.0),
-        ("default", SAME, 0.0),  # an edit that changes nothing has no quality
+        ("default", SAME, -0.03),  # an edit that changes nothing has no quality, and is worse than none
+        ("default", INVALID, -0.03),
     ],
 )
 def test_what_is_paid(suite: str, given: dict[str, Any], paid: float) -> None:

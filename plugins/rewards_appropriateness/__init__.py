@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 import rewards
 from rewards.features import ClassProbabilities
@@ -64,6 +64,7 @@ def fit(
     job: Job,
     *,
     fold: str = "fold0.0",
+    depth: Annotated[int, Ge(9), Le(30)] = 20,
     epochs: Annotated[int, Ge(1)] = 3,
     rank: Annotated[int, Ge(1)] = 8,
     learning_rate: Annotated[float, Gt(0)] = 5e-4,
@@ -73,7 +74,16 @@ def fit(
     """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
     from rewards_appropriateness.fit import fit
 
-    return fit(job, fold=fold, epochs=epochs, rank=rank, learning_rate=learning_rate, share=share, pairs=pairs)
+    return fit(
+        job,
+        fold=fold,
+        depth=depth,
+        epochs=epochs,
+        rank=rank,
+        learning_rate=learning_rate,
+        share=share,
+        pairs=pairs,
+    )
 
 
 def load(params: Path) -> rewards.Reward:

@@ -11,7 +11,7 @@ import numpy as np
 from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.rows import Row, Split, need, read_rows, split_of
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
@@ -19,7 +19,7 @@ from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
 from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +34,7 @@ def fit(
     job: Job,
     *,
     fold: str,
+    depth: int,
     epochs: int,
     rank: int,
     learning_rate: float,
@@ -54,13 +55,13 @@ def fit(
     changed = variants(train, rng, share)
     beside = _toxic_pairs(toxic, names, pairs, rng)
     job.say(f"{len(train):,} arguments, {len(changed):,} changed ones, {len(beside):,} toxic and neutral texts")
-    recipe = Recipe(first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
+    recipe = Recipe(depth=depth, first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
     examples = [_example(one, names) for one in (*train, *changed, *beside)]
     tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
-    common = float(np.mean([one.labels[FIRST] for one in (*train, *labelled["valid"])]))
-    scale, bias = _calibration(logits(job, labelled["valid"], names), labelled["valid"], names, common, job.seed)
+    shares = {name: _share(name, (*train, *labelled["valid"])) for name in names}
+    scale, bias = _calibration(logits(job, labelled["valid"], names), labelled["valid"], shares)
     found = 1 / (1 + np.exp(-(logits(job, labelled["test"], names) * scale + bias)))
     measured = measure(labelled["test"], found, names, job.seed)
     rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
@@ -139,15 +140,22 @@ def _example(one: Argument, names: tuple[str, ...]) -> Example:
     return Example(one.text, one.issue, tuple(one.labels[name] for name in names))
 
 
-def _calibration(
-    found: NDArray[np.float64], valid: Sequence[Argument], names: tuple[str, ...], common: float, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) and (C,): P(Inappropriateness) calibrated; the odds of the rarer labels shifted to the best macro-F1 at .5.
+def _share(name: str, arguments: Sequence[Argument]) -> float:
+    """Of the arguments of which it is known, how many fall short in this dimension."""
+    known = [one.labels[name] for one in arguments if one.labels.get(name, UNKNOWN) != UNKNOWN]
+    return float(np.mean(known))
 
-    The few arguments of valid say how steep; how many are inappropriate in all (`common`), all labelled ones say better.
+
+def _calibration(
+    found: NDArray[np.float64], valid: Sequence[Argument], shares: Mapping[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) and (C,): P(Inappropriateness) calibrated; the odds of the rarer labels shifted to call as many as there are.
+
+    The few arguments of valid say how steep; how many fall short (`shares`), all labelled ones say better. A threshold with
+    the best F1 on so few is noise.
     """
-    scale, bias = np.ones(len(names)), np.zeros(len(names))
-    for column, name in enumerate(names):
+    scale, bias = np.ones(len(shares)), np.zeros(len(shares))
+    for column, (name, share) in enumerate(shares.items()):
         known = np.array([one.labels.get(name, UNKNOWN) for one in valid])
         kept = known != UNKNOWN
         if not 0 < known[kept].sum() < kept.sum():
@@ -155,9 +163,9 @@ def _calibration(
         scale[column], bias[column] = measures.platt(found[kept, column], known[kept])
         if name == FIRST:
             own = float(known[kept].mean())
-            bias[column] += np.log(common / (1 - common)) - np.log(own / (1 - own))
+            bias[column] += np.log(share / (1 - share)) - np.log(own / (1 - own))
         else:
-            bias[column] = -scale[column] * measures.best_cut(found[kept, column], known[kept], seed)
+            bias[column] = -scale[column] * np.quantile(found[kept, column], 1 - share)
     return scale, bias
 
 
@@ -210,8 +218,12 @@ def _card(
         "rows": {**counts, **more},
         "split": f"the rows' own ({fold}), else by text: fitted on train, calibrated on valid, measured on test",
         "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other labels, "
-        "which are rarer, with odds shifted so that .5 is the "
-        "threshold of the best macro-F1 on valid",
-        "hyper_parameters": {"learning_rate": recipe.learning_rate, "epochs": recipe.epochs, "tokens": recipe.tokens},
+        "which are rarer, with odds shifted so that at .5 as many of valid are called as there are in train and valid",
+        "hyper_parameters": {
+            "learning_rate": recipe.learning_rate,
+            "epochs": recipe.epochs,
+            "tokens": recipe.tokens,
+            "products": precision(),
+        },
         "test": test,
     }

@@ -1,4 +1,4 @@
-"""How good are the edits as such: partial credit for gates passed, and how many words they change."""
+"""How good are the edits as such: partial credit for gates passed, how many do nothing, and how many words they change."""
 
 from __future__ import annotations
 
@@ -37,6 +37,20 @@ def _quality(argument: rewards.Argument, unchanged: bool, power: float) -> float
 
 
 @rewards.reward(level="global", range=(0, 1), higher_is_better=False)
+def useless_edits(arguments: Sequence[rewards.Argument]) -> list[float]:
+    """Share of the stated edits that cannot be applied or change nothing; 0 for an argument without edits.
+
+    Such edits are safe where nothing else is paid or lost by them. With a small negative weight a policy is better off with
+    no edit than with one of these.
+    """
+    return [_useless(argument.revision.edits) for argument in arguments]
+
+
+def _useless(edits: Sequence[rewards.Edit]) -> float:
+    return sum(not (edit.valid and edit.changes) for edit in edits) / max(1, len(edits))
+
+
+@rewards.reward(level="global", range=(0, 1), higher_is_better=False)
 def changed_words(arguments: Sequence[rewards.Argument]) -> list[float]:
     """Share of the words that the accepted edits change: word edit distance by the length of the longer text.
 
@@ -53,6 +67,7 @@ def changed_words(arguments: Sequence[rewards.Argument]) -> list[float]:
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register both."""
+    """Register all three."""
     register(edit_quality)
+    register(useless_edits)
     register(changed_words)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 import rewards
 from rewards.features import ClassProbabilities
@@ -33,7 +33,8 @@ def classifier(params: Path) -> Model:
 def fit(
     job: Job,
     *,
-    examples: Annotated[int, Ge(100)] = 16000,
+    examples: Annotated[int, Ge(100)] = 24000,
+    depth: Annotated[int, Ge(5), Le(30)] = 20,
     learning_rate: Annotated[float, Gt(0)] = 1e-3,
     rank: Annotated[int, Ge(1)] = 8,
     fold: str = "fold0.0",
@@ -45,7 +46,9 @@ def fit(
     """
     from rewards_fluency.fit import fit
 
-    return fit(job, examples=examples, learning_rate=learning_rate, rank=rank, fold=fold, percentile=percentile)
+    return fit(
+        job, examples=examples, depth=depth, learning_rate=learning_rate, rank=rank, fold=fold, percentile=percentile
+    )
 
 
 def load(params: Path) -> rewards.Reward:

@@ -16,7 +16,22 @@ FUNCTION_WORDS = frozenset((
 SWAPS = {"is": "are", "are": "is", "was": "were", "were": "was", "has": "have", "have": "has", "does": "do", "do": "does",
          "they": "them", "he": "him", "she": "her", "we": "us", "i": "me", "a": "an", "an": "a", "this": "these",
          "these": "this", "their": "there", "than": "then", "to": "too"}
+MIXED_UP = ("their there they're", "its it's", "your you're", "than then", "to too two", "affect effect", "lose loose",
+            "advice advise", "quite quiet", "who which", "much many", "less fewer", "whose who's", "were where", "of off",
+            "this these", "that those", "everyday daily", "by buy", "fell feel", "live life", "leave live", "thing think")
+VERBS = ("be been being is are was were", "have has had having", "do does did done doing", "go goes went gone going",
+         "make makes made making", "take takes took taken taking", "get gets got getting", "give gives gave given giving",
+         "see sees saw seen seeing", "know knows knew known knowing", "think thinks thought thinking",
+         "say says said saying", "come comes came coming", "become becomes became becoming", "find finds found finding",
+         "write writes wrote written writing", "feel feels felt feeling", "choose chooses chose chosen choosing",
+         "grow grows grew grown growing", "lose loses lost losing", "mean means meant meaning", "can could", "will would")
+ENDINGS = ("ance ant", "ence ent", "tion ting ted te", "ity al", "ness ful", "able ably", "ly", "er est", "ive ion", "ous")
 # fmt: on
+FORMS = {
+    word: [other for other in group.split() if other != word] for group in (*MIXED_UP, *VERBS) for word in group.split()
+}
+NEEDLESS = ("the", "a", "of", "to", "more", "that", "is", "very", "it", "for", "and", "are", "which", "have")
+STRAY = ("|", "-", "/", "x", "...", "etc", "n/a", "issue", "words", "thing", "same", "other")
 
 
 def corrupt(sentence: str, rng: Random) -> str:
@@ -26,6 +41,13 @@ def corrupt(sentence: str, rng: Random) -> str:
         words = rng.choice(_FAULTS)(words, rng)
     text = " ".join(words)
     return text if text != " ".join(sentence.split()) else " ".join(_repeat(words, rng))
+
+
+def spaced_out(sentence: str) -> str:
+    """The sentence as corpora write it that keep marks apart: "do n't stop , please ." for one."""
+    return re.sub(
+        r"(\w)(n['’]t|['’](?:s|re|ve|ll|d|m))\b", r"\1 \2", re.sub(r" ?([.,!?;:()\"])(?=\s|$)", r" \1", sentence)
+    )
 
 
 def tone_down(sentence: str, rng: Random) -> str:
@@ -150,5 +172,79 @@ def _fragment(words: list[str], rng: Random) -> list[str]:
     return words[:k] + words[other : other + rng.randint(2, 6)] + words[k + size :]
 
 
-_FAULTS = (_drop_function_word, _drop_function_word, _drop_span, _drop_span, _swap, _repeat, _inflect, _inflect,
-           _preposition, _misspell, _truncate, _behead, _fragment)  # fmt: skip
+def _stray(words: list[str], rng: Random) -> list[str]:
+    """A number, a mark or any word in the place of a word or two, or between words."""
+    k = rng.randrange(len(words) or 1)
+    numbers = (str(rng.randint(1, 9)), str(rng.randint(1, 9)), str(rng.randint(10, 2030)))
+    found = rng.choice((*numbers, rng.choice(STRAY), rng.choice(words or ["a"])))
+    lost = rng.choice((0, 1, 1, 1, 2))
+    end = re.search(r"[.,!?;:]*$", words[k + lost - 1]) if lost and k + lost <= len(words) else None
+    return [*words[:k], found + (end[0] if end else ""), *words[k + lost :]]
+
+
+def _wrong_form(words: list[str], rng: Random) -> list[str]:
+    """Another form of a verb, or one of the words that writers mix up."""
+    places = [k for k, word in enumerate(words) if word.lower() in FORMS]
+    if not places:
+        return _inflect(words, rng)
+    k = rng.choice(places)
+    return [*words[:k], rng.choice(FORMS[words[k].lower()]), *words[k + 1 :]]
+
+
+def _wrong_ending(words: list[str], rng: Random) -> list[str]:
+    """`important` for `importance`: a word of another class."""
+    places = [
+        (k, ending, group.split())
+        for k, word in enumerate(words)
+        for group in ENDINGS
+        for ending in group.split()
+        if len(word) > len(ending) + 3 and word.endswith(ending)
+    ]
+    if not places:
+        return _inflect(words, rng)
+    k, ending, group = rng.choice(places)
+    others = [other for other in (*group, "") if other != ending]
+    return [*words[:k], words[k][: -len(ending)] + rng.choice(others), *words[k + 1 :]]
+
+
+def _article(words: list[str], rng: Random) -> list[str]:
+    """An article lost, needless, or the wrong one."""
+    places = [k for k, word in enumerate(words) if word.lower() in ("a", "an", "the")]
+    if not places or rng.random() < 0.3:
+        k = rng.randrange(len(words) or 1)
+        return [*words[:k], rng.choice(("the", "the", "a")), *words[k:]]
+    k = rng.choice(places)
+    other = [] if rng.random() < 0.6 else ["a" if words[k].lower() == "the" else "the"]
+    return [*words[:k], *other, *words[k + 1 :]]
+
+
+def _needless(words: list[str], rng: Random) -> list[str]:
+    k = rng.randrange(len(words) or 1)
+    return [*words[:k], rng.choice(NEEDLESS), *words[k:]]
+
+
+def _punctuation(words: list[str], rng: Random) -> list[str]:
+    """A comma or an apostrophe lost, or a comma where none belongs."""
+    places = [k for k, word in enumerate(words) if re.search(r"[,'’]", word)]
+    if places and rng.random() < 0.7:
+        k = rng.choice(places)
+        return [*words[:k], *([kept] if (kept := re.sub(r"[,'’]", "", words[k])) else []), *words[k + 1 :]]
+    k = rng.randrange(len(words) or 1)
+    return [*words[:k], *(f"{word}," for word in words[k : k + 1]), *words[k + 1 :]]
+
+
+def _letters(words: list[str], rng: Random) -> list[str]:
+    """A capital lost or out of place, or two words written as one."""
+    k = rng.randrange(len(words) or 1)
+    if rng.random() < 0.3 and k + 1 < len(words):
+        return [*words[:k], words[k] + words[k + 1], *words[k + 2 :]]
+    places = [k for k, word in enumerate(words) if word[:1].isupper()]
+    if places and rng.random() < 0.7:
+        k = rng.choice(places)
+        return [*words[:k], words[k].lower(), *words[k + 1 :]]
+    return [*words[:k], *(word.capitalize() for word in words[k : k + 1]), *words[k + 1 :]]
+
+
+_FAULTS = (_drop_function_word, _drop_function_word, _drop_span, _swap, _repeat, _inflect, _inflect, _preposition,
+           _preposition, _misspell, _misspell, _truncate, _behead, _fragment, _stray, _stray, _stray, _wrong_form, _wrong_form,
+           _wrong_ending, _article, _article, _needless, _punctuation, _letters)  # fmt: skip

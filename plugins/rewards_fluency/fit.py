@@ -12,7 +12,7 @@ import numpy as np
 
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
+from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import SPLITS, Split, need, read_rows
 from rewards.models import store
@@ -31,7 +31,7 @@ FLUENT = LABELS.index("fluent")
 
 
 def fit(
-    job: Job, *, examples: int, learning_rate: float, rank: int, fold: str, percentile: float | None
+    job: Job, *, examples: int, depth: int, learning_rate: float, rank: int, fold: str, percentile: float | None
 ) -> dict[str, Any]:
     """Writes the adapter and returns the card. Of the edits made of the rows (`pairs`), `examples` are fitted on."""
     split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
@@ -47,7 +47,7 @@ def fit(
         need(len(part), LEAST, f"edits of split {name}")
         measures.check_classes(np.array([pair.fluent for pair in part]), f"split {name}")
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
-    recipe = Recipe(first=4, rank=rank, learning_rate=learning_rate)
+    recipe = Recipe(depth=depth, first=4, rank=rank, learning_rate=learning_rate)
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
     tensors = fit_adapter(store.ensure(SMOLLM2), rows, len(LABELS), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
@@ -109,7 +109,12 @@ def _card(
         "rows": {"edits made": counted, "fitted on": dict(sorted(kinds.items()))},
         "split": "by writer, sentence or (BLiMP) paradigm, 70 / 10 / 20 % by SHA-256 unless the rows say: fitted on train "
         "with the way back of every disfluent edit, calibrated on valid, measured on test",
-        "hyper_parameters": {"learning_rate": recipe.learning_rate, "epochs": recipe.epochs, "tokens": recipe.tokens},
+        "hyper_parameters": {
+            "learning_rate": recipe.learning_rate,
+            "epochs": recipe.epochs,
+            "tokens": recipe.tokens,
+            "products": precision(),
+        },
         "test": _measured(job, test, found),
     }
 

@@ -11,11 +11,12 @@ from rapidfuzz.distance import Indel
 
 from rewards.fitting.rows import Row, Split, split_of
 from rewards.fitting.sources import writer_of
-from rewards_fluency.faults import corrupt, tone_down
+from rewards_fluency.faults import corrupt, spaced_out, tone_down
 
 SEED = 20261122
 SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
 PER_PARADIGM = 48  # minimal pairs of each
+FAULTY = 4  # ways in which a human sentence is broken
 MORE = 0.7  # of the edits are broken a second time, and once more by a splice
 
 
@@ -85,10 +86,8 @@ def _human(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
         if min(len(before.split()), len(after.split())) >= 3 and before != after:
             yield Pair(before, after, True, "human", split)
             yield from _seams(before, after, rng, split)
-            if rng.random() < 0.5:
-                yield Pair(after, corrupt(after, rng), False, "corrupted", split)
-            if rng.random() < 0.15:
-                yield Pair(corrupt(after, rng), after, True, "repaired", split)
+            for _ in range(FAULTY):
+                yield from _faulty(after, rng, split)
 
 
 def _paradetox(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
@@ -100,6 +99,7 @@ def _paradetox(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
         if not neutral or toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
             continue
         split, rng = split_of(row, f"paradetox {toxic}", fold), _random(toxic)
+        yield from _faulty(neutral[0], rng, split)
         if len(neutral) > 1 and neutral[1] != neutral[0] and rng.random() < 0.4:
             yield Pair(neutral[0], neutral[1], True, "paraphrase", split)
             yield from _seams(neutral[0], neutral[1], rng, split)
@@ -121,10 +121,16 @@ def _arguments(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
         if toned and toned != sentence:
             yield Pair(sentence, toned, True, "toned", split)
             yield from _seams(sentence, toned, rng, split, single=False)
-        if rng.random() < 0.6:
-            yield Pair(sentence, corrupt(sentence, rng), False, "corrupted", split)
-        if rng.random() < 0.25:
-            yield Pair(corrupt(sentence, rng), sentence, True, "repaired", split)
+        yield from _faulty(sentence, rng, split)
+
+
+def _faulty(sentence: str, rng: Random, split: Split) -> Iterator[Pair]:
+    """The sentence broken by rule, sometimes one that has a fault already, and sometimes as corpora write marks."""
+    before = corrupt(sentence, rng) if rng.random() < 0.25 else sentence
+    after = corrupt(before, rng)
+    if rng.random() < 0.2:
+        before, after = spaced_out(before), spaced_out(after)
+    yield Pair(before, after, False, "corrupted", split)
 
 
 def _blimp(rows: Sequence[Row], fold: str) -> Iterator[Pair]:

@@ -83,24 +83,6 @@ def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, 
     return max(float(head.coef_[0, 0]), 0.0), float(np.asarray(head.intercept_)[0])
 
 
-def best_cut(logit: Floats, label: Any, seed: int) -> float:
-    """The logit that splits the labels with the best macro-F1: the mean over resamples, for a single best one is noise."""
-    rng = np.random.default_rng(seed)
-    logit, label = np.asarray(logit), np.asarray(label)
-    cuts = np.quantile(logit, np.linspace(0.02, 0.98, 97))
-    best = []
-    for _ in range(50):
-        draw = rng.integers(0, len(label), len(label))
-        values, truth = logit[draw], label[draw]
-        above = values[:, None] >= cuts
-        hits = (above & (truth[:, None] == 1)).sum(0)
-        misses, alarms = truth.sum() - hits, above.sum(0) - hits
-        rests = len(truth) - hits - misses - alarms
-        f1 = hits / np.maximum(2 * hits + misses + alarms, 1) + rests / np.maximum(2 * rests + misses + alarms, 1)
-        best.append(cuts[np.argmax(f1)])
-    return float(np.mean(best))
-
-
 def check_classes(label: Any, what: str) -> None:
     """Raise ConfigError where the rows hold one class only: nothing can be told apart."""
     label = np.asarray(label)
