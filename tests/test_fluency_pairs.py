@@ -1,0 +1,68 @@
+"""The edits that the fluency classifier is fitted to: broken ones are broken, and nothing crosses the splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from rewards.fitting.rows import read_rows
+from rewards_fluency.faults import corrupt, spaced_out
+from rewards_fluency.pairs import pairs
+from tests.conftest import write_lines
+
+SENTENCES = (
+    "Nobody has to like the new bridge, but it's there, and it isn't ugly.",
+    "The importance of good shops was seen by the whole town in an hour.",
+    "They go home.",
+    "Yes, no.",
+    "No",
+    "a",
+    "",
+)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_broken_sentence_is_another_one_whatever_is_left_of_it(sentence: str) -> None:
+    for seed in range(500):
+        broken = corrupt(sentence, Random(seed))
+        assert broken == corrupt(sentence, Random(seed))
+        assert broken != sentence or not sentence
+
+
+def test_a_number_in_the_place_of_a_word_is_among_the_faults() -> None:
+    broken = [corrupt(SENTENCES[0], Random(seed)) for seed in range(500)]
+    assert 20 < sum(any(letter.isdigit() for letter in text) for text in broken) < 100
+    assert len(set(broken)) > 300
+
+
+def test_marks_set_apart() -> None:
+    assert spaced_out("Don't stop, please, it's $3.50!") == "Do n't stop , please , it 's $3.50 !"
+
+
+def test_edits_are_made_of_every_kind_of_row_and_no_writer_is_on_two_sides(tmp_path: Path) -> None:
+    rows = [
+        {
+            "doc": f"essay_{n % 40}_draft",
+            "before": f"The {n} old shops were close to the river, they said.",
+            "after": f"The {n} shops were close to the wide river, they said.",
+        }
+        for n in range(400)
+    ]
+    toxic = [
+        {"toxic": f"those {n} damn shops are just stupid", "neutral": [f"those {n} shops are not good"]}
+        for n in range(60)
+    ]
+    found = pairs(list(read_rows([write_lines(tmp_path / "rows.jsonl", *rows, *toxic)])))
+    assert {pair.kind for pair in found} >= {"human", "corrupted", "seam", "detoxified"}
+    assert all(pair.before != pair.after for pair in found)
+    assert not any(pair.fluent for pair in found if pair.kind in ("corrupted", "seam", "splice"))
+    sides: dict[int, set[str]] = {}
+    for pair in found:
+        if pair.kind == "human":
+            number = int(pair.before.split()[1])
+            sides.setdefault(number % 40, set()).add(pair.split)
+    assert len(sides) == 40
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert {split for splits in sides.values() for split in splits} == {"train", "valid", "test"}
