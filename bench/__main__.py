@@ -55,10 +55,12 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     """Engine, peers and ceiling, interleaved."""
     from bench import compare
     from bench.models import Models
+    from rewards.engine.device import pick_device, pick_dtype
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
-    everyone = compare.peers(Models())
+    device = pick_device("auto")
+    everyone = compare.peers(Models(device))
     careful = [name for name in everyone if name.startswith("careful")]
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
@@ -68,8 +70,10 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", *careful))
     works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
     works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
-    suite = load_suite(engine=Engine(token_budget=token_budget))
-    return compare.compare(suite, works, everyone)
+    suite = load_suite(engine=Engine(dtype="float32", token_budget=token_budget))
+    automatic = pick_dtype("auto", device, "causal-lm", embedded=True)
+    lower = load_suite(engine=Engine(token_budget=token_budget)) if automatic != "float32" else None
+    return compare.compare(suite, works, everyone, lower)
 
 
 def parts(revisions: list[Any], size: int) -> list[list[Any]]:

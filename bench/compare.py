@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,75 +34,136 @@ def thresholds_of(suite: Suite) -> dict[str, float]:
 
 
 def compare(
-    suite: Suite, works: Mapping[str, tuple[Sequence[Sequence[Revision]], Sequence[str]]], everyone: Mapping[str, Peer]
+    suite: Suite,
+    works: Mapping[str, tuple[Sequence[Sequence[Revision]], Sequence[str]]],
+    everyone: Mapping[str, Peer],
+    lower: Suite | None = None,
 ) -> dict[str, Any]:
-    """For each work, its parts through the engine and the peers named for it: medians over parts, and what differs."""
+    """For each work, its parts through the engine and the peers named for it: medians over parts, and what differs.
+
+    `suite` computes in float32, as the peers do; `lower` is the same suite in the precision that the device is faster in.
+    """
     thresholds = thresholds_of(suite)
     warm = next(iter(works.values()))[0][0][:2]
-    suite.score(warm)
+    for one in filter(None, (suite, lower)):
+        one.score(warm)
     for peer in everyone.values():
         score(warm, peer, thresholds)
     with watching() as watch:
         return {
-            name: _work(suite, parts, {one: everyone[one] for one in named}, thresholds, watch)
+            name: _work(suite, lower, parts, {one: everyone[one] for one in named}, thresholds, watch)
             for name, (parts, named) in works.items()
+        }
+
+
+@dataclass(slots=True)
+class Pass:
+    """What an engine did on all parts of a work."""
+
+    suite: Suite
+    seconds: list[float] = field(default_factory=list)
+    warm: list[float] = field(default_factory=list)
+    ceiling: list[float] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    requested: int = 0
+    computed: int = 0
+    tokens: int = 0
+    padded: int = 0
+    flops: float = 0.0
+
+    def score(self, part: Sequence[Revision], watch: Watch) -> list[Result]:
+        """One part, with nothing remembered, again from the cache, and its tokens through the bare models."""
+        self.suite.engine.cache.clear()
+        watch.clear()
+        counts = self.suite.engine.counts
+        asked, different = counts.requested, counts.computed
+        found: list[Result] = timed(self.seconds, partial(self.suite.score, part))
+        readings = list(watch.readings.values())
+        for phase, spent in watch.seconds.items():
+            self.phases[phase] += spent
+        self.requested += counts.requested - asked
+        self.computed += counts.computed - different
+        self.tokens += sum(one.tokens for one in readings)
+        self.padded += sum(one.padded for one in readings)
+        self.flops += ceiling.flops(readings)
+        timed(self.warm, partial(self.suite.score, part))
+        self.ceiling.append(ceiling.seconds(readings))
+        return found
+
+    def described(self, edits: int) -> dict[str, Any]:
+        total = sum(self.seconds)
+        return {
+            "seconds": round(total, 2),
+            "edits_per_second": round(edits / total, 1),
+            "tokens": self.tokens,
+            "tokens_per_second": round(self.tokens / total),
+            "padding": round(1 - self.tokens / self.padded, 4),
+            "shared_or_seen": round(1 - self.computed / self.requested, 4),
+            "gflops": round(self.flops / total / 1e9, 1),
+            "phases": {name: round(spent / total, 4) for name, spent in self.phases.items()},
+            "warm_ratio": ratios(self.seconds, self.warm),
         }
 
 
 def _work(
     suite: Suite,
+    lower: Suite | None,
     parts: Sequence[Sequence[Revision]],
     named: Mapping[str, Peer],
     thresholds: Mapping[str, float],
     watch: Watch,
 ) -> dict[str, Any]:
-    seconds: dict[str, list[float]] = defaultdict(list)
+    peers: dict[str, list[float]] = {name: [] for name in named}
     off: dict[str, dict[str, Any]] = {name: {"largest_difference": 0.0, "decisions": 0} for name in named}
-    tokens = padded = requested = distinct = 0
-    flops = 0.0
-    phases: dict[str, float] = defaultdict(float)
+    engine, faster = Pass(suite), Pass(lower) if lower else None
+    gap = {"largest_difference": 0.0, "decisions": 0}
     for part in parts:
-        suite.engine.cache.clear()
-        watch.clear()
-        counts = suite.engine.counts
-        asked, different = counts.requested, counts.computed
-        found = timed(seconds["engine"], partial(suite.score, part))
-        readings = list(watch.readings.values())
-        for phase, spent in watch.seconds.items():
-            phases[phase] += spent
-        requested += counts.requested - asked
-        distinct += counts.computed - different
-        tokens += sum(one.tokens for one in readings)
-        padded += sum(one.padded for one in readings)
-        flops += ceiling.flops(readings)
-        timed(seconds["warm"], partial(suite.score, part))
-        seconds["ceiling"].append(ceiling.seconds(readings))
+        found = engine.score(part, watch)
         for name, peer in named.items():
-            other = timed(seconds[name], partial(score, part, peer, thresholds))
-            differences(found, other, off[name])
-    engine = seconds.pop("engine")
-    total = sum(engine)
+            differences(found, timed(peers[name], partial(score, part, peer, thresholds)), off[name])
+        if faster:
+            differences(found, [_plainly(one) for one in faster.score(part, watch)], gap)
     edits = sum(len(one.edits) for part in parts for one in part)
+
+    def beside(one: Pass) -> dict[str, Any]:
+        """How many times as long as the engine; of the ceiling, how many times as long the engine takes."""
+        return {"ceiling": ratios(one.seconds, one.ceiling)} | {
+            name: ratios(seconds, one.seconds) for name, seconds in peers.items()
+        }
+
     return {
         "records": sum(map(len, parts)),
         "edits": edits,
         "parts": len(parts),
-        "seconds": round(total, 2),
-        "edits_per_second": round(edits / total, 1),
-        "tokens": tokens,
-        "tokens_per_second": round(tokens / total),
-        "padding": round(1 - tokens / padded, 4),
-        "shared_or_seen": round(1 - distinct / requested, 4),
-        "gflops": round(flops / total / 1e9, 1),
-        "phases": {name: round(spent / total, 4) for name, spent in phases.items()},
-        # how many times as long as the engine; of the ceiling the inverse
-        "ratio": {
-            name: spread([(b / a if name != "ceiling" else a / b) for a, b in zip(engine, values, strict=True)])
-            for name, values in seconds.items()
-            if name != "warm"
-        },
-        "warm_ratio": spread([a / b for a, b in zip(engine, seconds["warm"], strict=True)]),
+        **engine.described(edits),
+        "ratio": beside(engine),
         "differences": off,
+        "lower": faster
+        and {
+            **faster.described(edits),
+            "ratio": {"float32": ratios(engine.seconds, faster.seconds), **beside(faster)},
+            "differences": gap,
+        },
+    }
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
+    """Of each part: median and extremes."""
+    return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def _plainly(result: Result) -> dict[str, Any]:
+    """What `differences` compares, as `peers.score` gives it."""
+    before, after = (result.details["appropriateness"][when]["Inappropriateness"] for when in ("before", "after"))
+    return {
+        "edits": {
+            index: {name: score.value for name, score in scores.items() if score.value is not None}
+            for index, scores in enumerate(result.edits)
+        },
+        "accepted": result.accepted,
+        "before": 1 - before,
+        "after": 1 - after,
+        "lost": result.rewards["lost_content"] or 0.0,
     }
 
 

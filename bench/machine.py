@@ -21,7 +21,7 @@ def machine() -> dict[str, Any]:
     import torch
     import transformers
 
-    from rewards.engine.device import pick_dtype
+    from rewards.engine.device import pick_device, pick_dtype
 
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
@@ -34,7 +34,7 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "python": platform.python_version(),
-        "dtype": pick_dtype("auto", "cpu", "causal-lm", embedded=True),
+        "dtype": pick_dtype("auto", pick_device("auto"), "causal-lm", embedded=True),
     }
 
 

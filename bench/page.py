@@ -27,16 +27,18 @@ def write(results: dict[str, Any]) -> None:
     if kind == "GPU":  # the page has one table of it
         makers = {"compare": compare}
     for name in makers.keys() & results.keys():
-        put(DOCS / "performance.md", f"{kind} {name}", [machine(results["machine"]), "", *makers[name](results[name])])
+        dtype = "float32" if name == "compare" else results["machine"]["dtype"]
+        told = [machine(results["machine"], dtype), "", *makers[name](results[name])]
+        put(DOCS / "performance.md", f"{kind} {name}", told)
     if "growth" in makers.keys() & results.keys():
         plot(results["growth"], DOCS / "performance.svg")
 
 
-def machine(found: dict[str, Any]) -> str:
+def machine(found: dict[str, Any], dtype: str) -> str:
     """One line."""
     where = found["gpu"] or f"{found['cpu']}, {found['threads']} threads"
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    return f"{when}; {where}; {found['dtype']}; torch {found['torch']}, transformers {found['transformers']}."
+    return f"{when}; {where}; language model in {dtype}; torch {found['torch']}, transformers {found['transformers']}."
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -77,12 +79,37 @@ def compare(found: dict[str, Any]) -> list[str]:
         *table(["work", "features not computed", "padding", "GFLOP/s", *PHASES], more),
         "",
         *table(["work", "peer", "largest difference of a score", "edits decided otherwise"], off),
+        *lower(found),
+    ]
+
+
+def lower(found: dict[str, Any]) -> list[str]:
+    """The same engine in bfloat16, where the processor has instructions for it."""
+    measured = {name: one["lower"] for name, one in found.items() if one["lower"]}
+    if not measured:
+        return []
+    names = list(dict.fromkeys(name for one in measured.values() for name in one["ratio"]))
+    rows = [
+        [
+            name, one["edits_per_second"], one["gflops"], *(times(one["ratio"].get(peer)) for peer in names),
+            f"{one['differences']['largest_difference']:.3f}", one["differences"]["decisions"],
+        ]
+        for name, one in measured.items()
+    ]  # fmt: skip
+    heads = [HEADS.get(name, name) for name in names]
+    return [
+        "",
+        "The engine in bfloat16, as `--dtype auto` chooses here, beside the same peers, all of them in float32:",
+        "",
+        *table(
+            ["work", "edits/s", "GFLOP/s", *heads, "largest difference of a score", "edits decided otherwise"], rows
+        ),
     ]
 
 
 PHASES = ("plan", "tokenise", "pack", "forward", "scatter and judge")
 HEADS = {"ceiling": "engine / ceiling", "loop": "per-edit loop / engine", "TRL": "TRL's way / engine"}
-HEADS |= {"careful": "careful user / engine"} | {
+HEADS |= {"float32": "float32 / engine", "careful": "careful user / engine"} | {
     f"careful, {one}": f"on {one} / engine" for one in ("ONNX", "OpenVINO")
 }
 
