@@ -368,7 +368,7 @@ def test_a_budget_that_is_changed_counts_from_then_on(
 def test_the_precision_chosen_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for has in (True, False):
         monkeypatch.setattr(device, "_gpu_has_bfloat16", lambda _, has=has: has)
-        monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(device, "_cpu_gains_from_bfloat16", lambda has=has: has)
         fast = "bfloat16" if has else "float32"
         for where in ("cpu", "cuda:0"):
             assert device.pick_dtype("auto", where, "sentence-encoder") == "float32"
@@ -377,6 +377,22 @@ def test_the_precision_chosen_without_being_told(monkeypatch: pytest.MonkeyPatch
             assert device.pick_dtype("float16", where, "causal-lm", embedded=True) == "float16"
         assert device.pick_dtype("auto", "cuda:0", "causal-lm", embedded=True) == "float32"
         assert device.pick_dtype("auto", "cpu", "causal-lm", embedded=True) == fast
+
+
+@pytest.mark.parametrize(
+    ("instructions", "gains"),
+    [
+        (("avx512_f", "avx512_bf16", "amx_bf16"), True),
+        (("avx512_f", "avx512_bf16", "sse4a"), True),
+        (("avx512_f", "avx512_bf16"), False),  # Intel's without AMX: half as fast as float32
+        (("avx512_f", "sse4a"), False),
+    ],
+)
+def test_a_processor_computes_in_bfloat16_only_where_that_is_faster(
+    instructions: tuple[str, ...], gains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(instructions, True), raising=False)
+    assert device.pick_dtype("auto", "cpu", "causal-lm") == ("bfloat16" if gains else "float32")
 
 
 def test_a_script_that_allows_tf32_does_not_change_scores(

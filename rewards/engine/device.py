@@ -26,17 +26,17 @@ def pick_device(wanted: str) -> str:
 
 
 def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = False) -> str:
-    """The precision by name. `auto`: float32 for small models, and for others bfloat16 where the device computes in it.
+    """The precision by name. `auto`: float32 for small models, and for others bfloat16 where the device is faster in it.
 
     Small are all sentence encoders, and on a GPU the embedded models too. Cosines are compared with thresholds and the
     shipped heads were fitted in float32: in float32 a GPU gives the scores of a CPU, and there it costs next to nothing.
-    On a CPU the language model takes most of the time, and bfloat16 shortens it where there are instructions for it.
+    On a CPU the language model takes most of the time, and bfloat16 shortens it on some processors and doubles it on others.
     """
     if wanted != "auto":
         return wanted
     if architecture == "sentence-encoder" or (embedded and device != "cpu"):
         return "float32"
-    return "bfloat16" if (_cpu_has_bfloat16() if device == "cpu" else _gpu_has_bfloat16(device)) else "float32"
+    return "bfloat16" if (_cpu_gains_from_bfloat16() if device == "cpu" else _gpu_has_bfloat16(device)) else "float32"
 
 
 @contextmanager
@@ -62,8 +62,14 @@ def _gpu_has_bfloat16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))  # emulated it is slower than float32
 
 
-def _cpu_has_bfloat16() -> bool:
+def _cpu_gains_from_bfloat16() -> bool:
+    """Whether products of matrices take less time than in float32: by rule, so that a machine never changes its mind.
+
+    AMX and AMD's AVX512_BF16 do; Intel's AVX512_BF16 without AMX, which is what virtual machines often show, runs at half
+    the pace of float32 (measured: docs/log.md).
+    """
     import torch  # only models need torch
 
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    amd = has.get("sse4a")  # the one set of instructions that AMD's have and Intel's never had
+    return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and amd))

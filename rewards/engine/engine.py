@@ -57,7 +57,7 @@ class Engine:
     """Computes features for rewards. Models load when a feature is not in the cache, and stay.
 
     `device` is `auto`, `cpu` or `cuda:N`; `dtype` is a name or `auto`: float32 for small models (sentence encoders and,
-    on a GPU, the embedded ones), for others bfloat16 where the device computes in it and float32 elsewhere;
+    on a GPU, the embedded ones), for others bfloat16 where the device is faster in it and float32 elsewhere;
     `token_budget` bounds the padded tokens of one batch (0 chooses by device); `models` puts another hub id or local
     folder in the place of a role. One thread computes at a time; others wait.
     """

@@ -102,9 +102,9 @@ def fit_adapter(
 
 
 def quick_products() -> torch.autocast:
-    """Products of matrices in bfloat16 for as long as this lasts, where the processor has instructions for them.
+    """Products of matrices in bfloat16 for as long as this lasts, where the processor is faster in it.
 
-    That takes a third of the time. Weights, what is learnt and the head stay in float32.
+    That takes down to a third of the time. Weights, what is learnt and the head stay in float32.
     """
     return torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bfloat16")
 

@@ -86,7 +86,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def precision(given: dict[str, Any]) -> dict[str, bool]:
-    """Mixed precision where a recipe does not say: bfloat16 where the device computes in it."""
+    """Mixed precision where a recipe does not say: bfloat16 where the device is faster in it."""
     import torch
 
     from rewards.engine.device import pick_dtype
