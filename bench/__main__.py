@@ -64,12 +64,12 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     careful = [name for name in everyone if name.startswith("careful")]
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
-    works: dict[str, Any] = {first: (parts(work.every(everything[first], 24), 8), ("loop", "TRL", *careful))}
+    works: dict[str, Any] = {first: (parts(work.every(everything[first], 16), 8), ("loop", "TRL", *careful))}
     for name in others:
         works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
     works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", *careful))
     works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
-    works["long arguments"] = (parts(work.long(everything[first], 8), 4), ("TRL", "careful"))
+    works["long arguments"] = (parts(work.long(everything[first], 4), 2), ("TRL", "careful"))
     suite = load_suite(engine=Engine(dtype="float32", token_budget=token_budget))
     automatic = pick_dtype("auto", device, "causal-lm", embedded=True)
     lower = load_suite(engine=Engine(token_budget=token_budget)) if automatic != "float32" else None
@@ -126,7 +126,7 @@ def growth(data: Path, token_budget: int) -> dict[str, Any]:
         "edits": rows,
         "exponent": round(growth.exponent(rows), 3),
         "group": growth.with_group(systems, load_suite(engine=engine)),
-        "third_reward": growth.with_rewards(work.every(systems[0], 16), engine),
+        "third_reward": growth.with_rewards(work.every(systems[0], 8), engine),
     }
 
 
