@@ -416,3 +416,12 @@ def test_a_script_that_allows_tf32_does_not_change_scores(
     finally:
         torch.set_float32_matmul_precision(before)
     assert seen == ["highest"]
+
+
+def test_a_script_under_autocast_does_not_change_scores(folders: dict[str, Path]) -> None:
+    request = Embedding("Cats are fine, and so are dogs.", role(folders["gemma"], "sentence-encoder"))
+    alone = engine().compute([request])[request]
+    with torch.autocast("cpu", torch.bfloat16):
+        under = engine().compute([request])[request]
+        assert torch.is_autocast_enabled("cpu")
+    assert np.array_equal(alone, under)  # type: ignore[arg-type]  # no Failure

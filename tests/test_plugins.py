@@ -17,7 +17,7 @@ import pytest
 import rewards
 from rewards.cli import FloodFilter, PlainFormatter
 from rewards.errors import PluginError
-from rewards.plugins import Registry
+from rewards.plugins import Registry, registry
 from tests.conftest import command, installed, plugin, record, registry_of, write_lines
 
 
@@ -360,6 +360,12 @@ def test_show_prints_a_card() -> None:
     assert "range      [0, 1], higher is better" in shown
     assert "model      appropriateness (full): timonziegenbein/appropriateness-classifier-multilabel" in shown
     assert "licence" in shown
+
+
+def test_every_shipped_card_names_its_data_and_their_licence() -> None:
+    used = [(name, one) for name, reward, _ in registry().rewards for one in reward.card.get("data", [])]
+    assert len({name for name, _ in used}) >= 6
+    assert [(name, one["file"]) for name, one in used if not (one.get("source") and one.get("licence"))] == []
 
 
 def test_importing_rewards_is_light() -> None:

@@ -40,17 +40,19 @@ def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = 
 
 
 @contextmanager
-def exact_float32() -> Iterator[None]:
-    """Products of float32 matrices in float32 for as long as this lasts, whatever the process has allowed before.
+def own_precision(device: str) -> Iterator[None]:
+    """Products of matrices in the precision of their model for as long as this lasts, whatever the caller has set.
 
-    Training scripts allow TF32, whose scores differ in the third digit. Their setting comes back afterwards.
+    Training scripts allow TF32 and compute under autocast; scores would differ in the third digit, and stay so in the cache.
+    Their settings come back afterwards.
     """
     import torch  # only models need torch
 
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.autocast(device.partition(":")[0], enabled=False):
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rewards.engine import derived, roles
 from rewards.engine.batches import isolate
 from rewards.engine.cache import Array, Cache, MemoryCache, key
-from rewards.engine.device import exact_float32, pick_device, pick_dtype
+from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ModelError
 from rewards.features import Failure, Request
 from rewards.models import keys
@@ -203,7 +203,7 @@ class Engine:
         def failed(index: int, reason: str) -> None:
             results[index] = Failure(reason)
 
-        with exact_float32():
+        with own_precision(used.placement.device):
             isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
         used.cut |= backend.cut
         return results

@@ -148,8 +148,7 @@ def _suite(suite: Suite) -> str:
         rows.append(
             f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {component.reward.summary} |"
         )
-    known = [(component.name, component.reward.card) for component in suite.components if component.reward.card]
-    told = "\n".join(f"- `{name}`: {_told(card)}" for name, card in known)
+    told = _cards(suite)
     cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
     return (
         f"## Rewards\n\n{suite.description}. A weight of 0 measures without paying.\n\n"
@@ -157,19 +156,32 @@ def _suite(suite: Suite) -> str:
     )
 
 
+def _cards(suite: Suite) -> str:
+    """What the rewards rest on, those of one card together."""
+    told: dict[str, list[str]] = {}
+    for component in suite.components:
+        if text := _told(component.reward.card):
+            told.setdefault(text, []).append(f"`{component.name}`")
+    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in told.items())
+
+
 def _told(card: Mapping[str, Any]) -> str:
-    """What a reward's card says of its measure, its data's licence and its limits."""
-    data = card.get("data")
-    licence = data.get("licence") if isinstance(data, Mapping) else None
-    limits = card.get("limitations")
-    parts = [card.get("measures"), f"Data: {licence}." if licence else None]
-    parts += limits if isinstance(limits, list) else [limits]
-    return " ".join(_short(part) for part in parts if part)
+    """What a card says of its measure, its data with their licences, and what it does not measure.
+
+    Cards of other distributions may hold anything: what is not as `rewards fit` writes it is left to `rewards show`.
+    """
+    data, limits = card.get("data"), card.get("limits")
+    files = [one for one in data if isinstance(one, Mapping)] if isinstance(data, list) else []
+    named = [f"{one.get('source', one.get('file'))}, {one.get('licence', 'licence not stated')}" for one in files]
+    parts = [_short(card.get("measures", "")), _short(f"Data: {'; '.join(named)}.") if named else ""]
+    stated = limits.get("limits") if isinstance(limits, Mapping) else None
+    points = [f"\n  - {_short(one)}" for one in stated] if isinstance(stated, list) else []
+    return " ".join(part for part in parts if part) + "".join(points)
 
 
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= 400 else f"{text[:397]}…"
+    return text if len(text) <= 600 else f"{text[:597]}…"
 
 
 def _evaluation(suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]]) -> str:
