@@ -14,13 +14,13 @@ from rewards.models.causal_lm import CausalLM
 
 
 @torch.inference_mode()
-def seconds(readings: Sequence[Reading], budget: int = 512) -> float:
+def seconds(readings: Sequence[Reading]) -> float:
     """Of the transformers' blocks alone: no tokenising, no packing, no masks, no heads, nothing handed back."""
     total = 0.0
     for reading in readings:
         blocks = bare(reading)
         length = max(1, round(reading.seen / reading.tokens))  # of texts whose tokens see as many others
-        rows = max(1, budget // length)
+        rows = max(1, reading.model.placement.token_budget // length)  # batches as large as the engine's
         ids = torch.randint(10, 1000, (rows, length), device=reading.model.placement.device)
         times, rest = divmod(reading.tokens, rows * length)
         with plain_attention(reading):
@@ -68,6 +68,11 @@ def flops(readings: Sequence[Reading]) -> float:
         if isinstance(reading.model, CausalLM):
             blocks = reading.model.trunk(reading.depth).layers
         else:
-            blocks = reading.model._model[0].auto_model.encoder
-        total += 2.0 * reading.tokens * sum(weight.numel() for weight in blocks.parameters())
+            model = reading.model._model[0].auto_model
+            blocks = getattr(model, "encoder", model)
+        total += (
+            2.0
+            * reading.tokens
+            * sum(one.weight.numel() for one in blocks.modules() if isinstance(one, torch.nn.Linear))
+        )
     return total

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rewards.models.specs import Model
 
-FEATURES_VERSION = "2"
+FEATURES_VERSION = "3"
 """Part of every cache key. Raised when the same request gives other numbers than before, so that old ones are not read."""
 
 

@@ -191,6 +191,8 @@ def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
 
 
 def _checked(requests: Any) -> tuple[Request, ...]:
+    from rewards.engine.derived import checked  # numpy, only where a reward reads features
+
     wrong = (
         requests
         if not isinstance(requests, (tuple, list))
@@ -198,7 +200,7 @@ def _checked(requests: Any) -> tuple[Request, ...]:
     )
     if wrong is not None:
         raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}")
-    return tuple(requests)
+    return tuple(checked(requests, "`reads`"))
 
 
 def _evaluate(

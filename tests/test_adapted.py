@@ -13,7 +13,7 @@ from rewards.engine.engine import Engine
 from rewards.errors import ModelError
 from rewards.features import ClassProbabilities
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
-from rewards.models.adapted import evidence, read_adapter
+from rewards.models.adapted import evidence, evidence_of_rows, read_adapter
 from rewards.models.keys import MAX_TOKENS
 from rewards.models.specs import Adapter, Checkpoint, Hub, Model
 from tests import tiny
@@ -108,6 +108,27 @@ def test_one_strong_token_counts_for_the_whole_text() -> None:
     masked = torch.ones(1, 9)
     masked[0, 4] = 0
     assert float(evidence(hidden, masked, head)) == pytest.approx(float(calm), abs=1e-4)
+
+
+def test_rows_one_after_another_have_the_evidence_of_padded_ones() -> None:
+    torch.manual_seed(0)
+    hidden, lengths = torch.randn(4, 9, 6) * 30, torch.tensor([9, 1, 4, 7])
+    mask = (torch.arange(9) < lengths[:, None]).float()
+    head = {
+        "mean": torch.randn(6, 3), "peak": 20 * torch.randn(6, 3), "scale": torch.rand(3), "bias": torch.randn(3),
+    }  # fmt: skip
+    found = evidence_of_rows(hidden[mask.bool()], lengths, head)
+    torch.testing.assert_close(found, evidence(hidden, mask, head), atol=1e-4, rtol=1e-5)
+
+
+def test_a_pair_that_a_model_does_not_read_changes_nothing(folder: Path, adapter: Path) -> None:
+    spec = Checkpoint(
+        Hub(str(folder)), "adapted-classifier", labels=LABELS, adapter=Adapter.of(adapter), reads_pair=False
+    )
+    critic = Model("alone", {"embedded": spec})
+    with_pair, without = ClassProbabilities("I HATE it", critic, "Lunch?"), ClassProbabilities("I HATE it", critic)
+    apart = [np.asarray(Engine(dtype="float32").compute([one])[one]) for one in (with_pair, without)]
+    assert np.array_equal(*apart)
 
 
 def test_long_texts_are_cut_and_counted(folder: Path, adapter: Path) -> None:

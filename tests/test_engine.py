@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from rewards.engine import device
+from rewards.engine.batches import isolate
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError, PluginError
@@ -400,22 +402,54 @@ def test_a_script_that_allows_tf32_does_not_change_scores(
 ) -> None:
     from rewards.models.encoder import Encoder
 
-    seen: list[str] = []
+    everything: Any = torch.backends
+    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]
+
+    def precisions() -> list[str]:
+        return [one.fp32_precision for one in backends]
+
+    seen: list[list[str]] = []
     forward = Encoder._forward
 
     def watching(self: Encoder, *arguments: Any) -> Any:
-        seen.append(torch.get_float32_matmul_precision())
+        seen.append(precisions())
         return forward(self, *arguments)
 
     monkeypatch.setattr(Encoder, "_forward", watching)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
+    before = precisions()
+    engine().compute([Embedding("y", role(folders["gemma"], "sentence-encoder"))])
+    assert precisions() == before  # so that what is set for all later still counts
+    everything.fp32_precision = "tf32"  # as transformers sets it for `tf32=True`
     try:
         engine().compute([Embedding("x", role(folders["gemma"], "sentence-encoder"))])
-        assert torch.get_float32_matmul_precision() == "high"
+        assert precisions() == ["tf32", "tf32"]
     finally:
-        torch.set_float32_matmul_precision(before)
-    assert seen == ["highest"]
+        for one in (everything, *backends):
+            one.fp32_precision = "none"
+    assert seen == [["ieee", "ieee"]] * 2
+
+
+def test_numbers_that_are_none_are_a_failure_and_not_remembered(folders: dict[str, Path], tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(folders["gemma"], tmp_path / "broken"))
+    weights = load_file(broken / "model.safetensors")
+    save_file(
+        {name: value * float("nan") for name, value in weights.items()}, broken / "model.safetensors", {"format": "pt"}
+    )
+    request = TokenEmbeddings("Cats are fine.", role(broken, "sentence-encoder"))
+    one = engine()
+    for _ in range(2):
+        found = one.compute([request])[request]
+        assert isinstance(found, Failure)
+        assert "gave NaN or infinite numbers" in found.reason
+    assert one.counts.cached == 0
+
+
+def test_a_device_that_fails_ends_the_run_instead_of_failing_every_text() -> None:
+    def work(part: list[int]) -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(ModelError, match=r"m: the device failed.*device-side assert.*--resume"):
+        isolate([[1, 2, 3]], work, lambda *_: None, "m")
 
 
 def test_a_script_under_autocast_does_not_change_scores(folders: dict[str, Path]) -> None:

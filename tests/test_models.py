@@ -305,6 +305,30 @@ def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.Monk
         np.testing.assert_allclose(mean, states[path].numpy().mean(0), atol=1e-6)
 
 
+def test_a_model_that_runs_along_the_row_is_never_packed(tmp_path: Path) -> None:
+    folder = tiny.convolutional(tmp_path / "lfm2")
+    alike = ["The cat sat on the mat.", "The cat sat on the mats!", "The cat sat on the mat, and it purred."]
+    requests: list[Request] = [TokenLogProbs(text, role(folder, "causal-lm")) for text in alike]
+    alone = [compute([request])[0] for request in requests]
+    for one, other in zip(compute(requests), alone, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_an_unknown_word_is_a_token_of_its_text(folders: dict[str, Path]) -> None:
+    encoder = role(folders["gemma"], "sentence-encoder")
+    plain, unknown = compute([TokenEmbeddings("Cats", encoder), TokenEmbeddings("Cats\N{CLOWN FACE}", encoder)])
+    assert (len(plain), len(unknown)) == (4, 5)
+
+
+def test_a_roberta_reads_as_many_tokens_as_it_has_positions_for(tmp_path: Path) -> None:
+    encoder = role(tiny.roberta(tmp_path / "roberta"), "classifier", labels=("calm", "angry"))
+    engine = Engine(dtype="float32", device="cpu")
+    request = ClassProbabilities("a" * 60, encoder)
+    found = engine.compute([request])[request]
+    assert not isinstance(found, Failure), found
+    assert engine.truncated == 1
+
+
 def test_a_damaged_file_is_a_model_error(folders: dict[str, Path], tmp_path: Path) -> None:
     for name, kind, size in (
         ("causal", "causal-lm", 3000),

@@ -9,6 +9,8 @@ import pytest
 
 import rewards
 from rewards.errors import ConfigError, PluginError
+from rewards.features import Embedding
+from rewards.models.catalog import ENCODER
 from rewards.records import read_revision
 from rewards.suite import Component, Suite, suite_of
 from tests.conftest import record, registry_of
@@ -165,6 +167,17 @@ def test_reads_that_returns_no_features_fails_its_records(returned: Any) -> None
 
     (result,) = score(suite(wrong), record())
     assert "must return a tuple of features" in (result.error or "")
+
+
+def test_a_feature_of_what_is_no_text_fails_its_records_only() -> None:
+    nothing: Any = None
+
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda edit: (Embedding(nothing, ENCODER),))
+    def reasoned(edits: list[rewards.Edit], features: Any) -> list[float]:
+        return [1.0] * len(edits)
+
+    (result,) = score(suite(reasoned), record())
+    assert "Embedding of a NoneType: a feature is of a text (str)" in (result.error or "")
 
 
 def test_two_suites_on_one_engine_keep_their_profiles() -> None:

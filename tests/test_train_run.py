@@ -167,7 +167,9 @@ def test_the_card_runs_as_printed(whole: Path) -> None:
         assert text in front
     for text in ("2402.03300", "vonwerra2020trl", "- trl: ", "- tokenizers: ", "| pattern_conformity | edit | -0.1 |"):
         assert text in card
-    rests = next(line for line in card.splitlines() if line.startswith("- `pattern_conformity`, `sentence_pattern_conf"))
+    rests = next(
+        line for line in card.splitlines() if line.startswith("- `pattern_conformity`, `sentence_pattern_conf")
+    )
     assert "Data: ArgRewrite V2 (Kashefi et al., 2022), CC BY 4.0." in rests
     assert "\n  - The human revisions are students' second drafts" in card
     program = re.search(r"```python\n(.*?)```", card, re.DOTALL)

@@ -18,11 +18,15 @@ from transformers import (
     Gemma3TextModel,
     GraniteConfig,
     GraniteForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
 )
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()|-<> "
@@ -76,6 +80,32 @@ def more_than_a_matrix(folder: Path, architecture: str) -> Path:
     else:
         model = CohereForCausalLM(CohereConfig(**common, logit_scale=0.2))
     model.save_pretrained(folder)
+    return folder
+
+
+def convolutional(folder: Path) -> Path:
+    """An LFM2: a layer of short convolutions, which run along the row whatever the mask says, and one of attention."""
+    size = tokenizer(folder, pair=False, limit=2048)
+    torch.manual_seed(0)
+    config = Lfm2Config(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        layer_types=["conv", "full_attention"], initializer_range=0.3,
+    )  # fmt: skip
+    Lfm2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def roberta(folder: Path) -> Path:
+    """A RoBERTa classifier with 32 positions, of which texts have 31, whose tokenizer states no limit."""
+    size = tokenizer(folder, pair=True, limit=10**9)
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        max_position_embeddings=32, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        id2label={0: "calm", 1: "angry"}, num_labels=2,
+    )  # fmt: skip
+    RobertaForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 

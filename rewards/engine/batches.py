@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from rewards.errors import RewardsError
+from rewards.errors import ModelError, RewardsError
 
 log = logging.getLogger("rewards.engine")
 Item = TypeVar("Item")
@@ -97,6 +98,11 @@ def isolate(
             except RewardsError:
                 raise
             except Exception as error:  # models and heads may fail in any way; the other texts go on
+                if _device_failed(error):
+                    raise ModelError(
+                        f"{what}: the device failed, and computes nothing more in this process: {error};"
+                        " what is written is safe: start again, with --resume"
+                    ) from error
                 reason = f"{what} failed: {type(error).__name__}: {error}"
                 if not logged:
                     log.error("%s", reason, exc_info=True)
@@ -123,6 +129,12 @@ def _out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+
+
+def _device_failed(error: BaseException) -> bool:
+    """Whether it is the GPU that failed (an assertion in a kernel, an illegal access): every later call would fail too."""
+    torch = sys.modules.get("torch")  # without it no device was used
+    return torch is not None and isinstance(error, torch.AcceleratorError) and not _out_of_memory(error)
 
 
 def _release() -> None:

@@ -34,6 +34,13 @@ def checked(requests: Iterable[Any], who: str) -> list[Request]:
     return found
 
 
+def finite(feature: Feature, spec: Spec) -> Feature:
+    """The array; a Failure where it holds NaN or infinite numbers, which no score and no cache may take for a feature."""
+    if isinstance(feature, Failure) or np.isfinite(feature).all():
+        return feature
+    return Failure(f"{describe(spec)} gave NaN or infinite numbers; float32 or bfloat16 may hold what float16 cannot")
+
+
 def reads(
     spec: Derived, requests: Sequence[Request]
 ) -> tuple[dict[Request, tuple[Request, ...]], dict[Request, Failure]]:

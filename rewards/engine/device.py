@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rewards.errors import ConfigError
 
@@ -48,13 +49,17 @@ def own_precision(device: str) -> Iterator[None]:
     """
     import torch  # only models need torch
 
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    # By backend: torch's one getter for all refuses where `torch.backends.fp32_precision` is set, as transformers does.
+    products: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    before = [each.fp32_precision for each in products]
+    for each in products:
+        each.fp32_precision = "ieee"
     try:
         with torch.autocast(device.partition(":")[0], enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for each, precision in zip(products, before, strict=True):
+            each.fp32_precision = precision
 
 
 def _gpu_has_bfloat16(device: str) -> bool:

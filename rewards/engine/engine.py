@@ -188,6 +188,12 @@ class Engine:
     def _run(self, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]) -> list[Feature]:
         """The features that the cache lacks, from the model, loaded for the first of them."""
         used = self._used[checkpoint]
+        with own_precision(used.placement.device):
+            return self._compute_on(used, checkpoint, missing)
+
+    def _compute_on(
+        self, used: _Used, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]
+    ) -> list[Feature]:
         if used.backend is None:
             log.info("loading %s on %s in %s", describe(checkpoint), used.placement.device, used.placement.dtype)
             used.backend = load(checkpoint, used.folder, used.placement)
@@ -198,13 +204,12 @@ class Engine:
         def work(part: list[int]) -> None:
             computed = backend.compute([missing[index][1] for index in part], self.progress)
             for index, feature in zip(part, computed, strict=True):
-                results[index] = feature
+                results[index] = derived.finite(feature, checkpoint)
 
         def failed(index: int, reason: str) -> None:
             results[index] = Failure(reason)
 
-        with own_precision(used.placement.device):
-            isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
+        isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
         used.cut |= backend.cut
         return results
 

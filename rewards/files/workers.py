@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -64,7 +65,8 @@ class Workers:
         """The output records of each chunk, in order. Raises RewardsError where a process dies."""
         waiting: deque[Future[Done]] = deque()
         for chunk in chunks:
-            waiting.append(self._pool.submit(_score, chunk))
+            with _alive():
+                waiting.append(self._pool.submit(_score, chunk))
             if len(waiting) > self._ahead:
                 yield self._taken(waiting.popleft())
         while waiting:
@@ -86,14 +88,21 @@ class Workers:
         return {"models": models, "roles": roles, "features": counts}
 
     def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
-        try:
+        with _alive():
             done = result.result()
-        except BrokenProcessPool as error:
-            raise RewardsError(
-                "a process that scores died, perhaps for lack of memory; give fewer devices or a smaller --token-budget"
-            ) from error
         self._last[done.worker] = done
         return done.records
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    """Say what to do where a process has died, whichever call finds out."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RewardsError(
+            "a process that scores died, perhaps for lack of memory; give fewer devices or a smaller --token-budget"
+        ) from error
 
 
 class _Worker:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -162,9 +162,9 @@ class File:
     def abandon(self) -> None:
         """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
         if not self._wrote:
-            self._out.close()
-            if self._bad is not None:
-                self._bad.close()
+            for file in filter(None, (self._out, self._bad)):
+                with suppress(OSError):  # a full disk refuses the rest of the buffer once more
+                    file.close()
             for path in (self._partial, self._settings, self._partial_of(self._rejected)):
                 path.unlink(missing_ok=True)
 

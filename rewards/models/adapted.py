@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 
 from rewards.errors import ModelError
-from rewards.features import ClassProbabilities, Failure
+from rewards.features import Failure
 from rewards.models.backend import Array, Placement, Progress, to_numpy
 from rewards.models.causal_lm import CausalLM, Paths
 from rewards.models.keys import MAX_TOKENS, identity
@@ -50,12 +50,12 @@ class AdaptedClassifier:
         self._lm.placement = self.placement
         sequences: list[list[int]] = []
         starts: list[int] = []
-        texts = [request.text for request in requests]
-        pairs = [request.pair or "" if isinstance(request, ClassProbabilities) else "" for request in requests]
-        for request, pair, text in zip(requests, self._encode(pairs), self._encode(texts), strict=True):
+        asked = [identity(self._checkpoint, request) for request in requests]
+        texts, pairs = [one.text[0] for one in asked], ["".join(one.text[1:]) for one in asked]
+        for one, pair, text in zip(asked, self._encode(pairs), self._encode(texts), strict=True):
             tokens, start = layout(pair, text, self._break)
             if len(tokens) > MAX_TOKENS:
-                self.cut.add(identity(self._checkpoint, request).text_key)
+                self.cut.add(one.text_key)
                 pair = pair[: MAX_TOKENS // 2]
                 tokens, start = layout(pair, text[: MAX_TOKENS - len(pair) - 2], self._break)
             sequences.append(tokens)
@@ -71,12 +71,12 @@ class AdaptedClassifier:
         return encoded
 
     def _pool(self, starts: Sequence[int], paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
-        found = []
-        for index, path in paths:
-            chosen = states[torch.tensor(path[starts[index] :], device=states.device)]  # (T, D)
-            logits = evidence(chosen[None], torch.ones(1, len(chosen), device=states.device), self._head)[0]
-            found.append(torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1))
-        return [(index, row) for (index, _), row in zip(paths, to_numpy(torch.stack(found)), strict=True)]
+        own = [path[starts[index] :] for index, path in paths]
+        places = torch.tensor([place for path in own for place in path], device=states.device)
+        lengths = torch.tensor([len(path) for path in own], device=states.device)
+        logits = evidence_of_rows(states[places], lengths, self._head)
+        found = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
+        return [(index, row) for (index, _), row in zip(paths, to_numpy(found), strict=True)]
 
 
 def line_break(tokenizer: Any) -> int:
@@ -108,12 +108,29 @@ def evidence(hidden: torch.Tensor, mask: torch.Tensor, head: Mapping[str, torch.
 
     States are brought to unit root mean square first, for their length says more about the position than the text.
     """
-    states = hidden.float()
-    states = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + 1e-6)
+    states = _unit(hidden)
     count = mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
     mean = ((states @ head["mean"]) * mask[..., None]).sum(1) / count
     strongest = (states @ head["peak"]).masked_fill(mask[..., None] == 0, -1e4).logsumexp(1) - count.log()
     return (mean + strongest) * head["scale"] + head["bias"]
+
+
+def evidence_of_rows(hidden: torch.Tensor, lengths: torch.Tensor, head: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits (B, C) as `evidence` gives them, of the hidden states (N, D) of B texts one after another, lengths (B,)."""
+    states = _unit(hidden)
+    owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)  # (N,)
+    count = lengths.float()[:, None]  # (B, 1)
+    peak = states @ head["peak"]  # (N, C)
+    none = peak.new_zeros(len(lengths), peak.shape[1])  # (B, C)
+    mean = none.index_add(0, owners, states @ head["mean"]) / count
+    highest = torch.scatter_reduce(none, 0, owners[:, None].expand_as(peak), peak, "amax", include_self=False)
+    strongest = none.index_add(0, owners, (peak - highest[owners]).exp()).log() + highest - count.log()
+    return (mean + strongest) * head["scale"] + head["bias"]
+
+
+def _unit(hidden: torch.Tensor) -> torch.Tensor:
+    states = hidden.float()
+    return states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + 1e-6)
 
 
 def read_adapter(file: Path) -> tuple[int, float, dict[str, torch.Tensor]]:

@@ -34,6 +34,7 @@ Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]
 
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
 LONG_ROW_TOKENS = 2 * MAX_TOKENS  # the same, where no mask over the row is needed
+ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}  # kinds of layers that a mask rules
 POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
 
@@ -195,7 +196,7 @@ class CausalLM:
         """Log-probabilities of each text's tokens, without ever holding (N, V) logits."""
         places = [place for _, path in paths for place in path[:-1]]
         targets = [token for index, _ in paths for token in sequences[index][1:]]
-        chosen = torch.empty(len(places))
+        chosen = torch.empty(len(places), dtype=torch.float32)
         for start in range(0, len(places), LOGIT_ROWS):
             where = torch.tensor(places[start : start + LOGIT_ROWS], device=states.device)
             wanted = torch.tensor(targets[start : start + LOGIT_ROWS], device=states.device)
@@ -235,6 +236,10 @@ def _row_tokens(model: Any) -> int:
     if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
         return 0  # it takes its positions from the order of tokens, which in a packed row is another one
     config = model.config.get_text_config()
+    if model._is_stateful or not ATTENTION.issuperset(getattr(config, "layer_types", None) or ()):
+        return (
+            0  # a recurrence or a convolution runs along the row, from one text into the next, whatever the mask says
+        )
     windows: list[int | None] = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
     return min([LONG_ROW_TOKENS, *(window for window in windows if window)])
 
@@ -244,7 +249,7 @@ def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Arr
     places = torch.tensor([place for _, path in paths for place in path[skip:]], dtype=torch.long)
     lengths = torch.tensor([len(path[skip:]) for _, path in paths])
     owners = torch.repeat_interleave(torch.arange(len(paths)), lengths)
-    sums = torch.zeros(len(paths), states.shape[-1], device=states.device)
+    sums = torch.zeros(len(paths), states.shape[-1], device=states.device, dtype=torch.float32)
     for start in range(0, len(places), POOLED_TOKENS):
         where = places[start : start + POOLED_TOKENS].to(states.device)
         whose = owners[start : start + POOLED_TOKENS].to(states.device)

@@ -36,7 +36,7 @@ class Classifier:
             raise ModelError(f"{describe(checkpoint)} is not a fine-tuned classifier: it has no weights for {missing}")
         self._model: Any = model.to(placement.device).eval()
         self._order = self._label_order()
-        limit = min(self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", MAX_TOKENS))
+        limit = min(self._tokenizer.model_max_length, _positions(model))
         self._limit = int(limit) if limit < 1_000_000 else MAX_TOKENS
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
@@ -86,3 +86,11 @@ class Classifier:
         raise ModelError(
             f"{describe(self._checkpoint)} has the labels {list(names.values())}; expected {list(self._checkpoint.labels)}"
         )
+
+
+def _positions(model: Any) -> int:
+    """How many tokens the model has positions for: in the family of RoBERTa those up to that of padding are not used."""
+    count = int(getattr(model.config, "max_position_embeddings", MAX_TOKENS))
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return count if padding is None else count - padding - 1

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
@@ -41,6 +42,7 @@ class Encoder:
         if checkpoint.layers:
             _keep_layers(self._model, checkpoint)
         self._tokenizer: Any = self._model.tokenizer
+        self._special = _special(self._tokenizer)
         self._limit = int(self._model.max_seq_length or self._tokenizer.model_max_length)
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
@@ -90,10 +92,17 @@ class Encoder:
         tokens = torch.nn.functional.normalize(out["token_embeddings"].float(), dim=-1)
         per_text = []
         for row, ids in zip(to_numpy(tokens), encoded, strict=True):
-            kept = self._tokenizer.get_special_tokens_mask(ids, already_has_special_tokens=True)
             start = 0 if self._tokenizer.padding_side == "right" else len(row) - len(ids)
-            per_text.append(row[start : start + len(ids)][[not special for special in kept]])
+            per_text.append(row[start : start + len(ids)][~np.isin(ids, self._special)])
         return list(to_numpy(sentences)), per_text
+
+
+def _special(tokenizer: Any) -> list[int]:
+    """The tokens that stand for no part of a text. An unknown word is one: it was said, and can be taken away."""
+    frame = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id, tokenizer.cls_token_id)
+    unknown = tokenizer.unk_token_id
+    aside = unknown in (*frame, tokenizer.pad_token_id, tokenizer.mask_token_id)
+    return [token for token in tokenizer.all_special_ids if token != unknown or aside]
 
 
 def _keep_layers(model: Any, checkpoint: Checkpoint) -> None:

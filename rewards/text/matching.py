@@ -16,4 +16,5 @@ def match(candidate: Any, reference: Any) -> tuple[float, float]:
 def match_f1(candidate: Any, reference: Any) -> float:
     """The harmonic mean of both, without weights and without rescaling."""
     precision, recall = match(candidate, reference)
-    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+    both = precision + recall
+    return 0.0 if both <= 0 else 2 * precision * recall / both  # NaN stays NaN
