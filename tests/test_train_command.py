@@ -36,6 +36,7 @@ def test_the_seed_has_every_hyper_parameter() -> None:
         "optim": "paged_adamw_8bit", "bf16": True, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8,
         "num_generations": 8, "max_completion_length": 1024, "mask_truncated_completions": True,
         "disable_dropout": True, "use_vllm": True, "vllm_mode": "colocate", "eval_steps": 100, "num_train_epochs": 3,
+        "use_bias_correction_kl": False, "vllm_importance_sampling_correction": False,  # later additions to TRL
     }  # fmt: skip
     assert {key: found.grpo[key] for key in wanted} == wanted
     assert found.grpo["lr_scheduler_type"] == "cosine"
@@ -84,6 +85,11 @@ def test_overrides_find_their_place() -> None:
 def test_what_does_not_fit_is_named(name: str, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         recipe.resolve(name, [override] if override else [])
+
+
+def test_truth_values_where_trl_takes_them() -> None:
+    assert recipe.resolve("smoke", ["scale_rewards=false"]).grpo["scale_rewards"] is False
+    assert recipe.resolve("smoke", ["eval_strategy=no"]).grpo["eval_strategy"] == "no"
 
 
 def test_every_field_of_the_trainers_can_be_set() -> None:
@@ -187,17 +193,20 @@ def test_recipe_commands(tmp_path: Path) -> None:
 
 
 def test_the_seed_dry_runs_without_its_model(tmp_path: Path) -> None:
-    file = write_lines(tmp_path / "arguments.jsonl", {"issue": "Lunch?", "argument": "It is way too short, duh."})
-    options = ["suite=" + str(_suite(tmp_path)), f"data={file}", "eval_fraction=0"]
-    done = command(
-        "train", "grpo_global_v3_sentence", *options, "--dry-run", HF_HUB_OFFLINE="1", CUDA_VISIBLE_DEVICES=""
-    )
+    arguments = [{"issue": "Lunch?", "argument": f"It is way too short on day {day}, duh."} for day in range(9)]
+    few, file = (write_lines(tmp_path / f"{count}.jsonl", *arguments[:count]) for count in (7, 9))
+    options = ["suite=" + str(_suite(tmp_path)), f"data={few}", "eval_fraction=0"]
+    offline = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = command("train", "grpo_global_v3_sentence", *options, "--dry-run", **offline)
+    assert done.returncode == 2
+    assert "7 argument(s) to train on, and 8 are answered together (64 completions, 8 each)" in done.stderr.decode()
+    options[1] = f"data={file}"
+    done = command("train", "grpo_global_v3_sentence", *options, "--dry-run", **offline)
     told = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
     assert "learning_rate: 5.0e-06" in told
     assert "4 process(es): 64 completions of 8 prompt(s) are generated together, for 1 optimizer step(s)" in told
-    assert "data       1 arguments to train on, 0 to evaluate with" in told
-    assert "1 arguments" in told
+    assert "data       9 arguments to train on, 0 to evaluate with" in told
     assert "scored in" in told
     unchecked = [line for line in told.splitlines() if line.startswith("not checked: ")]
     assert "unsloth/Llama-3.1-8B-Instruct" in " ".join(unchecked)

@@ -334,6 +334,64 @@ def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> 
     assert "after a supervised warm start" in (out / "README.md").read_text(encoding="utf-8")
 
 
+def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path: Path) -> None:
+    pairs = write_lines(tmp_path / "pairs.jsonl", {**ARGUMENTS[0], "rewrite": "Lunch is too short. It is."})
+    out = tmp_path / "warm"
+    options = [f"sft.data={pairs}", "sft.args.max_steps=1", "sft.args.use_cpu=true", "max_steps=1", "eval_fraction=0"]
+    for wrong, message in (
+        ("data=gone.jsonl", "no such file"),
+        ("suite=gone", "no suite is called 'gone'"),
+        ("report_to=trackio", "trackio is not installed.*pip install 'trackio'"),
+    ):
+        with pytest.raises(RewardsError, match=message):
+            run(made(recipe_file, out, *options, wrong), Launch(), resume=False)
+        assert not (out / "warm-start").exists()
+    run(made(recipe_file, out, *options), Launch(), resume=False, only_sft=True)
+    with pytest.raises(ConfigError, match="LoraConfig|target modules"):
+        run(made(recipe_file, out, *options, "lora.target_modules=[q_prj]"), Launch(), resume=True)
+    with pytest.raises(ConfigError, match=r"another recipe \(sft.args.max_steps: 1 there, 2 here\)"):
+        run(made(recipe_file, out, *options, "sft.args.max_steps=2"), Launch(), resume=True)
+    began = (out / "warm-start" / "model.safetensors").stat().st_mtime_ns
+    run(made(recipe_file, out, *options, "learning_rate=0.02", "save=adapter"), Launch(), resume=True)
+    assert (out / "warm-start" / "model.safetensors").stat().st_mtime_ns == began
+    assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "warm-start"
+
+
+def test_what_is_left_out_is_told(recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = {"issue": "Lunch?", "argument": "It is short. " * 40}
+    data = write_lines(tmp_path / "arguments.jsonl", *ARGUMENTS, {**long, "id": "long"}, b"no json\n")
+    out = tmp_path / "out"
+    options = [f"data={data}", "max_prompt_tokens=400", "max_steps=1", "eval_fraction=0"]
+    run(made(recipe_file, out, *options), Launch(), resume=False)
+    told = capsys.readouterr().err
+    assert "6 arguments to train on, 0 to evaluate with" in told
+    assert re.search(r"left out   long: its prompt has [\d,]+ tokens, more than data.max_prompt_tokens 400", told)
+    assert "left out   line 8: " in told
+    assert folder.read_state(out)["left_out"] == 2
+
+
+def test_what_breaks_after_the_last_step_trains_no_other(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards_train import curves
+
+    options = ["max_steps=3", "eval_strategy=no", "eval_on_start=false", "num_completions_to_print=0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(made(recipe_file, whole, *options), Launch(), resume=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(curves, "draw", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(made(recipe_file, broken, *options), Launch(), resume=False)
+    tables = sorted(path.name for path in (whole / "completions").iterdir())
+    run(made(recipe_file, broken, *options), Launch(), resume=True)
+    assert folder.read_state(broken)["steps"] == 3
+    assert sorted(path.name for path in (broken / "completions").iterdir()) == tables
+    assert parquet.read_table(broken / "rewards.parquet").equals(parquet.read_table(whole / "rewards.parquet"))
+    assert history(broken) == history(whole)
+    same = weights(whole)
+    assert all((tensor == same[name]).all() for name, tensor in weights(broken).items())
+
+
 def test_weights_and_biases_offline(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards import prompts
+from rewards.cli.terminal import plain
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import read_lines
 from rewards.records import read_revision
@@ -170,6 +171,18 @@ def _dataset(folder: Path | None, name: str, split: str) -> Iterator[Any]:
             f" ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from error
     yield from found
+
+
+def told(splits: Splits, data: Data) -> list[str]:
+    """How many arguments there are, what was cut, and what was left out and why: lines for a terminal."""
+    dropped = splits.train.dropped + splits.eval.dropped
+    lines = [
+        f"data       {len(splits.train.items):,} arguments to train on, {len(splits.eval.items):,} to evaluate with"
+    ]
+    if cut := splits.train.cut + splits.eval.cut:
+        lines.append(f"           {cut:,} cut to their first {data.max_sentences} sentences")
+    lines += [plain(f"left out   {where}: {reason}") for where, reason in dropped[:5]]
+    return lines + ([f"left out   {len(dropped) - 5:,} more"] if len(dropped) > 5 else [])
 
 
 def _first(loaded: Loaded) -> str:

@@ -56,8 +56,11 @@ def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]
             raise ConfigError(f"{where}.{name} cannot be set: {RESERVED[name]}")
         if name not in names(config):
             raise unknown(f"{where}.{name}", name, names(config), config)
+        if isinstance(value, bool) and hints[name] is str and not name.endswith("_strategy"):
+            values[name] = value  # TRL takes true and false where it states text, as for scale_rewards
+            continue
         try:
-            values[name] = TypeAdapter(hints[name], config=_LAX).validate_python(_meant(value, hints[name]))
+            values[name] = TypeAdapter(hints[name], config=_LAX).validate_python(_meant(name, value, hints[name]))
         except ValidationError as error:
             raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
         except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
@@ -79,11 +82,11 @@ def _hints(config: str) -> dict[str, Any]:
     return typing.get_type_hints(config_class(config))
 
 
-def _meant(value: Any, hint: Any) -> Any:
+def _meant(name: str, value: Any, hint: Any) -> Any:
     """What YAML has read as something else: `5e-6` as text, `no` as false."""
     kinds = typing.get_args(hint) or (hint,)
-    if isinstance(value, bool) and bool not in kinds and str in kinds:
-        return "yes" if value else "no"
+    if value is False and bool not in kinds and str in kinds and name.endswith("_strategy"):
+        return "no"
     if isinstance(value, str) and float in kinds and str not in kinds:
         try:
             return float(value)

@@ -30,6 +30,8 @@ def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Pa
     if trainer.accelerator.is_main_process:
         if not sharded:
             model = trainer.accelerator.unwrap_model(trainer.model)
+            if recipe.save == "adapter":
+                policy.name_base(model, recipe)
             save(policy.merged(model) if recipe.save == "merged" else model, temporary)
         trainer.processing_class.save_pretrained(temporary)
         put(temporary, out)
@@ -60,8 +62,9 @@ def leave(
     """The files beside the model."""
     written = out / folder.CHECKPOINTS / COMPLETIONS
     if written.is_dir():
-        shutil.rmtree(out / COMPLETIONS, ignore_errors=True)
-        written.rename(out / COMPLETIONS)
+        (out / COMPLETIONS).mkdir(exist_ok=True)
+        for table in sorted(written.iterdir()):  # those that are there already are of a run that broke off after this
+            table.replace(out / COMPLETIONS / table.name)
     (out / HISTORY).write_text("".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8")
     described = scorer.suite.describe()
     (out / "suite.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
@@ -82,7 +85,8 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]]) -> None:
     lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
-    policy_ = f"--model {recipe.model} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
+    base = recipe.model if recipe.sft is None else out / folder.WARM_START
+    policy_ = f"--model {base} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
     lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {recipe.suite}")
     lines.append(f"      rewards audit {out / LOG}")
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from rewards_train.data import Splits
 
 CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
+FREE = {
+    "grpo.gradient_checkpointing", "grpo.report_to", "grpo.vllm_gpu_memory_utilization", "reward_device",
+    "sft.args.gradient_checkpointing", "sft.args.report_to",
+}  # fmt: skip
+"""Settings that may change when a run is gone on with: its steps stay the same."""
+WARM = {"model", "dtype", "format", "data.max_prompt_tokens", "data.split"}
+"""What a warm start depends on, besides its own settings."""
 STOP = ".stop"
 """A file of this name in the output folder asks a run to save and stop."""
 _FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "unexpected pos")
@@ -37,10 +44,10 @@ def open_run(recipe: Recipe, resume: bool) -> Path:
                 raise ConfigError(
                     f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER"
                 )
-            if stated.read_text(encoding="utf-8") != text:
-                raise ConfigError(
-                    f"{out} holds a run of another recipe ({_difference(stated, recipe)}); give the same, or another out="
-                )
+            if change := _difference(stated, text, out):
+                raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
+            if not _begun(out):
+                (out / STATE).unlink(missing_ok=True)  # what it says of data is of an attempt that made no step
         elif others:
             raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
         out.mkdir(parents=True, exist_ok=True)
@@ -120,14 +127,23 @@ def disk(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _difference(stated: Path, recipe: Recipe) -> str:
-    """The first setting that differs from the recipe of the run in the folder."""
+def _begun(out: Path) -> bool:
+    """Whether GRPO has made a step in this folder."""
+    return finished(out) or any(any((out / part).glob("*")) for part in (CHECKPOINTS, PARTS))
+
+
+def _difference(stated: Path, text: str, out: Path) -> str:
+    """The first setting that differs from the recipe of the run in the folder, and matters; empty where none does.
+
+    What changes no step may differ. Before the first checkpoint of GRPO only what the warm start read must be the same.
+    """
     import yaml
 
-    old = _flat(yaml.safe_load(stated.read_text(encoding="utf-8")))
-    new = _flat(yaml.safe_load(dump(recipe)))
-    key = next((key for key in sorted({*old, *new}) if old.get(key) != new.get(key)), "?")
-    return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
+    old, new = _flat(yaml.safe_load(stated.read_text(encoding="utf-8"))), _flat(yaml.safe_load(text))
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key) and key not in FREE]
+    if not _begun(out):
+        changed = [key for key in changed if key in WARM or key.startswith("sft.")]
+    return f"{changed[0]}: {old.get(changed[0])!r} there, {new.get(changed[0])!r} here" if changed else ""
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

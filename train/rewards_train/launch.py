@@ -50,6 +50,9 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
     (out / STOP).unlink(missing_ok=True)  # of a run that was stopped at once
     warm = recipe.sft is not None and not folder.finished(out / folder.WARM_START)
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
+    from rewards_train.run import check  # torch, only once a run starts
+
+    check(recipe, only_sft)
     for stage in stages:
         _run_stage(stage, out, launch, resume)
     if only_sft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Plan:
         self._recipe = chosen
         self._processes = processes
         self.unchecked: list[str] = []
+        self._config: Any = None
 
     def print(self) -> None:
         """Print all of it. Raises ConfigError for what is wrong in any case."""
@@ -51,25 +53,19 @@ class Plan:
         here = {"use_cpu": True, "bf16": False, "fp16": False, "tf32": None} if not torch.cuda.is_available() else {}
         if here and any(given.get(key) for key in ("bf16", "fp16", "tf32")):
             self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
-        for key, module in (("use_vllm", "vllm"), ("optim", "bitsandbytes"), ("deepspeed", "deepspeed")):
-            self._installed(given.get(key), module)
+        absent = [module for module in run.needed(self._recipe) if find_spec(module) is None]
+        self.unchecked += [f"{module} is not installed here{run.hint(module)}" for module in absent]
         for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
             given[key] = given.get(key, 8) * self._processes  # as the trainer divides them among the processes
         # Each process of the run has its share; here there is one.
         stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
         config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
+        self._config = config
         prompts = config.generation_batch_size // config.num_generations
         print(
             f"\ntrainer    {self._recipe.trainer.upper()}, {self._processes} process(es): {config.generation_batch_size}"
             f" completions of {prompts} prompt(s) are generated together, for {run.interval(config)} optimizer step(s)"
         )
-
-    def _installed(self, wanted: Any, module: str) -> None:
-        import importlib.util
-
-        asked = wanted is True or (isinstance(wanted, str) and (module == "deepspeed" or wanted.endswith("8bit")))
-        if asked and importlib.util.find_spec(module) is None:
-            self.unchecked.append(f"{module} is not installed here{run.hint(module)}")
 
     def _evaluates(self) -> bool:
         return self._recipe.data.eval is not None or self._recipe.data.eval_fraction > 0
@@ -86,18 +82,11 @@ class Plan:
             self.unchecked.append("data: none is given yet; data=FILE names it, a JSONL of {issue, argument}")
             return None
         splits = data.load(self._recipe.data, self._recipe.format, tokenizer, int(self._recipe.grpo.get("seed", 42)))
-        print(
-            f"data       {len(splits.train.items):,} arguments to train on, {len(splits.eval.items):,} to evaluate with"
-        )
-        if splits.train.cut:
-            print(f"           {splits.train.cut:,} cut to their first {self._recipe.data.max_sentences} sentences")
+        run.check_size(self._config, len(splits.train.items))
+        print("\n".join(data.told(splits, self._recipe.data)))
         if tokenizer is not None:
             counts = ", ".join(f"{name} {value:,}" for name, value in data.lengths(splits.train.items).items())
             print(f"prompts    tokens: {counts}")
-        for where, reason in splits.train.dropped[:5]:
-            print(plain(f"left out   {where}: {reason}"))
-        if len(splits.train.dropped) > 5:
-            print(f"left out   {len(splits.train.dropped) - 5:,} more")
         return splits
 
     def _warm_start(self) -> None:
@@ -185,7 +174,10 @@ def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
         if (lora := policy.lora_config(chosen.lora)) is not None:
             from peft import get_peft_model
 
-            model = get_peft_model(model, lora)
+            try:
+                model = get_peft_model(model, lora)
+            except ValueError as error:
+                raise ConfigError(f"lora: {error}") from error
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     text = config.get_text_config()
     rows = int(chosen.grpo.get("per_device_train_batch_size", 8))

@@ -10,6 +10,9 @@ from typing import Any
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import store
 from rewards.models.catalog import source_of
+from rewards.models.specs import Wheel
+from rewards_train.folder import WARM_START
+from rewards_train.recipe import Recipe
 
 LOWER = (
     "per_device_train_batch_size (and raise gradient_accumulation_steps by as much), max_completion_length,"
@@ -17,6 +20,12 @@ LOWER = (
     " or with vLLM lower vllm_gpu_memory_utilization"
 )
 """What to lower where memory runs out."""
+SHORT = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "No available memory")
+KEPT = (
+    "--resume goes on, also with another gradient_checkpointing, vllm_gpu_memory_utilization or reward_device; the others"
+    " make it another run, which needs another out=FOLDER"
+)
+"""What can be done with a run whose memory ran out."""
 
 
 def folder_of(model: str) -> Path:
@@ -70,6 +79,14 @@ def merged(model: Any) -> Any:
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
+def name_base(model: Any, recipe: Recipe) -> None:
+    """Let an adapter name what it rests on, so that it loads elsewhere too: the folder beside it, or the hub's name."""
+    if recipe.sft is None and isinstance(source_of(recipe.model), Wheel):
+        return  # it lies in the cache of embedded models only
+    for config in getattr(model, "peft_config", {}).values():
+        config.base_model_name_or_path = WARM_START if recipe.sft is not None else recipe.model
+
+
 @contextmanager
 def memory() -> Iterator[None]:
     """Turn running out of memory into a message that says what to lower."""
@@ -78,8 +95,8 @@ def memory() -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in SHORT)
         if not short:
             raise
         first = str(error).partition("\n")[0]
-        raise RewardsError(f"out of memory ({first}). Lower {LOWER}. Checkpoints are kept: --resume goes on") from error
+        raise RewardsError(f"out of memory ({first}). Lower {LOWER}. Checkpoints are kept: {KEPT}") from error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
 
     given = {**DEFAULTS, **precision(recipe.grpo), **recipe.grpo}
     if not evaluates:
-        given |= {"eval_strategy": "no"}
+        given |= {"eval_strategy": "no", "eval_on_start": False}
     given.setdefault("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
     try:
         config = fields.config_class(recipe.config)(
@@ -99,8 +102,11 @@ def precision(given: dict[str, Any]) -> dict[str, bool]:
 
 def interval(config: Any) -> int:
     """How many optimizer steps share one generation of completions."""
-    every = int(config.steps_per_generation * config.num_iterations)
-    return max(1, -(-every // int(config.gradient_accumulation_steps)))
+    every, accumulated = (
+        int(config.steps_per_generation * config.num_iterations),
+        int(config.gradient_accumulation_steps),
+    )
+    return math.lcm(every, accumulated) // accumulated
 
 
 def check_saving(config: Any) -> None:
@@ -119,6 +125,48 @@ def check_saving(config: Any) -> None:
         )
     if config.save_only_model:
         raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
+
+
+def check_size(config: Any, arguments: int) -> None:
+    """Raise ConfigError where the arguments do not fill one generation: not a single step would be made."""
+    prompts = config.generation_batch_size // config.num_generations
+    if arguments < prompts:
+        raise ConfigError(
+            f"{arguments} argument(s) to train on, and {prompts} are answered together ({config.generation_batch_size}"
+            f" completions, {config.num_generations} each): give more data, or lower grpo.per_device_train_batch_size,"
+            " gradient_accumulation_steps or generation_batch_size"
+        )
+
+
+def check(recipe: Recipe, only_sft: bool) -> None:
+    """Raise ConfigError for what would stop a later stage, before the first one takes its time."""
+    asked = needed(recipe.model_copy(update={"grpo": {}}) if only_sft else recipe)
+    missing = [f"{module} is not installed{hint(module)}" for module in asked if find_spec(module) is None]
+    if missing:
+        raise ConfigError("; ".join(missing))
+    if recipe.sft is not None:
+        policy.lora_config(recipe.sft.lora)
+    if only_sft:
+        return
+    quiet()
+    policy.lora_config(recipe.lora)
+    reward_plan(recipe).load()
+    data.load(recipe.data, recipe.format, None, int(recipe.grpo.get("seed", 42)))
+
+
+def needed(recipe: Recipe) -> list[str]:
+    """The packages besides our own dependencies that a recipe asks for."""
+    given, found = recipe.grpo, []
+    if given.get("use_vllm"):
+        found.append("vllm")
+    optimizers = [str(part.get("optim")) for part in (given, recipe.sft.args if recipe.sft else {})]
+    if any(name.endswith("8bit") for name in optimizers):
+        found.append("bitsandbytes")
+    if isinstance(given.get("deepspeed"), str | dict):
+        found.append("deepspeed")
+    trackers = given.get("report_to") or []
+    asked = [trackers] if isinstance(trackers, str) else trackers
+    return found + [name for name in ("wandb", "trackio", "tensorboard") if name in asked]
 
 
 def hint(problem: str) -> str:
@@ -146,16 +194,38 @@ def train(out: Path, resume: bool) -> None:
     scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
     with policy.memory(), folder.disk(out), stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
+        check_size(config, len(splits.train.items))
+        if config.process_index == 0:
+            print("\n".join(data.told(splits, recipe.data)), file=sys.stderr, flush=True)
         folder.check_same(out, splits, config.world_size, config.process_index == 0)
-        trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
+        try:
+            trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
+        except (ValueError, ImportError) as error:  # of trainers and of PEFT: settings that do not go together
+            raise ConfigError(f"{recipe.config}: {error}{hint(str(error))}") from error
         checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
         config.eval_on_start = config.eval_on_start and checkpoint is None
         began = time.monotonic()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
             raise KeyboardInterrupt
-        finish.finish(trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step})
+        left_out = len(splits.train.dropped) + len(splits.eval.dropped)
+        finish.finish(
+            trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step, "left_out": left_out}
+        )
+
+
+def go_on(trainer: Any, checkpoint: Path | None) -> None:
+    """Train to the end; after the last step nothing but its state is loaded, where transformers would train one more."""
+    if checkpoint is not None and not (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled):
+        from transformers import TrainerState
+
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        if state.global_step >= state.max_steps:
+            trainer._load_from_checkpoint(str(checkpoint))
+            trainer.state = state
+            return
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def build(
@@ -204,7 +274,6 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     Ranks that a launcher started leave both to it.
     """
     import signal
-    import sys
     import threading
 
     if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():

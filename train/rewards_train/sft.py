@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rewards import prompts
+from rewards.cli.terminal import plain
 from rewards.errors import ConfigError, RecordError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards_train import data, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
-from rewards_train.run import hint, precision, quiet, read_recipe, stop_on_interrupt
+from rewards_train.run import go_on, hint, precision, quiet, read_recipe, stop_on_interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,21 @@ def warm_start(out: Path, resume: bool) -> None:
     tokenizer = policy.load_tokenizer(policy.folder_of(recipe.model))
     found, dropped = read_pairs(recipe)
     with policy.memory(), folder.disk(target), stop_on_interrupt(out):
-        trainer, keeper = _trainer(recipe, target, list(_rows(found, tokenizer, recipe)), tokenizer)
+        rows = list(_rows(found, tokenizer, recipe))
+        long = len(found) - len(rows)
+        if not rows:
+            raise ConfigError(
+                f"sft.data {recipe.sft and recipe.sft.data}: the prompts of all {long:,} pairs are longer than"
+                f" data.max_prompt_tokens {recipe.data.max_prompt_tokens}"
+            )
+        trainer, keeper = _trainer(recipe, target, rows, tokenizer)
+        if (dropped or long) and trainer.accelerator.is_main_process:
+            why = f"; {dropped[0][0]}: {dropped[0][1]}" if dropped else ""
+            told = f"{len(rows):,} pairs; left out: {long:,} too long, {len(dropped):,} that cannot be used{why}"
+            print(plain(told), file=sys.stderr, flush=True)
         checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
         began = time.monotonic()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        go_on(trainer, checkpoint)
         if keeper.stopped:
             raise KeyboardInterrupt
         if trainer.accelerator.is_main_process:
@@ -82,7 +95,7 @@ def warm_start(out: Path, resume: bool) -> None:
             shutil.rmtree(target / folder.CHECKPOINTS, ignore_errors=True)
             history = [entry for entry in trainer.state.log_history if "loss" in entry]
             folder.write_state(
-                target, finished=True, seconds=time.monotonic() - began, pairs=len(found), left_out=len(dropped),
+                target, finished=True, seconds=time.monotonic() - began, pairs=len(rows), left_out=len(dropped) + long,
                 history=history,
             )  # fmt: skip
         trainer.accelerator.wait_for_everyone()
