@@ -115,7 +115,7 @@ def _work(
 ) -> dict[str, Any]:
     peers: dict[str, list[float]] = {name: [] for name in named}
     off: dict[str, dict[str, Any]] = {name: {"largest_difference": 0.0, "decisions": 0} for name in named}
-    engine, faster = Pass(suite), Pass(lower) if lower else None
+    engine, faster = Pass(suite), Pass(lower) if lower and named else None  # beside peers; alone it would say nothing
     gap = {"largest_difference": 0.0, "decisions": 0}
     for part in parts:
         found = engine.score(part, watch)

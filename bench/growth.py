@@ -18,7 +18,7 @@ from rewards.engine.engine import Engine
 from rewards.suite import Suite, suite_of
 from rewards.types import Revision
 
-EDITS = (1_000, 3_000, 10_000, 30_000, 100_000)
+EDITS = (1_000, 3_000, 10_000, 100_000)
 
 
 def with_edits(sizes: tuple[int, ...] = EDITS, reward: str = "token_similarity") -> list[dict[str, Any]]:

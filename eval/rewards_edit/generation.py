@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessor
 
 from rewards.engine.batches import batches, run_all
-from rewards.engine.device import exact_float32, pick_device, pick_dtype
+from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ModelError, RewardsError
 from rewards.models.backend import quiet_loading, torch_dtype, weights_only
 from rewards_edit.policy import Answer, Ask, Files, Sampling, other_base
@@ -102,7 +102,7 @@ class Generator:
         def room(index: int) -> int:
             return len(asks[index].tokens) + sampling.max_new_tokens
 
-        with exact_float32():
+        with own_precision(self.device):
             run_all(batches(range(len(asks)), room, self._budget), forward, failed, f"model {self._files.full_name!r}")
         return answers
 

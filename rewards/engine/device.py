@@ -50,7 +50,8 @@ def own_precision(device: str) -> Iterator[None]:
     import torch  # only models need torch
 
     # By backend: torch's one getter for all refuses where `torch.backends.fp32_precision` is set, as transformers does.
-    products: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    backends: Any = torch.backends  # mkldnn's attributes are made at run time
+    products = (backends.cuda.matmul, backends.mkldnn.matmul)
     before = [each.fp32_precision for each in products]
     for each in products:
         each.fp32_precision = "ieee"
