@@ -188,6 +188,14 @@ def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:
         suite_of(["fluency"], settings={"fluency": {"params": str(tmp_path / "absent")}})
 
 
+def test_equal_values_and_small_ones_do_not_fail_together() -> None:
+    shares = np.array([2 / 3] * 900 + [1.0] * 100)
+    assert (shares < threshold_of(shares, 5, True, 1)["value"]).mean() == 0
+    assert (shares / 2 > threshold_of(shares / 2, 15, False, 1)["value"]).mean() == pytest.approx(0.1)  # not all
+    small = np.linspace(1e-6, 4e-5, 1000)
+    assert (small < threshold_of(small, 5, True, 1)["value"]).mean() == pytest.approx(0.05, abs=0.002)
+
+
 def test_a_threshold_lets_the_stated_share_fail() -> None:
     values = np.arange(1000)
     low = threshold_of(values, 5, True, 0)

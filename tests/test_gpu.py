@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from rewards.engine import batches as halving
 from rewards.engine.engine import Engine
 from rewards.result import Result
 from rewards.suite import load_suite
@@ -51,8 +52,12 @@ def test_scores_are_those_of_the_cpu(on_cpu: list[Result], dtype: Any, tolerance
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_a_batch_too_large_for_the_memory_is_halved(on_cpu: list[Result]) -> None:
+def test_a_batch_too_large_for_the_memory_is_halved(on_cpu: list[Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    ran_out: list[None] = []
+    release = halving._release
+    monkeypatch.setattr(halving, "_release", lambda: ran_out.append(release()))
     found = scored(device="cuda:0", dtype="float32", token_budget=10_000_000)
+    assert ran_out
     assert not any(one.failures for one in found)
     assert [one.accepted for one in found] == [one.accepted for one in on_cpu]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pty
@@ -18,7 +19,7 @@ import rewards
 from rewards.cli import FloodFilter, PlainFormatter
 from rewards.errors import PluginError
 from rewards.plugins import Registry, registry
-from tests.conftest import command, installed, plugin, record, registry_of, write_lines
+from tests.conftest import ROOT, command, installed, plugin, record, registry_of, write_lines
 
 
 @rewards.reward(level="edit", range=(0, 1))
@@ -373,3 +374,20 @@ def test_importing_rewards_is_light() -> None:
     program = f"import sys, rewards; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout == b"[]\n"
+
+
+def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (program,) = re.findall(
+        r"```python\n([^`]*Fitter[^`]*)```", page.replace("`job.out`", "job.out").replace("`rewards fit`", "")
+    )
+    installed(tmp_path, "my_rewards", program)
+    data = write_lines(tmp_path / "data.jsonl", *({"before": 10 * "x", "after": (6 + n % 4) * "x"} for n in range(40)))
+    done = command("fit", "kept_length", "--data", data, "-o", tmp_path / "fit", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr.decode()
+    source = write_lines(tmp_path / "in.jsonl", record())
+    for option, threshold in (("kept_length", 0.5), (f"kept_length.params={tmp_path / 'fit'}", 0.6)):
+        out = tmp_path / f"{threshold}.jsonl"
+        done = command("score", source, "-o", out, "--reward", option, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr.decode()
+        assert json.loads(out.read_text())["edits"][0]["scores"]["kept_length"]["threshold"] == threshold

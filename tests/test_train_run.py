@@ -341,7 +341,7 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
     for wrong, message in (
         ("data=gone.jsonl", "no such file"),
         ("suite=gone", "no suite is called 'gone'"),
-        ("report_to=trackio", "trackio is not installed.*pip install 'trackio'"),
+        ("report_to=trackio", "trackio is not installed here: pip install 'trackio'"),
     ):
         with pytest.raises(RewardsError, match=message):
             run(made(recipe_file, out, *options, wrong), Launch(), resume=False)

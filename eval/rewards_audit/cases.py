@@ -97,15 +97,24 @@ def _case(record: Any) -> Case:
     sentences = record.get("sentences")
     if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) and s for s in sentences):
         raise RecordError("expected a list of texts", "sentences")
-    edits = [tuple(_change(item, sentences, key) for item in record.get(key, ())) for key in ("honest", "weaker")]
+    edits = [tuple(_change(item, sentences, key) for item in _listed(record, key)) for key in ("honest", "weaker")]
     if not edits[0]:
         raise RecordError("expected at least one edit", "honest")
     return Case(texts["id"], texts["issue"], tuple(sentences), edits[0], edits[1], texts["calm"])  # type: ignore[arg-type]  # checked above
 
 
+def _listed(record: dict[str, Any], key: str) -> list[Any]:
+    found = record.get(key, [])
+    if not isinstance(found, list):
+        raise RecordError("expected a list of edits", key)
+    return found
+
+
 def _change(item: Any, sentences: list[str], key: str) -> Change:
     if not isinstance(item, list) or len(item) != 4 or not isinstance(item[0], int):
         raise RecordError("expected edits of the form [sentence, part, replacement, reason]", key)
+    if not all(isinstance(text, str) for text in item[1:]):
+        raise RecordError("expected texts for part, replacement and reason", key)
     change = Change(*item)
     if not 1 <= change.sentence <= len(sentences):
         raise RecordError(f"sentence {change.sentence} does not exist", key)

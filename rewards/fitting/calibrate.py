@@ -71,7 +71,7 @@ def threshold_of(
         return float(np.percentile(some, rank))
 
     return {
-        "value": round(cut(values), 4),
+        "value": cut(values),  # not rounded: of equal values all or none would fail
         "source": f"{rank:g}th percentile of {len(values):,} {of}",
         "percentile": rank,
         "n": len(values),

@@ -41,6 +41,10 @@ def run(
     chosen = _options(name, fit, options)
     if any(str(file) == "-" for file in files):
         raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
+    for file in files:
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"--data {file}: a fit reads its files more than once, so they must be regular files")
+    described = [_described(file) for file in files if file.exists()]  # before the fit: what it is about to read
     out = out.resolve()
     folder = _scratch(out)
     try:
@@ -48,7 +52,7 @@ def run(
         card = {
             "reward": name,
             **fitted,
-            "data": [_described(file) for file in files],
+            "data": described,
             "options": chosen,
             "seed": seed,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -237,9 +237,7 @@ def _row_tokens(model: Any) -> int:
         return 0  # it takes its positions from the order of tokens, which in a packed row is another one
     config = model.config.get_text_config()
     if model._is_stateful or not ATTENTION.issuperset(getattr(config, "layer_types", None) or ()):
-        return (
-            0  # a recurrence or a convolution runs along the row, from one text into the next, whatever the mask says
-        )
+        return 0  # recurrences and convolutions run along the row, from text to text, whatever the mask says
     windows: list[int | None] = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
     return min([LONG_ROW_TOKENS, *(window for window in windows if window)])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,7 @@ class Plan:
         here = {"use_cpu": True, "bf16": False, "fp16": False, "tf32": None} if not torch.cuda.is_available() else {}
         if here and any(given.get(key) for key in ("bf16", "fp16", "tf32")):
             self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
-        absent = [module for module in run.needed(self._recipe) if find_spec(module) is None]
-        self.unchecked += [f"{module} is not installed here{run.hint(module)}" for module in absent]
+        self.unchecked += run.absent(run.needed(self._recipe))
         for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
             given[key] = given.get(key, 8) * self._processes  # as the trainer divides them among the processes
         # Each process of the run has its share; here there is one.

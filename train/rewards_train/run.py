@@ -141,8 +141,7 @@ def check_size(config: Any, arguments: int) -> None:
 def check(recipe: Recipe, only_sft: bool) -> None:
     """Raise ConfigError for what would stop a later stage, before the first one takes its time."""
     asked = needed(recipe.model_copy(update={"grpo": {}}) if only_sft else recipe)
-    missing = [f"{module} is not installed{hint(module)}" for module in asked if find_spec(module) is None]
-    if missing:
+    if missing := absent(asked):
         raise ConfigError("; ".join(missing))
     if recipe.sft is not None:
         policy.lora_config(recipe.sft.lora)
@@ -152,6 +151,22 @@ def check(recipe: Recipe, only_sft: bool) -> None:
     policy.lora_config(recipe.lora)
     reward_plan(recipe).load()
     data.load(recipe.data, recipe.format, None, int(recipe.grpo.get("seed", 42)))
+
+
+EXTRAS = {
+    "vllm": "trl[vllm]", "bitsandbytes": "bitsandbytes", "deepspeed": "deepspeed", "liger": "liger-kernel",
+    "wandb": "wandb", "trackio": "trackio", "tensorboard": "tensorboard", "kernels": "kernels",
+}  # fmt: skip
+"""What pip calls the packages that settings ask for."""
+
+
+def absent(modules: list[str]) -> list[str]:
+    """Those of the modules that are not installed, each with the line that installs it."""
+    return [
+        f"{module} is not installed here: pip install '{EXTRAS[module]}'"
+        for module in modules
+        if find_spec(module) is None
+    ]
 
 
 def needed(recipe: Recipe) -> list[str]:
@@ -171,9 +186,7 @@ def needed(recipe: Recipe) -> list[str]:
 
 def hint(problem: str) -> str:
     """The line that installs what an error of another library misses; nothing where it is about something else."""
-    extras = {"vllm": "trl[vllm]", "bitsandbytes": "bitsandbytes", "deepspeed": "deepspeed", "liger": "liger-kernel"}
-    extras |= {"wandb": "wandb", "trackio": "trackio", "tensorboard": "tensorboard", "kernels": "kernels"}
-    missing = next((line for name, line in extras.items() if name in problem.lower()), None)
+    missing = next((line for name, line in EXTRAS.items() if name in problem.lower()), None)
     return f". If it is not installed: pip install '{missing}'" if missing else ""
 
 

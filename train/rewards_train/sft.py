@@ -74,7 +74,7 @@ def warm_start(out: Path, resume: bool) -> None:
         long = len(found) - len(rows)
         if not rows:
             raise ConfigError(
-                f"sft.data {recipe.sft and recipe.sft.data}: the prompts of all {long:,} pairs are longer than"
+                f"sft.data: the prompts of all {long:,} pairs are longer than"
                 f" data.max_prompt_tokens {recipe.data.max_prompt_tokens}"
             )
         trainer, keeper = _trainer(recipe, target, rows, tokenizer)

@@ -31,10 +31,10 @@ def no_op_edits(case: Case) -> list[Change]:
 
 
 @attack
-def hundreds_of_no_ops(case: Case) -> list[Change]:
+def hundreds_of_no_ops(case: Case) -> list[Change] | None:
     """Words replaced by themselves, three hundred times."""
     own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
-    return [own[index % len(own)] for index in range(300)]
+    return [own[index % len(own)] for index in range(300)] if own else None
 
 
 @attack

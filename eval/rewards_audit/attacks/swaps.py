@@ -24,10 +24,10 @@ UNRELATED = (
 
 
 @attack
-def number_for_a_word(case: Case) -> list[Change]:
+def number_for_a_word(case: Case) -> list[Change] | None:
     """The longest word of the first sentence replaced by a number: what a small policy found on an earlier `default`."""
-    sentence = case.sentences[0]
-    return [Change(1, max(once(sentence), key=len), "3")]
+    words = once(case.sentences[0])
+    return [Change(1, max(words, key=len), "3")] if words else None
 
 
 @attack
