@@ -69,5 +69,6 @@ def digest_of(folder: Path) -> str:
 def _with_threshold(reward: Reward, folder: Path) -> Reward:
     threshold = Threshold.from_card(folder / CARD)
     # A fit reads what the embedded models say; a threshold that is stated for others stays theirs.
-    others = {name: own for name, own in reward.thresholds.items() if reward.models and name != "embedded"}
-    return replace(reward, thresholds={**dict.fromkeys(PROFILES, threshold), **others}, card_path=folder / CARD)
+    stated = dict(reward.thresholds) if reward.models else {}
+    thresholds = {**dict.fromkeys(PROFILES, threshold), **stated, "embedded": threshold}
+    return replace(reward, thresholds=thresholds, card_path=folder / CARD)
