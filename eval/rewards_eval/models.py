@@ -14,7 +14,7 @@ from rewards.cli.options import build_engine
 from rewards.errors import ConfigError, nearest
 from rewards.files.reading import read_header
 from rewards.models import folders
-from rewards_eval import roles, scoring
+from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import Scored, System
 from rewards_eval.values import References
 
@@ -59,7 +59,7 @@ class Models:
     @cached_property
     def _engine(self) -> Engine:
         one = self._computing
-        return build_engine(one.device, one.dtype, 0, one.cache, one.models, one.profile)
+        return build_engine(one.device, judges.precision(one.device, one.dtype), 0, one.cache, one.models, one.profile)
 
     def score(self, file: str, name: str) -> Scored:
         """The scored file of an unscored one, kept in the folder."""
