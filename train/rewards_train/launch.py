@@ -52,7 +52,7 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
     from rewards_train.run import check  # torch, only once a run starts
 
-    check(recipe, only_sft)
+    check(recipe, stages)
     for stage in stages:
         _run_stage(stage, out, launch, resume)
     if only_sft:

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,14 +138,15 @@ def check_size(config: Any, arguments: int) -> None:
         )
 
 
-def check(recipe: Recipe, only_sft: bool) -> None:
-    """Raise ConfigError for what would stop a later stage, before the first one takes its time."""
-    asked = needed(recipe.model_copy(update={"grpo": {}}) if only_sft else recipe)
+def check(recipe: Recipe, stages: Sequence[str]) -> None:
+    """Raise ConfigError for what would stop a later stage, before the first one takes its time.
+
+    What the first stage reads at once anyway is left to it.
+    """
+    asked = needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
     if missing := absent(asked):
         raise ConfigError("; ".join(missing))
-    if recipe.sft is not None:
-        policy.lora_config(recipe.sft.lora)
-    if only_sft:
+    if len(stages) < 2:
         return
     quiet()
     policy.lora_config(recipe.lora)
