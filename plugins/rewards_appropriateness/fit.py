@@ -12,7 +12,7 @@ from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
-from rewards.fitting.rows import Row, Split, need, read_rows, split_of
+from rewards.fitting.rows import Row, Split, need, split_of
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
@@ -84,7 +84,7 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
 def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]]]:
     labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
     toxic, without = [], 0
-    for row in read_rows(job.files):
+    for row in job.rows():
         if "toxic" in row.record:
             rewrites = row.record.get("neutral")
             if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):

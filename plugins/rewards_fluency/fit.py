@@ -14,7 +14,7 @@ from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.rows import SPLITS, Split, need, read_rows
+from rewards.fitting.rows import SPLITS, Split, need
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
 from rewards_fluency import ADAPTER, LABELS, classifier
@@ -35,7 +35,7 @@ def fit(
 ) -> dict[str, Any]:
     """Writes the adapter and returns the card. Of the edits made of the rows (`pairs`), `examples` are fitted on."""
     split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
-    for pair in pairs(list(read_rows(job.files)), fold, job.say):
+    for pair in pairs(list(job.rows()), fold, job.say):
         split[pair.split].append(pair)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     train = with_repairs(split["train"])
@@ -65,11 +65,11 @@ def fit(
 
 
 def with_repairs(examples: Sequence[Pair]) -> list[Pair]:
-    """The pairs and, for every disfluent one, the way back, which is a fluent edit."""
+    """The pairs and, for every one that was broken by rule, the way back, which is a fluent edit."""
     back = [
         replace(pair, before=pair.after, after=pair.before, fluent=True, kind="way back")
         for pair in examples
-        if not pair.fluent
+        if not pair.fluent and pair.kind != "judged"  # nobody has judged the sentence before
     ]
     return [*examples, *back]
 

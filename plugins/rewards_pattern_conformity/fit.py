@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.rows import need, read_rows
+from rewards.fitting.rows import need
 from rewards.fitting.sources import writer_of
 from rewards_pattern_conformity import FILE
 from rewards_pattern_conformity.model import PatternModel, fit_model
@@ -66,7 +66,7 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
 def human_operations(job: Job) -> tuple[NDArray[np.int64], list[str]]:
     """The fold of the writer (N,) and the operations of every changed sentence pair that people wrote."""
     folds, sequences = [], []
-    for row in read_rows(job.files):
+    for row in job.rows():
         if "before" not in row.record or "after" not in row.record:
             raise row.wrong(f"expected columns before and after; it has {', '.join(row.record)}")
         before, after = (row.text(name) if row.record[name] is not None else "" for name in ("before", "after"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.rows import need, read_rows
+from rewards.fitting.rows import need
 from rewards.models.catalog import ENCODER
 from rewards.text.matching import match_f1
 
@@ -30,7 +30,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
     Rows are `{before, after}`, sentences that people have changed, and `{text}`, texts on other topics.
     """
     revised, strangers = [], []
-    for row in read_rows(job.files):
+    for row in job.rows():
         if "before" in row.record or "after" in row.record:
             before, after = (row.text(name) if row.record.get(name) else "" for name in ("before", "after"))
             if before and after and before != after:

@@ -24,6 +24,10 @@ def fit(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of this fit. Repeatable.")
     ] = None,
+    unseen: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Leave out rows that share eight words in a row with a test row of FILE."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 20261122,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N, for the features that are read.")] = "auto",
     cache: Cache = None,
@@ -46,7 +50,7 @@ def fit(
     options = _options(set_ or ())
     if percentile is not None:
         options["percentile"] = percentile
-    card = run(reward, data, out, options, seed, engine, say)
+    card = run(reward, data, out, options, seed, engine, say, unseen)
     if not quiet:
         stated = card.get("threshold")
         if isinstance(stated, dict):

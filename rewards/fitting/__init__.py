@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rewards.contract import Reward
     from rewards.engine.engine import Engine
+    from rewards.fitting.rows import Row
+    from rewards.fitting.unseen import Unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Job:
     """What a fit gets: files to read, a folder to write its parameters to, an engine for features, the seed.
 
     `say` takes a line of progress. The card that `fit` returns is written by the caller, with the data's digests, the
-    date and the versions added.
+    date and the versions added. Read the data with `rows()`: it leaves out what must stay `unseen`.
     """
 
     files: Sequence[Path]
@@ -25,6 +27,25 @@ class Job:
     engine: Engine
     seed: int
     say: Callable[[str], None] = field(default=lambda _: None)
+    unseen: Unseen | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """Every row of the files that shares no run of words with what must stay unseen; says how many do.
+
+        A file is not kept from itself: its rows say which of them are for measuring. Raises ConfigError at the first line
+        that holds no object.
+        """
+        from rewards.fitting.rows import read_rows
+
+        total = left_out = 0
+        for row in read_rows(self.files):
+            total += 1
+            if self.unseen and row.file.resolve() != self.unseen.file.resolve() and self.unseen.shares(row.record):
+                left_out += 1
+            else:
+                yield row
+        if self.unseen:
+            self.say(f"{left_out:,} of {total:,} rows share words with {self.unseen.file} and are left out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from rewards.errors import ConfigError
 from rewards.fitting import Job
 from rewards.fitting.measures import interval
-from rewards.fitting.rows import need, read_rows
+from rewards.fitting.rows import need
 
 LEAST = 20  # values: below, a percentile of the tail is one person's habit
 
@@ -40,7 +40,7 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
     if reward.level == "global":
         raise ConfigError(f"reward {name!r} is global: it is never a gate, so there is no threshold to calibrate")
     revisions = []
-    for row in read_rows(job.files):
+    for row in job.rows():
         try:
             revisions.append(read_revision(row.record, number=row.number))
         except RecordError as error:

@@ -17,6 +17,7 @@ from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
+from rewards.fitting.unseen import Unseen
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
 
@@ -34,8 +35,12 @@ def run(
     seed: int,
     engine: Engine,
     say: Callable[[str], None],
+    unseen: Path | None = None,
 ) -> dict[str, Any]:
-    """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError."""
+    """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError.
+
+    Rows that share words with the test rows of `unseen` are left out.
+    """
     reward, origin = registry().reward(name)
     fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
     chosen = _options(name, fit, options)
@@ -45,14 +50,16 @@ def run(
         if file.exists() and not file.is_file():
             raise ConfigError(f"--data {file}: a fit reads its files more than once, so they must be regular files")
     described = [_described(file) for file in files if file.exists()]  # before the fit: what it is about to read
+    kept = Unseen.of(unseen, str(chosen.get("fold", "fold0.0"))) if unseen else None
     out = out.resolve()
     folder = _scratch(out)
     try:
-        fitted = fit(Job(tuple(files), folder, engine, seed, say), **chosen)
+        fitted = fit(Job(tuple(files), folder, engine, seed, say, kept), **chosen)
         card = {
             "reward": name,
             **fitted,
             "data": described,
+            **({"unseen": _described(unseen)} if unseen else {}),
             "options": chosen,
             "seed": seed,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

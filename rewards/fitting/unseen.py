@@ -1,0 +1,60 @@
+"""What a fit must not learn from: texts that it will be measured on may stand in other files too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards.errors import ConfigError
+from rewards.fitting.rows import read_rows, split_of
+
+RUN = 8  # words in a row that two texts do not share by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The runs of `RUN` words of the texts in a file that are kept for measuring."""
+
+    file: Path
+    runs: frozenset[str]
+
+    @classmethod
+    def of(cls, file: Path, fold: str) -> Unseen:
+        """Of the rows whose `folds` (at `fold`) or `split` says test; where a row says neither, it is kept too.
+
+        Raises ConfigError where no row has a text of that many words.
+        """
+        found: set[str] = set()
+        for row in read_rows([file]):
+            stated = row.record.get("folds") or row.record.get("split")
+            if not stated or split_of(row, "", fold) == "test":
+                found |= _runs(row.record)
+        if not found:
+            raise ConfigError(f"--unseen {file} has no test row with a text of {RUN} words or more")
+        return cls(file, frozenset(found))
+
+    def shares(self, record: Mapping[str, Any]) -> bool:
+        """Whether any text of the record has a run of words in common with these."""
+        return not self.runs.isdisjoint(_runs(record))
+
+
+def _runs(record: Mapping[str, Any]) -> set[str]:
+    """Letters' case and marks do not count. Rows of one file share their issue, so that is no text of theirs."""
+    found: set[str] = set()
+    for text in _texts([value for name, value in record.items() if name != "issue"]):
+        words = re.findall(r"\w+", text.casefold())
+        found.update(" ".join(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
