@@ -33,7 +33,7 @@ def classifier(params: Path) -> Model:
 def fit(
     job: Job,
     *,
-    examples: Annotated[int, Ge(100)] = 24000,
+    examples: Annotated[int, Ge(100)] = 40000,
     depth: Annotated[int, Ge(5), Le(30)] = 20,
     learning_rate: Annotated[float, Gt(0)] = 1e-3,
     rank: Annotated[int, Ge(1)] = 8,
