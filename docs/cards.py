@@ -10,6 +10,11 @@ from typing import Any
 from rewards.contract import Reward
 
 FACTS = ("measures", "model", "split", "calibration", "controls")
+FOLDS = (
+    "A fold other than the one that the card was fitted to (split, above) stands for a fit of its own, and the mean is over"
+    " all of them: `make validate` finds these again only where it is given those fits' parameters ([how](../fitting.md))."
+    " It finds all other figures on this page again as they are."
+)
 SIZE, EDGE = 260, 34  # of the calibration plot, in pixels
 
 
@@ -41,7 +46,7 @@ def page(reward: Reward, distribution: str) -> str:
         ("Against others", card.get("validation")),
     ):
         if found:
-            lines += [f"## {title}", *_figures(found)]
+            lines += [f"## {title}", FOLDS if any(key.startswith("fold") for key in found) else "", *_figures(found)]
     if _bins(card):
         lines += ["## Calibration", f"![calibration of {reward.name}]({reward.name}.svg)"]
     limits = card.get("limits", {})

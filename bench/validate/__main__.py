@@ -1,9 +1,12 @@
-"""Measure the shipped rewards: `python -m bench.validate DATA [--write] [--fold fold0.1=PARAMS …]`.
+"""Measure the shipped rewards: `python -m bench.validate DATA [--only FAMILY …] [--write] [--fold fold0.1=PARAMS …]`.
 
-DATA is a folder with `arguments/`, `human_edits/`, `fluency/` and `reference/`. Every figure is compared with the one
-that the package states (`plugins/rewards_*/params/validation.json`), and the exit code is 1 where one lies outside its
-interval; `--write` states them anew. `--fold` adds a classifier that was fitted on another split of the corpus
-(`rewards fit appropriateness --set fold=fold0.1`).
+DATA is a folder with `arguments/`, `human_edits/`, `fluency/`, `toxicity/` and `reference/`. Every number that the package
+states (`plugins/rewards_*/params/`) is found again: those of `validation.json`, and those that a fit wrote to `card.json`, on
+the data that the card names. The exit code is 1 where one lies outside its interval or is not found any more.
+
+`--write` states those of `validation.json` anew; a card is a fit's to write. What is stated of classifiers that were fitted
+on other splits of the corpus needs their parameters (`rewards fit appropriateness --set fold=fold0.1 …`), given by `--fold`;
+without, it stays as it is and is listed as not recomputed.
 """
 
 from __future__ import annotations
@@ -12,70 +15,84 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import rewards_appropriateness
 import rewards_fluency
+import rewards_format
 import rewards_pattern_conformity
 import rewards_semantic_similarity
-from bench.validate import appropriateness, fluency, pattern, similarity
-from bench.validate.data import Bench
+from bench.validate import appropriateness, fluency, form, pattern, similarity
+from bench.validate.data import CARD, Bench
+from bench.validate.figures import figures, measured, merged, without_folds
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
 
-SLACK = 0.005  # of a figure without an interval: what another machine's rounding may move
+VALIDATION = "validation.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.validate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("--only", action="append", metavar="FAMILY", help="may be given more than once")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--fold", action="append", default=[], metavar="FOLD=PARAMS")
     given = parser.parse_args()
     engine = Engine(dtype="float32", cache=DiskCache(given.cache) if given.cache else MemoryCache())
-    bench = Bench(given.data, engine)
     folds = {name: Path(params) for name, _, params in (each.partition("=") for each in given.fold)}
-    families: list[tuple[Path, Callable[[], dict[str, Any]]]] = [
-        (rewards_semantic_similarity.PARAMS, lambda: similarity.validate(bench)),
-        (rewards_semantic_similarity.TOKENS, lambda: similarity.validate_tokens(bench)),
-        (rewards_pattern_conformity.PARAMS, lambda: pattern.validate(bench)),
-        (rewards_fluency.PARAMS, lambda: fluency.validate(bench)),
-        (rewards_appropriateness.PARAMS, lambda: appropriateness.validate(bench, folds)),
+    files = stated_files(Bench(given.data, engine), folds)
+    names = list(dict.fromkeys(name for name, _, _ in files))
+    if unknown := set(given.only or ()) - set(names):
+        parser.error(f"--only {', '.join(sorted(unknown))}: expected any of {', '.join(names)}")
+    bad = sum(
+        compare(name, file, measure, write=given.write and file.name == VALIDATION)
+        for name, file, measure in files
+        if not given.only or name in given.only
+    )
+    print(f"\n{bad} figures lie outside what is stated or are not found any more")
+    sys.exit(1 if bad else 0)
+
+
+def stated_files(bench: Bench, folds: dict[str, Path]) -> list[tuple[str, Path, Callable[[], dict[str, Any]]]]:
+    """Every file with figures: the family it is of, and what finds them again."""
+    similar, tokens = rewards_semantic_similarity.PARAMS, rewards_semantic_similarity.TOKENS
+    patterns, fluent, proper = rewards_pattern_conformity.PARAMS, rewards_fluency.PARAMS, rewards_appropriateness.PARAMS
+    return [
+        ("format", rewards_format.PARAMS / CARD, lambda: form.card(bench)),
+        ("pattern_conformity", patterns / CARD, lambda: pattern.card(bench)),
+        ("pattern_conformity", patterns / VALIDATION, lambda: pattern.validate(bench)),
+        ("semantic_similarity", similar / CARD, lambda: similarity.card(bench)),
+        ("semantic_similarity", similar / VALIDATION, lambda: similarity.validate(bench)),
+        ("token_similarity", tokens / CARD, lambda: similarity.card_of_tokens(bench)),
+        ("token_similarity", tokens / VALIDATION, lambda: similarity.validate_tokens(bench)),
+        ("fluency", fluent / CARD, lambda: fluency.card(bench)),
+        ("fluency", fluent / VALIDATION, lambda: fluency.validate(bench)),
+        ("appropriateness", proper / CARD, lambda: appropriateness.card(bench)),
+        ("appropriateness", proper / VALIDATION, lambda: appropriateness.validate(bench, folds)),
     ]
-    outside = 0
-    for params, validate in families:
-        began, file = time.monotonic(), params / "validation.json"
-        found = validate()
-        stated = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if not stated and not given.write:
-            sys.exit(f"{file} is missing: there is nothing to compare with; state the figures with --write")
-        if given.write:
-            kept = {key: value for key, value in stated.items() if key.startswith("fold") and key not in found}
-            file.write_text(json.dumps({**kept, **found}, indent=2) + "\n", encoding="utf-8")
-        print(f"\n{params.parent.name} ({time.monotonic() - began:.0f} s)")
-        for name, value, low, high in figures(found, stated):
-            bad = low is not None and high is not None and not low - SLACK <= value <= high + SLACK
-            outside += bad
-            print(
-                f"  {'✗' if bad else ' '} {name:70} {value:8.4f}" + ("" if low is None else f"  stated [{low}, {high}]")
-            )
-    print(f"\n{outside} figures lie outside what is stated")
-    sys.exit(1 if outside and not given.write else 0)
 
 
-def figures(found: Any, stated: Any, path: str = "") -> Iterator[tuple[str, float, float | None, float | None]]:
-    """Every number found, with the interval that the package states for it (its own value where it states none)."""
-    for key, value in found.items():
-        there = stated.get(key) if isinstance(stated, dict) else None
-        if isinstance(value, dict):
-            yield from figures(value, there or {}, f"{path}{key}.")
-        elif isinstance(value, (int, float)):
-            interval = stated.get(f"{key}_95") if isinstance(stated, dict) else None
-            low, high = interval or ((there, there) if there is not None else (None, None))
-            yield f"{path}{key}", value, low, high
+def compare(name: str, file: Path, measure: Callable[[], dict[str, Any]], *, write: bool = False) -> int:
+    """How many figures of the file are not as stated; all are printed. With `write` the file states what is found."""
+    began = time.monotonic()
+    if not file.exists() and not write:
+        sys.exit(f"{file} is missing: there is nothing to compare with; state the figures with --write")
+    stated: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    found = measure()
+    if file.name == CARD:
+        found, stated = measured(found), measured(stated)
+    kept = without_folds(found, stated)
+    print(f"\n{name}, {file.name} ({time.monotonic() - began:.0f} s)")
+    compared = list(figures(*({key: each[key] for key in each if key not in kept} for each in (found, stated))))
+    print("\n".join(map(str, compared)))
+    for key in kept:
+        print(f"  – {key}: not recomputed: give --fold")
+    if write:
+        file.write_text(json.dumps(merged(found, stated), indent=2) + "\n", encoding="utf-8")
+    return 0 if write else sum(figure.bad for figure in compared)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,16 @@ from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
-from rewards_appropriateness.fit import MAIN, measure
+from rewards_appropriateness.fit import MAIN, card_of, measure
 from rewards_appropriateness.variants import Argument
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
+
+
+def card(bench: Bench) -> dict[str, Any]:
+    """What the fit said of the shipped parameters."""
+    job, options = bench.job(PARAMS, PARAMS)
+    return card_of(job, **options)
 
 
 def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
@@ -60,7 +66,9 @@ def _reference(bench: Bench, system: str) -> dict[str, Any]:
         "kappa_before_and_after_95": measures.interval(kappa, there, here, seed=SEED),
         "roc_auc_before_and_after": round(measures.roc_auc(there >= 0.5, here), 3),
         "same_direction_where_it_moves_by_.05": round(float(same[moved].mean()), 3),
-        "same_direction_95": measures.interval(lambda each: float(each.mean()), same[moved], seed=SEED),
+        "same_direction_where_it_moves_by_.05_95": measures.interval(
+            lambda each: float(each.mean()), same[moved], seed=SEED
+        ),
         "same_direction_where_its_decision_changes": round(float(same[changed].mean()), 3),
         "appropriate_after_all_edits": [round(float((each < 0.5).mean()), 3) for each in (ours[1], theirs[1])],
     }

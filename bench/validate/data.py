@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,12 @@ import numpy as np
 
 from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Request
+from rewards.fitting import Job
+from rewards.fitting.unseen import Unseen
 from rewards.models.specs import Model
+from rewards.models.wheels import file_digest
 
+CARD = "card.json"
 SEED = 20261122
 SYSTEMS = ("base", "v11")
 
@@ -27,6 +33,21 @@ class Bench:
     def rows(self, name: str) -> list[dict[str, Any]]:
         text = (self.data / name).read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
+
+    def job(self, params: Path, out: Path) -> tuple[Job, dict[str, Any]]:
+        """The job and the options of the fit that wrote the card in `params`; exits where the data is not the same."""
+        card = json.loads((params / CARD).read_text(encoding="utf-8"))
+        unseen = card.get("unseen")
+        kept = Unseen.of(self.named(unseen), str(card["options"].get("fold", "fold0.0"))) if unseen else None
+        job = Job(tuple(map(self.named, card["data"])), out, self.engine, card["seed"], unseen=kept)
+        return job, card["options"]
+
+    def named(self, described: Mapping[str, str]) -> Path:
+        """The file that a card describes."""
+        for file in self.data.rglob(described["file"]):
+            if file_digest(file) == described["sha256"]:
+                return file
+        sys.exit(f"{self.data} has no {described['file']} with the SHA-256 that the card states, {described['sha256']}")
 
     def features(self, requests: list[Request]) -> list[np.ndarray]:
         found = self.engine.compute(requests)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,18 @@ import numpy as np
 from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.fitting import measures
 from rewards_pattern_conformity import FILE, PARAMS
-from rewards_pattern_conformity.fit import fold_of, single_edits
+from rewards_pattern_conformity.fit import fit, fold_of, single_edits
 from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import KEEP, operations
 
 DRAWS = 100
+
+
+def card(bench: Bench) -> dict[str, Any]:
+    """What the fit says when it is done again: it takes seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        job, options = bench.job(PARAMS, Path(folder))
+        return fit(job, **options)
 
 
 def validate(bench: Bench) -> dict[str, Any]:

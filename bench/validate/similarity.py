@@ -9,8 +9,20 @@ import numpy as np
 from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.contract import Reward
 from rewards.fitting import Job, measures
-from rewards_semantic_similarity import semantic_similarity, token_similarity
-from rewards_semantic_similarity.fit import cosine, token_similarities
+from rewards_semantic_similarity import PARAMS, TOKENS, semantic_similarity, token_similarity
+from rewards_semantic_similarity.fit import cosine, fit, token_similarities
+
+
+def card(bench: Bench) -> dict[str, Any]:
+    """What the fit to sentence vectors says when it is done again: it finds a threshold alone."""
+    job, options = bench.job(PARAMS, PARAMS)
+    return fit(job, **options, tokens=False)
+
+
+def card_of_tokens(bench: Bench) -> dict[str, Any]:
+    """The same of token vectors."""
+    job, options = bench.job(TOKENS, TOKENS)
+    return fit(job, **options, tokens=True)
 
 
 def validate(bench: Bench) -> dict[str, Any]:

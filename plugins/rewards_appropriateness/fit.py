@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,52 @@ def fit(
     Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. `share` is
     how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
     """
+    given = _given(job, fold, share, pairs)
+    names, valid = given.names, given.labelled["valid"]
+    job.say(
+        f"{len(given.train):,} arguments, {len(given.changed):,} changed ones, {len(given.beside):,} toxic and neutral texts"
+    )
+    recipe = _recipe(depth, epochs, rank, learning_rate)
+    examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
+    tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
+    write_adapter(job.out / ADAPTER, tensors, recipe)
+    job.say("calibrating and measuring")
+    shares = {name: _share(name, (*given.train, *valid)) for name in names}
+    scale, bias = _calibration(logits(job, valid, names), valid, shares)
+    card = _card(job, recipe, given, fold, (scale, bias))
+    rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
+    return card
+
+
+def card_of(
+    job: Job,
+    *,
+    fold: str,
+    depth: int,
+    epochs: int,
+    rank: int,
+    learning_rate: float,
+    share: float,
+    pairs: int,
+) -> dict[str, Any]:
+    """What `fit` with these options says of the parameters in `job.out`, measured anew."""
+    given = _given(job, fold, share, pairs)
+    unchanged = np.ones(len(given.names)), np.zeros(len(given.names))
+    return _card(job, _recipe(depth, epochs, rank, learning_rate), given, fold, unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The dimensions that the rows know, the rows of each split, and what is fitted on."""
+
+    names: tuple[str, ...]
+    labelled: dict[Split, list[Argument]]
+    train: list[Argument]
+    changed: list[Argument]
+    beside: list[Argument]
+
+
+def _given(job: Job, fold: str, share: float, pairs: int) -> Given:
     labelled, toxic = _read(job, fold)
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
     train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
@@ -53,22 +99,11 @@ def fit(
     _check(train, labelled)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     changed = variants(train, rng, share)
-    beside = _toxic_pairs(toxic, names, pairs, rng)
-    job.say(f"{len(train):,} arguments, {len(changed):,} changed ones, {len(beside):,} toxic and neutral texts")
-    recipe = Recipe(depth=depth, first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
-    examples = [_example(one, names) for one in (*train, *changed, *beside)]
-    tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
-    write_adapter(job.out / ADAPTER, tensors, recipe)
-    job.say("calibrating and measuring")
-    shares = {name: _share(name, (*train, *labelled["valid"])) for name in names}
-    scale, bias = _calibration(logits(job, labelled["valid"], names), labelled["valid"], shares)
-    found = 1 / (1 + np.exp(-(logits(job, labelled["test"], names) * scale + bias)))
-    measured = measure(labelled["test"], found, names, job.seed)
-    rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
-    counts: dict[Split, int] = {part: len(rows) for part, rows in labelled.items()}
-    return _card(
-        recipe, names, fold, counts, Counter(["changed"] * len(changed) + ["toxic pairs"] * len(beside)), measured
-    )
+    return Given(names, labelled, train, changed, _toxic_pairs(toxic, names, pairs, rng))
+
+
+def _recipe(depth: int, epochs: int, rank: int, learning_rate: float) -> Recipe:
+    return Recipe(depth=depth, first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
 
 
 def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -201,13 +236,12 @@ def measure(
 
 
 def _card(
-    recipe: Recipe,
-    names: tuple[str, ...],
-    fold: str,
-    counts: dict[Split, int],
-    more: Counter[str],
-    test: dict[str, Any],
+    job: Job, recipe: Recipe, given: Given, fold: str, calibration: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> dict[str, Any]:
+    names, test = given.names, given.labelled["test"]
+    found = 1 / (1 + np.exp(-(logits(job, test, names) * calibration[0] + calibration[1])))
+    counts = {part: len(rows) for part, rows in given.labelled.items()}
+    more = {name: len(rows) for name, rows in (("changed", given.changed), ("toxic pairs", given.beside)) if rows}
     return {
         "rewards": ["appropriateness", "appropriateness_gain"],
         "measures": "P(label) of an argument under its issue for the dimensions of inappropriateness (ACL 2023).",
@@ -225,5 +259,5 @@ def _card(
             "tokens": recipe.tokens,
             "products": precision(),
         },
-        "test": test,
+        "test": measure(test, found, names, job.seed),
     }

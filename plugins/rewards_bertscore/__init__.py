@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import rewards
@@ -10,13 +11,15 @@ from rewards.features import TokenEmbeddings
 from rewards.models.catalog import ENCODER
 from rewards.text.matching import match, match_f1
 
+CARD = Path(__file__).parent / "params" / "card.json"
+
 
 def reads(argument: rewards.Argument) -> tuple[TokenEmbeddings, TokenEmbeddings]:
     """Token vectors of the argument before and after its accepted edits."""
     return TokenEmbeddings(argument.before, ENCODER), TokenEmbeddings(argument.after, ENCODER)
 
 
-@rewards.reward(level="global", range=(-1, 1), reads=reads, models=(ENCODER,))
+@rewards.reward(level="global", range=(-1, 1), reads=reads, models=(ENCODER,), card=CARD)
 def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
     """BERTScore F1 of the argument after its accepted edits against the original.
 
@@ -27,7 +30,7 @@ def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) ->
     return [match_f1(a, b) for a, b in zip(after, before, strict=True)]
 
 
-@rewards.reward(level="global", range=(0, 1), higher_is_better=False, reads=reads, models=(ENCODER,))
+@rewards.reward(level="global", range=(0, 1), higher_is_better=False, reads=reads, models=(ENCODER,), card=CARD)
 def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
     """Share of the original's meaning that the argument after its accepted edits has no words for.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge
 
 import rewards
 
+CARD = Path(__file__).parent / "params" / "card.json"
 
-@rewards.reward(level="global", range=(0, 1))
+
+@rewards.reward(level="global", range=(0, 1), card=CARD)
 def edit_quality(
     arguments: Sequence[rewards.Argument], *, unchanged: bool = False, power: Annotated[float, Ge(1)] = 1.0
 ) -> list[float | None]:
@@ -36,7 +39,7 @@ def _quality(argument: rewards.Argument, unchanged: bool, power: float) -> float
     return sum(shares) / len(shares)
 
 
-@rewards.reward(level="global", range=(0, 1), higher_is_better=False)
+@rewards.reward(level="global", range=(0, 1), higher_is_better=False, card=CARD)
 def useless_edits(arguments: Sequence[rewards.Argument]) -> list[float]:
     """Share of the stated edits that cannot be applied or change nothing; 0 for an argument without edits.
 
@@ -50,7 +53,7 @@ def _useless(edits: Sequence[rewards.Edit]) -> float:
     return sum(not (edit.valid and edit.changes) for edit in edits) / max(1, len(edits))
 
 
-@rewards.reward(level="global", range=(0, 1), higher_is_better=False)
+@rewards.reward(level="global", range=(0, 1), higher_is_better=False, card=CARD)
 def changed_words(arguments: Sequence[rewards.Argument]) -> list[float]:
     """Share of the words that the accepted edits change: word edit distance by the length of the longer text.
 

@@ -34,34 +34,48 @@ def fit(
     job: Job, *, examples: int, depth: int, learning_rate: float, rank: int, fold: str, percentile: float | None
 ) -> dict[str, Any]:
     """Writes the adapter and returns the card. Of the edits made of the rows (`pairs`), `examples` are fitted on."""
-    split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
-    for pair in pairs(list(job.rows()), fold, job.say):
-        split[pair.split].append(pair)
-    rng = Random(job.seed)  # noqa: S311  (nothing secret)
-    train = with_repairs(split["train"])
-    train = rng.sample(train, min(examples, len(train)))
-    valid, test = (rng.sample(split[name], min(MEASURED, len(split[name]))) for name in ("valid", "test"))
+    drawn, counts = _drawn(job, examples, fold)
+    train, valid, test = (drawn[name] for name in SPLITS)
     for fluent in (False, True):
         need(sum(pair.fluent is fluent for pair in train), LEAST, f"{'' if fluent else 'dis'}fluent edits to fit on")
     for name, part in (("valid", valid), ("test", test)):
         need(len(part), LEAST, f"edits of split {name}")
         measures.check_classes(np.array([pair.fluent for pair in part]), f"split {name}")
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
-    recipe = Recipe(depth=depth, first=4, rank=rank, learning_rate=learning_rate)
+    recipe = _recipe(depth, rank, learning_rate)
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
     tensors = fit_adapter(store.ensure(SMOLLM2), rows, len(LABELS), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)
-    card = _card(job, recipe, train, split, test, (slope, shift))
-    if percentile is not None:
-        people = [pair for pair in valid if pair.kind == "human"]
-        need(len(people), LEAST, "human edits of split valid, to take a percentile of")
-        found = 1 / (1 + np.exp(-(logits(job, people) * slope + shift)))
-        card["threshold"] = threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
+    card = _card(job, recipe, drawn, counts, (slope, shift), percentile)
     sign = np.array([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
     rescale_adapter(job.out / ADAPTER, recipe, slope, sign * shift / 2)
     return card
+
+
+def card_of(
+    job: Job, *, examples: int, depth: int, learning_rate: float, rank: int, fold: str, percentile: float | None
+) -> dict[str, Any]:
+    """What `fit` with these options says of the parameters in `job.out`, measured anew."""
+    drawn, counts = _drawn(job, examples, fold)
+    return _card(job, _recipe(depth, rank, learning_rate), drawn, counts, (1.0, 0.0), percentile)
+
+
+def _recipe(depth: int, rank: int, learning_rate: float) -> Recipe:
+    return Recipe(depth=depth, first=4, rank=rank, learning_rate=learning_rate)
+
+
+def _drawn(job: Job, examples: int, fold: str) -> tuple[dict[Split, list[Pair]], dict[str, int]]:
+    """The edits to fit on, to calibrate on and to measure on, and of how many they are drawn."""
+    split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
+    for pair in pairs(list(job.rows()), fold, job.say):
+        split[pair.split].append(pair)
+    rng = Random(job.seed)  # noqa: S311  (nothing secret)
+    counts: dict[str, int] = {name: len(part) for name, part in split.items()}
+    split["train"] = with_repairs(split["train"])
+    most: dict[Split, int] = {"train": examples, "valid": MEASURED, "test": MEASURED}
+    return {name: rng.sample(part, min(most[name], len(part))) for name, part in split.items()}, counts
 
 
 def with_repairs(examples: Sequence[Pair]) -> list[Pair]:
@@ -86,27 +100,22 @@ def logits(job: Job, some: Sequence[Pair]) -> NDArray[np.float64]:
 def _card(
     job: Job,
     recipe: Recipe,
-    train: Sequence[Pair],
-    split: dict[Split, list[Pair]],
-    test: Sequence[Pair],
+    drawn: dict[Split, list[Pair]],
+    counts: dict[str, int],
     calibration: tuple[float, float],
+    percentile: float | None,
 ) -> dict[str, Any]:
-    found = logits(job, test) * calibration[0] + calibration[1]
-    human = np.array([pair.kind == "human" for pair in test])
-    passing = f"; {(found[human] >= 0).mean():.1%} of {human.sum()} unseen human revisions pass" if human.any() else ""
-    counted = {name: len(part) for name, part in split.items()}
-    kinds = Counter(f"{'' if pair.fluent else 'not '}fluent: {pair.kind}" for pair in train)
+    found = logits(job, drawn["test"]) * calibration[0] + calibration[1]
+    human = found[np.array([pair.kind == "human" for pair in drawn["test"]])]
+    kinds = Counter(f"{'' if pair.fluent else 'not '}fluent: {pair.kind}" for pair in drawn["train"])
     return {
         "measures": "P(fluent) of a sentence after an edit, judged beside the sentence before it.",
         "labels": list(LABELS),
         "model": f"the first {recipe.depth} blocks of SmolLM2-135M-Instruct with low-rank changes (rank {recipe.rank}, from "
         f"block {recipe.first + 1}) read the sentence before and after; a head adds up the mean and the strongest evidence "
         "of the tokens after",
-        "threshold": {
-            "value": 0.5,
-            "source": f"the likelier of two classes, calibrated to equally many fluent and disfluent edits{passing}",
-        },
-        "rows": {"edits made": counted, "fitted on": dict(sorted(kinds.items()))},
+        "threshold": _even(human) if percentile is None else _percentile(job, drawn["valid"], calibration, percentile),
+        "rows": {"edits made": counts, "fitted on": dict(sorted(kinds.items()))},
         "split": "by writer, sentence or (BLiMP) paradigm, 70 / 10 / 20 % by SHA-256 unless the rows say: fitted on train "
         "with the way back of every disfluent edit, calibrated on valid, measured on test",
         "hyper_parameters": {
@@ -115,8 +124,24 @@ def _card(
             "tokens": recipe.tokens,
             "products": precision(),
         },
-        "test": _measured(job, test, found),
+        "test": _measured(job, drawn["test"], found),
     }
+
+
+def _even(human: NDArray[np.float64]) -> dict[str, Any]:
+    """.5, with what share of human edits of test, by their log-odds (N,), it lets pass."""
+    passing = f"; {(human >= 0).mean():.1%} of {len(human)} unseen human revisions pass" if len(human) else ""
+    return {
+        "value": 0.5,
+        "source": f"the likelier of two classes, calibrated to equally many fluent and disfluent edits{passing}",
+    }
+
+
+def _percentile(job: Job, valid: Sequence[Pair], calibration: tuple[float, float], percentile: float) -> dict[str, Any]:
+    people = [pair for pair in valid if pair.kind == "human"]
+    need(len(people), LEAST, "human edits of split valid, to take a percentile of")
+    found = 1 / (1 + np.exp(-(logits(job, people) * calibration[0] + calibration[1])))
+    return threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
 
 
 def _measured(job: Job, test: Sequence[Pair], found: NDArray[np.float64]) -> dict[str, Any]:

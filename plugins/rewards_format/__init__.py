@@ -6,9 +6,12 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import rewards
 
+PARAMS = Path(__file__).parent / "params"
+CARD = PARAMS / "card.json"
 MARKUP = re.compile(
     r"</?[a-zA-Z!|](?!ttps?:)[^<>]*(?:>|$)"  # tags, comments, special tokens, also those that do not end
     r"|\[/?(?:INST|SYS|SEP|CLS|MASK|PAD|UNK|BOS|EOS)\]"
@@ -22,7 +25,7 @@ MARKS = frozenset("°™©®\u00b4\u02bc…")
 """Characters beside letters, digits, punctuation and signs of currency and mathematics that people write."""
 
 
-@rewards.reward(name="format", level="global", range=(0, 1))
+@rewards.reward(name="format", level="global", range=(0, 1), card=CARD)
 def usable_share(arguments: Sequence[rewards.Argument]) -> list[float]:
     """Share of the stated edits that are valid; half of that where the completion could not be read in full.
 
@@ -38,7 +41,9 @@ def _share(revision: rewards.Revision) -> float:
     return share if revision.problem is None else share / 2
 
 
-@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+@rewards.reward(
+    level="edit", range=(0, 1), threshold=rewards.Threshold.from_card(CARD, "threshold_plain_text"), card=CARD
+)
 def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
 
@@ -83,7 +88,8 @@ def _alphabet(letter: str) -> str:
 @rewards.reward(
     level="edit",
     range=(0, 1),
-    threshold=rewards.Threshold(0.5, "yes or no; 99.3 % of human revisions pass (ArgRewrite V2, n 1,686)"),
+    threshold=rewards.Threshold.from_card(CARD, "threshold_no_new_numbers"),
+    card=CARD,
 )
 def no_new_numbers(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the sentence has every number, in digits, that the edit writes; 0 where the edit brings one in.

@@ -1,0 +1,32 @@
+"""How many revisions by people the gates on form let pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.validate.data import Bench
+from rewards.records import read_revision
+from rewards.suite import suite_of
+from rewards_format import PARAMS
+
+GATES = ("plain_text", "no_new_numbers")
+
+
+def card(bench: Bench) -> dict[str, Any]:
+    """The thresholds with their sources: a revision passes where each of its edits does."""
+    job, _ = bench.job(PARAMS, PARAMS)
+    revisions = [
+        read_revision({"issue": "", "argument": row.text("before"), "rewrite": row.text("after")}, number=row.number)
+        for row in job.rows()
+        if row.record["before"] and row.record["after"] and row.record["before"] != row.record["after"]
+    ]
+    results = suite_of(GATES, engine=bench.engine).score(revisions)
+    found: dict[str, Any] = {"rows": {"revised sentences": len(revisions)}}
+    for gate in GATES:
+        passed = sum(all(scores[gate].value == 1.0 for scores in result.edits) for result in results)
+        share = 100 * passed / len(revisions)
+        found[f"threshold_{gate}"] = {
+            "value": 0.5,
+            "source": f"yes or no; {share:.3g} % of human revisions pass (ArgRewrite V2, n {len(revisions):,})",
+        }
+    return found
