@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -93,6 +94,22 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     return not counts["failed"] and not counts["rejected"]
 
 
+def _differing(before: bytes, now: bytes) -> str:
+    """In brackets, up to three values in which two fingerprints differ; nothing where one was cut off."""
+    with suppress(orjson.JSONDecodeError):
+        return f" ({'; '.join(islice(_changes(orjson.loads(before), orjson.loads(now)), 3))})"
+    return ""
+
+
+def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        was, found = (orjson.dumps(value).decode()[:80] for value in (before, now))
+        yield f"{name} was {was}, is {found}"
+
+
 def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
     return orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
 
@@ -134,9 +151,11 @@ class File:
         self._bad: IO[bytes] | None = None
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
-        if self._settings.read_bytes() != self._fingerprint:
+        stated = self._settings.read_bytes()
+        if stated != self._fingerprint:
             raise RewardsError(
-                f"{self._partial} was made with other settings or another input; give the same, or delete it to start over"
+                f"{self._partial} was made with other settings or another input{_differing(stated, self._fingerprint)};"
+                " give the same, or delete it to start over"
             )
         kept = end = position = 0
         with self._partial.open("rb") as file:
