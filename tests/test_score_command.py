@@ -370,6 +370,25 @@ def scored_with_a_model(tmp_path: Path) -> Callable[..., list[str]]:
     return run
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_a_resumed_run_counts_what_its_earlier_part_computed(
+    tmp_path: Path, scored_with_a_model: Callable[..., list[str]], device: str
+) -> None:
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    first = subprocess.run(scored_with_a_model(whole, "--device", device), capture_output=True, check=False)
+    assert first.returncode == 0, first.stderr
+    for chunks in (3, 6):  # the second part of the run goes on from the first, and is killed too
+        more = ("--resume",) if chunks > 3 else ()
+        kill_after(scored_with_a_model(broken, "--device", device, *more), Path(f"{broken}.partial"), chunks, 2)
+    last = scored_with_a_model(broken, "--device", device, "--resume")
+    assert subprocess.run(last, capture_output=True, check=False).returncode == 0
+    one, other = (json.loads(Path(f"{path}.meta.json").read_text()) for path in (whole, broken))
+    assert one["features"]["computed"] == 40
+    assert one["features"]["truncated_texts"] == 20  # ten arguments, before and after
+    assert other["features"] == one["features"]
+    assert other["models"] == one["models"]
+
+
 def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_model: Callable[..., list[str]]) -> None:
     out, weights = tmp_path / "out.jsonl", tmp_path / "encoder" / "model.safetensors"
     kill_after(scored_with_a_model(out), Path(f"{out}.partial"), 3, 2)
