@@ -78,15 +78,8 @@ def score(
     chosen = make(devices[0])
     _check_format(format)
     fingerprint = {
-        "input": identity(file),
-        "options": {
-            "format": format,
-            "append": append,
-            "limit": limit,
-            "device": device,
-            "dtype": dtype,
-            "token_budget": token_budget,
-        },
+        "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
+        "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
         **(chosen.identify() if target else {}),  # models are fetched and hashed for it
         "version": metadata.version("appropriateness-rewards"),
     }
