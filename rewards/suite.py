@@ -105,10 +105,20 @@ class Suite:
 
     def describe(self) -> dict[str, Any]:
         """The suite for result files: every setting, the plugins' versions, the models used so far."""
+        return {**self._settings(), **self.engine.describe()}
+
+    def identify(self) -> dict[str, Any]:
+        """What the scores depend on, before the first is computed: every setting, each model's files and precision.
+
+        Raises ModelError for a model that is not there.
+        """
+        models = self.engine.identify(model for component in self.components for model in component.reward.models)
+        return {**self._settings(), "profile": self.engine.profile, "models": models}
+
+    def _settings(self) -> dict[str, Any]:
         return {
             "suite": self.name,
             "rewards": {component.name: component.describe() for component in self.components},
-            **self.engine.describe(),
         }
 
 

@@ -91,3 +91,16 @@ def test_a_full_disk_says_what_to_do_and_keeps_what_was_written(tmp_path: Path) 
     with pytest.raises(RewardsError, match="No space left on device; free some space and add --resume"):
         sink.write([{"id": 2}])
     assert (tmp_path / "out.jsonl.partial").read_text() == '{"id":1}\n'
+
+
+def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path) -> None:
+    sink = File(tmp_path / "out.jsonl", {}, 2, resume=False)
+    for number in range(1, 4):
+        sink.write([{"id": number}] * 2, {"seconds": number})
+    log = tmp_path / "out.jsonl.partial.json"
+    log.write_bytes(log.read_bytes()[:-3])  # as after a power cut, which keeps the files in no order
+    seen: list[object] = []
+    resumed = File(tmp_path / "out.jsonl", {}, 2, True, lambda record: seen.append(record["id"]))
+    assert (resumed.done, resumed.made, seen) == (4, {"seconds": 2}, [1, 1, 2, 2])
+    resumed.write([{"id": 9}] * 2, {"seconds": 9})
+    assert File(tmp_path / "out.jsonl", {}, 2, resume=True).made == {"seconds": 9}

@@ -136,6 +136,27 @@ def test_class_probabilities_are_those_of_transformers(folders: dict[str, Path],
         np.testing.assert_allclose(one, expected.numpy(), atol=2e-6)
 
 
+def test_a_classifier_tokenises_all_of_a_kind_at_once_as_it_would_each_alone(folders: dict[str, Path]) -> None:
+    from transformers import AutoTokenizer
+
+    from rewards.models.backend import Placement
+    from rewards.models.classifier import Classifier
+
+    checkpoint = Checkpoint(Hub(str(folders["modernbert"])), "classifier")
+    classifier = Classifier(checkpoint, folders["modernbert"], Placement("cpu", "float32", 512))
+    batched, calls = classifier._tokenizer, []
+    classifier._tokenizer = lambda *texts, **options: calls.append(texts) or batched(*texts, **options)
+    pairs = [(text, pair) for text in [*TEXTS, "b" * 90] for pair in (None, "", "The dog.", "c" * 50, "d" * 90)]
+    model = Model("tested", {"embedded": checkpoint})
+    found = classifier._tokenize([ClassProbabilities(text, model, pair) for text, pair in pairs])
+    alone = AutoTokenizer.from_pretrained(folders["modernbert"])
+    for (text, pair), one in zip(pairs, found, strict=True):
+        assert one == dict(alone(text, pair, truncation=True, max_length=64)), (text, pair)
+    too_long = {one for one in pairs if len(alone(*one)["input_ids"]) > 64}
+    assert len(classifier.cut) == len(too_long) > 1
+    assert len(calls) == 4  # texts and pairs, and those of each that are too long
+
+
 def test_labels_are_put_in_the_order_asked_for(folders: dict[str, Path]) -> None:
     requests = [ClassProbabilities("x", role(folders["modernbert"], "classifier", labels=labels), "y")
                 for labels in (("disfluent", "fluent"), ("fluent", "disfluent"))]  # fmt: skip

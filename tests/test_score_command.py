@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import tiny
 from tests.conftest import ROOT, command, read_lines, record, write_lines
 
 EXAMPLES = ROOT / "examples" / "arguments.jsonl"
@@ -300,7 +303,8 @@ class Plugin:
         register(edit_length)
 
 rewards.plugins.registry().add(Plugin(), "toys")
-main()
+if __name__ == "__main__":  # processes of several devices import this file
+    main()
 """
 
 
@@ -348,6 +352,63 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, chunks: int) -> 
     assert headers[0]["counts"] == headers[1]["counts"]
     names = ["broken.jsonl", "broken.jsonl.meta.json", "broken.jsonl.rejected.jsonl"]
     assert sorted(path.name for path in tmp_path.glob("broken*")) == names
+
+
+@pytest.fixture
+def scored_with_a_model(tmp_path: Path) -> Callable[..., list[str]]:
+    """The command that scores twenty records, each of its own words, with a tiny encoder that cuts some of them."""
+    words = ["Lunch is too short", "Lunch is far too short, and everybody in the whole building has known it for years"]
+    edits = [{"sentence_id": 2, "inappropriate_part": "Why", "rewritten_part": "Why so", "reason": "Toxic Emotions"}]
+    lines = [record(i, sentences=[f"{words[i % 2]} ({i}).", "Why?"], edits=edits) for i in range(20)]
+    source = write_lines(tmp_path / "in.jsonl", *lines)
+    model = tiny.gemma(tmp_path / "encoder")
+
+    def run(out: Path, *more: str) -> list[str]:
+        chosen = ["--reward", "slow", "--reward", "bertscore", "--profile", "full", "--model", f"encoder={model}"]
+        return [*toys(tmp_path), "score", str(source), "-o", str(out), *chosen, "--batch-size", "2", "-q", *more]
+
+    return run
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_a_resumed_run_counts_what_its_earlier_part_computed(
+    tmp_path: Path, scored_with_a_model: Callable[..., list[str]], device: str
+) -> None:
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    first = subprocess.run(scored_with_a_model(whole, "--device", device), capture_output=True, check=False)
+    assert first.returncode == 0, first.stderr
+    for chunks in (3, 6):  # the second part of the run goes on from the first, and is killed too
+        more = ("--resume",) if chunks > 3 else ()
+        kill_after(scored_with_a_model(broken, "--device", device, *more), Path(f"{broken}.partial"), chunks, 2)
+    last = scored_with_a_model(broken, "--device", device, "--resume")
+    assert subprocess.run(last, capture_output=True, check=False).returncode == 0
+    one, other = (json.loads(Path(f"{path}.meta.json").read_text()) for path in (whole, broken))
+    assert one["features"]["computed"] == 40
+    assert one["features"]["truncated_texts"] == 20  # ten arguments, before and after
+    assert other["features"] == one["features"]
+    assert other["models"] == one["models"]
+
+
+def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_model: Callable[..., list[str]]) -> None:
+    out, weights = tmp_path / "out.jsonl", tmp_path / "encoder" / "model.safetensors"
+    kill_after(scored_with_a_model(out), Path(f"{out}.partial"), 3, 2)
+    kept, original = Path(f"{out}.partial").read_bytes(), weights.read_bytes()
+    weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    refused = subprocess.run(scored_with_a_model(out, "--resume"), capture_output=True, check=False)
+    assert refused.returncode == 2
+    message = " ".join(refused.stderr.decode().split())
+    assert re.search(r'other settings or another input \(models\.encoder\.digest was "\w{16}", is "\w{16}"\);', message)
+    assert "give the same, or delete it to start over" in message
+    assert Path(f"{out}.partial").read_bytes() == kept
+
+    weights.write_bytes(original)
+    moved = (tmp_path / "encoder").rename(tmp_path / "elsewhere")  # the same weights are the same model
+    run = [*scored_with_a_model(out, "--resume"), "--model", f"encoder={moved}"]
+    assert subprocess.run(run, capture_output=True, check=False).returncode == 0
+    weights = moved / "model.safetensors"
+    weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    finished = subprocess.run(run, capture_output=True, check=False)
+    assert b"was made with other settings or another input" in finished.stderr
 
 
 def test_a_partial_cut_inside_a_record_resumes_to_the_same_bytes(tmp_path: Path) -> None:

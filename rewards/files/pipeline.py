@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -65,7 +67,7 @@ def run(
     `workers`, where given, score in the job's stead, in processes of their own.
     """
     report = report or Report()
-    began = time.monotonic()
+    so_far = partial(making, job, sink, time.monotonic(), workers)
 
     def read(line: Line) -> Revision:
         return read_revision(line.record, format=job.format, number=line.number)
@@ -74,8 +76,9 @@ def run(
         return [result.to_record() for result in job.suite.score(chunk)]
 
     spread = workers.score if workers else None
-    write_chunks(read_items(job, read, sink, summary, report.consumed), score, job, sink, summary, report, spread)
-    header = {**describe(job, began), **(workers.describe() if workers else {}), "counts": summary.to_record()}
+    items = read_items(job, read, sink, summary, report.consumed)
+    write_chunks(items, score, job, sink, summary, report, so_far, spread)
+    header = {**describe(job), **so_far(), "counts": summary.to_record()}
     sink.finish(header)
     return header
 
@@ -87,11 +90,13 @@ def write_chunks(
     sink: Sink,
     summary: Tally,
     report: Report,
+    so_far: Callable[[], Mapping[str, Any]],
     spread: Callable[[Iterator[list[T]]], Iterator[list[dict[str, Any]]]] | None = None,
 ) -> None:
     """Write the records that `score` makes of the items, chunk by chunk, behind those that are done already.
 
-    `spread` does so for all chunks, in order, where that is more than calling `score` on one after the other.
+    `so_far` says how they were made, and `spread` scores all chunks, in order, where that is more than calling `score` on
+    one after the other.
 
     Features are shared within a chunk only (unless the engine has a cache on disk), so that a run that was resumed at a
     chunk gives the same bytes as one that was not.
@@ -105,29 +110,51 @@ def write_chunks(
             yield score(chunk)
 
     for records in (spread or one_by_one)(iter(lambda: list(islice(items, job.chunk)), [])):
-        sink.write(records)
+        sink.write(records, so_far())
         for record in records:
             summary.add(record)
         report.records(summary.records)
 
 
-def describe(job: Job, began: float) -> dict[str, Any]:
-    """How the job's results were made: the suite, the models, the versions, the time it took."""
+def describe(job: Job) -> dict[str, Any]:
+    """How the job's results are made: the suite, the models, the versions."""
     return {
         **job.suite.describe(),
         "versions": _versions(),
         "source": job.source,
         "batch_size": job.chunk,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - began, 2),
         "seed": None,  # nothing in scoring draws random numbers
-        "features": features(job.suite.engine),
     }
 
 
-def features(engine: Engine) -> dict[str, int]:
-    """How many features an engine was asked for, computed and so on, and how many texts were cut."""
-    return {**asdict(engine.counts), "truncated_texts": engine.truncated}
+def making(job: Job, sink: Sink, began: float, workers: Workers | None = None) -> dict[str, Any]:
+    """Models, features and seconds that the job took since it began, with those of the earlier part that it goes on from."""
+    parts = [sink.made, used(job.suite.engine), workers.describe() if workers else {}]
+    seconds = sink.made.get("seconds", 0.0) + time.monotonic() - began
+    return {**added(parts), "seconds": round(seconds, 2)}
+
+
+def used(engine: Engine) -> dict[str, Any]:
+    """An engine's models and roles, how many features it was asked for, computed and so on, and how many texts were cut."""
+    described = engine.describe()
+    features = {**asdict(engine.counts), "truncated_texts": engine.truncated}
+    return {"models": described["models"], "roles": described["roles"], "features": features}
+
+
+def added(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several engines, of processes or of parts of a run, used together. A text that two of them cut counts twice."""
+    models: dict[str, dict[str, Any]] = {}
+    roles: dict[str, str] = {}
+    features: Counter[str] = Counter()
+    for part in filter(None, parts):
+        roles |= part["roles"]
+        features.update(part["features"])
+        for name, found in part["models"].items():
+            one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
+            one["device"] = ", ".join(sorted({*one["device"].split(", "), *found["device"].split(", ")} - {""}))
+            one["truncated_texts"] += found["truncated_texts"]
+    return {"models": models, "roles": roles, "features": dict(features)}
 
 
 def read_items(

@@ -17,7 +17,7 @@ from typing import Any
 
 from rewards.engine.device import pick_device
 from rewards.errors import RewardsError
-from rewards.files.pipeline import features
+from rewards.files.pipeline import added, used
 from rewards.suite import Suite
 from rewards.types import Revision
 
@@ -27,12 +27,11 @@ Make = Callable[[str], Suite]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A chunk's output records, and what the worker's engine has done so far."""
+    """A chunk's output records, and what the worker's engine has used so far."""
 
     records: list[dict[str, Any]]
     worker: int
-    engine: Mapping[str, Any]
-    features: Mapping[str, int]
+    used: Mapping[str, Any]
 
 
 class Workers:
@@ -74,18 +73,7 @@ class Workers:
 
     def describe(self) -> dict[str, Any]:
         """Models with their devices, roles, and counts of features over all processes, for the header."""
-        models: dict[str, dict[str, Any]] = {}
-        roles: dict[str, str] = {}
-        counts: dict[str, int] = {}
-        for done in self._last.values():
-            roles |= done.engine["roles"]
-            for name, count in done.features.items():
-                counts[name] = counts.get(name, 0) + count
-            for name, found in done.engine["models"].items():
-                one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
-                one["device"] = ", ".join(sorted({*filter(None, one["device"].split(", ")), found["device"]}))
-                one["truncated_texts"] += found["truncated_texts"]
-        return {"models": models, "roles": roles, "features": counts}
+        return added(done.used for done in self._last.values())
 
     def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
         with _alive():
@@ -137,4 +125,4 @@ def _score(chunk: Sequence[Revision]) -> Done:
     engine = _Worker.suite.engine
     engine.cache.clear()
     records = [result.to_record() for result in _Worker.suite.score(chunk)]
-    return Done(records, os.getpid(), engine.describe(), features(engine))
+    return Done(records, os.getpid(), used(engine))

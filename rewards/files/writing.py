@@ -8,13 +8,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 import orjson
 
 from rewards.errors import RewardsError
 from rewards.files.reading import KEPT, Line, header_path
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def dump(record: Mapping[str, Any]) -> bytes:
@@ -38,9 +42,10 @@ class Sink(Protocol):
     """Where results go."""
 
     done: int
+    made: Mapping[str, Any]
 
-    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write one chunk of output records."""
+    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
+        """Write one chunk of output records; `made` says how they and all before them were made."""
 
     def reject(self, line: Line) -> None:
         """Write one bad line."""
@@ -56,8 +61,9 @@ class Stream:
     """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
 
     done = 0
+    made = NOTHING
 
-    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Write one chunk of output records."""
         with _disk(Path("standard output")):
             sys.stdout.buffer.writelines(dump(record) for record in records)
@@ -93,6 +99,22 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     return not counts["failed"] and not counts["rejected"]
 
 
+def _differing(before: bytes, now: bytes) -> str:
+    """In brackets, up to three values in which two fingerprints differ; nothing where one was cut off."""
+    with suppress(orjson.JSONDecodeError):
+        return f" ({'; '.join(islice(_changes(orjson.loads(before), orjson.loads(now)), 3))})"
+    return ""
+
+
+def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        was, found = (orjson.dumps(value).decode()[:80] for value in (before, now))
+        yield f"{name} was {was}, is {found}"
+
+
 def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
     return orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
 
@@ -101,7 +123,8 @@ class File:
     """Results to OUT, rejects to OUT.rejected.jsonl, the header to OUT.meta.json; atomic, resumable.
 
     `fingerprint` identifies what is being computed; `done` is how many output records an earlier run left that need not
-    be computed again, always a multiple of `chunk`. `seen` is called with each of them.
+    be computed again, always a multiple of `chunk`, and `made` what was said with the last of them. `seen` is called with
+    each of them.
     """
 
     def __init__(
@@ -118,6 +141,7 @@ class File:
             raise RewardsError(f"{path}: the folder {path.parent} does not exist")
         self.path = path
         self.done = 0
+        self.made = NOTHING
         self._partial = path.with_name(f"{path.name}.partial")
         self._settings = path.with_name(f"{path.name}.partial.json")
         self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
@@ -127,16 +151,20 @@ class File:
                 raise RewardsError(f"{self._partial} is left from a run that did not end: add --resume, or delete it")
             self._keep_whole_chunks(chunk, seen)
         with _disk(path):
-            self._settings.write_bytes(self._fingerprint)
+            if not self.done:
+                self._settings.write_bytes(self._fingerprint + b"\n")
+            self._log: IO[bytes] = self._settings.open("ab")
             self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
         self._wrote = bool(self.done)
         # Bad lines are found again on resuming, so their file always starts anew.
         self._bad: IO[bytes] | None = None
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
-        if self._settings.read_bytes() != self._fingerprint:
+        stated, *made = self._settings.read_bytes().split(b"\n")
+        if stated != self._fingerprint:
             raise RewardsError(
-                f"{self._partial} was made with other settings or another input; give the same, or delete it to start over"
+                f"{self._partial} was made with other settings or another input{_differing(stated, self._fingerprint)};"
+                " give the same, or delete it to start over"
             )
         kept = end = position = 0
         with self._partial.open("rb") as file:
@@ -145,16 +173,22 @@ class File:
                 if not line.endswith(b"\n"):
                     break
                 kept += 1
-                if kept % chunk == 0:
+                if kept % chunk == 0 and kept // chunk < len(made):  # after the last line break nothing is whole
                     self.done, end = kept, position
         os.truncate(self._partial, end)
+        if self.done:
+            made = made[: self.done // chunk]
+            self.made = orjson.loads(made[-1])
+            os.truncate(self._settings, sum(len(line) + 1 for line in (stated, *made)))
         with self._partial.open("rb") as file:
             for line in file:
                 seen(orjson.loads(line))
 
-    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Append one chunk; it survives the death of the process once this returns."""
         with _disk(self.path):
+            self._log.write(dump({**made}))  # first: of each whole chunk it is known how it was made
+            self._log.flush()
             self._out.writelines(dump(record) for record in records)
             self._out.flush()
         self._wrote = True
@@ -162,7 +196,7 @@ class File:
     def abandon(self) -> None:
         """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
         if not self._wrote:
-            for file in filter(None, (self._out, self._bad)):
+            for file in filter(None, (self._log, self._out, self._bad)):
                 with suppress(OSError):  # a full disk refuses the rest of the buffer once more
                     file.close()
             for path in (self._partial, self._settings, self._partial_of(self._rejected)):
@@ -192,6 +226,7 @@ class File:
             os.fsync(self._out.fileno())
             self._out.close()
             self._partial.replace(self.path)
+            self._log.close()
             self._settings.unlink(missing_ok=True)
 
     def _partial_of(self, path: Path) -> Path:

@@ -19,6 +19,8 @@ from rewards.models.specs import Checkpoint, describe
 if TYPE_CHECKING:
     from rewards.features import Request
 
+Encoded = dict[str, list[int]]  # a text's tokens and masks, by the model's names for them
+
 
 class Classifier:
     """A fine-tuned sequence classifier; its outputs are put in the order of the checkpoint's labels."""
@@ -42,7 +44,7 @@ class Classifier:
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(C,) for each request."""
         results: list[Array | Failure] = [Failure("not computed")] * len(requests)
-        encoded = [self._tokenize(request) for request in requests]
+        encoded = self._tokenize(requests)
 
         def forward(batch: list[int]) -> None:
             for index, row in zip(batch, self._forward([encoded[i] for i in batch]), strict=True):
@@ -57,13 +59,29 @@ class Classifier:
         run_all(parts, forward, failed, describe(self._checkpoint))
         return results
 
-    def _tokenize(self, request: Request) -> dict[str, list[int]]:
-        asked = identity(self._checkpoint, request)
-        encoded = self._tokenizer(*asked.text, verbose=False)
-        if len(encoded["input_ids"]) > self._limit:
-            self.cut.add(asked.text_key)
-            encoded = self._tokenizer(*asked.text, truncation=True, max_length=self._limit)
-        return dict(encoded)
+    def _tokenize(self, requests: Sequence[Request]) -> list[Encoded]:
+        """What the model reads for each request; texts that are too long are cut, and counted."""
+        asked = [identity(self._checkpoint, request) for request in requests]
+        encoded = self._encode([one.text for one in asked])
+        long = [index for index, one in enumerate(encoded) if len(one["input_ids"]) > self._limit]
+        cut = self._encode([asked[index].text for index in long], truncation=True, max_length=self._limit)
+        for index, one in zip(long, cut, strict=True):
+            self.cut.add(asked[index].text_key)
+            encoded[index] = one
+        return encoded
+
+    def _encode(self, texts: Sequence[tuple[str, ...]], **options: Any) -> list[Encoded]:
+        """Tokens and masks of single texts and of pairs: all of a kind in one call, which costs a quarter less."""
+        encoded: list[Encoded] = [{} for _ in texts]
+        for paired in (False, True):
+            # A lone pair whose second text is empty is a single text to transformers; in a batch it would not be.
+            chosen = [index for index, text in enumerate(texts) if any(text[1:]) is paired]
+            columns = [[texts[index][place] for index in chosen] for place in range(1 + paired)]
+            found = self._tokenizer(*columns, verbose=False, **options) if chosen else {}
+            for name, rows in found.items():
+                for index, row in zip(chosen, rows, strict=True):
+                    encoded[index][name] = row
+        return encoded
 
     @torch.inference_mode()
     def _forward(self, encoded: list[dict[str, list[int]]]) -> list[Array]:
