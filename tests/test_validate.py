@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from bench.validate.__main__ import compare
 from bench.validate.data import Bench
 from bench.validate.figures import figures, measured, merged, without_folds
 from rewards.engine.engine import Engine
+from rewards.fitting.run import run
 from tests.conftest import write_lines
 
 STATED: dict[str, Any] = {
@@ -97,3 +100,34 @@ def test_a_card_is_measured_on_the_very_files_it_names(tmp_path: Path) -> None:
     (params / "card.json").write_text(json.dumps({"data": [described], "options": {}, "seed": 1}))
     with pytest.raises(SystemExit, match=r"has no rows\.jsonl with the SHA-256 that the card states"):
         Bench(data, Engine()).job(params, params)
+
+
+def labelled(number: int, split: str) -> dict[str, Any]:
+    good = number % 2
+    return {"text": f"{'Please eat' if good else 'Idiots eat'} {number}.", "issue": "Lunch", "split": split,
+            "labels": {"Inappropriateness": 1 - good}}  # fmt: skip
+
+
+def judged(number: int, split: str) -> dict[str, Any]:
+    good = number % 2
+    after = f"We eat at {number}." if good else f"We at eats {number}."
+    return {"before": f"We dine at {number}.", "after": after, "fluent": good, "split": split}
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("embedded_models")
+@pytest.mark.parametrize(
+    ("family", "row", "options"),
+    [("appropriateness", labelled, {"depth": 9, "epochs": 1, "share": 0}), ("fluency", judged, {"depth": 5})],
+)
+def test_the_card_of_a_fit_is_found_again_without_fitting(
+    tmp_path: Path, family: str, row: Callable[[int, str], dict[str, Any]], options: dict[str, Any]
+) -> None:
+    sizes = {"train": 100, "valid": 60, "test": 60}
+    data = write_lines(tmp_path / "rows.jsonl", *(row(n, split) for split, size in sizes.items() for n in range(size)))
+    out = tmp_path / "fit"
+    card = run(family, [data], out, {**options, "rank": 1}, 1, Engine(dtype="float32"), lambda _: None)
+    job, chosen = Bench(tmp_path, Engine(dtype="float32")).job(out, out)  # an engine has one model for a role
+    found = import_module(f"rewards_{family}.fit").card_of(job, **chosen)
+    assert len(measured(found)) >= 4
+    assert bad(measured(found), measured(card)) == []
