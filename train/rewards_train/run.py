@@ -252,7 +252,6 @@ def build(
     from transformers import PrinterCallback
 
     from rewards_train.callbacks import Console, Keeper
-    from rewards_train.folding import fold_in_generation
     from rewards_train.order import keep_order
 
     out = Path(config.output_dir).parent
@@ -271,7 +270,6 @@ def build(
     )
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
-    fold_in_generation(trainer)
 
     def together(wish: bool) -> bool:
         return bool(gather_object([wish])[0])
