@@ -22,7 +22,7 @@ from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_appropriateness.fit import _read
-from tests.conftest import command, read_lines, record, write_lines
+from tests.conftest import command, installed, read_lines, record, write_lines
 
 
 def revisions(count: int) -> list[dict[str, Any]]:
@@ -192,6 +192,46 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
         "rows left out: 1 without a neutral rewrite",
         "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5): they are no unseen ones",
     ]
+
+
+BREAKS = """
+import rewards
+from rewards.fitting import Fitter
+
+def fit(job):
+    (job.out / "model.safetensors").write_bytes(b"half of it")
+    raise {error}
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5, fitter=Fitter(fit, None))
+def breaks(edits):
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(breaks)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("rewards.RewardsError('too few')", 2, "error: too few\n"),
+        ("OSError(28, 'No space left on device')", 2, "mine: No space left on device\n"),
+        ("KeyboardInterrupt", 130, "interrupted\n"),
+        ("ValueError('x')", 3, "ValueError: x\n"),
+    ],
+)
+def test_what_a_broken_fit_left_is_told_also_without_progress(
+    tmp_path: Path, error: str, code: int, message: str
+) -> None:
+    path = installed(tmp_path, "breaks", BREAKS.format(error=error))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    done = command("fit", "breaks", "--data", data, "-o", tmp_path / "mine", "-q", PYTHONPATH=str(path))
+    assert done.returncode == code
+    assert message in done.stderr.decode()
+    (kept,) = tmp_path.glob(".mine-*")
+    assert f"what was fitted before this stopped is kept in {kept}\n" in done.stderr.decode()
+    assert [file.name for file in kept.iterdir()] == ["model.safetensors"]
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rewards.cli.options import Cache, build_engine
+from rewards.cli.terminal import plain
 from rewards.errors import ConfigError
 
 
@@ -50,7 +51,12 @@ def fit(
     options = _options(set_ or ())
     if percentile is not None:
         options["percentile"] = percentile
-    card = run(reward, data, out, options, seed, engine, say, unseen)
+    try:
+        card = run(reward, data, out, options, seed, engine, say, unseen)
+    except BaseException as error:  # Ctrl-C too: hours may have been fitted by then
+        for note in getattr(error, "__notes__", ()):
+            print(plain(note), file=sys.stderr)
+        raise
     if not quiet:
         stated = card.get("threshold")
         if isinstance(stated, dict):

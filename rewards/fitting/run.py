@@ -39,7 +39,8 @@ def run(
 ) -> dict[str, Any]:
     """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError.
 
-    Rows that share words with the test rows of `unseen` are left out.
+    Where something had been fitted by then, a note of the error says in which folder it is kept. Rows that share words
+    with the test rows of `unseen` are left out.
     """
     reward, origin = registry().reward(name)
     fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
@@ -69,13 +70,16 @@ def run(
             json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
     except BaseException as error:
+        told = error
+        if isinstance(error, OSError):
+            told = RewardsError(f"{error.filename or out}: {error.strerror or error}")
         if any(folder.iterdir()):
-            say(f"what was fitted before this stopped is kept in {folder}")
+            told.add_note(f"what was fitted before this stopped is kept in {folder}")
         else:
             folder.rmdir()
-        if isinstance(error, OSError):
-            raise RewardsError(f"{error.filename or out}: {error.strerror or error}") from error
-        raise
+        if told is error:
+            raise
+        raise told from error
     _move(folder, out)
     return card
 
