@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
 from rewards.fitting import Job
-from rewards.fitting.calibrate import threshold_of
+from rewards.fitting.calibrate import calibrate, threshold_of
 from rewards.fitting.measures import calibration_error, macro_f1, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
@@ -22,6 +23,7 @@ from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_appropriateness.fit import _read
+from tests import tiny
 from tests.conftest import command, installed, read_lines, record, write_lines
 
 
@@ -232,6 +234,35 @@ def test_what_a_broken_fit_left_is_told_also_without_progress(
     (kept,) = tmp_path.glob(".mine-*")
     assert f"what was fitted before this stopped is kept in {kept}\n" in done.stderr.decode()
     assert [file.name for file in kept.iterdir()] == ["model.safetensors"]
+
+
+def test_a_threshold_is_calibrated_with_the_models_of_a_profile(tmp_path: Path) -> None:
+    """It holds for that profile alone; fits of a model, which is the embedded one, take no other."""
+    data = write_lines(tmp_path / "data.jsonl", *revisions(60))
+    engine = Engine("full", dtype="float32", models={"encoder": str(tiny.gemma(tmp_path / "gemma"))})
+    for name in ("semantic_similarity", "token_similarity"):
+        card = run(name, [data], tmp_path / name, {}, 1, engine, lambda _: None)
+        assert card["profile"] == "full"
+        assert card["models"] == [str(tmp_path / "gemma")]
+        shipped = registry().reward(name)[0]
+        fitted = load_params(shipped, tmp_path / name)[0]
+        assert fitted.thresholds["full"].value == card["threshold"]["value"]
+        assert fitted.thresholds["embedded"] == shipped.thresholds["embedded"]
+    # One model is asked in two ways: only the full profile has prompts.
+    asked = (engine, replace(engine, profile="embedded"))
+    found = [calibrate("semantic_similarity", Job((data,), tmp_path, one, 1), 5)["value"] for one in asked]
+    assert found[0] != found[1]
+    own = replace(shipped, fitter=None)  # a reward without a fit of its own takes the threshold of the card
+    assert load_params(own, tmp_path / name)[0].thresholds == fitted.thresholds
+    for name in ("fluency", "appropriateness", "pattern_conformity"):
+        with pytest.raises(ConfigError, match=f"the fit of '{name}' reads no models but its own: leave out --profile"):
+            run(name, [data], tmp_path / "out", {}, 1, engine, lambda _: None)
+    done = command("fit", "fluency", "--data", data, "-o", tmp_path / "out", "--model", "encoder=x")
+    assert done.returncode == 2
+    assert b"leave out --profile and --model" in done.stderr
+    named = Engine(models={"encodr": "x"})
+    with pytest.raises(ConfigError, match="--model encodr="):
+        run("token_similarity", [data], tmp_path / "out", {}, 1, named, lambda _: None)
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
 from rewards.fitting.unseen import Unseen
+from rewards.models.specs import PROFILES
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
 
@@ -45,6 +46,10 @@ def run(
     reward, origin = registry().reward(name)
     fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
     chosen = _options(name, fit, options)
+    calibrates = reward.fitter is None or reward.fitter.any_models
+    if not calibrates and (engine.profile != PROFILES[0] or engine.models):
+        raise ConfigError(f"the fit of {name!r} reads no models but its own: leave out --profile and --model")
+    engine.check_roles(model.role for model in reward.models)
     if any(str(file) == "-" for file in files):
         raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
     for file in files:
@@ -59,6 +64,7 @@ def run(
         card = {
             "reward": name,
             **fitted,
+            **({"profile": engine.profile, "models": list(engine.describe()["models"])} if calibrates else {}),
             "data": described,
             **({"unseen": _described(unseen)} if unseen else {}),
             "options": chosen,
