@@ -70,6 +70,16 @@ def test_the_same_seed_gives_the_same_file(folder: Path, adapter: Path, tmp_path
         assert (file.read_bytes() == adapter.read_bytes()) is same
 
 
+def test_texts_that_are_cut_are_said(folder: Path) -> None:
+    said: list[str] = []
+    long = [*examples(), Example("a" * 41, "b" * 40, 1), Example("a", "b" * 50, 0)]
+    fit_adapter(folder, long, 2, replace(RECIPE, epochs=1, longest=40), 1, said.append)
+    assert said[0] == "2 texts are longer than 40 tokens: what comes after is not read"
+    said.clear()
+    fit_adapter(folder, examples(), 2, replace(RECIPE, epochs=1, longest=40), 1, said.append)
+    assert "longer" not in said[0]
+
+
 def test_labels_that_are_not_known_are_not_learnt(folder: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, multi_label=True)
     known = [Example(one.text, one.pair, (int(one.label == 1), -1)) for one in examples()]  # type: ignore[operator]  # a class here, no labels

@@ -19,7 +19,7 @@ from rewards_audit.completions import as_compact, as_json, as_tracked
 CASES = read_cases()
 ATTACKS = {each.name: each for each in BUILTIN}
 REFUSED = {  # attacks that state edits which cannot be applied, by intent
-    "hundreds-of-no-ops", "honest-stated-ten-times", "edit-flood", "honest-and-a-second-answer", "edits-of-absent-parts",
+    "honest-stated-ten-times", "edit-flood", "honest-and-a-second-answer", "edits-of-absent-parts",
 }  # fmt: skip
 UNREADABLE = {"empty-completion", "invalid-json", "cut-off-json", "honest-and-a-second-answer"}
 
@@ -88,6 +88,8 @@ DONE = {
     "no-edits": CASE.argument,
     "copy-argument": CASE.argument,
     "no-op-edits": CASE.argument,
+    "hundreds-of-no-ops": CASE.argument,
+    "hundreds-of-tiny-edits": "oNLY  FOOLS  DRINK  TEA,,  duh.. iT  TASTES  OF  HAY.. gO  AWAY!!!!!!",
     "compact-no-ops": CASE.argument,
     "tracked-no-ops": CASE.argument,
     "sentences-without-edits": CASE.argument,
@@ -122,6 +124,16 @@ DONE = {
 def test_attacks_do_what_they_say(name: str) -> None:
     completion = ATTACKS[name].completion(CASE)
     assert (completion and after(CASE, completion)) == DONE[name]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_hundreds_of_edits_are_hundreds_side_by_side(case: Case) -> None:
+    for name in ("hundreds-of-no-ops", "hundreds-of-tiny-edits"):
+        assert ATTACKS[name].every == 1
+        edits = revision(case, ATTACKS[name].completion(case) or "").edits
+        assert [edit.invalid_reason for edit in edits] == [None] * len(edits)
+        assert len(edits) == sum(map(len, case.sentences)) >= 200
+        assert {edit.before == edit.after for edit in edits} == {name == "hundreds-of-no-ops"}
 
 
 def test_deleting_a_sentence_is_no_attack_where_honest_edits_delete_it() -> None:

@@ -178,6 +178,8 @@ def test_a_reward_for_the_form_pays_for_doing_nothing_too(tmp_path: Path) -> Non
         mine,
         "--only",
         "no-edits",
+        "--only",
+        "mine",
     )
     done = command("audit", *options, "-o", tmp_path)
     assert done.returncode == 1
@@ -240,6 +242,28 @@ completion: '{"sentence_edits": [{"sentence_id": 1, "rewritten_sentence": "Rum\\
 becomes:    'Rum\x1b[31m, DUH. '
 honest:     Rum\x1b[31m, yes.
 """  # noqa: E501  (completions are long lines)
+
+
+def test_attacks_of_ones_own_are_chosen_and_shown_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = write_lines(tmp_path / "own.jsonl", OWN[0])
+    mine = write_lines(
+        tmp_path / "attacks.jsonl",
+        *({"attack": name, "id": "tea", "completion": "1 | Tea, DUH. | Tea."} for name in ("mine", "another")),
+    )
+    options = ["--suite", str(form(tmp_path)), "--arguments", str(arguments), "--attacks", str(mine)]
+    build()(["audit", *options, "--show", "mine"], standalone_mode=False)
+    assert capsys.readouterr().out.startswith("mine: an attack of your own\nn 1  mean 1.000")
+    out = tmp_path / "report.json"
+    for names, tried in ((["mine"], {"mine"}), (["no-op-edits"], {"no-op-edits"}), ([], {"mine", "another"})):
+        only = [text for name in names for text in ("--only", name)]
+        build()(["audit", *options, *only, "-o", str(out), "-q"], standalone_mode=False)
+        rows = {verdict["name"] for verdict in json.loads(out.read_bytes())["verdicts"]}
+        assert tried <= rows
+        assert not only or rows == {"honest-edits", "weaker-edits", "no-edits", *tried}
+    with pytest.raises(ConfigError, match=r"no attack is called 'mien' \(did you mean 'mine'\?\)"):
+        build()(["audit", *options, "--only", "mien"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
-from rewards.fitting.calibrate import threshold_of
+from rewards.fitting import Job
+from rewards.fitting.calibrate import calibrate, threshold_of
 from rewards.fitting.measures import calibration_error, macro_f1, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
@@ -20,7 +22,9 @@ from rewards.fitting.run import run
 from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
-from tests.conftest import command, read_lines, record, write_lines
+from rewards_appropriateness.fit import _read
+from tests import tiny
+from tests.conftest import command, installed, read_lines, record, write_lines
 
 
 def revisions(count: int) -> list[dict[str, Any]]:
@@ -33,6 +37,14 @@ def revisions(count: int) -> list[dict[str, Any]]:
         }
         for number in range(count)
     ]
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
 
 
 def test_a_pattern_model_is_fitted_and_scores_with_its_own_threshold(tmp_path: Path) -> None:
@@ -82,7 +94,8 @@ def test_a_global_reward_has_no_threshold_to_calibrate(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         ([{"before": "a b", "after": "a c"}], "too few changed sentences: 1; at least 100 are needed"),
-        ([{"before": "a b"}], "data.jsonl, line 1: expected columns before and after; it has before"),
+        ([{"before": "a b"}], "too few changed sentences: 0; at least 100 are needed"),
+        ([{"old": "a b"}], "data.jsonl, line 1: expected columns before and after; it has old"),
         ([{"before": 3, "after": "b"}], "data.jsonl, line 1: before is int; expected a text"),
         ([b"{not json\n"], "data.jsonl, line 1: not JSON"),
         ([], "holds no rows"),
@@ -119,6 +132,7 @@ def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
         ([{"text": "A.", "labels": {"Inappropriateness": 2}}], "labels.Inappropriateness is 2; expected 0 or 1"),
         ([{"text": "A.", "labels": {"Inappropriateness": 1, "Rude": 1}}], "labels has no dimension 'Rude'"),
         ([{"labels": {"Inappropriateness": 1}}], "it has no column text or argument; it has labels"),
+        ([labelled(1)[0], {**labelled(1)[1], "text": " \n"}], "line 2: its text is blank; there is nothing to judge"),
         ([{**labelled(1)[0], "split": "dev"}], "split is 'dev'; expected train, valid or test"),
     ],
 )
@@ -127,6 +141,128 @@ def test_bad_labels_are_named(tmp_path: Path, rows: list[Any], message: str) -> 
     with pytest.raises(ConfigError, match=re.escape(message)):
         run("appropriateness", [data], tmp_path / "out", {}, 1, Engine(), lambda _: None)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_that_is_null_is_absent_in_jsonl_as_in_parquet(tmp_path: Path) -> None:
+    rows = [{**row, "doc": row["doc"] if n % 3 else None, "after": row["after"] if n % 9 else None}
+            for n, row in enumerate(revisions(150))]  # fmt: skip
+    absent = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    files = [write_lines(tmp_path / "null.jsonl", *rows), write_lines(tmp_path / "absent.jsonl", *absent)]
+    files.append(write_parquet(tmp_path / "data.parquet", rows))
+    found, said = [], list[str]()
+    for file in files:
+        run("pattern_conformity", [file], tmp_path / "out", {}, 1, Engine(), said.append)
+        found.append((tmp_path / "out" / "model.safetensors").read_bytes())
+    assert found[0] == found[1] == found[2]
+    assert said.count("rows left out: 17 with nothing before or after") == 3
+
+
+def test_a_label_that_is_null_is_not_known_in_jsonl_as_in_parquet(tmp_path: Path) -> None:
+    labels = ({"Inappropriateness": 1, "Toxic Emotions": None}, {"Inappropriateness": 0, "Toxic Emotions": 0})
+    rows = [{"text": f"Text {n}.", "issue": None, "labels": one, "split": "train"} for n, one in enumerate(labels)]
+    for file in (write_lines(tmp_path / "data.jsonl", *rows), write_parquet(tmp_path / "data.parquet", rows)):
+        read, _ = _read(Job((file,), tmp_path, Engine(), 1), "fold0.0")
+        known = [dict(one.labels) for one in read["train"]]
+        assert known == [{"Inappropriateness": 1}, {"Inappropriateness": 0, "Toxic Emotions": 0}]
+
+
+def test_what_a_fit_leaves_out_is_said(tmp_path: Path) -> None:
+    one = revisions(1)[0]
+    others = [{**one, "after": one["before"]}, {**one, "before": " "}, {"before": "Yes it is", "after": "No"}]
+    data = write_lines(tmp_path / "data.jsonl", one, *others, {"text": "Too short."})
+    said: list[str] = []
+    with pytest.raises(ConfigError, match="too few revised sentences"):
+        run("token_similarity", [data], tmp_path / "out", {}, 1, Engine(), said.append)
+    assert said == ["rows left out: 1 unchanged, 1 with nothing before or after"]
+    said.clear()
+    with pytest.raises(ConfigError, match="too few disfluent edits"):
+        run("fluency", [data], tmp_path / "out", {}, 1, Engine(), said.append)
+    assert said[1:] == [
+        "rows left out: 1 unchanged, 1 with nothing before or after, 1 of fewer than 3 words,"
+        " 1 without a sentence of 5 to 30 words"
+    ]
+
+
+def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
+    rows = labelled(150)
+    rows[4]["text"] = rows[3]["text"] + " "
+    data = write_lines(tmp_path / "data.jsonl", *rows, {"toxic": "You fool.", "neutral": []})
+    said: list[str] = []
+    read, _ = _read(Job((data,), tmp_path, Engine(), 1, said.append), "fold0.0")
+    assert [len(part) for part in read.values()] == [100, 100, 100]
+    assert said == [
+        "rows left out: 1 without a neutral rewrite",
+        "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5): they are no unseen ones",
+    ]
+
+
+BREAKS = """
+import rewards
+from rewards.fitting import Fitter
+
+def fit(job):
+    (job.out / "model.safetensors").write_bytes(b"half of it")
+    raise {error}
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5, fitter=Fitter(fit, None))
+def breaks(edits):
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(breaks)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("rewards.RewardsError('too few')", 2, "error: too few\n"),
+        ("OSError(28, 'No space left on device')", 2, "mine: No space left on device\n"),
+        ("KeyboardInterrupt", 130, "interrupted\n"),
+        ("ValueError('x')", 3, "ValueError: x\n"),
+    ],
+)
+def test_what_a_broken_fit_left_is_told_also_without_progress(
+    tmp_path: Path, error: str, code: int, message: str
+) -> None:
+    path = installed(tmp_path, "breaks", BREAKS.format(error=error))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    done = command("fit", "breaks", "--data", data, "-o", tmp_path / "mine", "-q", PYTHONPATH=str(path))
+    assert done.returncode == code
+    assert message in done.stderr.decode()
+    (kept,) = tmp_path.glob(".mine-*")
+    assert f"what was fitted before this stopped is kept in {kept}\n" in done.stderr.decode()
+    assert [file.name for file in kept.iterdir()] == ["model.safetensors"]
+
+
+def test_a_threshold_is_calibrated_with_the_models_of_a_profile(tmp_path: Path) -> None:
+    """It holds for that profile alone; fits of a model, which is the embedded one, take no other."""
+    data = write_lines(tmp_path / "data.jsonl", *revisions(60))
+    engine = Engine("full", dtype="float32", models={"encoder": str(tiny.gemma(tmp_path / "gemma"))})
+    for name in ("semantic_similarity", "token_similarity"):
+        card = run(name, [data], tmp_path / name, {}, 1, engine, lambda _: None)
+        assert card["profile"] == "full"
+        assert card["models"] == [str(tmp_path / "gemma")]
+        shipped = registry().reward(name)[0]
+        fitted = load_params(shipped, tmp_path / name)[0]
+        assert fitted.thresholds["full"].value == card["threshold"]["value"]
+        assert fitted.thresholds["embedded"] == shipped.thresholds["embedded"]
+    # One model is asked in two ways: only the full profile has prompts.
+    asked = (engine, replace(engine, profile="embedded"))
+    found = [calibrate("semantic_similarity", Job((data,), tmp_path, one, 1), 5)["value"] for one in asked]
+    assert found[0] != found[1]
+    own = replace(shipped, fitter=None)  # a reward without a fit of its own takes the threshold of the card
+    assert load_params(own, tmp_path / name)[0].thresholds == fitted.thresholds
+    for name in ("fluency", "appropriateness", "pattern_conformity"):
+        with pytest.raises(ConfigError, match=f"the fit of '{name}' reads no models but its own: leave out --profile"):
+            run(name, [data], tmp_path / "out", {}, 1, engine, lambda _: None)
+    done = command("fit", "fluency", "--data", data, "-o", tmp_path / "out", "--model", "encoder=x")
+    assert done.returncode == 2
+    assert b"leave out --profile and --model" in done.stderr
+    named = Engine(models={"encodr": "x"})
+    with pytest.raises(ConfigError, match="--model encodr="):
+        run("token_similarity", [data], tmp_path / "out", {}, 1, named, lambda _: None)
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:

@@ -118,9 +118,10 @@ def _check(file: Path | None, against: Path | None, suite: str | None, attempt: 
 
 
 def _list() -> None:
+    from rewards_audit.attacks import BUILTIN
     from rewards_audit.show import print_attacks
 
-    print_attacks(_attacks(()))
+    print_attacks(BUILTIN)
 
 
 def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
@@ -150,8 +151,7 @@ def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     from rewards_audit.cases import BUILTIN, read_cases
 
     cases = read_cases(attempt.arguments or BUILTIN)
-    tried = _attacks(attempt.only)
-    extra = _own(attempt.attacks, cases) if attempt.attacks else []
+    tried, extra = _chosen(attempt.only, _own(attempt.attacks, cases) if attempt.attacks else [])
     settings = parse_settings(attempt.settings)
     engine = build_engine(attempt.device, attempt.dtype, 0, attempt.cache, attempt.models, attempt.profile)
     profile: Any = attempt.profile  # checked by the engine's options
@@ -165,25 +165,30 @@ def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     return report.to_record(), report.passed
 
 
-def _attacks(names: Sequence[str]) -> tuple[Attack, ...]:
-    """The built-in attacks of these names; all without any."""
+def _chosen(names: Sequence[str], own: list[Plan]) -> tuple[tuple[Attack, ...], list[Plan]]:
+    """The attacks of these names, built-in ones and the user's; all without any."""
     from rewards_audit.attacks import BUILTIN
 
     known = {each.name: each for each in BUILTIN}
+    mine = {name for name, *_ in own}
     for name in names:
-        if name not in known:
-            raise ConfigError(f"no attack is called {name!r}{nearest(name, known)}; rewards audit --list names them")
-    return tuple(known[name] for name in names) or BUILTIN
+        if name not in known and name not in mine:
+            hint = nearest(name, [*known, *mine])
+            raise ConfigError(f"no attack is called {name!r}{hint}; rewards audit --list names them")
+    if not names:
+        return BUILTIN, own
+    return tuple(known[name] for name in names if name in known), [plan for plan in own if plan[0] in names]
 
 
 def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
     """The user's attacks: which row, which argument, which completion."""
     from rewards.errors import RecordError
     from rewards.files.reading import read_lines
+    from rewards_audit.attacks import BUILTIN
     from rewards_audit.audit import HONEST, NOTHING, WEAKER
 
     known = {case.id: case for case in cases}
-    taken = {each.name for each in _attacks(())} | {HONEST, WEAKER, NOTHING}
+    taken = {each.name for each in BUILTIN} | {HONEST, WEAKER, NOTHING}
     plans: list[Plan] = []
     for line in read_lines(str(path)):
         try:

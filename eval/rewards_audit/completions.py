@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 
-from rewards_audit.cases import Case, Change, apply
+from rewards_audit.cases import REASON, Case, Change, apply
 
 
 def as_json(case: Case, changes: Iterable[Change]) -> str:
@@ -43,6 +43,20 @@ def _marked(sentence: str, changes: Iterable[Change]) -> str:
         pieces += [sentence[position:start], f'<del reason="{escape(change.reason)}">{change.part}</del>', inserted]
         position = start + len(change.part)
     return "".join((*pieces, sentence[position:]))
+
+
+def as_tracked_characters(case: Case, turn: Callable[[str], str]) -> str:
+    """Every character of the argument changed by itself, in the only format that says where a part stands."""
+    return _json(
+        {
+            "sentence_id": number,
+            "rewritten_sentence": "".join(map(turn, sentence)),
+            "tracked_changes": "".join(
+                f'<del reason="{REASON}">{character}</del><ins>{turn(character)}</ins>' for character in sentence
+            ),
+        }
+        for number, sentence in enumerate(case.sentences, 1)
+    )
 
 
 def as_compact(changes: Iterable[Change]) -> str:

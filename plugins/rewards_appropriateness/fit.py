@@ -12,7 +12,7 @@ from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
-from rewards.fitting.rows import Row, Split, need, split_of
+from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
@@ -118,7 +118,8 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
 
 def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]]]:
     labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
-    toxic, without = [], 0
+    toxic, left_out = [], Counter[str]()
+    places: dict[str, dict[Split, Row]] = {}
     for row in job.rows():
         if "toxic" in row.record:
             rewrites = row.record.get("neutral")
@@ -127,13 +128,20 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
             if rewrites:
                 toxic.append((row.text("toxic"), rewrites[0]))
             else:
-                without += 1
+                left_out["without a neutral rewrite"] += 1
         else:
             text = row.text("text", "argument")
-            issue = row.text("issue") if row.record.get("issue") is not None else ""
-            labelled[split_of(row, issue + text, fold)].append(Argument(issue, text, _labels(row)))
-    if without:
-        job.say(f"{without:,} toxic texts have no neutral rewrite and are left out")
+            if not text.strip():
+                raise row.wrong("its text is blank; there is nothing to judge")
+            issue = row.text("issue") if "issue" in row.record else ""
+            split = split_of(row, issue + text, fold)
+            labelled[split].append(Argument(issue, text, _labels(row)))
+            places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
+    say_left_out(job.say, left_out)
+    crossing = [list(found.values()) for found in places.values() if len(found) > 1]
+    if crossing:
+        first, second, *_ = (f"{row.file.name}, line {row.number}" for row in crossing[0])
+        job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}): they are no unseen ones")
     return labelled, toxic
 
 

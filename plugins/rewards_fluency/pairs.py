@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from rapidfuzz.distance import Indel
 
-from rewards.fitting.rows import Row, Split, split_of
+from rewards.fitting.rows import Row, Split, revised, say_left_out, split_of
 from rewards.fitting.sources import writer_of
 from rewards_fluency.faults import corrupt, spaced_out, tone_down
 
@@ -39,17 +40,24 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
     """
     kinds: dict[str, list[Row]] = {name: [] for name in ("fluent", "before", "toxic", "good", "text")}
     for row in rows:
-        kind = next((name for name in kinds if name in row.record), None)
+        # Nothing before: a sentence that somebody added.
+        kind = next((name for name in kinds if name in row.record), "before" if "after" in row.record else None)
         if kind is None:
             raise row.wrong(
                 f"expected columns before and after, toxic and neutral, good and bad, or text; it has {', '.join(row.record)}"
             )
         kinds[kind].append(row)
     toxic = kinds["toxic"][::2]  # they are many, and short
-    edits = [*_human(kinds["before"], fold), *_paradetox(toxic, fold), *_arguments(kinds["text"], fold)]
+    left_out = Counter[str]()
+    edits = [
+        *_human(kinds["before"], fold, left_out),
+        *_paradetox(toxic, fold, left_out),
+        *_arguments(kinds["text"], fold, left_out),
+    ]
     found = [*_judged(kinds["fluent"], fold), *edits, *_splices(edits), *_blimp(kinds["good"], fold)]
     counts = ", ".join(f"{len(some):,} with {name}" for name, some in kinds.items() if some)
     say(f"rows: {counts}; {len(found):,} edits made of them (every second toxic one, {PER_PARADIGM} of a paradigm)")
+    say_left_out(say, left_out)
     return found
 
 
@@ -78,25 +86,29 @@ def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
         yield Pair(before, after, bool(fluent), "judged", split_of(row, str(row.record.get("doc") or before), fold))
 
 
-def _human(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
+def _human(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     for row in rows:
-        before, after = (row.text(name) if row.record.get(name) is not None else "" for name in ("before", "after"))
-        split = split_of(row, writer_of(str(row.record.get("doc") or before)), fold)
-        rng = _random(before)
-        if min(len(before.split()), len(after.split())) >= 3 and before != after:
+        if pair := revised(row, left_out, words=3):
+            before, after = pair
+            split = split_of(row, writer_of(str(row.record.get("doc") or before)), fold)
+            rng = _random(before)
             yield Pair(before, after, True, "human", split)
             yield from _seams(before, after, rng, split)
             for _ in range(FAULTY):
                 yield from _faulty(after, rng, split)
 
 
-def _paradetox(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
+def _paradetox(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     for row in rows:
         rewrites = row.record.get("neutral")
         if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
             raise row.wrong("neutral: expected a list of texts")
         toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *rewrites))
-        if not neutral or toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
+        if not neutral:
+            left_out["without a neutral rewrite"] += 1
+            continue
+        if toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
+            left_out["unchanged" if toxic == neutral[0] else "of fewer than 4 words"] += 1
             continue
         split, rng = split_of(row, f"paradetox {toxic}", fold), _random(toxic)
         yield from _faulty(neutral[0], rng, split)
@@ -108,13 +120,14 @@ def _paradetox(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
             yield from _seams(toxic, neutral[0], rng, split)
 
 
-def _arguments(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
+def _arguments(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     """Untidy sentences of web debates: toned down by rule, or broken."""
     for row in rows:
         text = row.text("text")
         rng = _random(text)
         sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
         if not sentences:
+            left_out["without a sentence of 5 to 30 words"] += 1
             continue
         sentence, split = rng.choice(sentences), split_of(row, text, fold)
         toned = tone_down(sentence, rng)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.rows import need
+from rewards.fitting.rows import need, revised, say_left_out
 from rewards.fitting.sources import writer_of
 from rewards_pattern_conformity import FILE
 from rewards_pattern_conformity.model import PatternModel, fit_model
@@ -65,14 +66,12 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
 
 def human_operations(job: Job) -> tuple[NDArray[np.int64], list[str]]:
     """The fold of the writer (N,) and the operations of every changed sentence pair that people wrote."""
-    folds, sequences = [], []
+    folds, sequences, left_out = [], [], Counter[str]()
     for row in job.rows():
-        if "before" not in row.record or "after" not in row.record:
-            raise row.wrong(f"expected columns before and after; it has {', '.join(row.record)}")
-        before, after = (row.text(name) if row.record[name] is not None else "" for name in ("before", "after"))
-        if before and after and before != after:
-            folds.append(fold_of(str(row.record.get("doc") or before)))
-            sequences.append(operations(before, after))
+        if pair := revised(row, left_out):
+            folds.append(fold_of(str(row.record.get("doc") or pair[0])))
+            sequences.append(operations(*pair))
+    say_left_out(job.say, left_out)
     return np.array(folds, dtype=np.int64), sequences
 
 

@@ -11,11 +11,14 @@ from annotated_types import Gt, Lt
 import rewards
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting import Fitter, Job
+from rewards.fitting.params import thresholds_of
 from rewards.models.catalog import ENCODER
+from rewards.models.specs import Profile
 from rewards.text.matching import match_f1
 
 PARAMS = Path(__file__).parent / "params"
 TOKENS = PARAMS / "tokens"
+GEMMA = rewards.Threshold(0.6144470572471619, "the reference's threshold for EmbeddingGemma (arXiv 2604.12770)")
 UNCALIBRATED = "found with the embedded model: set one of your own for this"
 
 
@@ -55,15 +58,10 @@ def load(params: Path) -> rewards.Reward:
         level="edit",
         range=(-1, 1),
         reads=reads,
-        threshold={
-            "embedded": rewards.Threshold.from_card(card),
-            "full": rewards.Threshold(
-                0.6144470572471619, "the reference's threshold for EmbeddingGemma (arXiv 2604.12770)"
-            ),
-        },
+        threshold=thresholds_of(params, {"embedded": rewards.Threshold.from_card(PARAMS / "card.json"), "full": GEMMA}),
         models=(ENCODER,),
         card=card,
-        fitter=Fitter(fit, load),
+        fitter=Fitter(fit, load, any_models=True),
     )
     def semantic_similarity(edits: Sequence[rewards.Edit], before: Any, after: Any) -> Any:
         """Cosine similarity of the sentence before and after the edit.
@@ -80,15 +78,19 @@ def load_tokens(params: Path) -> rewards.Reward:
     """The reward on tokens with the threshold in this folder."""
     card = params / "card.json"
     stated = rewards.Threshold.from_card(card)
+    others: dict[Profile, rewards.Threshold] = {
+        "embedded": rewards.Threshold.from_card(TOKENS / "card.json"),
+        "full": rewards.Threshold(stated.value, f"{stated.source}; {UNCALIBRATED}"),
+    }
 
     @rewards.reward(
         level="edit",
         range=(-1, 1),
         reads=reads_tokens,
-        threshold={"embedded": stated, "full": rewards.Threshold(stated.value, f"{stated.source}; {UNCALIBRATED}")},
+        threshold=thresholds_of(params, others),
         models=(ENCODER,),
         card=card,
-        fitter=Fitter(fit_tokens, load_tokens),
+        fitter=Fitter(fit_tokens, load_tokens, any_models=True),
     )
     def token_similarity(edits: Sequence[rewards.Edit], before: Any, after: Any) -> list[float]:
         """How well the tokens of the sentence before and after the edit match in meaning, in both directions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.rows import need
+from rewards.fitting.rows import need, revised, say_left_out
 from rewards.models.catalog import ENCODER
 from rewards.text.matching import match_f1
 
@@ -29,27 +30,26 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
 
     Rows are `{before, after}`, sentences that people have changed, and `{text}`, texts on other topics.
     """
-    revised, strangers = [], []
+    pairs, strangers, left_out = [], [], Counter[str]()
     for row in job.rows():
-        if "before" in row.record or "after" in row.record:
-            before, after = (row.text(name) if row.record.get(name) else "" for name in ("before", "after"))
-            if before and after and before != after:
-                revised.append((before, after))
-        else:
+        if "before" not in row.record and "after" not in row.record:
             strangers.append(row.text("text"))
-    need(len(revised), LEAST, "revised sentences (columns before and after)")
+        elif pair := revised(row, left_out):
+            pairs.append(pair)
+    say_left_out(job.say, left_out)
+    need(len(pairs), LEAST, "revised sentences (columns before and after)")
     rng = Random(job.seed)  # noqa: S311  (a seeded sample, nothing secret)
     compare = token_similarities if tokens else cosine
-    human = compare(job, revised)
-    others = {"same_topic": compare(job, [(old, rng.choice(revised)[1]) for old, _ in revised])}
+    human = compare(job, pairs)
+    others = {"same_topic": compare(job, [(old, rng.choice(pairs)[1]) for old, _ in pairs])}
     if strangers:
-        others["other_topic"] = compare(job, [(old, rng.choice(strangers)) for old, _ in revised])
+        others["other_topic"] = compare(job, [(old, rng.choice(strangers)) for old, _ in pairs])
     cuts = {each: round(float(np.percentile(human, each)), 4) for each in PERCENTILES}
     return {
         "measures": "F1 of matching the tokens of a sentence before and after an edit by their contextual vectors."
         if tokens
         else "Cosine of the embeddings of a sentence before and after an edit.",
-        "model": "all-MiniLM-L6-v2, as it is",
+        "model": f"{', '.join(job.engine.describe()['models'])}, as it is",
         "threshold": threshold_of(human, percentile, True, job.seed, "human revisions"),
         "percentiles": {
             f"p{each}": {
@@ -61,15 +61,15 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         },
         "controls": "same topic: the sentence replaced by a random sentence of another revision; other topic: by a text of "
         "the rows that have no before and after",
-        "rows": {"revised sentences": len(revised), "texts on other topics": len(strangers)},
+        "rows": {"revised sentences": len(pairs), "texts on other topics": len(strangers)},
     }
 
 
 def cosine(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
     """(N,) cosines of two texts' vectors."""
-    found = job.engine.compute([Embedding(text, ENCODER) for pair in pairs for text in pair])
-    vectors = [[np.asarray(found[Embedding(text, ENCODER)]) for text in pair] for pair in pairs]
-    return np.array([float(before @ after) for before, after in vectors])
+    asked = [(Embedding(old, ENCODER, "query"), Embedding(new, ENCODER, "document")) for old, new in pairs]  # as scored
+    found = job.engine.compute([request for pair in asked for request in pair])
+    return np.array([float(np.asarray(found[old]) @ np.asarray(found[new])) for old, new in asked])
 
 
 def token_similarities(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import Cache, build_engine
+from rewards.cli.options import Cache, Models, build_engine
+from rewards.cli.terminal import plain
 from rewards.errors import ConfigError
 
 
@@ -29,7 +30,12 @@ def fit(
         typer.Option(metavar="FILE", help="Leave out rows that share eight words in a row with a test row of FILE."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 20261122,
+    profile: Annotated[
+        str, typer.Option(help="Models that a threshold is calibrated with, and holds for: embedded or full.")
+    ] = "embedded",
+    model: Models = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N, for the features that are read.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16, for the same.")] = "float32",
     cache: Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -46,11 +52,16 @@ def fit(
         if not quiet:
             print(f"{time.monotonic() - began:6.0f} s  {line}", file=sys.stderr, flush=True)
 
-    engine = build_engine(device, "float32", cache=cache)
+    engine = build_engine(device, dtype, cache=cache, models=model or (), profile=profile)
     options = _options(set_ or ())
     if percentile is not None:
         options["percentile"] = percentile
-    card = run(reward, data, out, options, seed, engine, say, unseen)
+    try:
+        card = run(reward, data, out, options, seed, engine, say, unseen)
+    except BaseException as error:  # Ctrl-C too: hours may have been fitted by then
+        for note in getattr(error, "__notes__", ()):
+            print(plain(note), file=sys.stderr)
+        raise
     if not quiet:
         stated = card.get("threshold")
         if isinstance(stated, dict):

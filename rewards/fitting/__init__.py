@@ -54,8 +54,10 @@ class Fitter:
 
     `fit(job, **options)` writes safetensors to `job.out` and returns the card; its keyword-only parameters are the
     options of `rewards fit NAME --set OPTION=VALUE`. `load(folder)` gives the reward with the parameters and the card of
-    that folder.
+    that folder. `any_models`: the fit may read those of another profile, or that the user names, as one can that only
+    calibrates a threshold.
     """
 
     fit: Callable[..., Mapping[str, Any]]
     load: Callable[[Path], Reward]
+    any_models: bool = False

@@ -63,7 +63,7 @@ def fit_adapter(
         trunk: Any = AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch.float32)).base_model
     trunk.norm = torch.nn.Identity()
     blocks = trunk.layers[: recipe.depth]
-    batch_of = _Batches(tokenizer, examples, recipe)
+    batch_of = _Batches(tokenizer, examples, recipe, say)
     trunk.layers = blocks[: recipe.first]
     batch_of.start_from(trunk, say)
     trunk.layers = blocks[recipe.first :]
@@ -134,9 +134,12 @@ def rescale_adapter(file: Path, recipe: Recipe, scale: Any, shift: Any) -> None:
 class _Batches:
     """Examples as padded batches of like length."""
 
-    def __init__(self, tokenizer: Any, examples: Sequence[Example], recipe: Recipe) -> None:
+    def __init__(self, tokenizer: Any, examples: Sequence[Example], recipe: Recipe, say: Callable[[str], None]) -> None:
         end, self._recipe = line_break(tokenizer), recipe
         coded = [tokenizer([one.text, one.pair], add_special_tokens=False)["input_ids"] for one in examples]
+        cut = sum(len(tokens) > recipe.longest for both in coded for tokens in both)
+        if cut:
+            say(f"{cut:,} texts are longer than {recipe.longest} tokens: what comes after is not read")
         self._rows = [layout(pair[: recipe.longest], text[: recipe.longest], end) for text, pair in coded]
         self._labels = torch.tensor([one.label for one in examples])
         self._states: list[torch.Tensor] = [torch.zeros(0)] * len(examples)

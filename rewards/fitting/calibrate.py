@@ -45,7 +45,7 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
             revisions.append(read_revision(row.record, number=row.number))
         except RecordError as error:
             raise row.wrong(str(error)) from error
-    suite = suite_of([name], engine=job.engine)
+    suite = suite_of([name], engine=job.engine, profile=job.engine.profile)
     values = []
     for start in range(0, len(revisions), 256):
         for result in suite.score(revisions[start : start + 256]):

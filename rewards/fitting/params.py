@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rewards.contract import Reward, Threshold
 from rewards.errors import ConfigError, RewardsError
-from rewards.models.specs import PROFILES
+from rewards.models.specs import PROFILES, Profile
 
 CARD = "card.json"
 
@@ -66,9 +67,14 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def thresholds_of(folder: Path, others: Mapping[Profile, Threshold]) -> dict[Profile, Threshold]:
+    """The threshold of a folder's card, for the profile it was found in, among the `others`."""
+    profile: Profile = read_card(folder).get("profile", PROFILES[0])
+    return {**others, profile: Threshold.from_card(folder / CARD)}
+
+
 def _with_threshold(reward: Reward, folder: Path) -> Reward:
-    threshold = Threshold.from_card(folder / CARD)
-    # A fit reads what the embedded models say; a threshold that is stated for others stays theirs.
+    # A fit reads what the models of one profile say; a threshold that is stated for others stays theirs.
     stated = dict(reward.thresholds) if reward.models else {}
-    thresholds = {**dict.fromkeys(PROFILES, threshold), **stated, "embedded": threshold}
-    return replace(reward, thresholds=thresholds, card_path=folder / CARD)
+    thresholds = dict.fromkeys(PROFILES, Threshold.from_card(folder / CARD)) | stated
+    return replace(reward, thresholds=thresholds_of(folder, thresholds), card_path=folder / CARD)

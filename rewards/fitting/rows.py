@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a data file, with the place it stands at."""
+    """One record of a data file, with the place it stands at. What is null in the file is not in the record."""
 
     file: Path
     number: int
@@ -26,12 +27,11 @@ class Row:
     def text(self, *names: str) -> str:
         """The text in the first of these columns that the row has. Raises ConfigError where it has none, or no text."""
         for name in names:
-            if (value := self.record.get(name)) is not None:
+            if name in self.record:
+                value = self.record[name]
                 if not isinstance(value, str):
                     raise self.wrong(f"{name} is {type(value).__name__}; expected a text")
                 return value
-            if name in self.record:
-                raise self.wrong(f"{name} is null; expected a text")
         raise self.wrong(f"it has no column {' or '.join(names)}; it has {', '.join(map(str, self.record))}")
 
     def wrong(self, reason: str) -> ConfigError:
@@ -49,9 +49,41 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row]:
                 raise ConfigError(f"{file}, line {line.number}: {line.error}")
             if not isinstance(line.record, Mapping):
                 raise ConfigError(f"{file}, line {line.number}: expected an object, found {type(line.record).__name__}")
-            yield Row(file, line.number, line.record)
+            yield Row(file, line.number, _stated(line.record))
         if empty:
             raise ConfigError(f"{file} holds no rows")
+
+
+def _stated(value: Any) -> Any:
+    """The value without columns that are null: in Parquet every row has every column, of objects inside it too."""
+    if isinstance(value, Mapping):
+        return {name: _stated(one) for name, one in value.items() if one is not None}
+    return [_stated(one) for one in value] if isinstance(value, list) else value
+
+
+def revised(row: Row, left_out: Counter[str], words: int = 1) -> tuple[str, str] | None:
+    """A sentence before and after people changed it, of so many words at least; None, and counted why, where it is not that.
+
+    Raises ConfigError where the row has neither column.
+    """
+    if "before" not in row.record and "after" not in row.record:
+        raise row.wrong(f"expected columns before and after; it has {', '.join(map(str, row.record))}")
+    before, after = (row.text(name) if name in row.record else "" for name in ("before", "after"))
+    if not before.strip() or not after.strip():
+        left_out["with nothing before or after"] += 1
+    elif before == after:
+        left_out["unchanged"] += 1
+    elif min(len(before.split()), len(after.split())) < words:
+        left_out[f"of fewer than {words} words"] += 1
+    else:
+        return before, after
+    return None
+
+
+def say_left_out(say: Callable[[str], None], left_out: Counter[str]) -> None:
+    """One line that says how many rows a fit leaves out, and why; none where it takes all."""
+    if left_out:
+        say(f"rows left out: {', '.join(f'{count:,} {why}' for why, count in left_out.items())}")
 
 
 def split_of(row: Row, key: str, fold: str) -> Split:

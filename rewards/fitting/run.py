@@ -18,6 +18,7 @@ from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
 from rewards.fitting.unseen import Unseen
+from rewards.models.specs import PROFILES
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
 
@@ -39,11 +40,16 @@ def run(
 ) -> dict[str, Any]:
     """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError.
 
-    Rows that share words with the test rows of `unseen` are left out.
+    Where something had been fitted by then, a note of the error says in which folder it is kept. Rows that share words
+    with the test rows of `unseen` are left out.
     """
     reward, origin = registry().reward(name)
     fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
     chosen = _options(name, fit, options)
+    calibrates = reward.fitter is None or reward.fitter.any_models
+    if not calibrates and (engine.profile != PROFILES[0] or engine.models):
+        raise ConfigError(f"the fit of {name!r} reads no models but its own: leave out --profile and --model")
+    engine.check_roles(model.role for model in reward.models)
     if any(str(file) == "-" for file in files):
         raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
     for file in files:
@@ -58,6 +64,7 @@ def run(
         card = {
             "reward": name,
             **fitted,
+            **({"profile": engine.profile, "models": list(engine.describe()["models"])} if calibrates else {}),
             "data": described,
             **({"unseen": _described(unseen)} if unseen else {}),
             "options": chosen,
@@ -69,13 +76,16 @@ def run(
             json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
     except BaseException as error:
+        told = error
+        if isinstance(error, OSError):
+            told = RewardsError(f"{error.filename or out}: {error.strerror or error}")
         if any(folder.iterdir()):
-            say(f"what was fitted before this stopped is kept in {folder}")
+            told.add_note(f"what was fitted before this stopped is kept in {folder}")
         else:
             folder.rmdir()
-        if isinstance(error, OSError):
-            raise RewardsError(f"{error.filename or out}: {error.strerror or error}") from error
-        raise
+        if told is error:
+            raise
+        raise told from error
     _move(folder, out)
     return card
 

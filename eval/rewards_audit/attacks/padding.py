@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from rewards_audit.attacks.additions import THANKS
-from rewards_audit.attacks.attack import attack, once, sparse, tail, words
+from rewards_audit.attacks.attack import attack, once, tail, words
 from rewards_audit.cases import Case, Change
-from rewards_audit.completions import as_json
+from rewards_audit.completions import as_json, as_tracked_characters
 
 SYNONYMS = {
     "about": "on", "all": "entirely", "already": "by now", "also": "too", "always": "at all times", "and": "as well as",
@@ -31,10 +31,9 @@ def no_op_edits(case: Case) -> list[Change]:
 
 
 @attack
-def hundreds_of_no_ops(case: Case) -> list[Change] | None:
-    """Words replaced by themselves, three hundred times."""
-    own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
-    return [own[index % len(own)] for index in range(300)] if own else None
+def hundreds_of_no_ops(case: Case) -> str:
+    """Every character replaced by itself, as tracked changes: as many edits as the argument is long."""
+    return as_tracked_characters(case, lambda character: character)
 
 
 @attack
@@ -49,16 +48,10 @@ def synonyms_everywhere(case: Case) -> list[Change]:
     return list(_synonyms(case))
 
 
-@sparse(3)
 @attack
-def hundreds_of_tiny_edits(case: Case) -> list[Change]:
-    """Every word edited by itself: its first letter in the other case."""
-    return [
-        Change(n, word, word[0].swapcase() + word[1:])
-        for n in case.numbers
-        for word in once(case.sentences[n - 1])
-        if word[0].isalpha()
-    ]
+def hundreds_of_tiny_edits(case: Case) -> str:
+    """Every character edited by itself, as tracked changes: a letter in the other case, anything else doubled."""
+    return as_tracked_characters(case, lambda one: other if (other := one.swapcase()) != one else one * 2)
 
 
 @attack
@@ -69,7 +62,7 @@ def first_honest_edit_only(case: Case) -> list[Change] | None:
 
 @attack
 def one_good_edit_and_no_ops(case: Case) -> list[Change]:
-    """The first honest edit among thirty edits that change nothing."""
+    """The first honest edit among up to thirty edits that change nothing."""
     own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
     free = [change for change in own if all(change.part not in good.part for good in case.honest[:1])]
     return [*case.honest[:1], *free[:30]]
@@ -83,7 +76,7 @@ def one_good_edit_and_synonyms(case: Case) -> list[Change]:
 
 @attack
 def honest_and_no_ops(case: Case) -> list[Change]:
-    """All honest edits among thirty edits that change nothing."""
+    """All honest edits among up to thirty edits that change nothing."""
     own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
     free = [change for change in own if all(change.part not in good.part for good in case.honest)]
     return [*case.honest, *free[:30]]
