@@ -256,7 +256,8 @@ def build(
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
-    rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, rank)
+    held_out = len(splits.eval.items) * groups["eval"]
+    rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, held_out, rank, config.world_size)
     scorer.observe(rows.observe)
     evaluated = data.rows(splits.eval.items, "eval", tokenizer)
     trainer = getattr(trl, f"{recipe.trainer.upper()}Trainer")(
@@ -270,6 +271,7 @@ def build(
     )
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
+    log.keep_means(trainer, rows)
 
     def together(wish: bool) -> bool:
         return bool(gather_object([wish])[0])
