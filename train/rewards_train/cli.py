@@ -63,9 +63,9 @@ def train(
 
 def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
     """Run one process of a run, as a launcher starts it."""
-    from rewards_train.launch import run_stage
+    from rewards_train.launch import run_worker
 
-    run_stage(stage, out, resume)
+    run_worker(stage, out, resume)
 
 
 @recipes.command("list")

@@ -36,7 +36,7 @@ def quiet() -> None:
 
 def read_recipe(out: Path) -> Recipe:
     """The resolved recipe of a run."""
-    return parse(Recipe, read_yaml(out / "recipe.yaml"), str(out / "recipe.yaml"))
+    return parse(Recipe, read_yaml(out / folder.RECIPE), str(out / folder.RECIPE))
 
 
 def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
@@ -285,9 +285,10 @@ def build(
 
 @contextlib.contextmanager
 def stop_on_interrupt(out: Path) -> Iterator[None]:
-    """The first Ctrl-C asks for a checkpoint after the step, the second ends at once.
+    """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
 
-    Ranks that a launcher started leave both to it.
+    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. Ranks that a
+    launcher started leave all of it to it.
     """
     import signal
     import threading
@@ -295,7 +296,6 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:
         if (out / folder.STOP).exists():
@@ -303,9 +303,12 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
         (out / folder.STOP).touch()
         print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
-    signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+        if (out / folder.STOP).exists():
+            raise KeyboardInterrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         (out / folder.STOP).unlink(missing_ok=True)
