@@ -175,6 +175,8 @@ def test_the_card_runs_as_printed(whole: Path) -> None:
     assert "\n  - The human revisions are students' second drafts" in card
     program = re.search(r"```python\n(.*?)```", card, re.DOTALL)
     assert program
+    assert "license: unknown" in front
+    assert "The licence of the base model is not stated beside its weights" in card
     done = subprocess.run(
         [sys.executable, "-c", f"{program[1]}\nprint(ascii(output))"], cwd=whole, capture_output=True, check=False,
         timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"},

@@ -52,7 +52,7 @@ def train(
     if dry_run:
         from rewards_train.plan import Plan
 
-        Plan(chosen, chosen.processes).print()
+        Plan(chosen, chosen.processes, accelerate_config).print()
         return
     try:
         run(chosen, Launch(chosen.processes, accelerate_config), resume, sft)

@@ -14,7 +14,7 @@ from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
-from rewards_train import data, finish, folder, log, policy
+from rewards_train import data, finish, folder, log, opening, policy, sharding
 from rewards_train.adapter import Budget, RewardPlan, Scorer
 from rewards_train.recipe import Recipe
 
@@ -138,11 +138,12 @@ def check_size(config: Any, arguments: int) -> None:
         )
 
 
-def check(recipe: Recipe, stages: Sequence[str]) -> None:
+def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None = None) -> None:
     """Raise ConfigError for what would stop a later stage, before the first one takes its time.
 
     What the first stage reads at once anyway is left to it.
     """
+    sharding.check(recipe, stages, accelerate_config)
     asked = needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
     if missing := absent(asked):
         raise ConfigError("; ".join(missing))
