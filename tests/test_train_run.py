@@ -452,6 +452,13 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
         run(made(recipe_file, out, *options, "lora.target_modules=[q_prj]"), Launch(), resume=True)
     with pytest.raises(ConfigError, match=r"another recipe \(sft.args.max_steps: 1 there, 2 here\)"):
         run(made(recipe_file, out, *options, "sft.args.max_steps=2"), Launch(), resume=True)
+    begun = pairs.read_bytes()
+    write_lines(pairs, {**ARGUMENTS[1], "rewrite": "Lunch is short. It is."})
+    with pytest.raises(
+        ConfigError, match="warm-start: the run began with sft.data [0-9a-f]{16}, and now has .*put back"
+    ):
+        run(made(recipe_file, out, *options), Launch(), resume=True)
+    pairs.write_bytes(begun)
     began = (out / "warm-start" / "model.safetensors").stat().st_mtime_ns
     run(made(recipe_file, out, *options, "learning_rate=0.02", "save=adapter"), Launch(), resume=True)
     assert (out / "warm-start" / "model.safetensors").stat().st_mtime_ns == began
@@ -466,6 +473,13 @@ def test_what_is_left_out_is_told(recipe_file: Path, tmp_path: Path, capsys: pyt
     run(made(recipe_file, out, *options), Launch(), resume=False)
     told = capsys.readouterr().err
     assert "6 arguments to train on, 0 to evaluate with" in told
+    opening = " ".join(told.split())
+    assert (
+        "policy, LoRA of rank 4; it answers in format rewrite trainer GRPO, 1 step(s) at learning rate 0.01; "
+        in opening
+    )
+    assert "4 completions are generated together, 2 for each of 2 prompt(s) suite toy pays format 1, patt" in opening
+    assert "pattern_conformity -0.1; measures sentence_pattern_conformity" in opening
     assert re.search(r"left out   long: its prompt has [\d,]+ tokens, more than data.max_prompt_tokens 400", told)
     assert "left out   line 8: " in told
     assert folder.read_state(out)["left_out"] == 2

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rewards.errors import ConfigError, RewardsError
 from rewards.files import lock
 from rewards_train import log
 from rewards_train.recipe import Recipe, dump
-
-if TYPE_CHECKING:
-    from rewards_train.data import Splits
 
 CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
 FREE = {
@@ -106,25 +102,20 @@ def write_state(out: Path, **known: Any) -> None:
     temporary.replace(out / STATE)
 
 
-def check_same(out: Path, splits: Splits, processes: int, main: bool) -> None:
-    """Raise ConfigError where a run would go on with other data or another number of processes.
+def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
+    """Raise ConfigError where a run would go on with other data, or another number of processes, than it began with.
 
     The main process notes them at first.
     """
-    digest = hashlib.sha256()
-    for item in (*splits.train.items, *splits.eval.items):
-        digest.update(
-            json.dumps([item.id, item.messages, item.argument], ensure_ascii=False).encode("utf-8", "replace")
-        )
-    fresh = {"data": digest.hexdigest()[:16], "processes": processes}
     known = read_state(out)
-    for key, value in fresh.items():
+    for key, value in now.items():
         if known.get(key, value) != value:
             raise ConfigError(
-                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly"
+                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly; put back what"
+                " it began with, or give another out=FOLDER"
             )
-    if not known and main:
-        write_state(out, **fresh)
+    if main and not now.keys() <= known.keys():
+        write_state(out, **now)
 
 
 def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
@@ -159,7 +150,7 @@ def disk(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path) -> bool:
-    """Whether GRPO has made a step in this folder."""
+    """Whether training has made a step that this folder keeps."""
     return finished(out) or any(any((out / part).glob("*")) for part in (CHECKPOINTS, PARTS))
 
 

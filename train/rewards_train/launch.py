@@ -61,7 +61,11 @@ def _run_stages(recipe: Recipe, out: Path, launch: Launch, resume: bool, only_sf
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
     from rewards_train.run import check  # torch, only once a run starts
 
-    check(recipe, stages)
+    check(recipe, stages, launch.accelerate_config)
+    if recipe.sft is not None and not warm:
+        from rewards_train.sft import check_kept
+
+        check_kept(out, recipe)
     for stage in stages:
         _run_stage(stage, out, launch, resume)
     if only_sft:

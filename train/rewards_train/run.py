@@ -211,8 +211,10 @@ def train(out: Path, resume: bool) -> None:
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
         if config.process_index == 0:
-            print("\n".join(data.told(splits, recipe.data)), file=sys.stderr, flush=True)
-        folder.check_same(out, splits, config.world_size, config.process_index == 0)
+            lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
+            print("\n".join(lines), file=sys.stderr, flush=True)
+        begun = {"data": splits.digest(), "processes": config.world_size}
+        folder.check_same(out, begun, config.process_index == 0)
         try:
             trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
         except (ValueError, ImportError) as error:  # of trainers and of PEFT: settings that do not go together
