@@ -16,6 +16,8 @@ from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite
 from rewards_train.adapter import Budget, RewardPlan, Scorer
+from rewards_train.log import RewardLog
+from rewards_train.metrics import means
 from tests import tiny
 from tests.conftest import registry_of
 
@@ -267,6 +269,23 @@ def test_inside_the_installed_trainer(suite: Callable[..., Suite], policy: Path,
     dropped = [bool(reason) for reason in table["failed"]]
     assert dropped.count(True) == 2
     assert all(value == 0 for value, gone in zip(table["advantage"], dropped, strict=True) if gone)
+
+
+def test_an_evaluation_counts_every_completion_once(suite: Callable[..., Suite], tmp_path: Path) -> None:
+    toy, answers = suite(), {"a": GOOD, "b": "", "c": ""}
+    for rounds, processes in (
+        ([["a", "a", "b", "b"], ["c", "c"]], 1),
+        ([["a", "a"], ["b", "b"], ["c", "c"], ["a", "a"]], 2),
+    ):
+        logs = [RewardLog(tmp_path, toy, {"train": 2, "eval": 2}, 6, rank, processes) for rank in range(processes)]
+        for number, ids in enumerate(rounds):  # the last round of two processes is filled up with the first argument
+            judge = scorer(toy, observe=logs[number % processes].observe)
+            ask(judge.columns(), batch(*map(answers.__getitem__, ids), id=ids, split=["eval"] * len(ids)))
+        found = [row for rows in logs for row in rows.evaluated()]
+        assert len(found) == 6
+        assert means(found)["suite/edits"] == means(found)["suite/with_accepted_edit"] == pytest.approx(1 / 3)
+        assert means(found)["rewards/shorter/mean"] == 1.0  # of those that it applies to
+        assert not any(rows.evaluated() for rows in logs)
 
 
 def test_inside_rloo(suite: Callable[..., Suite], policy: Path, tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rewards.errors import ConfigError
-from rewards_train import data, fields, pairs, recipe, sft
+from rewards_train import data, fields, pairs, policy, recipe, run, sft, sharding
 from rewards_train.recipe import Data
 from tests.conftest import command, write_lines
 
@@ -85,6 +88,74 @@ def test_overrides_find_their_place() -> None:
 def test_what_does_not_fit_is_named(name: str, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         recipe.resolve(name, [override] if override else [])
+
+
+@pytest.mark.parametrize(
+    ("override", "kind", "stages", "message"),
+    [
+        ("deepspeed=zero3.json", "", ["grpo"], "cannot be folded into weights that grpo.deepspeed spreads; give save=adapter"),
+        ("fsdp=full_shard", "", ["grpo"], "that grpo.fsdp spreads"),
+        ("beta=0", "FSDP", ["grpo"], r"--accelerate-config .*FSDP.yaml \(distributed_type FSDP\) spreads"),
+        ("beta=0", "DEEPSPEED", ["sft", "grpo"], "DEEPSPEED.: the warm start is saved by one process"),
+        ("sft.args.fsdp=full_shard", "", ["sft"], "sft.args.fsdp: .*without .the same command with --sft., then .*--resume"),
+    ],
+)  # fmt: skip
+def test_what_a_sharded_policy_cannot_do_is_said_first(
+    override: str, kind: str, stages: list[str], message: str, tmp_path: Path
+) -> None:
+    config = tmp_path / f"{kind}.yaml" if kind else None
+    if config is not None:
+        config.write_text(f"distributed_type: {kind}\nnum_processes: 2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        run.check(recipe.resolve("smoke", [override]), stages, config)
+    sharding.check(recipe.resolve("smoke", [override, "save=adapter"]), ["grpo"], config)
+    sharding.check(recipe.resolve("smoke", [override, "lora=null"]), ["grpo"], config)
+
+
+def test_only_a_kind_that_shards_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "ddp.yaml"
+    config.write_text("distributed_type: MULTI_GPU\n", encoding="utf-8")
+    sharding.check(recipe.resolve("smoke"), ["sft", "grpo"], config)
+
+
+def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert policy.licence("smollm2-135m-instruct") == {"license": "apache-2.0"}
+    assert policy.licence(str(tmp_path)) == {}
+    assert policy.licence(str(tmp_path / "gone")) == {}
+    (tmp_path / "LICENSE.txt").write_text("\n  Community Licence, version 3\n\nYou may.\n", encoding="utf-8")
+    stated = {"license": "other", "license_name": "Community Licence, version 3"}
+    assert policy.licence(str(tmp_path)) == stated
+    card = tmp_path / "README.md"
+    for head in ("# No front matter\n", "---\nlicense: [\n---\n", "---\nlicense: unknown\n---\n", "---\n- a\n---\n"):
+        card.write_text(head, encoding="utf-8")
+        assert policy.licence(str(tmp_path)) == stated
+    card.write_text(
+        "---\nlicense: other\nlicense_name: llama3.1\nlicense_link: LICENSE\ntags: [x]\n---\n# A model\n",
+        encoding="utf-8",
+    )
+    assert policy.licence(str(tmp_path)) == {"license": "other", "license_name": "llama3.1"}
+    card.write_text("---\nlicense: other\nlicense_link: https://a.org/l\n---\n", encoding="utf-8")
+    assert policy.licence(str(tmp_path)) == {"license": "other", "license_link": "https://a.org/l"}
+
+
+WORKER = "import time; from rewards_train import launch; launch.watch_launcher(); print('at work', flush=True); time.sleep(99)"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="several processes are started on POSIX systems only")
+@pytest.mark.parametrize("through", [[], ["sh", "-c", '"$@"; exit $?', "sh"]])
+def test_a_worker_ends_with_a_launcher_that_is_killed(through: list[str]) -> None:
+    started = [*through, sys.executable, "-c", WORKER]
+    program = f"from rewards_train import launch; launch._start({started!r}, {{}}).wait()"
+    launcher = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert launcher.stdout is not None
+    assert launcher.stdout.readline() == b"at work\n"
+    launcher.kill()
+    launcher.wait()
+    began = time.monotonic()
+    assert launcher.stdout.read() == b""  # the pipe ends with the last process that holds it
+    assert time.monotonic() - began < 60
+    launcher.stdout.close()
 
 
 def test_truth_values_where_trl_takes_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_what_comes_out(whole: Path) -> None:
     files = {str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file()}
     top = {name for name in files if "/" not in name}
     assert {
-        "README.md", "config.json", "curves.png", "evaluation.parquet", "generation_config.json", "log.jsonl",
+        ".lock", "README.md", "config.json", "curves.png", "evaluation.parquet", "generation_config.json", "log.jsonl",
         "model.safetensors", "recipe.yaml", "rewards.parquet", "run.json", "suite.json", "suite.yaml", "tokenizer.json",
         "tokenizer_config.json", "versions.json",
     } == top  # fmt: skip
@@ -174,6 +175,8 @@ def test_the_card_runs_as_printed(whole: Path) -> None:
     assert "\n  - The human revisions are students' second drafts" in card
     program = re.search(r"```python\n(.*?)```", card, re.DOTALL)
     assert program
+    assert "license: unknown" in front
+    assert "The licence of the base model is not stated beside its weights" in card
     done = subprocess.run(
         [sys.executable, "-c", f"{program[1]}\nprint(ascii(output))"], cwd=whole, capture_output=True, check=False,
         timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -229,7 +232,7 @@ def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
     from rewards.suite import load_suite
 
     out = tmp_path / "two"
-    options = ["max_steps=4", "per_device_train_batch_size=2", "per_device_eval_batch_size=2"]
+    options = ["max_steps=4", "per_device_train_batch_size=2", "per_device_eval_batch_size=2", "eval_fraction=0.5"]
     done = command("train", recipe_file, f"out={out}", *options, "--num-processes", "2", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr.decode()
     rows = parquet.read_table(out / "rewards.parquet").to_pylist()
@@ -240,6 +243,78 @@ def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
     assert [result.reward for result in again] == [row["reward"] for row in rows]
     logged = [entry["reward"] for entry in history(out) if "reward" in entry]
     assert logged == pytest.approx([sum(r["reward"] for r in rows[4 * i : 4 * i + 4]) / 4 for i in range(4)], abs=1e-5)
+    # Three arguments do not fill two rounds of two processes: none counts twice, in the log or in a mean.
+    every = parquet.read_table(out / "evaluation.parquet").to_pylist()
+    assert [(row["step"], row["sample"]) for row in every] == [(step, n) for step in (0, 4) for n in (0, 1) * 3]
+    for evaluated in (entry for entry in history(out) if "eval_reward" in entry):
+        held_out = [row for row in every if row["step"] == evaluated["step"]]
+        assert len({row["id"] for row in held_out}) == 3
+        for key, values in {
+            "eval_reward": [row["reward"] for row in held_out],
+            "eval_rewards/format/mean": [row["rewards"]["format"] for row in held_out],
+            "eval_suite/edits": [row["edits"] for row in held_out],
+            "eval_suite/with_accepted_edit": [bool(row["accepted"]) for row in held_out],
+        }.items():
+            assert evaluated[key] == pytest.approx(sum(values) / 6), key
+
+
+def started_by(launcher: int) -> list[str]:
+    """The ids of the processes that a launcher has started, and of theirs."""
+    mark, found = f"REWARDS_LAUNCHER={launcher}\0".encode(), []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            found += [path.parent.name] if mark in path.read_bytes() else []
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+def test_no_process_outlives_its_launcher(recipe_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "two"
+    options = [
+        "per_device_train_batch_size=2",
+        "save_steps=1",
+        "max_steps=500",
+        "eval_strategy=no",
+        "eval_on_start=false",
+    ]
+    process = start(recipe_file, out, *options, "--num-processes", "2")
+    until(out / "checkpoints" / "checkpoint-1" / "rewards.json", process)
+    assert len(started_by(process.pid)) == 2
+    with pytest.raises(RewardsError, match=f"in use by another `rewards train`, process {process.pid}: wait for it"):
+        run(made(recipe_file, out, *options, "processes=2"), Launch(2), resume=True)
+    process.terminate()
+    errors = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130, errors
+    assert "finishing this step and saving" in errors
+    assert not started_by(process.pid)
+    whole = len(list(out.glob("checkpoints/checkpoint-*/rewards.json")))
+    assert whole == len(list(out.glob("checkpoints/checkpoint-*"))) > 0
+
+    process = start(recipe_file, out, *options, "--num-processes", "2", "--resume")
+    until(out / "parts" / "train-00000001-0000.parquet", process)
+    deadline = time.monotonic() + 60
+    while len(started_by(process.pid)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while started_by(process.pid):
+        assert time.monotonic() < deadline, "the processes of a killed launcher go on"
+        time.sleep(0.05)
+
+
+def test_two_runs_do_not_share_a_folder(recipe_file: Path, tmp_path: Path) -> None:
+    recipe = made(recipe_file, tmp_path / "out")
+    with folder.opened(recipe, resume=False) as out:
+        for resume in (False, True):
+            with pytest.raises(
+                RewardsError, match=f"out is in use by another `rewards train`, process {os.getpid()}: "
+            ):
+                run(recipe, Launch(), resume)
+    with folder.opened(recipe, resume=False):
+        assert sorted(path.name for path in out.iterdir()) == [".lock", "recipe.yaml"]
 
 
 def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,6 +409,32 @@ def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> 
     assert "after a supervised warm start" in (out / "README.md").read_text(encoding="utf-8")
 
 
+def test_ctrl_c_in_the_last_step_of_a_warm_start_begins_nothing_else(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards_train import finish
+
+    def interrupted(model: Any, to: Path, save: Callable[[Any, Path], None] = finish.save) -> None:
+        signal.raise_signal(signal.SIGINT)
+        save(model, to)
+
+    pairs = write_lines(tmp_path / "pairs.jsonl", {**ARGUMENTS[0], "rewrite": "Lunch is too short. It is."})
+    recipe = made(
+        recipe_file, tmp_path / "out", f"sft.data={pairs}", "sft.args.max_steps=1", "sft.args.use_cpu=true", "max_steps=1",
+        "eval_strategy=no", "eval_on_start=false",
+    )  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(finish, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, Launch(), resume=False)
+    out = Path(recipe.out)
+    assert folder.finished(out / "warm-start")
+    assert not list(out.glob("parts/*"))
+    assert not (out / ".stop").exists()
+    run(recipe, Launch(), resume=True)
+    assert folder.finished(out)
+
+
 def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path: Path) -> None:
     pairs = write_lines(tmp_path / "pairs.jsonl", {**ARGUMENTS[0], "rewrite": "Lunch is too short. It is."})
     out = tmp_path / "warm"
@@ -351,6 +452,13 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
         run(made(recipe_file, out, *options, "lora.target_modules=[q_prj]"), Launch(), resume=True)
     with pytest.raises(ConfigError, match=r"another recipe \(sft.args.max_steps: 1 there, 2 here\)"):
         run(made(recipe_file, out, *options, "sft.args.max_steps=2"), Launch(), resume=True)
+    begun = pairs.read_bytes()
+    write_lines(pairs, {**ARGUMENTS[1], "rewrite": "Lunch is short. It is."})
+    with pytest.raises(
+        ConfigError, match="warm-start: the run began with sft.data [0-9a-f]{16}, and now has .*put back"
+    ):
+        run(made(recipe_file, out, *options), Launch(), resume=True)
+    pairs.write_bytes(begun)
     began = (out / "warm-start" / "model.safetensors").stat().st_mtime_ns
     run(made(recipe_file, out, *options, "learning_rate=0.02", "save=adapter"), Launch(), resume=True)
     assert (out / "warm-start" / "model.safetensors").stat().st_mtime_ns == began
@@ -365,6 +473,13 @@ def test_what_is_left_out_is_told(recipe_file: Path, tmp_path: Path, capsys: pyt
     run(made(recipe_file, out, *options), Launch(), resume=False)
     told = capsys.readouterr().err
     assert "6 arguments to train on, 0 to evaluate with" in told
+    opening = " ".join(told.split())
+    assert (
+        "policy, LoRA of rank 4; it answers in format rewrite trainer GRPO, 1 step(s) at learning rate 0.01; "
+        in opening
+    )
+    assert "4 completions are generated together, 2 for each of 2 prompt(s) suite toy pays format 1, patt" in opening
+    assert "pattern_conformity -0.1; measures sentence_pattern_conformity" in opening
     assert re.search(r"left out   long: its prompt has [\d,]+ tokens, more than data.max_prompt_tokens 400", told)
     assert "left out   line 8: " in told
     assert folder.read_state(out)["left_out"] == 2

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MANIFEST = "manifest.json"
-_HUB_FILES = [f"*{suffix}" for suffix in sorted(folders.READ)]
+_HUB_FILES = [*(f"*{suffix}" for suffix in sorted(folders.READ)), "README.md", "LICENSE*"]  # the last two for people
 _HUB_UNUSED = ["original/*", "onnx/*", "openvino/*", "consolidated*"]  # the same weights again, in other formats
 _verified: dict[Path, tuple[Wheel, tuple[tuple[str, int, int], ...]]] = {}
 

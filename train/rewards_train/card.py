@@ -12,6 +12,7 @@ import yaml
 from rewards import prompts
 from rewards.models.catalog import WHEELS
 from rewards.suite import Suite
+from rewards_train import opening, policy
 from rewards_train.data import Splits
 from rewards_train.recipe import Recipe
 
@@ -95,7 +96,7 @@ def _front(recipe: Recipe, name: str) -> str:
         "model_name": name,
         "pipeline_tag": "text-generation",
         "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
-        "license": wheel.licence.lower() if wheel else "unknown",
+        **(policy.licence(recipe.model) or {"license": "unknown"}),
     }
     if not Path(base).expanduser().exists():
         fields = {"base_model": base, **fields}
@@ -143,8 +144,7 @@ def _badge(recipe: Recipe) -> str:
 def _suite(suite: Suite) -> str:
     rows = []
     for component in suite.components:
-        sign = "≥" if component.reward.higher_is_better else "≤"
-        passes = f"{sign} {component.threshold.value:.4g}" if component.threshold and component.gate else ""
+        passes = opening.bound(component)
         rows.append(
             f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {component.reward.summary} |"
         )
@@ -207,6 +207,9 @@ def _number(value: Any) -> str:
 
 
 def _limits(recipe: Recipe) -> str:
+    unknown = (
+        "\n\nThe licence of the base model is not stated beside its weights: find it out before you pass this model on."
+    )
     return (
         "## Intended use and limits\n\n"
         "To suggest edits that a person accepts or rejects, and for research on editing arguments. Not to change or remove"
@@ -215,4 +218,5 @@ def _limits(recipe: Recipe) -> str:
         f" errors included; read the reward log, and the rewards of weight 0, before trusting an average.\n\n"
         f"The model answers in the format `{recipe.format}` and was asked in one wording of the prompt only; other wordings,"
         " languages and longer arguments than it was trained on were not tried."
+        + ("" if policy.licence(recipe.model) else unknown)
     )

@@ -52,7 +52,7 @@ def train(
     if dry_run:
         from rewards_train.plan import Plan
 
-        Plan(chosen, chosen.processes).print()
+        Plan(chosen, chosen.processes, accelerate_config).print()
         return
     try:
         run(chosen, Launch(chosen.processes, accelerate_config), resume, sft)
@@ -63,9 +63,9 @@ def train(
 
 def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
     """Run one process of a run, as a launcher starts it."""
-    from rewards_train.launch import run_stage
+    from rewards_train.launch import run_worker
 
-    run_stage(stage, out, resume)
+    run_worker(stage, out, resume)
 
 
 @recipes.command("list")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +48,10 @@ class Splits:
 
     train: Loaded
     eval: Loaded = field(default_factory=lambda: Loaded(()))
+
+    def digest(self) -> str:
+        """What tells these arguments, and how they are asked about, from others."""
+        return digest([item.id, item.messages, item.argument] for item in (*self.train.items, *self.eval.items))
 
 
 def load(data: Data, format: str, tokenizer: Any = None, seed: int = 0) -> Splits:
@@ -120,6 +126,14 @@ def records(source: str, split: str) -> Iterator[Any]:
         raise ConfigError(f"{source}: no such file")
     else:
         yield from _dataset(path if path.is_dir() else None, source, split)
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """16 hexadecimal digits that tell data that a run began with from other data."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+    return found.hexdigest()[:16]
 
 
 def rows(items: Iterable[Item], split: str, tokenizer: Any) -> list[dict[str, Any]]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rewards.errors import ConfigError, RewardsError
+from rewards.files import lock
 from rewards_train import log
 from rewards_train.recipe import Recipe, dump
-
-if TYPE_CHECKING:
-    from rewards_train.data import Splits
 
 CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
 FREE = {
@@ -25,36 +23,65 @@ FREE = {
 """Settings that may change when a run is gone on with: its steps stay the same."""
 WARM = {"model", "dtype", "format", "data.max_prompt_tokens", "data.split"}
 """What a warm start depends on, besides its own settings."""
+RECIPE, LOCK = "recipe.yaml", ".lock"
 STOP = ".stop"
 """A file of this name in the output folder asks a run to save and stop."""
 _FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "unexpected pos")
 
 
-def open_run(recipe: Recipe, resume: bool) -> Path:
-    """The output folder with the resolved recipe in it. Raises ConfigError where another run is in the way."""
+@contextmanager
+def opened(recipe: Recipe, resume: bool) -> Iterator[Path]:
+    """The output folder with the resolved recipe in it, for this process alone until it is left.
+
+    Raises ConfigError where another run is in the way, RewardsError where one is at work in it.
+    """
     out = Path(recipe.out)
-    text = dump(recipe)
-    stated = out / "recipe.yaml"
-    try:
-        if out.exists() and not out.is_dir():
-            raise ConfigError(f"out {out} is a file; give another out=FOLDER")
-        others = [path for path in out.iterdir() if path != stated] if out.is_dir() else []
-        if stated.exists() and others:  # a recipe alone is left by a run that did not get as far as its data
-            if not resume:
-                raise ConfigError(
-                    f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER"
-                )
-            if change := _difference(stated, text, out):
-                raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
-            if not _begun(out):
-                (out / STATE).unlink(missing_ok=True)  # what it says of data is of an attempt that made no step
-        elif others:
-            raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
-        out.mkdir(parents=True, exist_ok=True)
-        stated.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RewardsError(f"{out} cannot be written: {error.strerror or error}") from error
-    return out
+    with ExitStack() as held:
+        try:
+            if out.exists() and not out.is_dir():
+                raise ConfigError(f"out {out} is a file; give another out=FOLDER")
+            if not (out / RECIPE).exists() and _others(out):
+                raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_alone(out))
+            _state_recipe(recipe, out, resume)
+        except OSError as error:
+            raise RewardsError(f"{out} cannot be written: {error.strerror or error}") from error
+        yield out
+
+
+def _others(out: Path) -> list[Path]:
+    """What is in a folder besides the recipe, which alone is left by a run that did not get as far as its data."""
+    return [path for path in out.iterdir() if path.name not in (RECIPE, LOCK)] if out.is_dir() else []
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system lets go of with this process, however it ends."""
+    with (out / LOCK).open("a+", encoding="utf-8") as file:
+        if not lock.take(file.fileno()):
+            file.seek(0)
+            raise RewardsError(
+                f"{out} is in use by another `rewards train`, process {file.read().strip() or 'unknown'}: wait for it or"
+                " end it, or give another out=FOLDER"
+            )
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _state_recipe(recipe: Recipe, out: Path, resume: bool) -> None:
+    text, stated = dump(recipe), out / RECIPE
+    if stated.exists() and _others(out):
+        if not resume:
+            raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
+        if change := _difference(stated, text, out):
+            raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
+        for part in (out, out / WARM_START):
+            if not _begun(part):
+                (part / STATE).unlink(missing_ok=True)  # what it says of data is of an attempt that made no step
+    stated.write_text(text, encoding="utf-8")
 
 
 def finished(out: Path) -> bool:
@@ -75,25 +102,20 @@ def write_state(out: Path, **known: Any) -> None:
     temporary.replace(out / STATE)
 
 
-def check_same(out: Path, splits: Splits, processes: int, main: bool) -> None:
-    """Raise ConfigError where a run would go on with other data or another number of processes.
+def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
+    """Raise ConfigError where a run would go on with other data, or another number of processes, than it began with.
 
     The main process notes them at first.
     """
-    digest = hashlib.sha256()
-    for item in (*splits.train.items, *splits.eval.items):
-        digest.update(
-            json.dumps([item.id, item.messages, item.argument], ensure_ascii=False).encode("utf-8", "replace")
-        )
-    fresh = {"data": digest.hexdigest()[:16], "processes": processes}
     known = read_state(out)
-    for key, value in fresh.items():
+    for key, value in now.items():
         if known.get(key, value) != value:
             raise ConfigError(
-                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly"
+                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly; put back what"
+                " it began with, or give another out=FOLDER"
             )
-    if not known and main:
-        write_state(out, **fresh)
+    if main and not now.keys() <= known.keys():
+        write_state(out, **now)
 
 
 def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
@@ -128,7 +150,7 @@ def disk(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path) -> bool:
-    """Whether GRPO has made a step in this folder."""
+    """Whether training has made a step that this folder keeps."""
     return finished(out) or any(any((out / part).glob("*")) for part in (CHECKPOINTS, PARTS))
 
 

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from rewards_train.recipe import Recipe
 STAGES = ("sft", "grpo")
 EXIT_INTERRUPTED = 130
 PATIENCE = 20.0  # seconds that other processes get to end once one has failed
+WATCH = 0.5  # seconds between two looks of a worker at its launcher
+LAUNCHER = "REWARDS_LAUNCHER"
+"""The environment variable that tells workers the process id of their launcher."""
 
 
 class LaunchFailed(RewardsError):  # noqa: N818  (it says what happened to the run)
@@ -43,7 +48,11 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
 
     Raises KeyboardInterrupt after an orderly stop, LaunchFailed where a process of several failed.
     """
-    out = folder.open_run(recipe, resume)
+    with _terminated_as_interrupted(), folder.opened(recipe, resume) as out:
+        _run_stages(recipe, out, launch, resume, only_sft)
+
+
+def _run_stages(recipe: Recipe, out: Path, launch: Launch, resume: bool, only_sft: bool) -> None:
     if folder.finished(out):
         print(f"{out} is complete: nothing to resume", file=sys.stderr)
         return
@@ -52,12 +61,61 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
     from rewards_train.run import check  # torch, only once a run starts
 
-    check(recipe, stages)
+    check(recipe, stages, launch.accelerate_config)
+    if recipe.sft is not None and not warm:
+        from rewards_train.sft import check_kept
+
+        check_kept(out, recipe)
     for stage in stages:
         _run_stage(stage, out, launch, resume)
     if only_sft:
         told = f"the warm start is in {out / folder.WARM_START}; next: the same command without --sft and with --resume"
         print(told, file=sys.stderr)
+
+
+def run_worker(stage: str, out: Path, resume: bool) -> None:
+    """One stage in this process, one of several."""
+    watch_launcher()
+    run_stage(stage, out, resume)
+
+
+def watch_launcher() -> None:
+    """See to it that this process ends with the launcher that started it, however that ends."""
+    launcher = int(os.environ.get(LAUNCHER, "0")) or os.getppid()
+    threading.Thread(target=_end_with, args=(launcher, os.getppid()), daemon=True).start()
+
+
+def _end_with(launcher: int, parent: int) -> None:
+    """Wait until the launcher, or what it started this process through, is gone; then end, with what was started here.
+
+    A killed launcher can tell nobody. Others would wait for it without end, and write into a folder that is free again.
+    """
+    while os.getppid() == parent and _runs(launcher):
+        time.sleep(WATCH)
+    os.killpg(0, signal.SIGTERM)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, as somebody else
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, by which schedulers and containers end a run, means what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_stage(stage: str, out: Path, resume: bool) -> None:
@@ -93,7 +151,8 @@ def _run_stage(stage: str, out: Path, launch: Launch, resume: bool) -> None:
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches the processes through the output folder, so that all stop after one step.
-    return subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)  # noqa: S603  (our own module)
+    given = {**os.environ, **environment, LAUNCHER: str(os.getpid())}
+    return subprocess.Popen(command, env=given, start_new_session=True)  # noqa: S603  (our own module)
 
 
 def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rewards.suite import Suite
 from rewards_train.adapter import Pass
+from rewards_train.metrics import completions, means
 
 SUITE = "rewards.suite"
 """The key of the Parquet schema's metadata that holds the suite as JSON."""
@@ -35,23 +36,41 @@ def schema(suite: Suite) -> Any:
 
 
 class RewardLog:
-    """Collects what one process scores. `groups` says how many completions of one prompt follow each other, per split."""
+    """Collects what one of several processes scores.
 
-    def __init__(self, folder: Path, suite: Suite, groups: dict[str, int], rank: int = 0) -> None:
-        self._folder, self._suite, self._groups, self._rank = folder, suite, groups, rank
+    `groups` says how many completions of one prompt follow each other, per split; `held_out`, how many completions an
+    evaluation has. Processes that share its last batch unevenly fill it up with the first ones again: those are left out.
+    """
+
+    def __init__(
+        self, folder: Path, suite: Suite, groups: dict[str, int], held_out: int = 0, rank: int = 0, processes: int = 1
+    ) -> None:
+        self._folder, self._suite, self._groups = folder, suite, groups
+        self._held_out, self._rank, self._processes = held_out, rank, processes
         self._rows: dict[str, list[dict[str, Any]]] = {"train": [], "eval": []}
-        self._batch = 0
+        self._evaluated: list[dict[str, float | None]] = []
+        self._batch = self._seen = 0
 
     def observe(self, done: Pass) -> None:
         """Keep the rows of a pass until `flush`."""
         split = str(done.rows[0].record.get("split", "train")) if done.rows else "train"
         self._batch += 1
-        offset = self._rank * len(done.rows)
-        for index in range(len(done.rows)):
+        size = len(done.rows)
+        offset = self._rank * size
+        if split == "eval":
+            size = max(0, min(size, self._held_out - self._seen - offset))
+            self._seen += self._processes * len(done.rows)
+            self._evaluated += completions(done, self._suite)[:size]
+        for index in range(size):
             row = record(done, index)
             row["sample"] = (offset + index) % self._groups[split]
             row["order"] = (done.step, self._batch, offset + index)
             self._rows[split].append(row)
+
+    def evaluated(self) -> list[dict[str, float | None]]:
+        """What this process's completions of the evaluation that now ends add to its means."""
+        found, self._evaluated, self._seen = self._evaluated, [], 0
+        return found
 
     def flush(self, step: int) -> None:
         """Write what came in since the last time as the part that ends with this step."""
@@ -67,6 +86,24 @@ class RewardLog:
                 parquet.write_table(table, temporary)
                 temporary.replace(self._folder / name)
                 rows.clear()
+
+
+def keep_means(trainer: Any, rows: RewardLog) -> None:
+    """Let a trainer log the means of an evaluation over all held-out completions, each once.
+
+    TRL's own are means of the batches' means, though the last batch is shorter, or filled up.
+    """
+    from accelerate.utils import gather_object
+
+    log = trainer.log
+
+    def with_means(logs: dict[str, float], start_time: float | None = None) -> None:
+        if not trainer.model.training:
+            found = means(gather_object(rows.evaluated()))
+            trainer._metrics["eval"].update({name: [value] for name, value in found.items()})
+        log(logs, start_time)
+
+    trainer.log = with_means
 
 
 def record(done: Pass, index: int) -> dict[str, Any]:

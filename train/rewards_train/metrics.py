@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rewards.cli.terminal import plain
@@ -21,25 +21,54 @@ def metrics(done: Pass, suite: Suite) -> dict[str, float]:
 
     TRL logs mean and standard deviation of every reward, and the share of groups without spread, itself.
     """
-    size = max(1, len(done.rows))
-    scored = [result for result in done.results if result is not None]
-    edits = [edit for result in scored for edit in result.revision.edits]
-    found = {
-        "suite/failed": sum(reason is not None for reason in done.dropped) / size,
-        "suite/not_read_in_full": sum(result.revision.problem is not None for result in scored) / size,
-        "suite/edits": len(edits) / size,
-        "suite/edits_valid": sum(edit.valid for edit in edits) / size,
-        "suite/edits_without_change": sum(edit.valid and not edit.changes for edit in edits) / size,
-        "suite/edits_accepted": sum(len(result.accepted) for result in scored) / size,
-        "suite/with_accepted_edit": sum(bool(result.accepted) for result in scored) / size,
+    pairs = list(zip(done.results, done.dropped, strict=True)) or [(None, None)]
+    return {
+        **means([_stated(result, reason, suite) for result, reason in pairs]),
         "suite/seconds": done.seconds,
         "suite/share_of_time": done.share,
         "suite/features_cached": done.cached,
     }
+
+
+def completions(done: Pass, suite: Suite) -> list[dict[str, float | None]]:
+    """What each completion of a pass adds to the means that are logged, by name: its rewards, and what it states."""
+    columns = {f"rewards/{component.name}/mean": done.values(component) for component in suite.components}
+    columns["reward"] = done.totals()
+    return [
+        {**_stated(result, reason, suite), **{name: values[index] for name, values in columns.items()}}
+        for index, (result, reason) in enumerate(zip(done.results, done.dropped, strict=True))
+    ]
+
+
+def means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """The mean of each name over the rows that have a number for it."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def _stated(result: Result | None, reason: str | None, suite: Suite) -> dict[str, float]:
+    """Counts of one completion: always the same names."""
+    edits = result.revision.edits if result is not None else ()
+    accepted = result.accepted if result is not None else ()
+    failures = result.failures if result is not None else {}
+    found = {
+        "suite/failed": float(reason is not None),
+        "suite/not_read_in_full": float(result is not None and result.revision.problem is not None),
+        "suite/edits": float(len(edits)),
+        "suite/edits_valid": float(sum(edit.valid for edit in edits)),
+        "suite/edits_without_change": float(sum(edit.valid and not edit.changes for edit in edits)),
+        "suite/edits_accepted": float(len(accepted)),
+        "suite/with_accepted_edit": float(bool(accepted)),
+    }
     for component in suite.components:
-        found[f"suite/{component.name}/failed"] = sum(component.name in r.failures for r in scored) / size
+        found[f"suite/{component.name}/failed"] = float(component.name in failures)
         if component.threshold is not None and component.reward.level != "global":
-            found[f"suite/{component.name}/passed"] = sum(_passed(r, component.name) for r in scored) / size
+            passed = _passed(result, component.name) if result is not None else 0.0
+            found[f"suite/{component.name}/passed"] = passed
     return found
 
 

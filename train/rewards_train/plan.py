@@ -11,8 +11,9 @@ from rewards.cli.terminal import plain, print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.records import read_revision
 from rewards.suite import Suite
-from rewards_train import data, policy, recipe, run
+from rewards_train import data, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer
+from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
 
 BATCH = 8  # completions in the batch that is scored
@@ -22,15 +23,17 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 class Plan:
     """Prints what a run would be, section by section, and collects what could not be checked."""
 
-    def __init__(self, chosen: Recipe, processes: int) -> None:
+    def __init__(self, chosen: Recipe, processes: int, accelerate_config: Path | None = None) -> None:
         self._recipe = chosen
         self._processes = processes
+        self._accelerate_config = accelerate_config
         self.unchecked: list[str] = []
         self._config: Any = None
 
     def print(self) -> None:
         """Print all of it. Raises ConfigError for what is wrong in any case."""
         run.quiet()
+        sharding.check(self._recipe, STAGES, self._accelerate_config)
         print(plain(recipe.dump(self._recipe)), end="")
         scorer = Scorer(run.reward_plan(self._recipe))
         self._steps_of_trainer(scorer)
@@ -103,8 +106,7 @@ class Plan:
     def _rewards(self, suite: Suite) -> None:
         rows = []
         for component in suite.components:
-            sign = "≥" if component.reward.higher_is_better else "≤"
-            gate = f"gate {sign} {component.threshold.value:.4g}" if component.gate and component.threshold else ""
+            gate = f"gate {passes}" if (passes := opening.bound(component)) else ""
             paid = f"weight {component.weight:g}" if component.weight else ""
             uses = ", ".join(model.role for model in component.reward.models)
             role = ", ".join(part for part in (gate, paid) if part) or "measured only"

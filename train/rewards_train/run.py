@@ -14,7 +14,7 @@ from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
-from rewards_train import data, finish, folder, log, policy
+from rewards_train import data, finish, folder, log, opening, policy, sharding
 from rewards_train.adapter import Budget, RewardPlan, Scorer
 from rewards_train.recipe import Recipe
 
@@ -36,7 +36,7 @@ def quiet() -> None:
 
 def read_recipe(out: Path) -> Recipe:
     """The resolved recipe of a run."""
-    return parse(Recipe, read_yaml(out / "recipe.yaml"), str(out / "recipe.yaml"))
+    return parse(Recipe, read_yaml(out / folder.RECIPE), str(out / folder.RECIPE))
 
 
 def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
@@ -138,11 +138,12 @@ def check_size(config: Any, arguments: int) -> None:
         )
 
 
-def check(recipe: Recipe, stages: Sequence[str]) -> None:
+def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None = None) -> None:
     """Raise ConfigError for what would stop a later stage, before the first one takes its time.
 
     What the first stage reads at once anyway is left to it.
     """
+    sharding.check(recipe, stages, accelerate_config)
     asked = needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
     if missing := absent(asked):
         raise ConfigError("; ".join(missing))
@@ -210,8 +211,10 @@ def train(out: Path, resume: bool) -> None:
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
         if config.process_index == 0:
-            print("\n".join(data.told(splits, recipe.data)), file=sys.stderr, flush=True)
-        folder.check_same(out, splits, config.world_size, config.process_index == 0)
+            lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
+            print("\n".join(lines), file=sys.stderr, flush=True)
+        begun = {"data": splits.digest(), "processes": config.world_size}
+        folder.check_same(out, begun, config.process_index == 0)
         try:
             trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
         except (ValueError, ImportError) as error:  # of trainers and of PEFT: settings that do not go together
@@ -256,7 +259,8 @@ def build(
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
-    rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, rank)
+    held_out = len(splits.eval.items) * groups["eval"]
+    rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, held_out, rank, config.world_size)
     scorer.observe(rows.observe)
     evaluated = data.rows(splits.eval.items, "eval", tokenizer)
     trainer = getattr(trl, f"{recipe.trainer.upper()}Trainer")(
@@ -270,6 +274,7 @@ def build(
     )
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
+    log.keep_means(trainer, rows)
 
     def together(wish: bool) -> bool:
         return bool(gather_object([wish])[0])
@@ -283,9 +288,10 @@ def build(
 
 @contextlib.contextmanager
 def stop_on_interrupt(out: Path) -> Iterator[None]:
-    """The first Ctrl-C asks for a checkpoint after the step, the second ends at once.
+    """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
 
-    Ranks that a launcher started leave both to it.
+    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. Ranks that a
+    launcher started leave all of it to it.
     """
     import signal
     import threading
@@ -293,7 +299,6 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:
         if (out / folder.STOP).exists():
@@ -301,9 +306,12 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
         (out / folder.STOP).touch()
         print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
-    signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+        if (out / folder.STOP).exists():
+            raise KeyboardInterrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         (out / folder.STOP).unlink(missing_ok=True)

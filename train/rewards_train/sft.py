@@ -12,12 +12,15 @@ from typing import Any
 
 from rewards import prompts
 from rewards.cli.terminal import plain
-from rewards.errors import ConfigError, RecordError
+from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards_train import data, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
 from rewards_train.run import go_on, hint, precision, quiet, read_recipe, stop_on_interrupt
+
+PAIRS = "sft.data"
+"""What a warm start's folder calls the digest of what it is made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,22 @@ def read_pairs(recipe: Recipe) -> tuple[list[Pair], list[tuple[str, str]]]:
     return found, dropped
 
 
+def pairs_digest(recipe: Recipe) -> str:
+    """What tells the records of a warm start from others: a path says nothing of what is in the file."""
+    assert recipe.sft is not None  # noqa: S101  (only a recipe with a warm start gets here)
+    assert recipe.sft.data is not None  # noqa: S101
+    return data.digest(data.records(recipe.sft.data, recipe.data.split))
+
+
+def check_kept(out: Path, recipe: Recipe) -> None:
+    """Raise ConfigError where the warm start in a run's folder was made from other pairs than `sft.data` now holds."""
+    try:
+        now = pairs_digest(recipe)
+    except RewardsError:  # what is gone is not needed any more
+        return
+    folder.check_same(out / folder.WARM_START, {PAIRS: now}, main=False)
+
+
 def encode(pair: Pair, tokenizer: Any) -> dict[str, list[int]]:
     """The tokens of prompt and completion, and a mask that is 1 where the completion is."""
     asked = prompts.encode(tokenizer, pair.messages)
@@ -82,6 +101,7 @@ def warm_start(out: Path, resume: bool) -> None:
             why = f"; {dropped[0][0]}: {dropped[0][1]}" if dropped else ""
             told = f"{len(rows):,} pairs; left out: {long:,} too long, {len(dropped):,} that cannot be used{why}"
             print(plain(told), file=sys.stderr, flush=True)
+        folder.check_same(target, {PAIRS: pairs_digest(recipe)}, trainer.accelerator.is_main_process)
         checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
         began = time.monotonic()
         go_on(trainer, checkpoint)

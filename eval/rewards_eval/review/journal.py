@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from rewards.errors import RewardsError
+from rewards.files import lock
 from rewards.files.reading import read_lines
 
 VERSION = 1
@@ -96,7 +97,9 @@ class Journal:
         self._guard = threading.Lock()
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
-            _lock(self._file, path)
+            if not lock.take(self._file):
+                os.close(self._file)
+                raise RewardsError(f"{path} is in use by another `rewards review`; end that one, or give another -o")
             self._mend()
             self.lines: list[Line] = list(read_decisions(path))
             _sync_folder(path)
@@ -139,18 +142,6 @@ class Journal:
             )
         elif data and not data.endswith(b"\n"):
             os.write(self._file, b"\n")
-
-
-def _lock(file: int, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: nothing keeps two servers from one file there
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise RewardsError(f"{path} is in use by another `rewards review`; end that one, or give another -o") from None
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What a run is about to do, in a few lines: the policy, the steps, and what the suite pays for."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from rewards.cli.terminal import plain
+from rewards.suite import Component, Suite
+from rewards_train.recipe import Recipe
+
+
+def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
+    """The lines for a terminal; `config` is the trainer's."""
+    lora = "every weight" if recipe.lora is None else f"LoRA of rank {recipe.lora.get('r', 8)}"
+    start = ", after a warm start" if recipe.sft is not None else ""
+    length = f"{config.max_steps:,} step(s)" if config.max_steps > 0 else f"{config.num_train_epochs:g} epochs"
+    size, each = config.generation_batch_size, config.num_generations
+    parts = {
+        "policy": f"{recipe.model}, {lora}{start}; it answers in format {recipe.format}",
+        "trainer": f"{recipe.trainer.upper()}, {length} at learning rate {config.learning_rate:g}; {size:,} completions are"
+        f" generated together, {each} for each of {size // each} prompt(s)",
+        "suite": f"{suite.name} {_uses(suite)}",
+    }
+    if recipe.settings:
+        changed = (f"{name}.{key} {value}" for name, given in recipe.settings.items() for key, value in given.items())
+        parts["settings"] = ", ".join(changed)
+    return [line for name, text in parts.items() for line in _wrapped(name, text)]
+
+
+def bound(component: Component) -> str:
+    """What a component asks of an edit to accept it, as `≥ 0.8`; empty where it is no gate."""
+    sign = "≥" if component.reward.higher_is_better else "≤"
+    return f"{sign} {component.threshold.value:.4g}" if component.gate and component.threshold else ""
+
+
+def _uses(suite: Suite) -> str:
+    paid = [f"{part.name} {part.weight:g}" for part in suite.components if part.weight]
+    gates = [f"{part.name} {bound(part)}".strip() for part in suite.components if part.gate]
+    measured = [part.name for part in suite.components if not part.weight and not part.gate]
+    named = {"pays": paid, "accepts edits by": gates, "measures": measured}
+    return "; ".join(f"{verb} {', '.join(names)}" for verb, names in named.items() if names)
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        plain(text), 120, initial_indent=f"{name:<11}", subsequent_indent=" " * 11, break_on_hyphens=False
+    )

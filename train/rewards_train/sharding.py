@@ -1,0 +1,39 @@
+"""A policy that is spread over processes (FSDP, DeepSpeed): what cannot be done with its weights, said before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rewards.config import read_yaml
+from rewards.errors import ConfigError
+from rewards_train.recipe import Recipe
+
+SHARDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""What accelerate calls the kinds of distribution under which a process may hold a part of the weights only."""
+
+
+def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None) -> None:
+    """Raise ConfigError where a stage would have to put weights together that lie in several processes.
+
+    Saving is left to the trainer there: it writes an adapter, or all weights, as they were trained, and folds nothing.
+    """
+    if recipe.sft is not None and "sft" in stages and (by := _sharded(recipe.sft.args, "sft.args", accelerate_config)):
+        raise ConfigError(
+            f"{by}: the warm start is saved by one process, which would have a part of the weights; make it first without"
+            " (the same command with --sft), then go on with --resume"
+        )
+    if "grpo" not in stages or recipe.lora is None or recipe.save != "merged":
+        return
+    if by := _sharded(recipe.grpo, "grpo", accelerate_config):
+        raise ConfigError(f"save merged: a LoRA cannot be folded into weights that {by} spreads; give save=adapter")
+
+
+def _sharded(given: Mapping[str, Any], section: str, accelerate_config: Path | None) -> str:
+    """The setting that spreads a policy over processes; empty where none does."""
+    for key in ("deepspeed", "fsdp"):
+        if given.get(key):
+            return f"{section}.{key}"
+    kind = read_yaml(accelerate_config).get("distributed_type") if accelerate_config is not None else None
+    return f"--accelerate-config {accelerate_config} (distributed_type {kind})" if kind in SHARDS else ""
