@@ -61,7 +61,7 @@ class Stream:
     """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
 
     done = 0
-    made = NOTHING
+    made: Mapping[str, Any] = NOTHING
 
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Write one chunk of output records."""
@@ -141,7 +141,7 @@ class File:
             raise RewardsError(f"{path}: the folder {path.parent} does not exist")
         self.path = path
         self.done = 0
-        self.made = NOTHING
+        self.made: Mapping[str, Any] = NOTHING
         self._partial = path.with_name(f"{path.name}.partial")
         self._settings = path.with_name(f"{path.name}.partial.json")
         self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
