@@ -139,23 +139,33 @@ def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> Non
     assert policy.licence(str(tmp_path)) == {"license": "other", "license_link": "https://a.org/l"}
 
 
-WORKER = "import time; from rewards_train import launch; launch.watch_launcher(); print('at work', flush=True); time.sleep(99)"
+WORKER = """
+import os, time
+from rewards_train import launch
+
+parent = os.getppid()
+print("at work", flush=True)
+while LATE and os.getppid() == parent:
+    time.sleep(0.05)
+launch.watch_launcher()
+time.sleep(99)
+"""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="several processes are started on POSIX systems only")
-@pytest.mark.parametrize("through", [[], ["sh", "-c", '"$@"; exit $?', "sh"]])
-def test_a_worker_ends_with_a_launcher_that_is_killed(through: list[str]) -> None:
-    started = [*through, sys.executable, "-c", WORKER]
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a killed process counts as gone once it is waited for")
+@pytest.mark.parametrize(("late", "through"), [(False, []), (True, []), (False, ["sh", "-c", '"$@"; exit $?', "sh"])])
+def test_a_worker_ends_with_a_launcher_that_is_killed(late: bool, through: list[str]) -> None:
+    """`late`: the worker has not looked at its parent yet; `through`: it was started by what the launcher started."""
+    started = [*through, sys.executable, "-c", WORKER.replace("LATE", str(late))]
     program = f"from rewards_train import launch; launch._start({started!r}, {{}}).wait()"
     launcher = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == b"at work\n"
     launcher.kill()
-    launcher.wait()
     began = time.monotonic()
     assert launcher.stdout.read() == b""  # the pipe ends with the last process that holds it
     assert time.monotonic() - began < 60
-    launcher.stdout.close()
+    launcher.communicate()
 
 
 def test_truth_values_where_trl_takes_them() -> None:

@@ -96,6 +96,9 @@ def _end_with(launcher: int, parent: int) -> None:
 
 
 def _runs(process: int) -> bool:
+    """Whether a process is at work; one that was killed, and that nobody has waited for yet, is not."""
+    with contextlib.suppress(OSError):  # no such process, or no Linux
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
     try:
         os.kill(process, 0)
     except ProcessLookupError:
