@@ -128,6 +128,7 @@ def test_the_card_of_a_fit_is_found_again_without_fitting(
     out = tmp_path / "fit"
     card = run(family, [data], out, {**options, "rank": 1}, 1, Engine(dtype="float32"), lambda _: None)
     job, chosen = Bench(tmp_path, Engine(dtype="float32")).job(out, out)  # an engine has one model for a role
-    found = import_module(f"rewards_{family}.fit").card_of(job, **chosen)
+    fitting = import_module(f"rewards_{family}.fit")
+    found = fitting.card_of(job, fitting.Options(**chosen))
     assert len(measured(found)) >= 4
     assert bad(measured(found), measured(card)) == []

@@ -25,10 +25,11 @@ import rewards_format
 import rewards_pattern_conformity
 import rewards_semantic_similarity
 from bench.validate import appropriateness, fluency, form, pattern, similarity
-from bench.validate.data import CARD, Bench
+from bench.validate.data import Bench
 from bench.validate.figures import figures, measured, merged, without_folds
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
+from rewards.fitting.params import CARD
 
 VALIDATION = "validation.json"
 

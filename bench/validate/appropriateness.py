@@ -12,7 +12,7 @@ from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
-from rewards_appropriateness.fit import MAIN, card_of, measure
+from rewards_appropriateness.fit import MAIN, Options, card_of, measure
 from rewards_appropriateness.variants import Argument
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
@@ -21,7 +21,7 @@ CORPUS = "arguments/appropriateness_corpus.jsonl"
 def card(bench: Bench) -> dict[str, Any]:
     """What the fit said of the shipped parameters."""
     job, options = bench.job(PARAMS, PARAMS)
-    return card_of(job, **options)
+    return card_of(job, Options(**options))
 
 
 def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:

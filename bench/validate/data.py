@@ -14,11 +14,11 @@ import numpy as np
 from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Request
 from rewards.fitting import Job
+from rewards.fitting.params import read_card
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import Model
 from rewards.models.wheels import file_digest
 
-CARD = "card.json"
 SEED = 20261122
 SYSTEMS = ("base", "v11")
 
@@ -36,7 +36,7 @@ class Bench:
 
     def job(self, params: Path, out: Path) -> tuple[Job, dict[str, Any]]:
         """The job and the options of the fit that wrote the card in `params`; exits where the data is not the same."""
-        card = json.loads((params / CARD).read_text(encoding="utf-8"))
+        card = read_card(params)
         unseen = card.get("unseen")
         kept = Unseen.of(self.named(unseen), str(card["options"].get("fold", "fold0.0"))) if unseen else None
         job = Job(tuple(map(self.named, card["data"])), out, self.engine, card["seed"], unseen=kept)

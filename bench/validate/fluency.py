@@ -10,7 +10,7 @@ from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.fitting import measures
 from rewards.fitting.rows import Row, split_of
 from rewards_fluency import LABELS, PARAMS, classifier
-from rewards_fluency.fit import card_of
+from rewards_fluency.fit import Options, card_of
 
 FLUENT = LABELS.index("fluent")
 
@@ -18,7 +18,7 @@ FLUENT = LABELS.index("fluent")
 def card(bench: Bench) -> dict[str, Any]:
     """What the fit said of the shipped parameters."""
     job, options = bench.job(PARAMS, PARAMS)
-    return card_of(job, **options)
+    return card_of(job, Options(**options))
 
 
 def validate(bench: Bench) -> dict[str, Any]:

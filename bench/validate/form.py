@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from bench.validate.data import Bench
+from rewards.fitting.rows import revised
 from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_format import PARAMS
@@ -16,9 +18,9 @@ def card(bench: Bench) -> dict[str, Any]:
     """The thresholds with their sources: a revision passes where each of its edits does."""
     job, _ = bench.job(PARAMS, PARAMS)
     revisions = [
-        read_revision({"issue": "", "argument": row.text("before"), "rewrite": row.text("after")}, number=row.number)
+        read_revision({"issue": "", "argument": pair[0], "rewrite": pair[1]}, number=row.number)
         for row in job.rows()
-        if row.record["before"] and row.record["after"] and row.record["before"] != row.record["after"]
+        if (pair := revised(row, Counter()))
     ]
     results = suite_of(GATES, engine=bench.engine).score(revisions)
     found: dict[str, Any] = {"rows": {"revised sentences": len(revisions)}}

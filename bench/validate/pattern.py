@@ -11,7 +11,7 @@ import numpy as np
 from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.fitting import measures
 from rewards_pattern_conformity import FILE, PARAMS
-from rewards_pattern_conformity.fit import fit, fold_of, single_edits
+from rewards_pattern_conformity.fit import fit, human_operations, single_edits
 from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import KEEP, operations
 
@@ -27,11 +27,8 @@ def card(bench: Bench) -> dict[str, Any]:
 
 def validate(bench: Bench) -> dict[str, Any]:
     model = PatternModel.load(PARAMS / FILE)
-    people = [
-        operations(row["before"], row["after"])
-        for row in bench.rows("human_edits/argrewrite.jsonl")
-        if row["before"] and row["after"] and row["before"] != row["after"] and fold_of(row["doc"]) == 0
-    ]
+    folds, sequences = human_operations(bench.job(PARAMS, PARAMS)[0])
+    people = [ops for fold, ops in zip(folds, sequences, strict=True) if fold == 0]
     return {"people_against_models": {system: _compare(bench, model, people, system) for system in SYSTEMS}}
 
 

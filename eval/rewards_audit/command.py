@@ -189,7 +189,7 @@ def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
 
     known = {case.id: case for case in cases}
     taken = {each.name for each in BUILTIN} | {HONEST, WEAKER, NOTHING}
-    plans: list[Plan] = []
+    plans: dict[tuple[str, str], Plan] = {}
     for line in read_lines(str(path)):
         try:
             if line.error is not None:
@@ -199,14 +199,14 @@ def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
                 raise RecordError(f"{name!r} is the name of a built-in attack", "attack")
             if identifier not in known:
                 raise RecordError(f"no argument is called {identifier!r}{nearest(identifier, known)}", "id")
-            if any(plan[:2] == (name, known[identifier]) for plan in plans):
+            if (name, identifier) in plans:
                 raise RecordError(
                     f"{name!r} is tried on {identifier!r} already; give each try a name of its own", "attack"
                 )
         except RecordError as error:
             raise ConfigError(f"{path}, line {line.number}: {error}") from error
-        plans.append((name, known[identifier], completion))
-    return plans
+        plans[name, identifier] = (name, known[identifier], completion)
+    return list(plans.values())
 
 
 def _field(record: Any, key: str) -> str:

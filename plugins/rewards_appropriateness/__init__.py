@@ -72,18 +72,9 @@ def fit(
     pairs: Annotated[int, Ge(0)] = 1500,
 ) -> Mapping[str, Any]:
     """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
-    from rewards_appropriateness.fit import fit
+    from rewards_appropriateness.fit import Options, fit
 
-    return fit(
-        job,
-        fold=fold,
-        depth=depth,
-        epochs=epochs,
-        rank=rank,
-        learning_rate=learning_rate,
-        share=share,
-        pairs=pairs,
-    )
+    return fit(job, Options(fold, depth, epochs, rank, learning_rate, share, pairs))
 
 
 def load(params: Path) -> rewards.Reward:

@@ -31,54 +31,57 @@ MAIN = ("Inappropriateness", "Toxic Emotions", "Missing Commitment", "Missing In
 SAME = 200  # resamples for the calibration error that a perfect model would have
 
 
-def fit(
-    job: Job,
-    *,
-    fold: str,
-    depth: int,
-    epochs: int,
-    rank: int,
-    learning_rate: float,
-    share: float,
-    pairs: int,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`share` is how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken."""
+
+    fold: str
+    depth: int
+    epochs: int
+    rank: int
+    learning_rate: float
+    share: float
+    pairs: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the adapter is fitted."""
+        return Recipe(
+            depth=self.depth,
+            first=8,
+            rank=self.rank,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            multi_label=True,
+        )
+
+
+def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card.
 
-    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. `share` is
-    how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
+    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`.
     """
-    given = _given(job, fold, share, pairs)
+    given, recipe = _given(job, options), options.recipe
     names, valid = given.names, given.labelled["valid"]
     job.say(
         f"{len(given.train):,} arguments, {len(given.changed):,} changed ones, {len(given.beside):,} toxic and neutral texts"
     )
-    recipe = _recipe(depth, epochs, rank, learning_rate)
     examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
     tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     shares = {name: _share(name, (*given.train, *valid)) for name in names}
     scale, bias = _calibration(logits(job, valid, names), valid, shares)
-    card = _card(job, recipe, given, fold, (scale, bias))
+    card = _card(job, options, given, (scale, bias))
     rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
     return card
 
 
-def card_of(
-    job: Job,
-    *,
-    fold: str,
-    depth: int,
-    epochs: int,
-    rank: int,
-    learning_rate: float,
-    share: float,
-    pairs: int,
-) -> dict[str, Any]:
+def card_of(job: Job, options: Options) -> dict[str, Any]:
     """What `fit` with these options says of the parameters in `job.out`, measured anew."""
-    given = _given(job, fold, share, pairs)
+    given = _given(job, options)
     unchanged = np.ones(len(given.names)), np.zeros(len(given.names))
-    return _card(job, _recipe(depth, epochs, rank, learning_rate), given, fold, unchanged)
+    return _card(job, options, given, unchanged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +95,15 @@ class Given:
     beside: list[Argument]
 
 
-def _given(job: Job, fold: str, share: float, pairs: int) -> Given:
-    labelled, toxic = _read(job, fold)
+def _given(job: Job, options: Options) -> Given:
+    labelled, toxic = _read(job, options.fold)
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
     train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
     _check(train, labelled)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
-    changed = variants(train, rng, share)
-    return Given(names, labelled, train, changed, _toxic_pairs(toxic, names, pairs, rng))
-
-
-def _recipe(depth: int, epochs: int, rank: int, learning_rate: float) -> Recipe:
-    return Recipe(depth=depth, first=8, rank=rank, epochs=epochs, learning_rate=learning_rate, multi_label=True)
+    changed = variants(train, rng, options.share)
+    return Given(names, labelled, train, changed, _toxic_pairs(toxic, names, options.pairs, rng))
 
 
 def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -123,10 +122,7 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
     places: dict[str, dict[Split, Row]] = {}
     for row in job.rows():
         if "toxic" in row.record:
-            rewrites = row.record.get("neutral")
-            if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
-                raise row.wrong("neutral: expected a list of texts")
-            if rewrites:
+            if rewrites := row.texts("neutral"):
                 toxic.append((row.text("toxic"), rewrites[0]))
             else:
                 left_out["without a neutral rewrite"] += 1
@@ -245,9 +241,9 @@ def measure(
 
 
 def _card(
-    job: Job, recipe: Recipe, given: Given, fold: str, calibration: tuple[NDArray[np.float64], NDArray[np.float64]]
+    job: Job, options: Options, given: Given, calibration: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> dict[str, Any]:
-    names, test = given.names, given.labelled["test"]
+    names, test, recipe = given.names, given.labelled["test"], options.recipe
     found = 1 / (1 + np.exp(-(logits(job, test, names) * calibration[0] + calibration[1])))
     counts = {part: len(rows) for part, rows in given.labelled.items()}
     more = {name: len(rows) for name, rows in (("changed", given.changed), ("toxic pairs", given.beside)) if rows}
@@ -259,7 +255,7 @@ def _card(
         f"block {recipe.first + 1}) and a head that adds up the mean and the strongest evidence of the argument's tokens",
         "threshold": 0.5,
         "rows": {**counts, **more},
-        "split": f"the rows' own ({fold}), else by text: fitted on train, calibrated on valid, measured on test",
+        "split": f"the rows' own ({options.fold}), else by text: fitted on train, calibrated on valid, measured on test",
         "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other labels, "
         "which are rarer, with odds shifted so that at .5 as many of valid are called as there are in train and valid",
         "hyper_parameters": {

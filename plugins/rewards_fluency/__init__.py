@@ -44,11 +44,9 @@ def fit(
 
     The threshold is .5, or with `percentile` what so many percent of the human edits of valid fail.
     """
-    from rewards_fluency.fit import fit
+    from rewards_fluency.fit import Options, fit
 
-    return fit(
-        job, examples=examples, depth=depth, learning_rate=learning_rate, rank=rank, fold=fold, percentile=percentile
-    )
+    return fit(job, Options(examples, depth, learning_rate, rank, fold, percentile))
 
 
 def load(params: Path) -> rewards.Reward:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +30,26 @@ MEASURED = 4000  # edits of valid and of test that are looked at
 FLUENT = LABELS.index("fluent")
 
 
-def fit(
-    job: Job, *, examples: int, depth: int, learning_rate: float, rank: int, fold: str, percentile: float | None
-) -> dict[str, Any]:
-    """Writes the adapter and returns the card. Of the edits made of the rows (`pairs`), `examples` are fitted on."""
-    drawn, counts = _drawn(job, examples, fold)
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Of the edits made of the rows (`pairs`), `examples` are fitted on; `percentile`, where given, says the threshold."""
+
+    examples: int
+    depth: int
+    learning_rate: float
+    rank: int
+    fold: str
+    percentile: float | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the adapter is fitted."""
+        return Recipe(depth=self.depth, first=4, rank=self.rank, learning_rate=self.learning_rate)
+
+
+def fit(job: Job, options: Options) -> dict[str, Any]:
+    """Writes the adapter and returns the card."""
+    drawn, counts = _drawn(job, options)
     train, valid, test = (drawn[name] for name in SPLITS)
     for fluent in (False, True):
         need(sum(pair.fluent is fluent for pair in train), LEAST, f"{'' if fluent else 'dis'}fluent edits to fit on")
@@ -42,39 +57,33 @@ def fit(
         need(len(part), LEAST, f"edits of split {name}")
         measures.check_classes(np.array([pair.fluent for pair in part]), f"split {name}")
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
-    recipe = _recipe(depth, rank, learning_rate)
+    recipe = options.recipe
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
     tensors = fit_adapter(store.ensure(SMOLLM2), rows, len(LABELS), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)
-    card = _card(job, recipe, drawn, counts, (slope, shift), percentile)
+    card = _card(job, options, drawn, counts, (slope, shift))
     sign = np.array([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
     rescale_adapter(job.out / ADAPTER, recipe, slope, sign * shift / 2)
     return card
 
 
-def card_of(
-    job: Job, *, examples: int, depth: int, learning_rate: float, rank: int, fold: str, percentile: float | None
-) -> dict[str, Any]:
+def card_of(job: Job, options: Options) -> dict[str, Any]:
     """What `fit` with these options says of the parameters in `job.out`, measured anew."""
-    drawn, counts = _drawn(job, examples, fold)
-    return _card(job, _recipe(depth, rank, learning_rate), drawn, counts, (1.0, 0.0), percentile)
+    drawn, counts = _drawn(job, options)
+    return _card(job, options, drawn, counts, (1.0, 0.0))
 
 
-def _recipe(depth: int, rank: int, learning_rate: float) -> Recipe:
-    return Recipe(depth=depth, first=4, rank=rank, learning_rate=learning_rate)
-
-
-def _drawn(job: Job, examples: int, fold: str) -> tuple[dict[Split, list[Pair]], dict[str, int]]:
+def _drawn(job: Job, options: Options) -> tuple[dict[Split, list[Pair]], dict[str, int]]:
     """The edits to fit on, to calibrate on and to measure on, and of how many they are drawn."""
     split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
-    for pair in pairs(list(job.rows()), fold, job.say):
+    for pair in pairs(list(job.rows()), options.fold, job.say):
         split[pair.split].append(pair)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     counts: dict[str, int] = {name: len(part) for name, part in split.items()}
     split["train"] = with_repairs(split["train"])
-    most: dict[Split, int] = {"train": examples, "valid": MEASURED, "test": MEASURED}
+    most: dict[Split, int] = {"train": options.examples, "valid": MEASURED, "test": MEASURED}
     return {name: rng.sample(part, min(most[name], len(part))) for name, part in split.items()}, counts
 
 
@@ -99,12 +108,12 @@ def logits(job: Job, some: Sequence[Pair]) -> NDArray[np.float64]:
 
 def _card(
     job: Job,
-    recipe: Recipe,
+    options: Options,
     drawn: dict[Split, list[Pair]],
     counts: dict[str, int],
     calibration: tuple[float, float],
-    percentile: float | None,
 ) -> dict[str, Any]:
+    recipe, percentile = options.recipe, options.percentile
     found = logits(job, drawn["test"]) * calibration[0] + calibration[1]
     human = found[np.array([pair.kind == "human" for pair in drawn["test"]])]
     kinds = Counter(f"{'' if pair.fluent else 'not '}fluent: {pair.kind}" for pair in drawn["train"])

