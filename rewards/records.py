@@ -11,6 +11,7 @@ from typing import Any
 from rewards.errors import RecordError
 from rewards.formats import Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
+from rewards.scored import is_scored, read_scored
 from rewards.text.anchor import anchor
 from rewards.text.diff import revision_edits
 from rewards.text.segment import join_gaps, locate, split
@@ -31,11 +32,13 @@ def read_revision(
     """The revision that one input record describes. Raises RecordError with the field and the reason.
 
     `format` forces the format of the completion, or `edits` to take the record's list of edits; else it is the record's
-    own `format`, where that is the name of one, and else detected.
+    own `format`, where that is the name of one, and else detected. A record of a scored file is the revision it was.
     `number` is the id of a record that has none.
     """
     if not isinstance(record, Mapping):
         raise RecordError(f"expected an object, found {_kind(record)}")
+    if format in (None, EDITS) and record.get("completion") is None and is_scored(record):
+        return read_scored(record).revision  # what was wrong with an edit or a completion cannot be seen from the list
     known = _formats() if formats is None else formats
     identifier = _identifier(record, number)
     issue = _text(record, "issue") or ""

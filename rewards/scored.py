@@ -33,6 +33,11 @@ class Scored:
     passed: tuple[Mapping[str, bool], ...]
 
 
+def is_scored(record: Mapping[str, Any]) -> bool:
+    """Whether a record has the keys of one that `rewards score` wrote."""
+    return all(isinstance(record.get(key), kinds) for key, kinds in SHAPE.items())
+
+
 def read_scored(record: Any) -> Scored:
     """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
     if not isinstance(record, Mapping):

@@ -36,10 +36,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an earlier scoring decided on a revision: the accepted edits, and the gates that each edit passed."""
+    """What an earlier scoring decided on a revision: the accepted edits, and the gates that each edit passed.
+
+    Where a gate `failed` nothing is decided.
+    """
 
     accepted: tuple[int, ...]
     passes: tuple[Mapping[str, bool], ...]
+    failed: bool = False
 
 
 def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decision] | None = None) -> list[Result]:
@@ -65,7 +69,11 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
     gates = [c for c in suite.components if c.gate]
     arguments = [draft.gate(gates, decided[i] if decided else None) for i, draft in enumerate(drafts)]
     # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
-    known = [i for i, draft in enumerate(drafts) if not any(gate.name in draft.failures for gate in gates)]
+    unknown = [
+        any(gate.name in draft.failures for gate in gates) or bool(decided and decided[i].failed)
+        for i, draft in enumerate(drafts)
+    ]
+    known = [i for i, without in enumerate(unknown) if not without]
     final = [Column(c, [arguments[i] for i in known], known) for c in suite.components if c.reward.level == "global"]
     for column, scores in zip(final, _run(suite, final), strict=True):
         for i, found in zip(known, scores, strict=True):

@@ -99,8 +99,33 @@ def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path) -> No
         sink.write([{"id": number}] * 2, {"seconds": number})
     log = tmp_path / "out.jsonl.partial.json"
     log.write_bytes(log.read_bytes()[:-3])  # as after a power cut, which keeps the files in no order
+    del sink  # its process is gone
     seen: list[object] = []
     resumed = File(tmp_path / "out.jsonl", {}, 2, True, lambda record: seen.append(record["id"]))
     assert (resumed.done, resumed.made, seen) == (4, {"seconds": 2}, [1, 1, 2, 2])
     resumed.write([{"id": 9}] * 2, {"seconds": 9})
+    del resumed
     assert File(tmp_path / "out.jsonl", {}, 2, resume=True).made == {"seconds": 9}
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    sink.write([{"id": 1}])
+    for resume in (True, False):
+        with pytest.raises(RewardsError, match=r"out\.jsonl is being written by another process"):
+            File(tmp_path / "out.jsonl", {}, 1, resume=resume)
+    sink.write([{"id": 2}])
+    sink.finish({})
+    assert (tmp_path / "out.jsonl").read_text() == '{"id":1}\n{"id":2}\n'
+
+
+def test_a_value_that_cannot_be_read_costs_its_row_of_a_parquet_file(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    texts = pyarrow.array([b"a", b"\xff", b"c", None], pyarrow.binary()).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"n": [1, 2, 3, 4], "text": texts}), tmp_path / "in.parquet")
+    found = list(read_lines(str(tmp_path / "in.parquet")))
+    assert [line.record for line in found] == [{"n": 1, "text": "a"}, None, {"n": 3, "text": "c"}, {"n": 4}]
+    assert [line.number for line in found] == [1, 2, 3, 4]
+    assert "a value cannot be read: 'utf-8' codec" in str(found[1].error)

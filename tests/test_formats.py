@@ -145,11 +145,22 @@ def test_one_word_difference_places_all_insertions_of_a_statement(monkeypatch):
     text = json.dumps(answer(*edits, rewritten_sentence="Only a fool rarely likes tea."))
     parsed = json_edits.parse(text, SENTENCES)
     assert [(e.after, e.start) for e in parsed.edits] == [
-        ("rarely ", 12), ("milk", None), ("never", None), ("rarely ", 12)
+        ("rarely ", 12), ("milk", None), ("never", None), ("rarely", None)
     ]  # fmt: skip
     assert len(calls) == 1
     json_edits.parse(json.dumps(answer(edit("tea", "milk"), rewritten_sentence="Only.")), SENTENCES)
     assert len(calls) == 1, "without an insertion there is nothing to place"
+
+
+def test_insertions_that_are_alike_have_a_place_each():
+    text = json.dumps(
+        answer(edit("", ","), edit("", ","), edit("", ","), rewritten_sentence="Only, a fool, likes tea.")
+    )
+    assert [(e.after.strip(), e.start) for e in json_edits.parse(text, SENTENCES).edits] == [
+        (",", 4),
+        (",", 11),
+        (",", None),
+    ]
 
 
 def test_answers_for_other_sentences_are_one_answer_and_for_the_same_are_not():

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 import rewards
-from rewards.cli import FloodFilter, PlainFormatter
+from rewards.cli.logs import FloodFilter, PlainFormatter
 from rewards.errors import PluginError
 from rewards.plugins import Registry, registry
 from tests.conftest import ROOT, command, installed, plugin, record, registry_of, write_lines

@@ -197,6 +197,45 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert merged["counts"]["records"] == len(before)
 
 
+def test_append_knows_what_was_rejected_and_what_is_undecided(tmp_path: Path) -> None:
+    edits = [{"sentence_id": 1, "inappropriate_part": "is", "rewritten_part": "boom", "reason": "x"}]
+    source = write_lines(tmp_path / "in.jsonl", record("good"), b"no json\n", {**record("failed"), "edits": edits})
+    out = tmp_path / "out.jsonl"
+    gate = ("--reward", "picky", "--set", "picky.gate=true", "--set", "format.weight=1", "--reward", "format")
+    assert command_with_toys(tmp_path, "score", source, "-o", out, *gate).returncode == 1
+    rejected = tmp_path / "out.jsonl.rejected.jsonl"
+    before = rejected.read_bytes()
+    done = command("score", out, "--append", "--reward", "changed_words", "--reward", "edit_quality")
+    assert done.returncode == 1
+    assert b"2 records (1 failed), 1 rejected" in done.stdout + done.stderr
+    assert rejected.read_bytes() == before
+    assert json.loads((tmp_path / "out.jsonl.meta.json").read_text())["counts"]["rejected"] == 1
+    good, failed = read_lines(out)
+    assert good["rewards"]["changed_words"] is not None
+    # Nobody knows which of its edits are accepted, so there is no text to judge.
+    assert (failed["rewards"]["changed_words"], failed["rewards"]["edit_quality"]) == (None, None)
+    elsewhere = tmp_path / "new.jsonl"
+    assert command("score", out, "--append", "--reward", "bertscore", "-o", tmp_path / "x.parquet").returncode == 2
+    assert command("score", out, "--append", "--reward", "pattern_conformity", "-o", elsewhere).returncode == 1
+    assert json.loads((tmp_path / "new.jsonl.meta.json").read_text())["counts"]["rejected"] == 1
+    packed = tmp_path / "out.jsonl.gz"
+    packed.write_bytes(gzip.compress(out.read_bytes()))
+    done = command("score", packed, "--append", "--reward", "pattern_conformity")
+    assert done.returncode == 2
+    assert b"out.jsonl.gz: results are written as JSONL; give -o" in done.stderr
+
+
+def test_processes_of_several_devices_log_as_one_does(tmp_path: Path) -> None:
+    edits = [{"sentence_id": 1, "inappropriate_part": "is", "rewritten_part": "boom", "reason": "x"}]
+    source = write_lines(tmp_path / "in.jsonl", *({**record(i), "edits": edits} for i in range(24)))
+    options = ("--reward", "picky", "-o", tmp_path / "out.jsonl", "--batch-size", "2", "--device", "cpu,cpu")
+    done = command_with_toys(tmp_path, "score", source, *options)
+    assert done.returncode == 1
+    assert b"\\x1b[2Jboom" in done.stderr
+    assert b"\x1b[2Jboom" not in done.stderr
+    assert done.stderr.count(b"ERROR rewards.scoring: reward 'picky'") in range(2, 7)  # three times a process
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -296,10 +335,18 @@ def slow(arguments):
 def edit_length(edits):
     return [float(len(e.before)) for e in edits]
 
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def picky(edits):
+    for edit in edits:
+        if "boom" in edit.after:
+            raise ValueError("\x1b[2J" + edit.after)
+    return [1.0] * len(edits)
+
 class Plugin:
     @rewards.hookimpl
     def register_rewards(self, register):
         register(slow)
+        register(picky)
         register(edit_length)
 
 rewards.plugins.registry().add(Plugin(), "toys")

@@ -22,6 +22,25 @@ def test_every_example_comes_back_as_it_was() -> None:
         assert scored.revision.apply(scored.accepted) == result.after_accepted
 
 
+@pytest.mark.parametrize(
+    ("format", "completion"),
+    [
+        ("compact", "2 | old words\n1 | dumb | hard to train"),
+        ("compact", "Sorry, I cannot."),
+        ("json_edits", '{"sentence_id": 1, "edits": [{"inappropriate_part": "dumb", "reason": "x"}]}'),
+        ("json_edits", "{"),
+        ("rewrite", "Dogs are hard to train."),
+    ],
+)
+def test_a_scored_record_is_scored_again_as_what_it_was(format: str, completion: str) -> None:
+    first = read_revision({"sentences": ["Dogs are dumb.", "Cats are not."], "completion": completion}, format=format)
+    suite = suite_of(["format"])
+    once = suite.score([first])[0].to_record()
+    again = suite.score([read_revision(json.loads(json.dumps(once)))])[0].to_record()
+    assert again == once
+    assert read_revision(again) == first
+
+
 @pytest.mark.parametrize("broken", [None, [], "text", {}, {"id": 1}, record()])
 def test_anything_else_is_refused(broken: object) -> None:
     with pytest.raises(RecordError):

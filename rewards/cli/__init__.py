@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections import Counter
 from typing import Annotated
 
 import typer
 
 from rewards.cli import fit, models, plugins, score, suites
+from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.terminal import plain
 from rewards.errors import RewardFailed, RewardsError
 from rewards.plugins import registry
@@ -19,40 +19,6 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
-
-
-class PlainFormatter(logging.Formatter):
-    """Log lines, tracebacks included, in which a terminal finds nothing to obey."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as text without control characters."""
-        return plain(super().format(record))
-
-
-class FloodFilter(logging.Filter):
-    """Lets each message pass a few times: what fails for every record of a large file is said, not repeated."""
-
-    def __init__(self, passes: int = 3, tracked: int = 10_000) -> None:
-        super().__init__()
-        self._passes, self._tracked = passes, tracked
-        self._seen: Counter[tuple[str, str]] = Counter()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this message (its logger and first line) has not been logged often enough."""
-        try:
-            key = record.name, record.getMessage().partition("\n")[0]
-        except Exception:  # noqa: BLE001  (arguments that do not fit the message: the handler reports that)
-            return True
-        if key in self._seen or len(self._seen) < self._tracked:
-            self._seen[key] += 1
-        return self._seen[key] <= self._passes
-
-    def report(self) -> None:
-        """Say on stderr what was held back, and how often."""
-        for (name, line), count in self._seen.items():
-            if count > self._passes:
-                print(plain(f"{name}: {line} ({count - self._passes:,} more times)"), file=sys.stderr)
-        self._seen.clear()
 
 
 def _version(value: bool) -> None:
@@ -74,7 +40,7 @@ def _main(
     Exit codes: 0 everything scored, 1 some records were rejected or failed (with --strict: the first that failed),
     2 usage or input error, 3 a bug here, 130 interrupted.
     """
-    logging.getLogger("rewards").setLevel(logging.INFO if verbose else logging.WARNING)
+    log_level(logging.INFO if verbose else logging.WARNING)
 
 
 def build() -> typer.Typer:
@@ -97,10 +63,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
             reconfigure(errors="backslashreplace")  # a console that has no ≥ shows its code
-    handler, flood = logging.StreamHandler(sys.stderr), FloodFilter()
-    handler.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(flood)
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    flood = log_to_terminal()
     try:
         code = _run()
     finally:

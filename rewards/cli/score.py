@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.options import Cache, DType, Models, Profile, build_engine
 from rewards.errors import ConfigError
 
@@ -74,8 +75,8 @@ def score(
     devices = [one.strip() for one in device.split(",")]
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
-    make = partial(_suite, suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
-    chosen = make(devices[0])
+    options = (suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
+    chosen = _suite(*options, devices[0])
     _check_format(format)
     fingerprint = {
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
@@ -89,14 +90,15 @@ def score(
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
     job = pipeline.Job(file, chosen, format, limit, batch_size)
-    sink = File(target, fingerprint, batch_size, resume, summary.add) if target else Stream()
+    added_to = append and target is not None and target.exists() and target.samefile(file)
+    sink = File(target, fingerprint, batch_size, resume, summary.add, added_to) if target else Stream()
     with Display(file, quiet) as display:
         chosen.engine.progress = display.on_texts
         try:
             if append:
                 header = appending.run(job, sink, summary, display.report)
             elif len(devices) > 1:
-                with Workers(make, devices) as workers:
+                with Workers(partial(_suite_of_worker, log_level(), *options), devices) as workers:
                     header = pipeline.run(job, sink, summary, display.report, workers)
             else:
                 header = pipeline.run(job, sink, summary, display.report)
@@ -121,11 +123,11 @@ def _target(file: str, out: Path | None, append: bool, resume: bool) -> Path | N
     if resume and not append and out is None:
         raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
     if append and out is None:
-        return Path(file)
-    if not append and out is not None and out.exists() and Path(file).exists() and out.samefile(file):
+        out = Path(file)
+    elif not append and out is not None and out.exists() and Path(file).exists() and out.samefile(file):
         raise ConfigError(f"-o {out} is FILE itself, and would replace it; give another name")
     if out is not None and out.suffix in (".gz", ".parquet"):
-        raise ConfigError(f"-o {out}: results are written as JSONL; give a name that ends in .jsonl")
+        raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
     return out
 
 
@@ -162,7 +164,7 @@ def _suite(
     strict: bool,
     device: str,
 ) -> Suite:
-    """What is to be scored with, on a device; also in the processes of `Workers`."""
+    """What is to be scored with, on a device."""
     from rewards.suite import load_suite, suite_of
 
     engine = build_engine(device, dtype, token_budget, cache, models, profile)
@@ -170,6 +172,13 @@ def _suite(
     if name is None and rewards:
         return suite_of(rewards, **options)
     return load_suite(name or "default", rewards=rewards, **options)
+
+
+def _suite_of_worker(level: int, *options: Any) -> Suite:
+    """`_suite` in a process of its own, which logs as this one does."""
+    log_to_terminal()
+    log_level(level)
+    return _suite(*options)
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:

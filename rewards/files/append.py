@@ -43,11 +43,15 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
             yield line.record, _read(line, names)
 
     def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:
-        decided = [Decision(scored.accepted, _passes(scored, gates)) for _, scored in chunk]
+        decided = [
+            Decision(scored.accepted, _passes(scored, gates), not record["failures"].keys().isdisjoint(gates))
+            for record, scored in chunk
+        ]
         results = score(job.suite, [scored.revision for _, scored in chunk], decided)
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
     write_chunks(pairs(), add, job, sink, summary, report, so_far)
+    summary.rejected = int(old.get("counts", {}).get("rejected", 0))  # by the scoring before; their file stays
     header = {**merge_headers(old, {**describe(job), **so_far()}), "counts": summary.to_record()}
     sink.finish(header)
     return header

@@ -133,12 +133,27 @@ def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
             rows, size = max(1, file.metadata.num_rows), path.stat().st_size
             number = 0
             for batch in file.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
+                for row in _rows(batch):
                     number += 1
-                    yield Line(number, {name: value for name, value in row.items() if value is not None})
+                    yield Line(number, *row)
                 report(size * number // rows)
     except ArrowException as error:
         raise RewardsError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _rows(batch: Any) -> Iterator[tuple[Any, RecordError | None]]:
+    """The records of a batch, or why one of them cannot be read; cells without a value are left out."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:  # text that is no UTF-8, or a time that Python has no type for
+        if batch.num_rows > 1:
+            for index in range(batch.num_rows):
+                yield from _rows(batch.slice(index, 1))
+            return
+        yield None, RecordError(f"a value cannot be read: {error}")
+        return
+    for row in rows:
+        yield {name: value for name, value in row.items() if value is not None}, None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 import orjson
 
 from rewards.errors import RewardsError
+from rewards.files import lock
 from rewards.files.reading import KEPT, Line, header_path
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -124,7 +125,7 @@ class File:
 
     `fingerprint` identifies what is being computed; `done` is how many output records an earlier run left that need not
     be computed again, always a multiple of `chunk`, and `made` what was said with the last of them. `seen` is called with
-    each of them.
+    each of them. With `keep_rejected` the rejects file of what is added to stays. One process at a time writes into OUT.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class File:
         chunk: int,
         resume: bool,
         seen: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        keep_rejected: bool = False,
     ) -> None:
         if path.is_dir():
             raise RewardsError(f"{path} is a folder; -o wants the file to write")
@@ -145,16 +147,31 @@ class File:
         self._partial = path.with_name(f"{path.name}.partial")
         self._settings = path.with_name(f"{path.name}.partial.json")
         self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
+        self._keep_rejected = keep_rejected
         self._fingerprint = _settings(fingerprint, chunk)
-        if self._partial.exists() and self._settings.exists():
-            if not resume:
-                raise RewardsError(f"{self._partial} is left from a run that did not end: add --resume, or delete it")
-            self._keep_whole_chunks(chunk, seen)
+        left = self._partial.exists() and self._settings.exists()
         with _disk(path):
-            if not self.done:
-                self._settings.write_bytes(self._fingerprint + b"\n")
             self._log: IO[bytes] = self._settings.open("ab")
-            self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
+        try:
+            if not lock.take(self._log.fileno()):
+                raise RewardsError(
+                    f"{path} is being written by another process; wait for it or end it, or give another -o"
+                )
+            if left:
+                if not resume:
+                    raise RewardsError(
+                        f"{self._partial} is left from a run that did not end: add --resume, or delete it"
+                    )
+                self._keep_whole_chunks(chunk, seen)
+            with _disk(path):
+                if not self.done:
+                    self._log.truncate(0)
+                    self._log.write(self._fingerprint + b"\n")
+                    self._log.flush()
+                self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
+        except BaseException:
+            self._log.close()
+            raise
         self._wrote = bool(self.done)
         # Bad lines are found again on resuming, so their file always starts anew.
         self._bad: IO[bytes] | None = None
@@ -216,7 +233,7 @@ class File:
             if self._bad is not None:
                 self._bad.close()
                 self._partial_of(self._rejected).replace(self._rejected)
-            else:
+            elif not self._keep_rejected:
                 self._rejected.unlink(missing_ok=True)
             temporary = self._partial_of(meta)
             header = {**header, "fingerprint": hashlib.sha256(self._fingerprint).hexdigest()}

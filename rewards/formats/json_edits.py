@@ -145,24 +145,28 @@ def _text(value: Any) -> str | None:
 def _placed(
     edits: list[ProposedEdit], statement: Mapping[str, Any], sentences: Sequence[str]
 ) -> Iterator[ProposedEdit]:
-    """The edits of one statement, its pure insertions with the place where the rewritten sentence shows them."""
-    shown: dict[str, Change] | None = None
+    """The edits of one statement, its pure insertions with the place where the rewritten sentence shows them.
+
+    Insertions that are alike have the places in their order; one more than are shown has none.
+    """
+    shown: dict[str, list[Change]] | None = None
     for edit in edits:
         if edit.problem or edit.before or not edit.after:
             yield edit
             continue
         if shown is None:
             shown = _insertions(edit.sentence_id, statement.get("rewritten_sentence"), sentences)
-        change = shown.get(edit.after.strip())
+        alike = shown.get(edit.after.strip())
+        change = alike.pop(0) if alike else None
         # The word difference knows the spaces that the insertion needs.
         yield replace(edit, after=change.after, start=change.start, end=change.end) if change else edit
 
 
-def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, Change]:
-    """What a rewritten sentence inserts, by its text; of insertions that are alike the first."""
-    shown: dict[str, Change] = {}
+def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, list[Change]]:
+    """What a rewritten sentence inserts, by its text, from left to right."""
+    shown: dict[str, list[Change]] = {}
     if number and 1 <= number <= len(sentences) and isinstance(rewritten, str):
         for change in changes(sentences[number - 1], rewritten):
             if change.start == change.end:
-                shown.setdefault(change.after.strip(), change)
+                shown.setdefault(change.after.strip(), []).append(change)
     return shown

@@ -121,10 +121,12 @@ def evidence_of_rows(hidden: torch.Tensor, lengths: torch.Tensor, head: Mapping[
     owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)  # (N,)
     count = lengths.float()[:, None]  # (B, 1)
     peak = states @ head["peak"]  # (N, C)
-    none = peak.new_zeros(len(lengths), peak.shape[1])  # (B, C)
-    mean = none.index_add(0, owners, states @ head["mean"]) / count
-    highest = torch.scatter_reduce(none, 0, owners[:, None].expand_as(peak), peak, "amax", include_self=False)
-    strongest = none.index_add(0, owners, (peak - highest[owners]).exp()).log() + highest - count.log()
+    # Each text's sum in the order of its tokens: `index_add` adds in any order on a GPU, so that no two runs are alike.
+    mean = torch.segment_reduce(states @ head["mean"], "sum", lengths=lengths) / count
+    highest = torch.segment_reduce(peak, "max", lengths=lengths)
+    strongest = (
+        torch.segment_reduce((peak - highest[owners]).exp(), "sum", lengths=lengths).log() + highest - count.log()
+    )
     return (mean + strongest) * head["scale"] + head["bias"]
 
 

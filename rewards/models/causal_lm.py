@@ -250,7 +250,10 @@ def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Arr
     sums = torch.zeros(len(paths), states.shape[-1], device=states.device, dtype=torch.float32)
     for start in range(0, len(places), POOLED_TOKENS):
         where = places[start : start + POOLED_TOKENS].to(states.device)
-        whose = owners[start : start + POOLED_TOKENS].to(states.device)
-        sums.index_add_(0, whose, states[where].float())
+        whose = owners[start : start + POOLED_TOKENS]
+        first, counts = int(whose[0]), torch.bincount(whose - whose[0])
+        # In the order of the tokens: `index_add_` adds in any order on a GPU, so that no two runs are alike.
+        part = torch.segment_reduce(states[where].float(), "sum", lengths=counts.to(states.device))
+        sums[first : first + len(counts)] += part
     means = to_numpy(sums / lengths.to(states.device).clamp(min=1)[:, None])
     return [(index, mean) for (index, _), mean in zip(paths, means, strict=True)]
