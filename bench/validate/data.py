@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,15 @@ from rewards.models.wheels import file_digest
 
 SEED = 20261122
 SYSTEMS = ("base", "v11")
+
+
+class Judged(NamedTuple):
+    """A sentence before and after an edit of the reference, its verdict on it, and which argument it is of."""
+
+    before: str
+    after: str
+    passed: bool
+    argument: int
 
 
 @dataclass(frozen=True)
@@ -57,14 +66,14 @@ class Bench:
         """(N, C) for pairs (text, pair)."""
         return np.stack(self.features([ClassProbabilities(text, model, pair) for text, pair in texts]))
 
-    def judged_edits(self, system: str, reward: str) -> list[tuple[str, str, bool]]:
-        """Sentence before, sentence after, and the reference's verdict, of its valid edits that change something."""
+    def judged_edits(self, system: str, reward: str) -> list[Judged]:
+        """The reference's valid edits that change something."""
         found = []
-        for row in self.rows(f"reference/{system}.scored.jsonl"):
+        for number, row in enumerate(self.rows(f"reference/{system}.scored.jsonl")):
             for edit in row["edits"]:
                 sentence, part = edit["original_sentence"] or "", edit["inappropriate_part"]
                 if edit["valid"] and part in sentence:
                     after = sentence.replace(part, edit["rewritten_part"], 1)
                     if after != sentence:
-                        found.append((sentence, after, edit["rewards"][reward] == 1.0))
+                        found.append(Judged(sentence, after, edit["rewards"][reward] == 1.0, number))
         return found

@@ -42,12 +42,12 @@ def validate(bench: Bench) -> dict[str, Any]:
     result["against_the_reference_labels"] = {}
     for system in SYSTEMS:
         edits = bench.judged_edits(system, "fluency")
-        found = score([(before, after) for before, after, _ in edits])
-        label = np.array([fluent for _, _, fluent in edits])
+        found = score([edit[:2] for edit in edits])
+        label, owners = np.array([edit.passed for edit in edits]), [edit.argument for edit in edits]
         result["against_the_reference_labels"][system] = {
             "n": len(edits),
             "roc_auc": round(measures.roc_auc(label, found), 3),
-            "roc_auc_95": measures.interval(measures.roc_auc, label, found, seed=SEED),
+            "roc_auc_95": measures.interval(measures.roc_auc, label, found, seed=SEED, owners=owners),
             "passes_here": round(float((found >= 0.5).mean()), 3),
             "passes_there": round(float(label.mean()), 3),
         }

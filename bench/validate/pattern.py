@@ -11,7 +11,7 @@ import numpy as np
 from bench.validate.data import SEED, SYSTEMS, Bench
 from rewards.fitting import measures
 from rewards_pattern_conformity import FILE, PARAMS
-from rewards_pattern_conformity.fit import fit, human_operations, single_edits
+from rewards_pattern_conformity.fit import fit, folds_of, human_operations, single_edits
 from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import KEEP, operations
 
@@ -27,25 +27,27 @@ def card(bench: Bench) -> dict[str, Any]:
 
 def validate(bench: Bench) -> dict[str, Any]:
     model = PatternModel.load(PARAMS / FILE)
-    folds, sequences = human_operations(bench.job(PARAMS, PARAMS)[0])
-    people = [ops for fold, ops in zip(folds, sequences, strict=True) if fold == 0]
+    writers, sequences = human_operations(bench.job(PARAMS, PARAMS)[0])
+    unseen = np.flatnonzero(folds_of(writers) == 0)
+    people = [(str(writers[place]), sequences[place]) for place in unseen]
     return {"people_against_models": {system: _compare(bench, model, people, system) for system in SYSTEMS}}
 
 
-def _compare(bench: Bench, model: PatternModel, people: list[str], system: str) -> dict[str, Any]:
+def _compare(bench: Bench, model: PatternModel, people: list[tuple[str, str]], system: str) -> dict[str, Any]:
+    """`people` are the writers and operations of sentences that the model has not seen."""
     sentences, edits = _generated(bench, system)
-    ops = [*people, *sentences]
+    owners, ops = map(list, zip(*people, *sentences, strict=True))
     label = np.array([1] * len(people) + [0] * len(sentences))
     score = -model.perplexity(ops)
     length = np.array([len(each) for each in ops])
     extent = np.array([sum(letter != KEEP for letter in each) for each in ops])
     count = np.array([sum(a == KEEP != b for a, b in zip(KEEP + each, each + KEEP, strict=True)) for each in ops])
-    alone = [one for each in people for one in single_edits(each)]
+    alone = [one for _, each in people for one in single_edits(each)]
     single = np.array([1] * len(alone) + [0] * len(edits))
     return {
         "sentences": {"people": len(people), "model": len(sentences)},
         "roc_auc_sentence": round(measures.roc_auc(label, score), 3),
-        "roc_auc_sentence_95": measures.interval(measures.roc_auc, label, score, seed=SEED),
+        "roc_auc_sentence_95": measures.interval(measures.roc_auc, label, score, seed=SEED, owners=owners),
         **_matched("length", label, score, (length // 5,)),
         **_matched("length_and_edits", label, score, (length // 8, count)),
         **_matched("length_and_changed_words", label, score, (length // 8, extent // 3)),
@@ -74,8 +76,8 @@ def _matched(name: str, label: np.ndarray, score: np.ndarray, by: tuple[np.ndarr
     return {title: round(float(np.mean(found)), 3), f"{title}_95": [round(float(low), 3), round(float(high), 3)]}
 
 
-def _generated(bench: Bench, system: str) -> tuple[list[str], list[str]]:
-    """The operations of every edited sentence with all its valid edits, and of every such edit alone."""
+def _generated(bench: Bench, system: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The argument and the operations of every edited sentence with all its valid edits, and those of every such edit alone."""
     groups: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
     for number, row in enumerate(bench.rows(f"reference/{system}.scored.jsonl")):
         for edit in row["edits"]:
@@ -83,10 +85,10 @@ def _generated(bench: Bench, system: str) -> tuple[list[str], list[str]]:
             if edit["valid"] and old in sentence and old != new:
                 groups.setdefault((number, edit["sentence_id"]), []).append((sentence, old, new))
     sentences, edits = [], []
-    for group in groups.values():
+    for (number, _), group in groups.items():
         before = after = group[0][0]
         for _, old, new in group:
             after = after.replace(old, new, 1)
             edits.append(operations(before, before.replace(old, new, 1)))
-        sentences.append(operations(before, after))
-    return [ops for ops in sentences if set(ops) != {KEEP}], [ops for ops in edits if set(ops) != {KEEP}]
+        sentences.append((f"argument {number}", operations(before, after)))
+    return [one for one in sentences if set(one[1]) != {KEEP}], [ops for ops in edits if set(ops) != {KEEP}]

@@ -41,11 +41,12 @@ def _compare(bench: Bench, reward: Reward, compare: Any) -> dict[str, Any]:
     for system in SYSTEMS:
         edits = bench.judged_edits(system, "semantic_similarity")
         job = Job((), bench.data, bench.engine, SEED)
-        found, label = compare(job, [edit[:2] for edit in edits]), np.array([edit[2] for edit in edits])
+        found, label = compare(job, [edit[:2] for edit in edits]), np.array([edit.passed for edit in edits])
+        owners = [edit.argument for edit in edits]
         result[system] = {
             "n": len(edits),
             "roc_auc": round(measures.roc_auc(label, found), 4),
-            "roc_auc_95": measures.interval(measures.roc_auc, label, found, seed=SEED),
+            "roc_auc_95": measures.interval(measures.roc_auc, label, found, seed=SEED, owners=owners),
             "passes_here": round(float((found >= threshold).mean()), 4),
             "passes_there": round(float(label.mean()), 4),
             "agreement": round(float(((found >= threshold) == label).mean()), 4),

@@ -221,8 +221,8 @@ def measure(
     result: dict[str, Any] = {
         "n": len(arguments),
         "ece_10_bins": round(measures.calibration_error(truth, first), 4),
-        "ece_10_bins_95": measures.interval(measures.calibration_error, truth, first, seed=seed),
         "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
+        "ece_10_bins_if_perfect_95": [round(float(np.quantile(ideal, level)), 4) for level in (0.025, 0.975)],
         "calibration": measures.calibration_curve(truth, first),
     }
     for column, name in enumerate(names):
@@ -246,7 +246,11 @@ def _card(
     names, test, recipe = given.names, given.labelled["test"], options.recipe
     found = 1 / (1 + np.exp(-(logits(job, test, names) * calibration[0] + calibration[1])))
     counts = {part: len(rows) for part, rows in given.labelled.items()}
-    more = {name: len(rows) for name, rows in (("changed", given.changed), ("toxic pairs", given.beside)) if rows}
+    more = {
+        name: len(rows)
+        for name, rows in (("changed", given.changed), ("toxic and neutral texts", given.beside))
+        if rows
+    }
     return {
         "rewards": ["appropriateness", "appropriateness_gain"],
         "measures": "P(label) of an argument under its issue for the dimensions of inappropriateness (ACL 2023).",

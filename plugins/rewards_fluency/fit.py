@@ -56,6 +56,8 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     for name, part in (("valid", valid), ("test", test)):
         need(len(part), LEAST, f"edits of split {name}")
         measures.check_classes(np.array([pair.fluent for pair in part]), f"split {name}")
+    if options.percentile is not None:
+        need(len(_people(valid)), LEAST, "human edits of split valid, to take a percentile of")
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
     recipe = options.recipe
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
@@ -146,9 +148,13 @@ def _even(human: NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
+def _people(valid: Sequence[Pair]) -> list[Pair]:
+    """The edits that people made, of which a threshold is a percentile."""
+    return [pair for pair in valid if pair.kind == "human"]
+
+
 def _percentile(job: Job, valid: Sequence[Pair], calibration: tuple[float, float], percentile: float) -> dict[str, Any]:
-    people = [pair for pair in valid if pair.kind == "human"]
-    need(len(people), LEAST, "human edits of split valid, to take a percentile of")
+    people = _people(valid)
     found = 1 / (1 + np.exp(-(logits(job, people) * calibration[0] + calibration[1])))
     return threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
 
@@ -159,7 +165,9 @@ def _measured(job: Job, test: Sequence[Pair], found: NDArray[np.float64]) -> dic
     result: dict[str, Any] = {
         "n": len(test),
         "roc_auc": round(measures.roc_auc(fluent, found), 4),
-        "roc_auc_95": measures.interval(measures.roc_auc, fluent, found, seed=job.seed),
+        "roc_auc_95": measures.interval(
+            measures.roc_auc, fluent, found, seed=job.seed, owners=[pair.owner or pair.before for pair in test]
+        ),
         "calibration": measures.calibration_curve(fluent, 1 / (1 + np.exp(-found))),
     }
     minimal = [pair for pair in test if pair.kind == "blimp"]

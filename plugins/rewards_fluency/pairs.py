@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from rapidfuzz.distance import Indel
@@ -23,13 +23,17 @@ MORE = 0.7  # of the edits are broken a second time, and once more by a splice
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A sentence before and after an edit, whether the edit leaves it fluent, where it is from, and its share of the data."""
+    """A sentence before and after an edit, whether the edit leaves it fluent, how it was made, and its share of the data.
+
+    `owner` is the writer or else the row that it was made of.
+    """
 
     before: str
     after: str
     fluent: bool
     kind: str
     split: Split
+    owner: str = ""
 
 
 def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None] = lambda _: None) -> list[Pair]:
@@ -50,15 +54,24 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
     toxic = kinds["toxic"][::2]  # they are many, and short
     left_out = Counter[str]()
     edits = [
-        *_human(kinds["before"], fold, left_out),
-        *_paradetox(toxic, fold, left_out),
-        *_arguments(kinds["text"], fold, left_out),
+        *_owned(kinds["before"], lambda row: _human([row], fold, left_out)),
+        *_owned(toxic, lambda row: _paradetox([row], fold, left_out)),
+        *_owned(kinds["text"], lambda row: _arguments([row], fold, left_out)),
     ]
-    found = [*_judged(kinds["fluent"], fold), *edits, *_splices(edits), *_blimp(kinds["good"], fold)]
+    judged = _owned(kinds["fluent"], lambda row: _judged([row], fold))
+    found = [*judged, *edits, *_splices(edits), *_blimp(kinds["good"], fold)]
     counts = ", ".join(f"{len(some):,} with {name}" for name, some in kinds.items() if some)
     say(f"rows: {counts}; {len(found):,} edits made of them (every second toxic one, {PER_PARADIGM} of a paradigm)")
     say_left_out(say, left_out)
     return found
+
+
+def _owned(rows: Sequence[Row], made: Callable[[Row], Iterator[Pair]]) -> Iterator[Pair]:
+    """What is made of each row, with whose it is."""
+    for row in rows:
+        document = row.record.get("doc")
+        owner = writer_of(str(document)) if document else f"{row.file.name} {row.number}"
+        yield from (replace(pair, owner=owner) for pair in made(row))
 
 
 def merged_edits(before: list[str], after: list[str], gap: int = 2) -> list[tuple[int, int, int, int]]:
@@ -204,7 +217,8 @@ def _splices(edits: list[Pair]) -> Iterator[Pair]:
         other = next((words for words in drawn if abs(len(words) - len(own)) <= 1 and words != own), None)
         if other and rng.random() < MORE:
             old = pair.before.split()
-            yield Pair(pair.before, " ".join(old[:i1] + other + old[i2:]), False, "splice", pair.split)
+            spliced = " ".join(old[:i1] + other + old[i2:])
+            yield Pair(pair.before, spliced, False, "splice", pair.split, pair.owner)
 
 
 def _inner_edits(before: str, after: str) -> list[tuple[int, int, int, int]]:

@@ -62,8 +62,8 @@ def load_sentence(params: Path) -> rewards.Reward:
     def sentence_pattern_conformity(sentences: Sequence[rewards.Sentence]) -> Any:
         """Perplexity of the operations of all valid edits of a sentence together, under the same causal model.
 
-        Single edits of people and of language models hardly differ in their patterns; what a whole sentence undergoes
-        does.
+        What a whole sentence undergoes tells people from language models better than single edits do, as long as length
+        and extent are not controlled for.
         """
         return perplexity([(sentence.before, sentence.after) for sentence in sentences])
 

@@ -34,7 +34,8 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     writers not seen, over all five fits; the thresholds are percentiles of the same cross-fitted perplexities. Written
     is the fit that leaves out fold 0.
     """
-    groups, sequences = human_operations(job)
+    writers, sequences = human_operations(job)
+    groups = folds_of(writers)
     need(len(sequences), LEAST, "changed sentences")
     need(len(set(groups)), FOLDS, "folds of writers; give rows of more documents (column doc)")
     perplexities = {}
@@ -44,9 +45,16 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     order = min(perplexities, key=lambda each: perplexities[each])
     _, sentences, edits = _crossfit(groups, sequences, order)
     _fit_without(groups, sequences, 0, order).save(job.out / FILE)
-    whole = threshold_of(sentences, percentile, False, job.seed, "revised sentences of unseen writers")
+    places = np.argsort(groups, kind="stable")  # as the folds follow each other
+    owners = writers[places]
+    whole = threshold_of(sentences, percentile, False, job.seed, "revised sentences of unseen writers", owners)
     single = threshold_of(
-        edits, percentile, False, job.seed, "sentences of unseen writers with one of their edits alone"
+        edits,
+        percentile,
+        False,
+        job.seed,
+        "sentences of unseen writers with one of their edits alone",
+        np.repeat(owners, [len(single_edits(sequences[place])) for place in places]),
     )
     return {
         "rewards": ["pattern_conformity", "sentence_pattern_conformity"],
@@ -64,20 +72,20 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     }
 
 
-def human_operations(job: Job) -> tuple[NDArray[np.int64], list[str]]:
-    """The fold of the writer (N,) and the operations of every changed sentence pair that people wrote."""
-    folds, sequences, left_out = [], [], Counter[str]()
+def human_operations(job: Job) -> tuple[NDArray[np.str_], list[str]]:
+    """The writer (N,) and the operations of every changed sentence pair that people wrote."""
+    writers, sequences, left_out = [], [], Counter[str]()
     for row in job.rows():
         if pair := revised(row, left_out):
-            folds.append(fold_of(str(row.record.get("doc") or pair[0])))
+            writers.append(writer_of(str(row.record.get("doc") or pair[0])))
             sequences.append(operations(*pair))
     say_left_out(job.say, left_out)
-    return np.array(folds, dtype=np.int64), sequences
+    return np.array(writers), sequences
 
 
-def fold_of(document: str) -> int:
-    """The fold of a document, by its writer."""
-    return hashlib.sha256(writer_of(document).encode()).digest()[0] % FOLDS
+def folds_of(writers: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The fold of each writer."""
+    return np.array([hashlib.sha256(str(writer).encode()).digest()[0] % FOLDS for writer in writers], dtype=np.int64)
 
 
 def single_edits(ops: str) -> list[str]:

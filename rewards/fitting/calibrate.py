@@ -60,9 +60,9 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
 
 
 def threshold_of(
-    values: Any, percentile: float, higher_is_better: bool, seed: int, of: str = "human edits"
+    values: Any, percentile: float, higher_is_better: bool, seed: int, of: str = "human edits", owners: Any = None
 ) -> dict[str, Any]:
-    """The threshold that `percentile` percent of `values` (N,) fail, as a card states it."""
+    """The threshold that `percentile` percent of `values` (N,) fail, as a card states it; `owners` as `interval` has them."""
     if not 0 < percentile < 100:
         raise ConfigError(f"percentile is {percentile:g}; expected a number between 0 and 100")
     rank = percentile if higher_is_better else 100 - percentile
@@ -75,5 +75,5 @@ def threshold_of(
         "source": f"{rank:g}th percentile of {len(values):,} {of}",
         "percentile": rank,
         "n": len(values),
-        "interval_95": interval(cut, values, seed=seed),
+        "interval_95": interval(cut, values, seed=seed, owners=owners),
     }

@@ -14,20 +14,33 @@ Floats = NDArray[np.float64]
 DRAWS = 500
 
 
-def interval(measure: Callable[..., float], *columns: Any, seed: int, draws: int = DRAWS) -> list[float]:
+def interval(
+    measure: Callable[..., float], *columns: Any, seed: int, draws: int = DRAWS, owners: Any = None
+) -> list[float]:
     """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N.
 
-    Empty where no resample has a value.
+    Rows that hang together, as the edits of one argument do, are drawn together: `owners` (N,) says which. Empty where no
+    resample has a value.
     """
     rng = np.random.default_rng(seed)
     count = len(columns[0])
+    groups = None if owners is None else _groups(owners)
     found = []
     for _ in range(draws):
-        rows = rng.integers(0, count, count)
+        if groups is None:
+            rows = rng.integers(0, count, count)
+        else:
+            rows = np.concatenate([groups[place] for place in rng.integers(0, len(groups), len(groups))])
         value = measure(*(column[rows] for column in columns))
         if np.isfinite(value):
             found.append(value)
     return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
+
+
+def _groups(owners: Any) -> list[NDArray[np.int64]]:
+    """The rows of each owner."""
+    places = np.unique(np.asarray(owners), return_inverse=True)[1]
+    return np.split(np.argsort(places, kind="stable"), np.cumsum(np.bincount(places))[:-1])
 
 
 def roc_auc(label: Any, score: Any) -> float:
