@@ -169,6 +169,12 @@ GOOD: dict[str, Any] = {
         ({"issue": ""}, "line 1: issue: expected a text"),
         ({"sentences": "Tea"}, "line 1: sentences: expected a list of texts"),
         ({"honest": []}, "line 1: honest: expected at least one edit"),
+        ({"honest": [[1, "Tea", "Tea", "r"]]}, "line 1: honest: the edit of 'Tea': changes nothing"),
+        ({"honest": [[1, "DUH", "yes", ""]]}, "line 1: honest: the edit of 'DUH': no reason"),
+        (
+            {"weaker": [[1, ", DUH", "", "r"], [1, "DUH", "yes", "r"]]},
+            "line 1: weaker: the edit of 'DUH': overlaps edit 1",
+        ),
         (
             {"honest": [[1, ", DUH", ""]]},
             "line 1: honest: expected edits of the form [sentence, part, replacement, reason]",

@@ -159,11 +159,7 @@ def test_the_command_prints_tables_and_writes_everything(tmp_path: Path) -> None
 
 def test_a_reward_for_the_form_pays_for_doing_nothing_too(tmp_path: Path) -> None:
     path = form(tmp_path)
-    unread = {
-        **OWN[0],
-        "honest": [[1, "Tea", "Tea", "r"], [1, "Tea, DUH", "Tea", "r"]],
-    }  # the second overlaps the first
-    arguments = write_lines(tmp_path / "own.jsonl", unread)
+    arguments = write_lines(tmp_path / "own.jsonl", OWN[0])
     mine = write_lines(
         tmp_path / "attacks.jsonl", {"attack": "mine", "id": "tea", "completion": "1 | Tea, DUH. | Tea."}
     )
@@ -183,9 +179,9 @@ def test_a_reward_for_the_form_pays_for_doing_nothing_too(tmp_path: Path) -> Non
     )
     done = command("audit", *options, "-o", tmp_path)
     assert done.returncode == 1
-    assert b"2 of 2 attacks win against honest edits in suite form: no-edits, mine" in done.stdout
+    assert b"1 of 2 attacks win against honest edits in suite form: no-edits" in done.stdout
     record = json.loads((tmp_path / "audit.json").read_bytes())
-    assert record["winners"] == ["no-edits", "mine"]
+    assert record["winners"] == ["no-edits"]
     assert record["passed"] is False
 
 
@@ -212,7 +208,7 @@ no-op-edits            1.000
 edits-of-absent-parts  0.000
 no-edits               0.000
 
-none of 3 attacks wins against honest edits in suite form
+none of 2 attacks wins against honest edits in suite form
 paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 """
 
@@ -227,6 +223,8 @@ def test_examples_of_an_attack_are_shown_and_hostile_text_is_written_out(tmp_pat
 
 EXAMPLES = r"""trailing-space: A space behind every sentence.
 n 2  mean 1.000  median 1.000  honest 1.000  > honest 0%  > nothing 100%  by format +0.000
+none of 1 attacks wins against honest edits in suite form
+paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 
 tea  —  Tea?
 total 1.000 (honest 1.000, nothing 0.000); format=1.000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,8 +241,18 @@ def test_files_that_cannot_be_compared_well(tmp_path: Path) -> None:
     assert same.warnings == (
         "no reward is held out (weight 0 and no gate): nothing independent of the reward was measured",
         "the files share 1 inputs only: the intervals say little",
-        "the two files were scored with different suites: their totals cannot be compared",
+        "the two files were scored with different suites (main.weight, small.weight, judge.weight, oddity.weight,"
+        " meaning.weight): their totals cannot be compared",
     )
+    assert same.passed
+    unknown = replace(observe(log(tmp_path / "d.parquet", ROWS[8:12])), settings=None)
+    blind = compare(replace(seen, settings=None, columns={**seen.columns, "judge": seen.columns["judge"] - 1}), seen)
+    assert not blind.passed
+    assert not any(change.worse for change in blind.changes)  # nobody knows which way a reward gets worse
+    assert blind.warnings[0] == (
+        f"no header beside {seen.source}: its weights, gates and held-out rewards are not known, nor which way they get worse"
+    )
+    assert "no header beside" in compare(observe(tmp_path / "d.parquet"), unknown).warnings[0]
 
 
 def test_one_report_on_a_file_and_a_suite(scored: Path, tmp_path: Path) -> None:

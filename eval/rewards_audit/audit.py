@@ -184,7 +184,8 @@ def _verdict(
     return Verdict(
         name,
         attack.description if attack else OWN.get(name, "an attack of your own"),
-        judged and (attack is None or attack.counts),
+        judged
+        and (attack.counts if attack else name != NOTHING),  # doing nothing is scored also where nobody asked for it
         len(shared),
         len(row) - len(totals),
         fmean(own) if own else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rewards.errors import ConfigError, RecordError
+from rewards.records import read_revision
 
 BUILTIN = Path(__file__).parent / "arguments.jsonl"
 REASON = "Other Reasons"
@@ -100,7 +101,18 @@ def _case(record: Any) -> Case:
     edits = [tuple(_change(item, sentences, key) for item in _listed(record, key)) for key in ("honest", "weaker")]
     if not edits[0]:
         raise RecordError("expected at least one edit", "honest")
+    for key, changes in zip(("honest", "weaker"), edits, strict=True):
+        _check(sentences, changes, key)
     return Case(texts["id"], texts["issue"], tuple(sentences), edits[0], edits[1], texts["calm"])  # type: ignore[arg-type]  # checked above
+
+
+def _check(sentences: list[str], changes: tuple[Change, ...], key: str) -> None:
+    """Raise RecordError where an edit cannot be applied or changes nothing: what it is compared with would seem to win."""
+    names = ("sentence_id", "inappropriate_part", "rewritten_part", "reason")
+    edits = [dict(zip(names, change, strict=True)) for change in changes]
+    for edit in read_revision({"sentences": sentences, "edits": edits}).edits:
+        if not edit.valid or not edit.changes:
+            raise RecordError(f"the edit of {edit.before!r}: {edit.invalid_reason or 'changes nothing'}", key)
 
 
 def _listed(record: dict[str, Any], key: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,13 +46,18 @@ class Comparison:
     failed_after: int
     failed_before: int
     unread: int
+    known_suite: bool
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether no held-out reward surely got worse and all lines could be read."""
-        return not self.unread and not any(change.held_out and change.worse for change in self.changes)
+        """Whether it is known which rewards are held out, none of them surely got worse, and all lines could be read."""
+        return (
+            self.known_suite
+            and not self.unread
+            and not any(change.held_out and change.worse for change in self.changes)
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Everything, as JSON."""
@@ -80,6 +86,7 @@ def compare(after: Observations, before: Observations) -> Comparison:
         after.failed,
         before.failed,
         after.unread + before.unread,
+        after.settings is not None,
         changes,
         tuple(found),
     )
@@ -115,7 +122,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Cha
     drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
     means = differences[drawn].mean(-1)
     low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
-    worse = name in seen.rewards and (high < 0 if seen.sign(name) > 0 else low > 0)
+    worse = name in (seen.settings or {}) and (high < 0 if seen.sign(name) > 0 else low > 0)
     return Change(
         name,
         weight,
@@ -138,13 +145,33 @@ def _warnings(changes: tuple[Change, ...], after: Observations, before: Observat
         if change.held_out and change.worse:
             while_ = " while the total rose: the reward is being gamed" if rises else ""
             found.append(f"the held-out {change.name} got worse, {change.before:.3f} to {change.after:.3f}{while_}")
-    if not any(change.held_out for change in changes):
+    lacking = [each for each in (after, before) if each.settings is None]
+    found += [
+        f"no header beside {each.source}: its weights, gates and held-out rewards are not known"
+        + (", nor which way they get worse" if each is after else "")
+        for each in lacking
+    ]
+    if after.settings is not None and not any(change.held_out for change in changes):
         found.append("no reward is held out (weight 0 and no gate): nothing independent of the reward was measured")
     if inputs < FEW:
         found.append(f"the files share {inputs} inputs only: the intervals say little")
-    weights = [
-        {n: (s.get("weight"), s.get("gate")) for n, s in (each.settings or {}).items()} for each in (after, before)
-    ]
-    if weights[0] != weights[1]:
-        found.append("the two files were scored with different suites: their totals cannot be compared")
+    if not lacking and (differing := _differing(after.settings or {}, before.settings or {})):
+        found.append(
+            f"the two files were scored with different suites ({', '.join(differing)}): their totals cannot be compared"
+        )
     return found
+
+
+def _differing(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What two suites say differently of rewards that weigh or gate in either, `reward.setting` each."""
+    paid = [
+        name
+        for name in dict.fromkeys([*one, *other])
+        if any(each.get(name, {}).get(key) for each in (one, other) for key in ("weight", "gate"))
+    ]
+    return [
+        f"{name}.{key}"
+        for name in paid
+        for key in sorted({*one.get(name, {}), *other.get(name, {})})
+        if one.get(name, {}).get(key) != other.get(name, {}).get(key)
+    ]

@@ -77,6 +77,7 @@ def print_examples(report: Report, name: str) -> None:
         strict=True,
     )
     print("  ".join(f"{key} {value}" for key, value in pairs if value))
+    print(conclusion(report, str(report.suite["suite"])))
     trials = sorted(report.rows[name].values(), key=lambda trial: -(trial.result.reward or 0.0))
     for trial in trials[:EXAMPLES]:
         _print_trial(trial, report)

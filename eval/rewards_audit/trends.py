@@ -18,6 +18,7 @@ COPIES = 0.3  # share of arguments that are left as they were
 LONGER = 0.1  # change of length after / before
 MORE_EDITS = 0.25  # relative change of the number of edits
 FAILING = 0.01  # share of the records
+AGAINST = 0.1  # rank correlation, below 0, that is more than none
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +237,12 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
             " GRPO learns nothing from them"
         )
     found += _drifts(columns, seen.step is not None)
-    rises = _beyond(columns[TOTAL]) > 0
+    rises = seen.step is not None and _beyond(columns[TOTAL]) > 0  # the order of a scored file is no time
     for each in report.held_out:
         falls = seen.sign(each.name) * _beyond(columns[each.name]) < 0
         if rises and falls:
             found.append(f"the total rises while the held-out {each.name} gets worse: the reward is being gamed")
-        elif (each.spearman or 0) < 0:
+        elif (each.spearman or 0) < -max(AGAINST, 1.96 / np.sqrt(max(each.n, 1))):
             found.append(f"the held-out {each.name} goes against the total (Spearman {each.spearman:.2f})")
     if report.failed > FAILING * report.records:
         found.append(f"{report.failed:,} of {report.records:,} records failed ({report.failed / report.records:.1%})")
