@@ -293,6 +293,44 @@ def test_inside_rloo(suite: Callable[..., Suite], policy: Path, tmp_path: Path) 
     assert sum("rewards/length/mean" in entry for entry in made.state.log_history) == 2
 
 
+def test_inside_the_rollout_loop_of_async_grpo(policy: Path, tmp_path: Path) -> None:
+    """That trainer sends its reward functions to a process without a GPU, and sums them without weights."""
+    import asyncio
+    import multiprocessing as mp
+
+    from accelerate import PartialState
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+    from trl.experimental.async_grpo import async_rollout_worker as trl_loop
+
+    path = tmp_path / "paid.yaml"
+    path.write_text("description: paid twice\nrewards: {format: {weight: 2.0}}\n", encoding="utf-8")
+    sent = pickle.dumps([Scorer(RewardPlan(str(path), format="compact")).total()])
+    tokenizer = AutoTokenizer.from_pretrained(policy)
+    tokenizer.response_template = {}  # read where it takes completions apart, which are given here
+    PartialState()  # its logger asks for it
+    spawn = mp.get_context("spawn")
+    loop = trl_loop._AsyncRolloutLoop(
+        model_name="tiny", dataset=Dataset.from_list([{"prompt": "Edit."}]), reward_funcs=pickle.loads(sent),
+        processing_class=tokenizer, eos_token_ids=[1], rollout_buffer=spawn.Queue(),
+        model_version_value=spawn.Value("i", 0), heartbeat_value=spawn.Value("d", 0.0), failed_event=spawn.Event(),
+        exception_info_queue=spawn.Queue(), metrics_queue=spawn.Queue(),
+    )  # fmt: skip
+    given = batch(*([{"role": "assistant", "content": text}] for text in (GOOD, "nothing of the kind", GOOD)))
+    sequence = trl_loop.TrainingSequence(input_ids=[1], completion_mask=[1], old_log_probs=[0.0], rollout_id="a")
+    # A row of the dataset is broken off: its completion must push the policy nowhere.
+    carried = {name: given[name] for name in ("id", "issue", "sentences")} | {"sentences": [SENTENCES, SENTENCES, []]}
+    group = trl_loop.RolloutGroup(
+        prompts=given["prompts"], reward_kwargs=carried, completions=given["completions"],
+        completions_ids=given["completion_ids"], completions_sequences=[[sequence]] * 3, tool_call_counts=[0] * 3,
+        tool_failure_counts=[0] * 3, model_version=0, group_id=0, env_rewards=[None] * 3, rollout_rewards=[None] * 3,
+    )  # fmt: skip
+    samples = asyncio.run(loop._score_group(group))
+    assert [sample.metrics["rewards/total"] for sample in samples[:2]] == [2.0, 0.0]
+    assert math.isnan(samples[2].metrics["reward"])
+    assert [sample.advantage for sample in samples] == pytest.approx([1.0, -1.0, 0.0])
+
+
 def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite], policy: Path, tmp_path: Path) -> None:
     judge, seen = scorer(suite()), []
     asked = judge.ask

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rewards.errors import ConfigError
-from rewards_train import data, fields, pairs, policy, recipe, run, sft, sharding
+from rewards.errors import ConfigError, RewardsError
+from rewards_train import card, data, extras, fields, launch, pairs, policy, recipe, run, sft, sharding
 from rewards_train.recipe import Data
 from tests.conftest import command, write_lines
 
@@ -137,6 +138,74 @@ def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> Non
     assert policy.licence(str(tmp_path)) == {"license": "other", "license_name": "llama3.1"}
     card.write_text("---\nlicense: other\nlicense_link: https://a.org/l\n---\n", encoding="utf-8")
     assert policy.licence(str(tmp_path)) == {"license": "other", "license_link": "https://a.org/l"}
+
+
+def test_vllm_reserves_memory_for_what_is_read_and_written() -> None:
+    assert run.context(recipe.resolve("grpo_edit")) == {"vllm_max_model_length": 2048 + 1024}
+    assert run.context(recipe.resolve("grpo_edit", ["max_prompt_tokens=null"])) == {}
+    assert run.context(recipe.resolve("smoke")) == {}
+
+
+def test_memory_that_vllm_lacks_is_no_wrong_setting() -> None:
+    problem = "To serve at least one request, 16.0 GiB KV cache is needed. See https://docs.vllm.ai"
+    lacks = pytest.raises(RewardsError, match="out of memory .*KV cache.*Lower .*vllm_max_model_length")
+    with lacks, policy.memory(), extras.refusals("GRPOConfig"):
+        raise ValueError(problem)
+    with pytest.raises(ConfigError, match="GRPOConfig: no vllm server at port 8000$"), extras.refusals("GRPOConfig"):
+        raise ConnectionError("no vllm server at port 8000")
+    with pytest.raises(ConfigError, match=r"If it is not installed: pip install 'trl\[vllm\]'"), extras.refusals("x"):
+        raise ImportError("vLLM is not available")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "asks"),
+    [
+        ("adamw_torch", False), ("adamw_torch_8bit", False), ("adafactor", False), ("paged_adamw_32bit", True),
+        ("adamw_bnb_8bit", True), ("lion_32bit", True), ("rmsprop_bnb", True), ("ademamix", True),
+    ],
+)  # fmt: skip
+def test_optimizers_that_need_bitsandbytes(optimizer: str, asks: bool) -> None:
+    for override in (f"optim={optimizer}", f"sft.args.optim={optimizer}"):
+        assert ("bitsandbytes" in extras.needed(recipe.resolve("smoke", [override]))) is asks
+
+
+def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run.trainer_config(recipe.resolve("smoke"), tmp_path, [1.0], evaluates=False)
+    config._n_gpu = 4
+    assert run.on_one_device(config).n_gpu == 1
+    monkeypatch.setattr(launch, "_gpus", lambda: 2)
+    monkeypatch.setattr(launch, "_start", lambda *_: pytest.fail("nothing is started"))
+    with pytest.raises(ConfigError, match=r"4 processes, and this machine shows 2 GPU\(s\): give --num-processes 2"):
+        launch._run_stage("grpo", tmp_path, launch.Launch(4), resume=False, on_cpu=False)
+    assert [launch._on_cpu(recipe.resolve("smoke"), stage) for stage in launch.STAGES] == [True, True]
+    assert not launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
+
+
+def test_an_adapter_names_a_base_that_loads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llama").mkdir()
+
+    def named(*overrides: str) -> str:
+        config = SimpleNamespace(base_model_name_or_path="as PEFT says")
+        policy.name_base(SimpleNamespace(peft_config={"default": config}), recipe.resolve("grpo_edit", overrides))
+        return str(config.base_model_name_or_path)
+
+    assert named() == recipe.resolve("grpo_edit").model
+    assert named("model=llama") == str(tmp_path / "llama")
+    assert named("model=smollm2-135m-instruct") == "as PEFT says"
+    assert named("model=llama", "sft.data=pairs.jsonl") == "warm-start"
+
+
+def test_the_quick_start_asks_as_training_did(tmp_path: Path) -> None:
+    found = recipe.resolve("grpo_edit")
+    assert "tokenizer_encode_kwargs" not in card.quick_start(found, tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("{% if enable_thinking %}<think>{% endif %}", encoding="utf-8")
+    text = card.quick_start(found, tmp_path)
+    assert "tokenizer_encode_kwargs={'enable_thinking': False}" in text
+    assert "or put the folder's name in the place of" in text
+    assert "or put" not in card.quick_start(recipe.resolve("grpo_edit", ["sft.data=x", "dtype=float32"]), tmp_path)
 
 
 WORKER = """

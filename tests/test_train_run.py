@@ -460,6 +460,9 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
         run(made(recipe_file, out, *options), Launch(), resume=True)
     pairs.write_bytes(begun)
     began = (out / "warm-start" / "model.safetensors").stat().st_mtime_ns
+    tables = out / "checkpoints" / "completions"  # what TRL leaves of an attempt that broke off in its first step
+    tables.mkdir(parents=True, exist_ok=True)
+    (tables / "completions_00001.parquet").touch()
     run(made(recipe_file, out, *options, "learning_rate=0.02", "save=adapter"), Launch(), resume=True)
     assert (out / "warm-start" / "model.safetensors").stat().st_mtime_ns == began
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "warm-start"

@@ -75,16 +75,22 @@ def write(
 def quick_start(recipe: Recipe, out: Path) -> str:
     """A section with a program that runs as printed in the model's folder."""
     messages = prompts.messages(recipe.format, ISSUE, SENTENCES)
-    chat = (out / "chat_template.jinja").exists()
+    template = out / "chat_template.jinja"
+    chat = template.read_text(encoding="utf-8") if template.exists() else ""
     prompt = f"[{{'role': 'user', 'content': text}}]" if chat else "text + '\\n\\n'"  # noqa: F541  (braces of the program)
     text = messages[0]["content"].replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     length = recipe.grpo.get("max_completion_length") or 512
+    rests = recipe.save == "adapter" and recipe.lora is not None and recipe.sft is not None
+    elsewhere = "" if rests else ", or put the folder's name in the place of `.`"  # its base is named as seen from here
+    known = recipe.grpo.get("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
+    settings = {name: value for name, value in known.items() if name in chat}  # those that its template reads
+    asked = f" tokenizer_encode_kwargs={settings!r}," if settings else ""
     return (
-        "## Quick start\n\nRun it in this folder, or put the folder's name in the place of `.`:\n\n"
+        f"## Quick start\n\nRun it in this folder{elsewhere}:\n\n"
         "```python\nfrom transformers import pipeline\n\n"
         f'text = """{text}"""\n\n'
         'generator = pipeline("text-generation", model=".")\n'
-        f"output = generator({prompt}, max_new_tokens={length}, return_full_text=False)[0]\n"
+        f"output = generator({prompt}, max_new_tokens={length},{asked} return_full_text=False)[0]\n"
         'print(output["generated_text"])\n```'
     )
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import PluginError
+from rewards.errors import PluginError, RewardsError
 from rewards.plugins import registry
 from rewards_train import card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
@@ -25,13 +25,13 @@ def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Pa
     """Write everything; the mark that the run has ended comes last. Sharded policies are saved by all processes."""
     sharded = bool(trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
     temporary = out / ".model"
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if recipe.save == "adapter":
+        policy.name_base(model, recipe)
     if sharded:
-        trainer.save_model(str(temporary))
+        save_sharded(trainer, temporary)
     if trainer.accelerator.is_main_process:
         if not sharded:
-            model = trainer.accelerator.unwrap_model(trainer.model)
-            if recipe.save == "adapter":
-                policy.name_base(model, recipe)
             save(policy.merged(model) if recipe.save == "merged" else model, temporary)
         trainer.processing_class.save_pretrained(temporary)
         put(temporary, out)
@@ -40,6 +40,19 @@ def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Pa
         leave(recipe, scorer, splits, out, history, {**known, "rows": rows, "steps": trainer.state.global_step})
         say(recipe, out, history)
     trainer.accelerator.wait_for_everyone()
+
+
+def save_sharded(trainer: Any, to: Path) -> None:
+    """Let the trainer put together what lies in several processes. Raises RewardsError where its configuration forbids that."""
+    if trainer.is_fsdp_enabled:
+        # The trainer writes nothing for the type that checkpoints have by default.
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(str(to))
+    if trainer.accelerator.is_main_process and not any(to.glob("*.safetensors")):
+        raise RewardsError(
+            "the weights are spread over processes, and the trainer's configuration does not put them together: with"
+            " DeepSpeed's ZeRO-3 set zero3_save_16bit_model: true, and add --resume. Checkpoints are kept"
+        )
 
 
 def save(model: Any, to: Path) -> None:

@@ -150,8 +150,8 @@ def disk(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path) -> bool:
-    """Whether training has made a step that this folder keeps."""
-    return finished(out) or any(any((out / part).glob("*")) for part in (CHECKPOINTS, PARTS))
+    """Whether training has made a step that this folder keeps; tables and folders of trackers are no steps."""
+    return finished(out) or any((out / CHECKPOINTS).glob("checkpoint-*"))
 
 
 def _difference(stated: Path, text: str, out: Path) -> str:

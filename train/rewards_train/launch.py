@@ -1,4 +1,4 @@
-"""From a resolved recipe to a run: in this process, in several on the CPU, or through accelerate."""
+"""From a resolved recipe to a run: in this process, in several on this machine, or through accelerate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewards.errors import RewardsError
+from rewards.errors import ConfigError, RewardsError
 from rewards_train import folder
 from rewards_train.folder import STOP
 from rewards_train.recipe import Recipe
@@ -67,7 +67,7 @@ def _run_stages(recipe: Recipe, out: Path, launch: Launch, resume: bool, only_sf
 
         check_kept(out, recipe)
     for stage in stages:
-        _run_stage(stage, out, launch, resume)
+        _run_stage(stage, out, launch, resume, _on_cpu(recipe, stage))
     if only_sft:
         told = f"the warm start is in {out / folder.WARM_START}; next: the same command without --sft and with --resume"
         print(told, file=sys.stderr)
@@ -133,23 +133,39 @@ def run_stage(stage: str, out: Path, resume: bool) -> None:
         train(out, resume)
 
 
-def _run_stage(stage: str, out: Path, launch: Launch, resume: bool) -> None:
+def _on_cpu(recipe: Recipe, stage: str) -> bool:
+    """Whether a stage runs on the CPU: where its settings say so, or where there is nothing else."""
+    given = recipe.grpo if stage == "grpo" else recipe.sft.args if recipe.sft is not None else {}
+    return bool(given.get("use_cpu")) or not _gpus()
+
+
+def _run_stage(stage: str, out: Path, launch: Launch, resume: bool, on_cpu: bool) -> None:
     if launch.processes == 1 and launch.accelerate_config is None:
         run_stage(stage, out, resume)
         return
     worker = ["-m", "rewards", "train-worker", stage, str(out), *(["--resume"] if resume else [])]
-    if launch.accelerate_config is not None or _gpus():
-        configured = ["--config_file", str(launch.accelerate_config)] if launch.accelerate_config else ["--multi_gpu"]
+    if launch.accelerate_config is not None:
         number = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
-        command = [sys.executable, "-m", "accelerate.commands.launch", *configured, *number, *worker]
-        _wait([_start(command, {})], out)
+        configured = ["--config_file", str(launch.accelerate_config), *number]
+        _wait([_start([sys.executable, "-m", "accelerate.commands.launch", *configured, *worker], {})], out)
         return
-    # accelerate starts several processes on a CPU through MPI only; gloo needs nothing but these names.
-    port = _free_port()
-    common = {"WORLD_SIZE": str(launch.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    if not on_cpu and launch.processes > (gpus := _gpus()):
+        raise ConfigError(
+            f"{launch.processes} processes, and this machine shows {gpus} GPU(s): give --num-processes {gpus}, or"
+            " --accelerate-config FILE where there are several machines"
+        )
+    # What torchrun would set: with it an exit code would be lost, and accelerate starts processes on a CPU through MPI only.
+    size = str(launch.processes)
+    common = {
+        "WORLD_SIZE": size,
+        "LOCAL_WORLD_SIZE": size,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
     ranks = [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(launch.processes)]
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // launch.processes)), "ACCELERATE_USE_CPU": "true"}
-    _wait([_start([sys.executable, *worker], {**threads, **os.environ, **rank}) for rank in ranks], out)
+    shared = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // launch.processes))}
+    shared |= {"ACCELERATE_USE_CPU": "true"} if on_cpu else {}
+    _wait([_start([sys.executable, *worker], {**shared, **os.environ, **rank}) for rank in ranks], out)
 
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

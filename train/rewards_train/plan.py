@@ -11,7 +11,7 @@ from rewards.cli.terminal import plain, print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.records import read_revision
 from rewards.suite import Suite
-from rewards_train import data, opening, policy, recipe, run, sharding
+from rewards_train import data, extras, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -55,7 +55,7 @@ class Plan:
         here = {"use_cpu": True, "bf16": False, "fp16": False, "tf32": None} if not torch.cuda.is_available() else {}
         if here and any(given.get(key) for key in ("bf16", "fp16", "tf32")):
             self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
-        self.unchecked += run.absent(run.needed(self._recipe))
+        self.unchecked += extras.absent(extras.needed(self._recipe))
         for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
             given[key] = given.get(key, 8) * self._processes  # as the trainer divides them among the processes
         # Each process of the run has its share; here there is one.
@@ -187,7 +187,8 @@ def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
     layers, width = text.num_hidden_layers, text.hidden_size
     kept = layers if not chosen.grpo.get("gradient_checkpointing", True) else layers / 16 + 1
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    cache = 2 * layers * heads * (width // text.num_attention_heads) * length * rows * BYTES[chosen.dtype]
+    at_once = rows * int(chosen.grpo.get("steps_per_generation") or chosen.grpo.get("gradient_accumulation_steps") or 1)
+    cache = 2 * layers * heads * (width // text.num_attention_heads) * length * at_once * BYTES[chosen.dtype]
     return {
         "parameters": total,
         "trained": trained,

@@ -18,12 +18,14 @@ from rewards_train.folder import WARM_START
 from rewards_train.recipe import Recipe
 
 LOWER = (
-    "per_device_train_batch_size (and raise gradient_accumulation_steps by as much), max_completion_length,"
-    " num_generations, data.max_prompt_tokens; or set gradient_checkpointing=true, dtype=bfloat16,"
-    " or with vLLM lower vllm_gpu_memory_utilization"
+    "per_device_train_batch_size (and raise gradient_accumulation_steps by as much), steps_per_generation (so many batches"
+    " are generated at once), max_completion_length, num_generations, data.max_prompt_tokens; or set"
+    " gradient_checkpointing=true, dtype=bfloat16; with vLLM lower vllm_max_model_length, or give it another share"
+    " with vllm_gpu_memory_utilization"
 )
 """What to lower where memory runs out."""
-SHORT = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "No available memory")
+SHORT = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "No available memory", "KV cache")
+"""Signs of it in the messages of torch and of vLLM."""
 KEPT = (
     "--resume goes on, also with another gradient_checkpointing, vllm_gpu_memory_utilization or reward_device; the others"
     " make it another run, which needs another out=FOLDER"
@@ -116,23 +118,32 @@ def merged(model: Any) -> Any:
 
 
 def name_base(model: Any, recipe: Recipe) -> None:
-    """Let an adapter name what it rests on, so that it loads elsewhere too: the folder beside it, or the hub's name."""
+    """Let an adapter name what it rests on, so that it loads from other places too: the folder beside it, or the hub's name.
+
+    A folder elsewhere is named whole, and embedded models, which lie in their cache only, are as PEFT named them.
+    """
     if recipe.sft is None and isinstance(source_of(recipe.model), Wheel):
-        return  # it lies in the cache of embedded models only
+        return
+    local = Path(recipe.model).expanduser()
+    base = WARM_START if recipe.sft is not None else str(local.resolve()) if local.is_dir() else recipe.model
     for config in getattr(model, "peft_config", {}).values():
-        config.base_model_name_or_path = WARM_START if recipe.sft is not None else recipe.model
+        config.base_model_name_or_path = base
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether this is how torch, vLLM or the system say so."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in SHORT)
 
 
 @contextmanager
 def memory() -> Iterator[None]:
     """Turn running out of memory into a message that says what to lower."""
-    import torch
-
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in SHORT)
-        if not short:
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if not out_of_memory(error):
             raise
         first = str(error).partition("\n")[0]
         raise RewardsError(f"out of memory ({first}). Lower {LOWER}. Checkpoints are kept: {KEPT}") from error

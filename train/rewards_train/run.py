@@ -8,13 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
-from rewards_train import data, finish, folder, log, opening, policy, sharding
+from rewards_train import data, extras, finish, folder, log, opening, policy, sharding
 from rewards_train.adapter import Budget, RewardPlan, Scorer
 from rewards_train.recipe import Recipe
 
@@ -64,7 +63,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
     from rewards import prompts
     from rewards_train import fields
 
-    given = {**DEFAULTS, **precision(recipe.grpo), **recipe.grpo}
+    given = {**DEFAULTS, **precision(recipe.grpo), **context(recipe), **recipe.grpo}
     if not evaluates:
         given |= {"eval_strategy": "no", "eval_on_start": False}
     given.setdefault("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
@@ -73,9 +72,24 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
             output_dir=str(out / folder.CHECKPOINTS), reward_weights=weights, remove_unused_columns=False, **given
         )
     except (ValueError, TypeError, ImportError) as error:
-        raise ConfigError(f"{recipe.config}: {error}{hint(str(error))}") from error
+        raise extras.refused(recipe.config, error) from error
     check_saving(config)
+    return on_one_device(config)
+
+
+def on_one_device(config: Any) -> Any:
+    """The configuration of a process that leaves other GPUs alone: trainers of TRL refuse to spread over several."""
+    if config.n_gpu > 1:
+        config._n_gpu = 1
     return config
+
+
+def context(recipe: Recipe) -> dict[str, int]:
+    """How long vLLM's texts get: it would reserve memory for the longest that a model can read, 131,072 tokens of Llama 3.1."""
+    longest, answer = recipe.data.max_prompt_tokens, recipe.grpo.get("max_completion_length", 256)
+    if not recipe.grpo.get("use_vllm") or longest is None or answer is None:
+        return {}
+    return {"vllm_max_model_length": longest + int(answer)}
 
 
 DEFAULTS: dict[str, Any] = {
@@ -144,8 +158,8 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     What the first stage reads at once anyway is left to it.
     """
     sharding.check(recipe, stages, accelerate_config)
-    asked = needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
-    if missing := absent(asked):
+    asked = extras.needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
+    if missing := extras.absent(asked):
         raise ConfigError("; ".join(missing))
     if len(stages) < 2:
         return
@@ -153,43 +167,6 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     policy.lora_config(recipe.lora)
     reward_plan(recipe).load()
     data.load(recipe.data, recipe.format, None, int(recipe.grpo.get("seed", 42)))
-
-
-EXTRAS = {
-    "vllm": "trl[vllm]", "bitsandbytes": "bitsandbytes", "deepspeed": "deepspeed", "liger": "liger-kernel",
-    "wandb": "wandb", "trackio": "trackio", "tensorboard": "tensorboard", "kernels": "kernels",
-}  # fmt: skip
-"""What pip calls the packages that settings ask for."""
-
-
-def absent(modules: list[str]) -> list[str]:
-    """Those of the modules that are not installed, each with the line that installs it."""
-    return [
-        f"{module} is not installed here: pip install '{EXTRAS[module]}'"
-        for module in modules
-        if find_spec(module) is None
-    ]
-
-
-def needed(recipe: Recipe) -> list[str]:
-    """The packages besides our own dependencies that a recipe asks for."""
-    given, found = recipe.grpo, []
-    if given.get("use_vllm"):
-        found.append("vllm")
-    optimizers = [str(part.get("optim")) for part in (given, recipe.sft.args if recipe.sft else {})]
-    if any(name.endswith("8bit") for name in optimizers):
-        found.append("bitsandbytes")
-    if isinstance(given.get("deepspeed"), str | dict):
-        found.append("deepspeed")
-    trackers = given.get("report_to") or []
-    asked = [trackers] if isinstance(trackers, str) else trackers
-    return found + [name for name in ("wandb", "trackio", "tensorboard") if name in asked]
-
-
-def hint(problem: str) -> str:
-    """The line that installs what an error of another library misses; nothing where it is about something else."""
-    missing = next((line for name, line in EXTRAS.items() if name in problem.lower()), None)
-    return f". If it is not installed: pip install '{missing}'" if missing else ""
 
 
 def train(out: Path, resume: bool) -> None:
@@ -213,23 +190,27 @@ def train(out: Path, resume: bool) -> None:
         if config.process_index == 0:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
-        begun = {"data": splits.digest(), "processes": config.world_size}
+        begun = {"data": splits.digest(), "processes": config.world_size, "distribution": distribution(config)}
         folder.check_same(out, begun, config.process_index == 0)
-        try:
+        with extras.refusals(recipe.config):
             trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
-        except (ValueError, ImportError) as error:  # of trainers and of PEFT: settings that do not go together
-            raise ConfigError(f"{recipe.config}: {error}{hint(str(error))}") from error
         checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
         config.eval_on_start = config.eval_on_start and checkpoint is None
         began = time.monotonic()
         go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
+            trainer.accelerator.wait_for_everyone()  # a launcher ends the others with the first that leaves
             raise KeyboardInterrupt
         left_out = len(splits.train.dropped) + len(splits.eval.dropped)
         finish.finish(
             trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step, "left_out": left_out}
         )
+
+
+def distribution(config: Any) -> str:
+    """How processes share the work: a checkpoint of one kind is not read by another, and its optimizer would be lost."""
+    return str(config.distributed_state.distributed_type.value)
 
 
 def go_on(trainer: Any, checkpoint: Path | None) -> None:

@@ -15,9 +15,16 @@ from rewards.cli.terminal import plain
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
-from rewards_train import data, finish, folder, pairs, policy
+from rewards_train import data, extras, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
-from rewards_train.run import go_on, hint, precision, quiet, read_recipe, stop_on_interrupt
+from rewards_train.run import (
+    go_on,
+    on_one_device,
+    precision,
+    quiet,
+    read_recipe,
+    stop_on_interrupt,
+)
 
 PAIRS = "sft.data"
 """What a warm start's folder calls the digest of what it is made from."""
@@ -106,6 +113,7 @@ def warm_start(out: Path, resume: bool) -> None:
         began = time.monotonic()
         go_on(trainer, checkpoint)
         if keeper.stopped:
+            trainer.accelerator.wait_for_everyone()
             raise KeyboardInterrupt
         if trainer.accelerator.is_main_process:
             temporary = target / ".model"
@@ -145,14 +153,15 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     try:
         config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
     except (ValueError, TypeError, ImportError) as error:
-        raise ConfigError(f"SFTConfig: {error}{hint(str(error))}") from error
-    trainer: Any = SFTTrainer(
-        model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),
-        args=config,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        peft_config=policy.lora_config(recipe.sft.lora),
-    )
+        raise extras.refused("SFTConfig", error) from error
+    with extras.refusals("SFTConfig"):
+        trainer: Any = SFTTrainer(
+            model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),
+            args=on_one_device(config),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            peft_config=policy.lora_config(recipe.sft.lora),
+        )
     trainer.create_model_card = lambda *_, **__: None
     keeper = Keeper(target.parent, 1, lambda _: None, lambda wish: bool(gather_object([wish])[0]))
     trainer.remove_callback(PrinterCallback)
