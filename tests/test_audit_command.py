@@ -183,6 +183,12 @@ def test_a_reward_for_the_form_pays_for_doing_nothing_too(tmp_path: Path) -> Non
     record = json.loads((tmp_path / "audit.json").read_bytes())
     assert record["winners"] == ["no-edits"]
     assert record["passed"] is False
+    # Where valid edits cost, one of one's own that cannot be applied wins, and doing nothing too.
+    write_lines(mine, {"attack": "mine", "id": "tea", "completion": "1 | Coffee | Tea"})
+    done = command("audit", *options, "--set", "format.weight=-1", "-o", tmp_path)
+    assert done.returncode == 1
+    assert b"2 of 2 attacks win against honest edits in suite form: no-edits, mine" in done.stdout
+    assert json.loads((tmp_path / "audit.json").read_bytes())["winners"] == ["no-edits", "mine"]
 
 
 OWN: tuple[dict[str, Any], ...] = (
