@@ -237,6 +237,7 @@ def build(
 
     from rewards_train.callbacks import Console, Keeper
     from rewards_train.order import keep_order
+    from rewards_train.projection import project_completions_only
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
@@ -244,6 +245,7 @@ def build(
     rows = log.RewardLog(out / folder.PARTS, scorer.suite, groups, held_out, rank, config.world_size)
     scorer.observe(rows.observe)
     evaluated = data.rows(splits.eval.items, "eval", tokenizer)
+    project_completions_only()
     trainer = getattr(trl, f"{recipe.trainer.upper()}Trainer")(
         model=policy.load_model(start, recipe.dtype),
         args=config,

@@ -146,7 +146,9 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     from trl.trainer.sft_trainer import SFTTrainer
 
     from rewards_train.callbacks import Console, Keeper
+    from rewards_train.projection import project_completions_only
 
+    project_completions_only()
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
     given: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
     given |= {**precision(recipe.sft.args), **recipe.sft.args}
