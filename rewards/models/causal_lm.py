@@ -54,7 +54,7 @@ class CausalLM:
         self._model = model.to(placement.device).eval()
         start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
         self._start = cast("int", self.tokenizer.convert_tokens_to_ids(start))
-        self._row_tokens = _row_tokens(self._model)
+        self._row_tokens = row_tokens(self._model)
         self.segmented = self._row_tokens == LONG_ROW_TOKENS and segments.usable(self._model, placement.device)
         if self.segmented:
             segments.use(self._model)
@@ -141,7 +141,7 @@ class CausalLM:
             tokens[number, : len(row)] = torch.tensor(row.tokens)
         inputs: dict[str, Any] = {"input_ids": tokens}
         if rows[0].branches:
-            inputs |= _tree_inputs(rows, width)
+            inputs |= tree_inputs(rows, width)
         inputs = {name: value.to(self.placement.device) for name, value in inputs.items()}
         if "attention_mask" in inputs:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
@@ -209,7 +209,8 @@ class CausalLM:
         ]
 
 
-def _tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
+def tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
+    """The mask (rows, 1, width, width), true where a token sees another, and the positions (rows, width) of packed rows."""
     mask = np.broadcast_to(np.eye(width, dtype=np.bool_), (len(rows), width, width)).copy()
     positions = np.zeros((len(rows), width), dtype=np.int64)
     for number, row in enumerate(rows):
@@ -228,7 +229,7 @@ def _hand_on(*_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
     return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=inputs_embeds)  # GPT-2 asks for the second too
 
 
-def _row_tokens(model: Any) -> int:
+def row_tokens(model: Any) -> int:
     """How many tokens a packed row may hold: no more than the model's attention reaches back; 0 packs nothing.
 
     The row's own mask, or its segments, take the place of the model's, and with it of a sliding window.

@@ -238,6 +238,7 @@ def build(
     from rewards_train.callbacks import Console, Keeper
     from rewards_train.order import keep_order
     from rewards_train.projection import project_completions_only
+    from rewards_train.sharing import read_prompts_once
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
@@ -257,6 +258,7 @@ def build(
     )
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
+    read_prompts_once(trainer)
     log.keep_means(trainer, rows)
 
     def together(wish: bool) -> bool:

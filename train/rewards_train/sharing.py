@@ -1,0 +1,90 @@
+"""What texts of a batch have in common is read once, on a CPU: a group's completions share their prompt."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import DynamicCache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from rewards.engine.tries import pack
+from rewards.models.causal_lm import row_tokens, tree_inputs
+
+ROW_TOKENS = 1024  # the mask of a row grows with its square
+WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
+
+
+def read_prompts_once(trainer: Any) -> None:
+    """Let the policy of a trainer on a CPU read what texts of a batch share once, while it generates and while it learns.
+
+    TRL reads the prompt with each of its completions, five times over in a step: to begin to generate, for the policy, for
+    the reference. Hidden states are the same up to rounding, and so are gradients; a dropout falls on shared tokens once.
+    Left as they are: GPUs, models that have other ways to see than a mask over positions, and attention that is not `sdpa`.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    limit = min(row_tokens(base), ROW_TOKENS)
+    if trainer.args.device.type == "cpu" and base.config._attn_implementation == "sdpa" and limit:
+        base.base_model.forward = shared(base.base_model.forward, limit)
+
+
+def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
+    """The forward of a model without its head, with each shared beginning read once, where that pays."""
+
+    @functools.wraps(forward)
+    def reading(*args: Any, **given: Any) -> Any:
+        ids, mask, cache = (given.get(name) for name in ("input_ids", "attention_mask", "past_key_values"))
+        asked = {name for name, value in given.items() if value is not None and value is not False}
+        found = None
+        if args or ids is None or mask is None or mask.dim() != 2 or len(ids) < 2:
+            pass
+        elif asked <= {"input_ids", "attention_mask", "return_dict"}:
+            found = _packed(forward, ids, mask, limit)
+        elif type(cache) is DynamicCache and not cache.get_seq_length() and mask.shape == ids.shape:
+            found = _begun(forward, given)
+        return forward(*args, **given) if found is None else found
+
+    return reading
+
+
+def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, limit: int) -> Any:
+    """Hidden states (B, T, D) of texts packed into rows; those of padding are not its own. None where it does not pay."""
+    kept = mask.bool()
+    rows = [row for row in pack([one[real].tolist() for one, real in zip(ids, kept, strict=True)], limit) if len(row)]
+    width = max((len(row) for row in rows), default=0)
+    if not rows or len(rows) * width > WORTHWHILE * ids.numel():
+        return None
+    inputs = tree_inputs(rows, width)
+    tokens = torch.zeros(len(rows), width, dtype=ids.dtype)
+    places = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        tokens[number, : len(row)] = torch.tensor(row.tokens)
+        for index, path in row.paths:
+            places[index, kept[index]] = torch.tensor(path) + number * width
+    hidden = forward(input_ids=tokens, **inputs, use_cache=False).last_hidden_state
+    # An embedding, since what flows back through other ways to pick has no fixed order of additions.
+    return BaseModelOutputWithPast(last_hidden_state=functional.embedding(places, hidden.flatten(0, 1)))
+
+
+def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """The first pass of generating, on distinct prompts alone; the cache is spread over the batch. None where all differ."""
+    rows = torch.cat([given["input_ids"], given["attention_mask"]], 1).tolist()
+    firsts: dict[tuple[int, ...], int] = {}
+    for index, row in enumerate(rows):
+        firsts.setdefault(tuple(row), index)
+    if len(firsts) == len(rows):
+        return None
+    chosen = torch.tensor(list(firsts.values()))
+    which = torch.tensor([list(firsts).index(tuple(row)) for row in rows])
+    per_row = ("input_ids", "attention_mask", "position_ids")
+    found = forward(**{
+        name: value[chosen] if name in per_row and value is not None and len(value) == len(rows) else value
+        for name, value in given.items()
+    })
+    given["past_key_values"].batch_select_indices(which)
+    found.last_hidden_state = found.last_hidden_state[which]
+    return found
