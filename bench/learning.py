@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="override the recipe `small`")
     parser.add_argument("--evaluate", type=int, default=124, help="how many unseen arguments")
-    parser.add_argument("--samples", type=int, default=2, help="completions per unseen argument")
+    parser.add_argument("--samples", type=int, default=4, help="completions per unseen argument")
     given = parser.parse_args()
     quiet()
     given.out.mkdir(parents=True, exist_ok=True)

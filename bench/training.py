@@ -54,7 +54,13 @@ def group(arguments: int = 12) -> dict[str, Any]:
 
 
 def completions(record: dict[str, Any], draw: random.Random) -> list[Revision]:
-    """Eight completions as a policy samples them: one to three edits each, of those a person made and of random ones."""
+    """Eight completions as a policy samples them, read."""
+    carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
+    return [read_revision({**carried, "completion": text}, format="compact") for text in sampled(record, draw)]
+
+
+def sampled(record: dict[str, Any], draw: random.Random) -> list[str]:
+    """Eight completions of one to three edits each, of those a person made and of random ones."""
     person = read_revision(record)
     known = pairs.completion(person, "compact").split("\n")
     for number, sentence in enumerate(person.sentences, 1):
@@ -63,9 +69,7 @@ def completions(record: dict[str, Any], draw: random.Random) -> list[Revision]:
             start = draw.randrange(len(words))
             part = " ".join(words[start : start + draw.randint(1, 3)])
             known.append(f"{number} | {part} | {draw.choice(('', 'people', 'some of it', 'may be'))}".rstrip())
-    texts = ["\n".join(draw.sample(known, min(len(known), draw.randint(1, 3)))) for _ in range(GROUP)]
-    carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
-    return [read_revision({**carried, "completion": text}, format="compact") for text in texts]
+    return ["\n".join(draw.sample(known, min(len(known), draw.randint(1, 3)))) for _ in range(GROUP)]
 
 
 def seconds(suite: Suite, revisions: list[Revision]) -> float:

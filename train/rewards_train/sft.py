@@ -147,6 +147,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
 
     from rewards_train.callbacks import Console, Keeper
     from rewards_train.projection import project_completions_only
+    from rewards_train.sharing import read_prompts_once
 
     project_completions_only()
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
@@ -165,6 +166,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
             peft_config=policy.lora_config(recipe.sft.lora),
         )
     trainer.create_model_card = lambda *_, **__: None
+    read_prompts_once(trainer)
     keeper = Keeper(target.parent, 1, lambda _: None, lambda wish: bool(gather_object([wish])[0]))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(keeper)

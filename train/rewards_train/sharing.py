@@ -40,11 +40,11 @@ def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
         ids, mask, cache = (given.get(name) for name in ("input_ids", "attention_mask", "past_key_values"))
         asked = {name for name, value in given.items() if value is not None and value is not False}
         found = None
-        if args or ids is None or mask is None or mask.dim() != 2 or len(ids) < 2:
+        if args or ids is None or len(ids) < 2 or (mask is not None and mask.shape != ids.shape):
             pass
-        elif asked <= {"input_ids", "attention_mask", "return_dict"}:
+        elif mask is not None and asked <= {"input_ids", "attention_mask", "return_dict"}:
             found = _packed(forward, ids, mask, limit)
-        elif type(cache) is DynamicCache and not cache.get_seq_length() and mask.shape == ids.shape:
+        elif type(cache) is DynamicCache and not cache.get_seq_length():
             found = _begun(forward, given)
         return forward(*args, **given) if found is None else found
 
@@ -72,7 +72,10 @@ def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, 
 
 def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
     """The first pass of generating, on distinct prompts alone; the cache is spread over the batch. None where all differ."""
-    rows = torch.cat([given["input_ids"], given["attention_mask"]], 1).tolist()
+    asked = [
+        given[name] for name in ("input_ids", "attention_mask") if given.get(name) is not None
+    ]  # all seen: no mask
+    rows = torch.cat(asked, 1).tolist()
     firsts: dict[tuple[int, ...], int] = {}
     for index, row in enumerate(rows):
         firsts.setdefault(tuple(row), index)
@@ -81,10 +84,12 @@ def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
     chosen = torch.tensor(list(firsts.values()))
     which = torch.tensor([list(firsts).index(tuple(row)) for row in rows])
     per_row = ("input_ids", "attention_mask", "position_ids")
-    found = forward(**{
-        name: value[chosen] if name in per_row and value is not None and len(value) == len(rows) else value
-        for name, value in given.items()
-    })
+    found = forward(
+        **{
+            name: value[chosen] if name in per_row and value is not None and len(value) == len(rows) else value
+            for name, value in given.items()
+        }
+    )
     given["past_key_values"].batch_select_indices(which)
     found.last_hidden_state = found.last_hidden_state[which]
     return found
