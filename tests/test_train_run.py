@@ -19,7 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from rewards.errors import ConfigError, RewardsError
-from rewards_train import folder
+from rewards_train import folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, resolve
 from tests import tiny
@@ -407,6 +407,18 @@ def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> 
     assert (out / "warm-start" / "model.safetensors").exists()
     assert folder.finished(out)
     assert "after a supervised warm start" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(json.dumps({"issue": "i", "argument": "A bad idea.", "completion": "1 | bad | poor"}) + "\n")
+    chosen = made(recipe_file, tmp_path / "out", f"sft.data={pairs}", "sft.args.use_cpu=true")
+    tokenizer = policy.load_tokenizer(policy.folder_of(chosen.model))
+    row = sft.encode(sft.read_pairs(chosen)[0][0], tokenizer)
+    trainer, _ = sft._trainer(chosen, tmp_path / "out" / "warm-start", [row], tokenizer)
+    labels = next(iter(trainer.get_train_dataloader()))["labels"][0].tolist()
+    answer = tokenizer("1 | bad | poor", add_special_tokens=False)["input_ids"]
+    assert [label for label in labels if label != -100] == [*answer, tokenizer.eos_token_id]
 
 
 def test_ctrl_c_in_the_last_step_of_a_warm_start_begins_nothing_else(

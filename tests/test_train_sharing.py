@@ -27,9 +27,10 @@ def policy(folder: Path, **options: Any) -> Any:
     return model
 
 
-def trainer_of(model: Any, device: str = "cpu") -> Any:
+def trainer_of(model: Any, device: str = "cpu", compiled: bool = False) -> Any:
     whole = SimpleNamespace(unwrap_model=lambda one: one)
-    return SimpleNamespace(accelerator=whole, model=model, args=SimpleNamespace(device=torch.device(device)))
+    args = SimpleNamespace(device=torch.device(device), torch_compile=compiled)
+    return SimpleNamespace(accelerator=whole, model=model, args=args)
 
 
 def batch(prompts: int = 2) -> dict[str, torch.Tensor]:
@@ -107,13 +108,15 @@ def test_what_does_not_pay_is_read_as_it_is() -> None:
     reading(input_ids=ones, attention_mask=ones, output_router_logits=True)  # counts tokens
     reading(input_ids=ones, attention_mask=ones, position_ids=ones)  # has positions of its own
     assert calls == [(2, 20), (1, 20), (2, 20), (2, 20), (2, 20)]
+    shared(forward, 19)(input_ids=ones, attention_mask=ones)  # longer than the window of the model
+    assert calls.pop() == (2, 20)
     reading(input_ids=ones, attention_mask=ones)
     assert calls[-1] == (1, 20)
 
 
-@pytest.mark.parametrize("case", ["eager", "gpu", "convolutions"])
+@pytest.mark.parametrize("case", ["eager", "gpu", "compiled", "convolutions"])
 def test_other_models_and_devices_are_left_alone(tmp_path: Path, case: str) -> None:
     (tiny.convolutional if case == "convolutions" else tiny.causal)(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager" if case == "eager" else "sdpa")
-    read_prompts_once(trainer_of(model, "cuda" if case == "gpu" else "cpu"))
+    read_prompts_once(trainer_of(model, "cuda" if case == "gpu" else "cpu", compiled=case == "compiled"))
     assert "forward" not in vars(model.base_model)

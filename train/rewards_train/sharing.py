@@ -14,8 +14,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from rewards.engine.tries import pack
 from rewards.models.causal_lm import row_tokens, tree_inputs
 
-ROW_TOKENS = 1024  # the mask of a row grows with its square
+ROW_TOKENS = 2048  # the mask of a row grows with its square
 WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
+SCORED = {"input_ids", "attention_mask", "return_dict"}  # what TRL asks log-probabilities with
+BEGUN = {"input_ids", "attention_mask", "position_ids", "past_key_values", "cache_position", "use_cache", "return_dict"}
 
 
 def read_prompts_once(trainer: Any) -> None:
@@ -23,12 +25,14 @@ def read_prompts_once(trainer: Any) -> None:
 
     TRL reads the prompt with each of its completions, five times over in a step: to begin to generate, for the policy, for
     the reference. Hidden states are the same up to rounding, and so are gradients; a dropout falls on shared tokens once.
-    Left as they are: GPUs, models that have other ways to see than a mask over positions, and attention that is not `sdpa`.
+    Left as they are: GPUs, compiled models, those that have other ways to see than a mask over positions, and attention that
+    is not `sdpa`.
     """
     model = trainer.accelerator.unwrap_model(trainer.model)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     limit = min(row_tokens(base), ROW_TOKENS)
-    if trainer.args.device.type == "cpu" and base.config._attn_implementation == "sdpa" and limit:
+    plain = trainer.args.device.type == "cpu" and not trainer.args.torch_compile
+    if plain and base.config._attn_implementation == "sdpa" and limit:
         base.base_model.forward = shared(base.base_model.forward, limit)
 
 
@@ -40,11 +44,11 @@ def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
         ids, mask, cache = (given.get(name) for name in ("input_ids", "attention_mask", "past_key_values"))
         asked = {name for name, value in given.items() if value is not None and value is not False}
         found = None
-        if args or ids is None or len(ids) < 2 or (mask is not None and mask.shape != ids.shape):
+        if args or ids is None or len(ids) < 2 or not (mask is None or getattr(mask, "shape", None) == ids.shape):
             pass
-        elif mask is not None and asked <= {"input_ids", "attention_mask", "return_dict"}:
+        elif mask is not None and asked <= SCORED:
             found = _packed(forward, ids, mask, limit)
-        elif type(cache) is DynamicCache and not cache.get_seq_length():
+        elif asked <= BEGUN and type(cache) is DynamicCache and not cache.get_seq_length():
             found = _begun(forward, given)
         return forward(*args, **given) if found is None else found
 
@@ -52,11 +56,14 @@ def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
 
 
 def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, limit: int) -> Any:
-    """Hidden states (B, T, D) of texts packed into rows; those of padding are not its own. None where it does not pay."""
+    """Hidden states (B, T, D) of texts packed into rows; those of padding are not its own. None where it does not pay.
+
+    Nor where a text is longer than a row may be: the mask of a row takes the place of the model's, and of its window.
+    """
     kept = mask.bool()
     rows = [row for row in pack([one[real].tolist() for one, real in zip(ids, kept, strict=True)], limit) if len(row)]
     width = max((len(row) for row in rows), default=0)
-    if not rows or len(rows) * width > WORTHWHILE * ids.numel():
+    if not rows or width > limit or len(rows) * width > WORTHWHILE * ids.numel():
         return None
     inputs = tree_inputs(rows, width)
     tokens = torch.zeros(len(rows), width, dtype=ids.dtype)
