@@ -120,3 +120,13 @@ def test_other_models_and_devices_are_left_alone(tmp_path: Path, case: str) -> N
     model = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager" if case == "eager" else "sdpa")
     read_prompts_once(trainer_of(model, "cuda" if case == "gpu" else "cpu", compiled=case == "compiled"))
     assert "forward" not in vars(model.base_model)
+
+
+def test_the_reference_of_a_policy_without_adapters_shares_too(tmp_path: Path) -> None:
+    tiny.causal(tmp_path)
+    trainer = trainer_of(policy(tmp_path))
+    trainer.ref_model = policy(tmp_path)
+    read_prompts_once(trainer)
+    seen = reads(trainer.ref_model)
+    learnt(trainer.ref_model, batch())
+    assert seen == [2 * (12 + 8)]

@@ -17,23 +17,24 @@ from rewards.models.causal_lm import row_tokens, tree_inputs
 ROW_TOKENS = 2048  # the mask of a row grows with its square
 WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
 SCORED = {"input_ids", "attention_mask", "return_dict"}  # what TRL asks log-probabilities with
-BEGUN = {"input_ids", "attention_mask", "position_ids", "past_key_values", "cache_position", "use_cache", "return_dict"}
+PER_ROW = {"input_ids", "attention_mask", "position_ids"}
+BEGUN = PER_ROW | {"past_key_values", "cache_position", "use_cache", "return_dict"}  # what generating begins with
 
 
 def read_prompts_once(trainer: Any) -> None:
-    """Let the policy of a trainer on a CPU read what texts of a batch share once, while it generates and while it learns.
+    """Let the models of a trainer on a CPU read what texts of a batch share once, while they generate and while they learn.
 
-    TRL reads the prompt with each of its completions, five times over in a step: to begin to generate, for the policy, for
-    the reference. Hidden states are the same up to rounding, and so are gradients; a dropout falls on shared tokens once.
-    Left as they are: GPUs, compiled models, those that have other ways to see than a mask over positions, and attention that
-    is not `sdpa`.
+    TRL reads the prompt with each of its completions: to begin to generate, for the reference, for the policy. Hidden states
+    are the same up to rounding, and so are gradients; a dropout falls on shared tokens once. Left as they are: GPUs, compiled
+    models, those that have other ways to see than a mask over positions, and attention that is not `sdpa`.
     """
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    limit = min(row_tokens(base), ROW_TOKENS)
-    plain = trainer.args.device.type == "cpu" and not trainer.args.torch_compile
-    if plain and base.config._attn_implementation == "sdpa" and limit:
-        base.base_model.forward = shared(base.base_model.forward, limit)
+    if trainer.args.device.type != "cpu" or trainer.args.torch_compile:
+        return
+    for model in (trainer.accelerator.unwrap_model(trainer.model), getattr(trainer, "ref_model", None)):
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        if base is None or base.config._attn_implementation != "sdpa" or not row_tokens(base):
+            continue
+        base.base_model.forward = shared(base.base_model.forward, min(row_tokens(base), ROW_TOKENS))
 
 
 def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
@@ -79,10 +80,8 @@ def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, 
 
 def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
     """The first pass of generating, on distinct prompts alone; the cache is spread over the batch. None where all differ."""
-    asked = [
-        given[name] for name in ("input_ids", "attention_mask") if given.get(name) is not None
-    ]  # all seen: no mask
-    rows = torch.cat(asked, 1).tolist()
+    parts = [given[name] for name in ("input_ids", "attention_mask") if given.get(name) is not None]
+    rows = torch.cat(parts, 1).tolist()
     firsts: dict[tuple[int, ...], int] = {}
     for index, row in enumerate(rows):
         firsts.setdefault(tuple(row), index)
@@ -90,13 +89,8 @@ def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
         return None
     chosen = torch.tensor(list(firsts.values()))
     which = torch.tensor([list(firsts).index(tuple(row)) for row in rows])
-    per_row = ("input_ids", "attention_mask", "position_ids")
-    found = forward(
-        **{
-            name: value[chosen] if name in per_row and value is not None and len(value) == len(rows) else value
-            for name, value in given.items()
-        }
-    )
+    batched = {name for name in PER_ROW if given.get(name) is not None and len(given[name]) == len(rows)}
+    found = forward(**{name: value[chosen] if name in batched else value for name, value in given.items()})
     given["past_key_values"].batch_select_indices(which)
     found.last_hidden_state = found.last_hidden_state[which]
     return found
