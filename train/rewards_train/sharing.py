@@ -30,7 +30,8 @@ def read_prompts_once(trainer: Any) -> None:
     """
     if trainer.args.device.type != "cpu" or trainer.args.torch_compile:
         return
-    for model in (trainer.accelerator.unwrap_model(trainer.model), getattr(trainer, "ref_model", None)):
+    models: list[Any] = [trainer.accelerator.unwrap_model(trainer.model), getattr(trainer, "ref_model", None)]
+    for model in models:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         if base is None or base.config._attn_implementation != "sdpa" or not row_tokens(base):
             continue
