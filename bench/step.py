@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 import random
 import statistics
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from trl.trainer import utils
 
+from bench.learning import timed
 from bench.machine import machine
 from bench.training import GROUP, sampled
 from rewards import prompts
 from rewards.records import read_revision
-from rewards_train import data, policy
+from rewards_train import data, policy, recipe
 from rewards_train.projection import project_completions_only
 from rewards_train.recipe import EXAMPLES
 from rewards_train.sharing import ROW_TOKENS, shared
@@ -60,7 +59,7 @@ def trained(folder: Any) -> Any:
     """The policy as the recipe `small` trains it."""
     from peft import get_peft_model
 
-    config = policy.lora_config({"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "init_lora_weights": False})
+    config = policy.lora_config({**(recipe.resolve("small").lora or {}), "init_lora_weights": False})
     model = get_peft_model(policy.load_model(folder, "float32"), config)
     utils.add_fused_lm_head(model.get_base_model(), outputs=("log_probs", "entropy"))
     return model
@@ -98,13 +97,7 @@ def parts(model: Any, given: dict[str, torch.Tensor], bf16: bool) -> dict[str, f
         loss.backward()
         model.zero_grad()
 
-    return {"generating": seconds(generate), "reference": seconds(reference), "policy and back": seconds(learn)}
-
-
-def seconds(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    return {"generating": timed(generate), "reference": timed(reference), "policy and back": timed(learn)}
 
 
 if __name__ == "__main__":

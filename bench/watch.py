@@ -29,7 +29,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (AdaptedClassifier, "_encode", "tokenise"),
     (Encoder, "_tokenize", "tokenise"),
     (rewards.models.causal_lm, "pack", "pack"),
-    (rewards.models.causal_lm, "tree_inputs", "pack"),
+    (rewards.models.causal_lm, "_tree_inputs", "pack"),
     (rewards.models.segments, "inputs", "pack"),
     (CausalLM, "_forward", "forward"),
     (AdaptedClassifier, "_pool", "forward"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from trl.kernels.chunked_logprob import _use_triton
 from trl.trainer import utils
 
 from rewards_train.projection import project_completions_only
@@ -25,7 +26,7 @@ def projected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return whole(hidden, *rest)
 
     monkeypatch.setattr(utils, "_ChunkedLogProbFunction", type("Spy", (), {"apply": staticmethod(apply)}))
-    monkeypatch.setattr(utils, "_use_triton", utils.__dict__["_use_triton"])  # put back after the test
+    monkeypatch.setattr(utils, "_use_triton", _use_triton)  # TRL's own, whatever ran before in this process
     return seen
 
 

@@ -135,16 +135,10 @@ class CausalLM:
         return firsts, hidden.reshape(-1, hidden.shape[-1])
 
     def _padded(self, rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
-        width = max(len(row) for row in rows)
-        tokens = torch.zeros(len(rows), width, dtype=torch.long)
-        for number, row in enumerate(rows):
-            tokens[number, : len(row)] = torch.tensor(row.tokens)
-        inputs: dict[str, Any] = {"input_ids": tokens}
-        if rows[0].branches:
-            inputs |= tree_inputs(rows, width)
-        inputs = {name: value.to(self.placement.device) for name, value in inputs.items()}
+        inputs = {name: value.to(self.placement.device) for name, value in padded_inputs(rows).items()}
         if "attention_mask" in inputs:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
+        width = inputs["input_ids"].shape[1]
         return inputs, [number * width for number in range(len(rows))]
 
     def trunk(self, depth: int) -> Any:
@@ -209,8 +203,19 @@ class CausalLM:
         ]
 
 
-def tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
-    """The mask (rows, 1, width, width), true where a token sees another, and the positions (rows, width) of packed rows."""
+def padded_inputs(rows: list[Row]) -> dict[str, torch.Tensor]:
+    """The tokens (rows, width) of packed rows, padded on the right.
+
+    Where one of them branches also the mask (rows, 1, width, width), true where a token sees another, and the positions.
+    """
+    width = max(len(row) for row in rows)
+    tokens = torch.zeros(len(rows), width, dtype=torch.long)
+    for number, row in enumerate(rows):
+        tokens[number, : len(row)] = torch.tensor(row.tokens)
+    return {"input_ids": tokens, **(_tree_inputs(rows, width) if any(row.branches for row in rows) else {})}
+
+
+def _tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
     mask = np.broadcast_to(np.eye(width, dtype=np.bool_), (len(rows), width, width)).copy()
     positions = np.zeros((len(rows), width), dtype=np.int64)
     for number, row in enumerate(rows):

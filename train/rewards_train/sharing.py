@@ -12,7 +12,7 @@ from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from rewards.engine.tries import pack
-from rewards.models.causal_lm import row_tokens, tree_inputs
+from rewards.models.causal_lm import padded_inputs, row_tokens
 
 ROW_TOKENS = 2048  # the mask of a row grows with its square
 WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
@@ -67,14 +67,11 @@ def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, 
     width = max((len(row) for row in rows), default=0)
     if not rows or width > limit or len(rows) * width > WORTHWHILE * ids.numel():
         return None
-    inputs = tree_inputs(rows, width)
-    tokens = torch.zeros(len(rows), width, dtype=ids.dtype)
     places = torch.zeros_like(ids)
     for number, row in enumerate(rows):
-        tokens[number, : len(row)] = torch.tensor(row.tokens)
         for index, path in row.paths:
             places[index, kept[index]] = torch.tensor(path) + number * width
-    hidden = forward(input_ids=tokens, **inputs, use_cache=False).last_hidden_state
+    hidden = forward(**padded_inputs(rows), use_cache=False).last_hidden_state
     # An embedding, since what flows back through other ways to pick has no fixed order of additions.
     return BaseModelOutputWithPast(last_hidden_state=functional.embedding(places, hidden.flatten(0, 1)))
 
@@ -83,15 +80,13 @@ def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
     """The first pass of generating, on distinct prompts alone; the cache is spread over the batch. None where all differ."""
     parts = [given[name] for name in ("input_ids", "attention_mask") if given.get(name) is not None]
     rows = torch.cat(parts, 1).tolist()
-    firsts: dict[tuple[int, ...], int] = {}
-    for index, row in enumerate(rows):
-        firsts.setdefault(tuple(row), index)
-    if len(firsts) == len(rows):
+    distinct: dict[tuple[int, ...], int] = {}
+    which = [distinct.setdefault(tuple(row), len(distinct)) for row in rows]
+    if len(distinct) == len(rows):
         return None
-    chosen = torch.tensor(list(firsts.values()))
-    which = torch.tensor([list(firsts).index(tuple(row)) for row in rows])
+    chosen = torch.tensor([which.index(number) for number in range(len(distinct))])
     batched = {name for name in PER_ROW if given.get(name) is not None and len(given[name]) == len(rows)}
     found = forward(**{name: value[chosen] if name in batched else value for name, value in given.items()})
-    given["past_key_values"].batch_select_indices(which)
+    given["past_key_values"].batch_select_indices(torch.tensor(which))
     found.last_hidden_state = found.last_hidden_state[which]
     return found
