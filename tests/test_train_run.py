@@ -258,6 +258,59 @@ def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
             assert evaluated[key] == pytest.approx(sum(values) / 6), key
 
 
+ON_CPUS = """
+import os
+import torch
+
+if os.environ.get("LOCAL_RANK"):
+    from accelerate.state import PartialState
+    from accelerate.utils import DistributedType
+
+    def set_device(state):
+        state.device = torch.device("cpu")
+
+    PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_GPU)
+    PartialState.set_device = set_device
+"""
+"""Python runs `sitecustomize` first: accelerate shards weights over GPUs only, and takes processes without any for some here."""
+SHARDED = {
+    "FSDP": "fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP}",
+    "DEEPSPEED": "deepspeed_config: {zero_stage: 3, zero3_init_flag: true, zero3_save_16bit_model: true}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SHARDED)
+def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "DEEPSPEED":
+        pytest.importorskip("deepspeed")
+    from safetensors.torch import load_file
+
+    (tmp_path / "sitecustomize.py").write_text(ON_CPUS, encoding="utf-8")
+    config = tmp_path / "accelerate.yaml"
+    config.write_text(
+        f"distributed_type: {kind}\n{SHARDED[kind]}\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n"
+    )
+    options = ["max_steps=3", "eval_strategy=no", "eval_on_start=false", "save=adapter", "--num-processes", "2"]
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    found = {}
+    for name, more, environment in (
+        ("plain", [], {}),
+        ("spread", ["use_cpu=false", "--accelerate-config", config], {"PYTHONPATH": path, "DS_ACCELERATOR": "cpu"}),
+    ):
+        out = tmp_path / name
+        done = command("train", recipe_file, f"out={out}", *options, *more, OMP_NUM_THREADS="1", **environment)
+        assert done.returncode == 0, done.stderr.decode()
+        rows = parquet.read_table(out / "rewards.parquet").to_pylist()
+        found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
+    (plain, rewards), (spread, again) = found["plain"], found["spread"]
+    assert rewards == again
+    assert plain.keys() == spread.keys()
+    assert any(tensor.abs().max() > 0 for name, tensor in spread.items() if "lora_B" in name)
+    for name, tensor in plain.items():
+        assert tensor.numpy() == pytest.approx(spread[name].numpy(), abs=1e-5), name
+
+
 def started_by(launcher: int) -> list[str]:
     """The ids of the processes that a launcher has started, and of theirs."""
     mark, found = f"REWARDS_LAUNCHER={launcher}\0".encode(), []
