@@ -273,6 +273,8 @@ if os.environ.get("LOCAL_RANK"):
     PartialState.set_device = set_device
 """
 """Python runs `sitecustomize` first: accelerate shards weights over GPUs only, and takes processes without any for some here."""
+IN_PARTS = {"FSDP": "pytorch_model_fsdp_0", "DEEPSPEED": "global_step2"}
+"""Where a checkpoint keeps what lies in several processes."""
 SHARDED = {
     "FSDP": "fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP}",
     "DEEPSPEED": "deepspeed_config: {zero_stage: 3, zero3_init_flag: true, zero3_save_16bit_model: true}",
@@ -291,7 +293,8 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
     config.write_text(
         f"distributed_type: {kind}\n{SHARDED[kind]}\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n"
     )
-    options = ["max_steps=3", "eval_strategy=no", "eval_on_start=false", "save=adapter", "--num-processes", "2"]
+    options = ["max_steps=2", "save_steps=2", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
+    two = ("--num-processes", "2")
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     found = {}
     for name, more, environment in (
@@ -299,10 +302,12 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
         ("spread", ["use_cpu=false", "--accelerate-config", config], {"PYTHONPATH": path, "DS_ACCELERATOR": "cpu"}),
     ):
         out = tmp_path / name
-        done = command("train", recipe_file, f"out={out}", *options, *more, OMP_NUM_THREADS="1", **environment)
+        done = command("train", recipe_file, f"out={out}", *options, *more, *two, OMP_NUM_THREADS="1", **environment)
         assert done.returncode == 0, done.stderr.decode()
         rows = parquet.read_table(out / "rewards.parquet").to_pylist()
         found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
+    kept = tmp_path / "spread" / "checkpoints" / "checkpoint-2" / IN_PARTS[kind]
+    assert len(list(kept.iterdir())) > 1  # one part of each process, at least
     (plain, rewards), (spread, again) = found["plain"], found["spread"]
     assert rewards == again
     assert plain.keys() == spread.keys()
