@@ -294,15 +294,15 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
         f"distributed_type: {kind}\n{SHARDED[kind]}\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n"
     )
     options = ["max_steps=2", "save_steps=2", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
-    two = ("--num-processes", "2")
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    options += ["--num-processes", "2"]
     found = {}
+    on_cpus = {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     for name, more, environment in (
         ("plain", [], {}),
-        ("spread", ["use_cpu=false", "--accelerate-config", config], {"PYTHONPATH": path, "DS_ACCELERATOR": "cpu"}),
+        ("spread", ["use_cpu=false", "--accelerate-config", config], {"PYTHONPATH": str(tmp_path)}),
     ):
         out = tmp_path / name
-        done = command("train", recipe_file, f"out={out}", *options, *more, *two, OMP_NUM_THREADS="1", **environment)
+        done = command("train", recipe_file, f"out={out}", *options, *more, **on_cpus, **environment)
         assert done.returncode == 0, done.stderr.decode()
         rows = parquet.read_table(out / "rewards.parquet").to_pylist()
         found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
