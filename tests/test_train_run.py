@@ -296,13 +296,13 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
     options = ["max_steps=2", "save_steps=2", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
     options += ["--num-processes", "2"]
     found = {}
-    on_cpus = {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    for name, more, environment in (
-        ("plain", [], {}),
-        ("spread", ["use_cpu=false", "--accelerate-config", config], {"PYTHONPATH": str(tmp_path)}),
+    for name, more, search in (
+        ("plain", [], ""),
+        ("spread", ["use_cpu=false", "--accelerate-config", config], str(tmp_path)),
     ):
         out = tmp_path / name
-        done = command("train", recipe_file, f"out={out}", *options, *more, **on_cpus, **environment)
+        given = ["train", recipe_file, f"out={out}", *options, *more]
+        done = command(*given, OMP_NUM_THREADS="1", DS_ACCELERATOR="cpu", PYTHONPATH=search)
         assert done.returncode == 0, done.stderr.decode()
         rows = parquet.read_table(out / "rewards.parquet").to_pylist()
         found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
