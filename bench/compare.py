@@ -71,8 +71,8 @@ class Pass:
     padded: int = 0
     flops: float = 0.0
 
-    def score(self, part: Sequence[Revision], watch: Watch) -> list[Result]:
-        """One part, with nothing remembered, again from the cache, and its tokens through the bare models."""
+    def score(self, part: Sequence[Revision], watch: Watch, bare_one_in: int = 1) -> list[Result]:
+        """One part, with nothing remembered, again from the cache, and its tokens, or one in so many, through the bare models."""
         self.suite.engine.cache.clear()
         watch.clear()
         counts = self.suite.engine.counts
@@ -87,7 +87,7 @@ class Pass:
         self.padded += sum(one.padded for one in readings)
         self.flops += ceiling.flops(readings)
         timed(self.warm, partial(self.suite.score, part))
-        self.ceiling.append(ceiling.seconds(readings))
+        self.ceiling.append(ceiling.seconds(readings, bare_one_in))
         return found
 
     def described(self, edits: int) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _work(
     engine, faster = Pass(suite), Pass(lower) if lower and named else None  # beside peers; alone it would say nothing
     gap = {"largest_difference": 0.0, "decisions": 0}
     for part in parts:
-        found = engine.score(part, watch)
+        found = engine.score(part, watch, 1 if named else 4)  # alone a work is large
         for name, peer in named.items():
             differences(found, timed(peers[name], partial(score, part, peer, thresholds)), off[name])
         if faster:

@@ -117,8 +117,8 @@ HEADS |= {"float32": "float32 / engine", "careful": "careful user / engine"} | {
 def score(found: dict[str, Any]) -> list[str]:
     phases = sorted(found["phases"].items(), key=lambda one: -one[1])
     return [
-        f"`rewards score {found['file']}.generated.jsonl`: {found['edits']:,} edits in {found['seconds']} s"
-        f" ({found['seconds_without_starting']} s without starting), {found['peak_rss_mb']:,} MB.",
+        f"`rewards score {found['file']}.generated.jsonl`: {found['edits']:,} edits in {found['seconds']} s,"
+        f" {found['peak_rss_mb']:,} MB. Where the time goes, on every third record:",
         "",
         *table(["phase", "share of the time"], [[name, percent(share)] for name, share in phases]),
     ]

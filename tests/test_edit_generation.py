@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,3 +170,27 @@ def test_vllm_says_when_it_is_not_there(model: Path) -> None:
         pytest.skip("it is there")
     with pytest.raises(ConfigError, match="vLLM is not installed"):
         VLLM(Files("x", model, "0"), "auto", 0)
+
+
+@pytest.mark.parametrize(("stated", "rank"), [({"r": 8}, 16), ({"r": 16, "rank_pattern": {"q_proj": 40}}, 64)])
+def test_vllm_is_told_the_rank_of_an_adapter(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: dict[str, Any], rank: int
+) -> None:
+    """With a stand-in for vLLM, which makes room for rank 16 unless it is told otherwise."""
+    told: dict[str, Any] = {}
+    config = SimpleNamespace(max_model_len=64, dtype=torch.bfloat16)
+    engine = SimpleNamespace(model_config=config, add_lora=lambda request: told.setdefault("added", request))
+
+    def load(**given: Any) -> SimpleNamespace:
+        told.update(given)
+        return SimpleNamespace(llm_engine=engine)
+
+    platforms = SimpleNamespace(current_platform=SimpleNamespace(device_type="cuda"))
+    stand_in = SimpleNamespace(__version__="1.2", LLM=load, platforms=platforms)
+    monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    monkeypatch.setitem(sys.modules, "vllm.lora.request", SimpleNamespace(LoRARequest=lambda *given: given))
+    (tmp_path / "adapter_config.json").write_text(json.dumps(stated), encoding="utf-8")
+    loaded = VLLM(Files("x", model, "0", tmp_path, "1"), "auto", 0)
+    assert (loaded.backend, loaded.device, loaded.dtype, loaded.window) == ("vllm 1.2", "cuda", "bfloat16", 64)
+    assert told["max_lora_rank"] == rank
+    assert told["added"] == ("adapter", 1, str(tmp_path))

@@ -39,7 +39,7 @@ class Script:
     """A policy that says what `say` makes of the prompt, in which sentences stand as `1. …` lines."""
 
     tokenizer = Letters()
-    device, dtype = "none", "none"
+    backend, device, dtype = "none", "none", "none"
 
     def __init__(self, say: Callable[[str], str | Answer], window: int | None = None) -> None:
         self.say, self.window = say, window

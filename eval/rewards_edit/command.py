@@ -131,7 +131,7 @@ def _work(
 
         policy = Generator(files, device, dtype, token_budget)
     plan = Plan(asked, chosen, sampling, rounds, best_of)
-    return Work(plan, policy, files.full_name, {**files.describe(), "backend": backend}, samples)
+    return Work(plan, policy, files.full_name, {**files.describe(), "backend": policy.backend}, samples)
 
 
 def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, backend: str) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class Watch(LogitsProcessor):
 class Generator:
     """A causal language model that answers prompts, with or without an adapter; loaded for the first of them."""
 
+    backend = "transformers"
+
     def __init__(self, files: Files, device: str, dtype: str, token_budget: int) -> None:
         self._files = files
         self.device = pick_device(device)

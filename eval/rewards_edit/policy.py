@@ -47,6 +47,7 @@ class Answer:
 class Policy(Protocol):
     """A loaded model. `window` is how many tokens prompt and completion may have together; None knows no limit."""
 
+    backend: str
     tokenizer: Any
     window: int | None
     device: str

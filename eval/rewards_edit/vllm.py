@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rewards.errors import ConfigError, ModelError
-from rewards_edit.policy import Answer, Ask, Files, Sampling
+from rewards_edit.policy import ADAPTER, Answer, Ask, Files, Sampling
+
+RANKS = (16, 32, 64, 128, 256, 320, 512)
+"""What vLLM can be told that an adapter's rank is at most; without it, 16."""
 
 
 class VLLM:
     """A model in vLLM that answers prompts, with or without an adapter."""
 
-    device = "cuda"
-
     def __init__(self, files: Files, dtype: str, seed: int) -> None:
         try:
-            import vllm  # type: ignore[import-not-found]  # optional, and for GPUs only
+            import vllm  # type: ignore[import-not-found]  # optional
         except ImportError as error:
             raise ConfigError(
                 "--backend vllm: vLLM is not installed; `pip install vllm` on a machine with a GPU, or leave --backend out"
@@ -24,6 +27,7 @@ class VLLM:
         from rewards_edit.generation import load_tokenizer
 
         self._vllm = vllm
+        self.backend = f"vllm {vllm.__version__}"
         self.tokenizer: Any = load_tokenizer(files)
         try:
             self._engine = vllm.LLM(
@@ -32,18 +36,16 @@ class VLLM:
                 trust_remote_code=False,
                 dtype=dtype,
                 seed=seed,
-                enable_lora=files.adapter is not None,
                 enable_prefix_caching=True,
+                **_lora(files.adapter),
             )
+            self._adapter = self._add(files.adapter)
         except Exception as error:  # vLLM's own errors depend on its version; to the user they are one
             raise ModelError(f"model {files.full_name!r} cannot be loaded by vLLM: {error}") from error
-        self.dtype = dtype
-        self.window: int | None = self._engine.llm_engine.model_config.max_model_len
-        self._adapter = None
-        if files.adapter is not None:
-            from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]  # as above
-
-            self._adapter = LoRARequest("adapter", 1, str(files.adapter))
+        config = self._engine.llm_engine.model_config
+        self.window: int | None = config.max_model_len
+        self.dtype = str(config.dtype).removeprefix("torch.")
+        self.device = str(vllm.platforms.current_platform.device_type)
 
     def generate(self, asks: Sequence[Ask], sampling: Sampling, progress: Callable[[int], None]) -> list[Answer]:
         """One answer for each ask, in order."""
@@ -62,5 +64,24 @@ class VLLM:
         progress(sum(answer.tokens for answer in answers))
         return answers
 
+    def _add(self, adapter: Path | None) -> Any:
+        """What requests name the adapter by, once vLLM has read it."""
+        if adapter is None:
+            return None
+        from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]  # optional
+
+        request = LoRARequest("adapter", 1, str(adapter))
+        self._engine.llm_engine.add_lora(request)
+        return request
+
     def _answer(self, output: Any) -> Answer:
         return Answer(output.text, len(output.token_ids), "length" if output.finish_reason == "length" else "stop")
+
+
+def _lora(adapter: Path | None) -> dict[str, Any]:
+    """What vLLM must know of an adapter before it sees it: its highest rank."""
+    if adapter is None:
+        return {}
+    stated = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
+    rank = max([int(stated.get("r", 0)), *map(int, (stated.get("rank_pattern") or {}).values())])
+    return {"enable_lora": True, "max_lora_rank": next((most for most in RANKS if most >= rank), rank)}

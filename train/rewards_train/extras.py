@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, RewardsError
 from rewards_train import policy
 from rewards_train.recipe import Recipe
 
@@ -59,7 +59,24 @@ def refusals(what: str) -> Iterator[None]:
     """Settings that a trainer or PEFT refuses, and servers that do not answer, are a user's to mend; lack of memory is not."""
     try:
         yield
-    except (ValueError, ImportError, ConnectionError) as error:
-        if policy.out_of_memory(error):
+    except Exception as error:
+        if policy.out_of_memory(error) or not (isinstance(error, ValueError | ImportError) or _of_a_server(error)):
             raise
         raise refused(what, error) from error
+
+
+@contextlib.contextmanager
+def server() -> Iterator[None]:
+    """A vLLM server that goes away, or fails, ends a run that can be gone on with."""
+    try:
+        yield
+    except Exception as error:
+        if not _of_a_server(error):
+            raise
+        raise RewardsError(f"vLLM's server failed: {error}. Start it again; --resume goes on") from error
+
+
+def _of_a_server(error: Exception) -> bool:
+    """Whether TRL's client of a vLLM server says it, or `requests`, through which it talks."""
+    told = "vLLM server" in str(error) or str(error).startswith("Request failed")
+    return told or type(error).__module__.startswith("requests.")

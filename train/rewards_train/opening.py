@@ -25,6 +25,9 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
     if recipe.settings:
         changed = (f"{name}.{key} {value}" for name, given in recipe.settings.items() for key, value in given.items())
         parts["settings"] = ", ".join(changed)
+    if config.use_vllm and config.vllm_mode == "server":
+        where = config.vllm_server_base_url or f"http://{config.vllm_server_host}:{config.vllm_server_port}"
+        parts["vLLM"] = f"the server at {where}, which is waited for {config.vllm_server_timeout:g} s at most"
     return [line for name, text in parts.items() for line in _wrapped(name, text)]
 
 

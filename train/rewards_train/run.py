@@ -165,12 +165,24 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     asked = extras.needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
     if missing := extras.absent(asked):
         raise ConfigError("; ".join(missing))
+    check_vllm(recipe, stages)
     if len(stages) < 2:
         return
     quiet()
     policy.lora_config(recipe.lora)
     reward_plan(recipe).load()
     data.load(recipe.data, recipe.format, None, int(recipe.grpo.get("seed", 42)))
+
+
+def check_vllm(recipe: Recipe, stages: Sequence[str]) -> None:
+    """Raise ConfigError where vLLM would generate on a CPU: it packs its weights there, and takes no other ones."""
+    import torch
+
+    on_cpu = recipe.grpo.get("use_cpu") or not torch.accelerator.is_available()
+    if "grpo" in stages and recipe.grpo.get("use_vllm") and on_cpu:
+        raise ConfigError(
+            "grpo.use_vllm: on a CPU vLLM cannot take the weights of a policy in training; give use_vllm=false"
+        )
 
 
 def train(out: Path, resume: bool) -> None:
@@ -201,7 +213,8 @@ def train(out: Path, resume: bool) -> None:
         checkpoint, step = folder.prepare(out, resume, trainer.accelerator)
         config.eval_on_start = config.eval_on_start and checkpoint is None
         began = time.monotonic()
-        go_on(trainer, checkpoint)
+        with extras.server():
+            go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
             trainer.accelerator.wait_for_everyone()  # a launcher ends the others with the first that leaves
