@@ -19,7 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from rewards.errors import ConfigError, RewardsError
-from rewards_train import folder, policy, sft
+from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, resolve
 from tests import tiny
@@ -479,22 +479,21 @@ def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Pa
     assert [label for label in labels if label != -100] == [*answer, tokenizer.eos_token_id]
 
 
+def interrupted_save(model: Any, to: Path, save: Callable[[Any, Path], None] = finish.save) -> None:
+    signal.raise_signal(signal.SIGINT)
+    save(model, to)
+
+
 def test_ctrl_c_in_the_last_step_of_a_warm_start_begins_nothing_else(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rewards_train import finish
-
-    def interrupted(model: Any, to: Path, save: Callable[[Any, Path], None] = finish.save) -> None:
-        signal.raise_signal(signal.SIGINT)
-        save(model, to)
-
     pairs = write_lines(tmp_path / "pairs.jsonl", {**ARGUMENTS[0], "rewrite": "Lunch is too short. It is."})
     recipe = made(
         recipe_file, tmp_path / "out", f"sft.data={pairs}", "sft.args.max_steps=1", "sft.args.use_cpu=true", "max_steps=1",
         "eval_strategy=no", "eval_on_start=false",
     )  # fmt: skip
     with monkeypatch.context() as patched:
-        patched.setattr(finish, "save", interrupted)
+        patched.setattr(finish, "save", interrupted_save)
         with pytest.raises(KeyboardInterrupt):
             run(recipe, Launch(), resume=False)
     out = Path(recipe.out)
@@ -503,6 +502,16 @@ def test_ctrl_c_in_the_last_step_of_a_warm_start_begins_nothing_else(
     assert not (out / ".stop").exists()
     run(recipe, Launch(), resume=True)
     assert folder.finished(out)
+
+
+def test_ctrl_c_while_a_model_is_saved_ends_a_complete_run(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "save", interrupted_save)
+    out = tmp_path / "out"
+    run(made(recipe_file, out, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
+    assert folder.finished(out)
+    assert not (out / ".stop").exists()
 
 
 def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path: Path) -> None:
@@ -593,6 +602,17 @@ def test_weights_and_biases_offline(recipe_file: Path, tmp_path: Path, monkeypat
     assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= keys
     assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
     assert "wandb-github-badge" not in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_tensorboard(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
+    options = ["max_steps=2", "report_to=tensorboard", "eval_strategy=no", "eval_on_start=false"]
+    run(made(recipe_file, tmp_path / "tracked", *options), Launch(), resume=False)
+    board = events.EventAccumulator(str(tmp_path / "board")).Reload()
+    tags = set(board.Tags()["scalars"])
+    assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= tags
+    assert [event.step for event in board.Scalars("train/reward")] == [1, 2]
 
 
 def test_memory_that_runs_out_says_what_to_lower(recipe_file: Path, tmp_path: Path) -> None:

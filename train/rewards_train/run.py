@@ -292,8 +292,8 @@ def build(
 def stop_on_interrupt(out: Path) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
 
-    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. Ranks that a
-    launcher started leave all of it to it.
+    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. A run that is
+    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave all of it to it.
     """
     import signal
     import threading
@@ -311,7 +311,7 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-        if (out / folder.STOP).exists():
+        if (out / folder.STOP).exists() and not folder.finished(out):
             raise KeyboardInterrupt
     finally:
         for number, handler in before.items():
