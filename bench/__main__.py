@@ -69,7 +69,7 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
         works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
     works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", *careful))
     works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
-    works["long arguments"] = (parts(work.long(everything[first], 2), 1), ("TRL", "careful"))
+    works["long arguments"] = (parts(work.long(everything[first], 2), 1), ("careful",))
     suite = load_suite(engine=Engine(dtype="float32", token_budget=token_budget))
     automatic = pick_dtype("auto", device, "causal-lm", embedded=True)
     lower = load_suite(engine=Engine(token_budget=token_budget)) if automatic != "float32" else None

@@ -103,7 +103,7 @@ def evaluated(path: Path, chosen: Recipe, model: str, unseen: Path, samples: int
     began = time.monotonic()
     start = Path(chosen.out) / model
     tokenizer = policy.load_tokenizer(start)
-    items = data.read(str(unseen), chosen.data, chosen.format, tokenizer).items
+    items = data.read(str(unseen), chosen, tokenizer).items
     if not path.exists():
         texts = generate(start, chosen, tokenizer, [item for item in items for _ in range(samples)])
         write(path, [{"completion": text} for text in texts])

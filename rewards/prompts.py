@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewards.errors import ConfigError, ModelError
@@ -47,25 +47,29 @@ def check(format: Format) -> None:
         raise ConfigError(f"the prompt of format {format.name!r} has neither {{sentences}} nor {{argument}} in it")
 
 
-def render(tokenizer: Any, chat: Sequence[dict[str, str]]) -> str:
+def render(tokenizer: Any, chat: Sequence[dict[str, str]], settings: Mapping[str, Any] = TEMPLATE_SETTINGS) -> str:
     """The text that the model continues with its answer: the tokenizer's chat template, or plain text without one.
 
-    The messages are `defused`. Raises ModelError where the template refuses. See `encode` for the tokens.
+    `settings` are what the template is given to read. The messages are `defused`. Raises ModelError where the template
+    refuses. See `encode` for the tokens.
     """
     safe = defused(tokenizer, chat)
     if not getattr(tokenizer, "chat_template", None):
         return "\n\n".join([*(message["content"] for message in safe), ""])
     try:
-        text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **TEMPLATE_SETTINGS)
+        text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **settings)
     except Exception as error:  # a template is a program of its author's: it may raise anything
         raise ModelError(f"the model's chat template refuses the prompt: {type(error).__name__}: {error}") from error
     return text
 
 
-def encode(tokenizer: Any, chat: Sequence[dict[str, str]]) -> list[int]:
+def encode(
+    tokenizer: Any, chat: Sequence[dict[str, str]], settings: Mapping[str, Any] = TEMPLATE_SETTINGS
+) -> list[int]:
     """The tokens of `render`. A chat template writes its special tokens itself; plain text gets the tokenizer's."""
     templated = bool(getattr(tokenizer, "chat_template", None))
-    tokens: list[int] = tokenizer(render(tokenizer, chat), add_special_tokens=not templated, verbose=False)["input_ids"]
+    text = render(tokenizer, chat, settings)
+    tokens: list[int] = tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
     return tokens
 
 

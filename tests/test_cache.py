@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rewards.engine.cache import DiskCache, MemoryCache, key
+from rewards.engine.cache import ENTRY, DiskCache, MemoryCache, key
 from rewards.errors import RewardsError
 
 
@@ -21,13 +23,35 @@ def test_keys_tell_parts_apart() -> None:
 
 
 def test_memory_forgets_the_least_recently_used() -> None:
-    cache = MemoryCache(limit=24)
+    cache = MemoryCache(limit=3 * (8 + ENTRY))
     cache.put({b"1": array(1, 2), b"2": array(3, 4), b"3": array(5, 6)})
     cache.get([b"1"])
     cache.put({b"4": array(7, 8)})
     assert set(cache.get([b"1", b"2", b"3", b"4"])) == {b"1", b"3", b"4"}
     cache.clear()
     assert cache.get([b"1"]) == {}
+
+
+def test_nobody_changes_what_another_reads(tmp_path: Path) -> None:
+    for cache in (MemoryCache(), DiskCache(tmp_path)):
+        cache.put({b"1": array(1, 2)})
+        with pytest.raises(ValueError, match="read-only"):
+            cache.get([b"1"])[b"1"] *= 2
+
+
+def test_a_cache_that_others_open_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, tries = sqlite3.connect, list[str]()
+
+    class Busy(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            tries.append(sql)
+            if len(tries) < 3:
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(sql, *parameters)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **options: opened(*given, factory=Busy, **options))
+    DiskCache(tmp_path).put({b"1": array(1, 2)})
+    assert tries[:3] == ["PRAGMA journal_mode=WAL"] * 3
 
 
 def test_disk_keeps_shapes_and_bits_between_openings(tmp_path: Path) -> None:
@@ -58,7 +82,7 @@ def test_both_caches_remember_whose_text_was_cut(tmp_path: Path) -> None:
         assert cache.cut([*items, b"absent"]) == {b"7", b"1100"}
         assert cache.cut([b"8"]) == set()
     assert DiskCache(tmp_path).cut(items) == {b"7", b"1100"}
-    small = MemoryCache(limit=4)
+    small = MemoryCache(limit=4 + ENTRY)
     small.put({b"1": array(1)}, [b"1"])
     small.put({b"2": array(2)}, [b"2"])
     assert small.cut([b"1", b"2"]) == {b"2"}
@@ -67,8 +91,6 @@ def test_both_caches_remember_whose_text_was_cut(tmp_path: Path) -> None:
 
 
 def test_a_file_of_an_earlier_release_is_used_on(tmp_path: Path) -> None:
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "features.sqlite") as old:
         old.execute("CREATE TABLE features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, data BLOB NOT NULL)")
         old.execute("INSERT INTO features VALUES (?, '1', ?)", (b"old", array(1).tobytes()))
@@ -87,7 +109,7 @@ def test_rows_of_a_batch_do_not_keep_the_batch_alive() -> None:
 
 
 def test_threads_may_share_the_memory(tmp_path: Path) -> None:
-    cache = MemoryCache(limit=400)
+    cache = MemoryCache(limit=100 * (4 + ENTRY))
 
     def work(number: int) -> None:
         for i in range(3000):

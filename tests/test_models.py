@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rewards.engine.cache import DiskCache
+from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError
 from rewards.features import (
@@ -162,8 +163,21 @@ def test_labels_are_put_in_the_order_asked_for(folders: dict[str, Path]) -> None
                 for labels in (("disfluent", "fluent"), ("fluent", "disfluent"))]  # fmt: skip
     first, second = (compute([request])[0] for request in requests)
     np.testing.assert_allclose(first, second[::-1], atol=1e-7)
+    alone = compute([ClassProbabilities("x", role(folders["modernbert"], "classifier", labels=("fluent",)), "y")])[0]
+    np.testing.assert_allclose(alone, second[:1], atol=1e-7)  # a share of all labels, not of those that are named
     with pytest.raises(ModelError, match="has the labels"):
         compute([ClassProbabilities("x", role(folders["modernbert"], "classifier", labels=("good", "bad")))])
+
+
+@pytest.mark.parametrize("padding", [None, 2])
+def test_a_decoder_is_read_at_its_text_whatever_its_configuration_pads_with(
+    tmp_path: Path, padding: int | None
+) -> None:
+    encoder = role(tiny.decoder_classifier(tmp_path / "reward", padding), "classifier")
+    texts = ["Short.", "A text that is rather longer than the first one."]
+    together = compute([ClassProbabilities(text, encoder) for text in texts])
+    alone = [compute([ClassProbabilities(text, encoder)])[0] for text in texts]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_scores_do_not_depend_on_batch_size_or_order(folders: dict[str, Path]) -> None:
@@ -418,6 +432,18 @@ def test_a_role_without_a_model_in_the_profile_says_how_to_name_one(folders: dic
     model = replace(role(folders["causal"], "causal-lm"), role="politeness")
     with pytest.raises(ModelError, match="--model politeness=FOLDER_OR_HUB_ID"):
         Engine(profile="full").compute([HiddenState("x", model, 1)])
+
+
+def test_a_process_of_several_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert [pick_device(one) for one in ("auto", "cuda", "cuda:2", "cpu")] == ["cuda:1", "cuda:1", "cuda:2", "cpu"]
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert [pick_device(one) for one in ("auto", "cuda", "cuda:0")] == ["cuda:3", "cuda:3", "cuda:0"]
+    monkeypatch.setenv("LOCAL_RANK", "7")  # where a launcher shows each process one GPU, numbered from 0
+    assert pick_device("auto") == "cuda:1"
 
 
 def test_devices_that_are_not_there() -> None:

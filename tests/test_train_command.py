@@ -17,7 +17,7 @@ import requests
 from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import card, data, extras, fields, launch, opening, pairs, policy, recipe, run, sft, sharding
-from rewards_train.recipe import Data
+from rewards_train.recipe import Data, Recipe
 from tests.conftest import command, write_lines
 
 
@@ -115,6 +115,13 @@ def test_what_a_sharded_policy_cannot_do_is_said_first(
     sharding.check(recipe.resolve("smoke", [override, "lora=null"]), ["grpo"], config)
 
 
+def test_several_machines_are_refused(tmp_path: Path) -> None:
+    config = tmp_path / "two.yaml"
+    config.write_text("distributed_type: MULTI_GPU\nnum_machines: 2\nnum_processes: 16\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="num_machines 2: a run is started on one machine"):
+        run.check(recipe.resolve("smoke"), ["grpo"], config)
+
+
 def test_only_a_kind_that_shards_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "ddp.yaml"
     config.write_text("distributed_type: MULTI_GPU\n", encoding="utf-8")
@@ -144,6 +151,9 @@ def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> Non
 
 def test_vllm_reserves_memory_for_what_is_read_and_written() -> None:
     assert run.context(recipe.resolve("grpo_edit")) == {"vllm_max_model_length": 2048 + 1024}
+    silent = recipe.resolve("grpo_edit")
+    silent = silent.model_copy(update={"grpo": {"use_vllm": True}})
+    assert run.context(silent) == {"vllm_max_model_length": 2048 + 512}  # what TRL generates where nothing is said
     assert run.context(recipe.resolve("grpo_edit", ["max_prompt_tokens=null"])) == {}
     assert run.context(recipe.resolve("smoke")) == {}
 
@@ -216,6 +226,13 @@ def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(
     monkeypatch.setattr(launch, "_start", lambda *_: pytest.fail("nothing is started"))
     with pytest.raises(ConfigError, match=r"4 processes, and this machine shows 2 GPU\(s\): give --num-processes 2"):
         launch._run_stage("grpo", tmp_path, launch.Launch(4), resume=False, on_cpu=False)
+    started: list[list[str]] = []
+    monkeypatch.setattr(launch, "_start", lambda command, _: started.append(list(command)))
+    monkeypatch.setattr(launch, "_wait", lambda *_: None)
+    for stated in (None, 16):  # a file of accelerate says how many, unless the command line does
+        launch._run_stage("grpo", tmp_path, launch.Launch(stated, tmp_path / "a.yaml"), resume=False, on_cpu=False)
+    assert ["--num_processes" in one for one in started] == [False, True]
+    assert started[1][started[1].index("--num_processes") + 1] == "16"
     assert [launch._on_cpu(recipe.resolve("smoke"), stage) for stage in launch.STAGES] == [True, True]
     assert not launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
 
@@ -292,14 +309,19 @@ def test_every_field_of_the_trainers_can_be_set() -> None:
     assert found.grpo["vllm_server_port"] == 8001
 
 
+def on(**given: Any) -> Recipe:
+    """`smoke` on other data."""
+    return recipe.resolve("smoke").model_copy(update={"data": Data(**given)})
+
+
 def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
     lines: list[Any] = [{"id": n, "issue": "Lunch?", "argument": f"It is short, {n}. We wait. Ask."} for n in range(10)]
     lines += [b"no json\n", {"issue": "nothing"}, {"id": "long", "sentences": ["word " * 60, "More."]}]
     file = write_lines(tmp_path / "arguments.jsonl", *lines)
-    found = data.load(Data(train=str(file), eval_fraction=0.3, max_sentences=2), "compact")
+    found = data.load(on(train=str(file), eval_fraction=0.3, max_sentences=2))
     assert (len(found.train.items), len(found.eval.items), found.train.cut) == (8, 3, 10)
     assert [where for where, _ in found.train.dropped] == ["line 11", "line 12"]
-    assert data.load(Data(train=str(file), eval_fraction=0.3, max_sentences=2), "compact") == found
+    assert data.load(on(train=str(file), eval_fraction=0.3, max_sentences=2)) == found
     assert all(len(item.sentences) <= 2 for item in found.train.items)
     assert all(" ".join(item.sentences) == item.argument for item in found.train.items)
 
@@ -307,13 +329,13 @@ def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
         def __call__(self, text: str, **_: Any) -> dict[str, list[str]]:
             return {"input_ids": text.split()}
 
-    short = data.load(Data(train=str(file), max_prompt_tokens=80), "compact", Words())
+    short = data.load(on(train=str(file), max_prompt_tokens=80), Words())
     assert re.fullmatch(
         "its prompt has 1.. tokens, more than data.max_prompt_tokens 80", dict(short.train.dropped)["long"]
     )
     with pytest.raises(ConfigError, match=r"no usable prompt: 13 left out, 0: its prompt has 5. tokens"):
-        data.load(Data(train=str(file), max_prompt_tokens=3), "compact", Words())
-    same = data.load(Data(train=str(file), eval=str(write_lines(tmp_path / "eval.jsonl", lines[0]))), "compact")
+        data.load(on(train=str(file), max_prompt_tokens=3), Words())
+    same = data.load(on(train=str(file), eval=str(write_lines(tmp_path / "eval.jsonl", lines[0]))))
     assert ("0", "also among the arguments to evaluate with") in same.train.dropped
 
 
@@ -325,11 +347,11 @@ def test_data_without_a_prompt(content: bytes, message: str, tmp_path: Path) -> 
     path = tmp_path / "data.jsonl"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
-        data.load(Data(train=str(path)), "compact")
+        data.load(on(train=str(path)))
     with pytest.raises(ConfigError, match="no such file"):
-        data.load(Data(train=str(tmp_path / "gone.jsonl")), "compact")
+        data.load(on(train=str(tmp_path / "gone.jsonl")))
     with pytest.raises(ConfigError, match="give data=FILE"):
-        data.load(Data(), "compact")
+        data.load(on())
 
 
 def test_a_folder_of_datasets(tmp_path: Path) -> None:
@@ -337,10 +359,10 @@ def test_a_folder_of_datasets(tmp_path: Path) -> None:
 
     rows = Dataset.from_list([{"issue": "Lunch?", "argument": "It is short.", "id": "one"}])
     DatasetDict({"test": rows}).save_to_disk(tmp_path / "saved")
-    found = data.load(Data(train=str(tmp_path / "saved"), split="test"), "compact")
+    found = data.load(on(train=str(tmp_path / "saved"), split="test"))
     assert [(item.id, item.argument) for item in found.train.items] == [("one", "It is short.")]
     with pytest.raises(ConfigError, match="split 'train'"):
-        data.load(Data(train=str(tmp_path / "saved")), "compact")
+        data.load(on(train=str(tmp_path / "saved")))
 
 
 def test_shipped_examples_are_pairs_that_change_something() -> None:

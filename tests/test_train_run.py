@@ -22,6 +22,7 @@ from rewards.errors import ConfigError, RewardsError
 from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, resolve
+from rewards_train.run import stop_on_interrupt
 from tests import tiny
 from tests.conftest import command, installed, write_lines
 
@@ -472,11 +473,22 @@ def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Pa
     pairs.write_text(json.dumps({"issue": "i", "argument": "A bad idea.", "completion": "1 | bad | poor"}) + "\n")
     chosen = made(recipe_file, tmp_path / "out", f"sft.data={pairs}", "sft.args.use_cpu=true")
     tokenizer = policy.load_tokenizer(policy.folder_of(chosen.model))
-    row = sft.encode(sft.read_pairs(chosen)[0][0], tokenizer)
+    row = sft.encode(sft.read_pairs(chosen)[0][0], tokenizer, chosen)
     trainer, _ = sft._trainer(chosen, tmp_path / "out" / "warm-start", [row], tokenizer)
     labels = next(iter(trainer.get_train_dataloader()))["labels"][0].tolist()
     answer = tokenizer("1 | bad | poor", add_special_tokens=False)["input_ids"]
     assert [label for label in labels if label != -100] == [*answer, tokenizer.eos_token_id]
+
+
+def test_a_scheduler_that_ends_every_process_asks_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with stop_on_interrupt(tmp_path):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+        assert (tmp_path / folder.STOP).exists()
+    assert (tmp_path / folder.STOP).exists()  # the launcher, which may have been asked too, takes it away
 
 
 def interrupted_save(model: Any, to: Path, save: Callable[[Any, Path], None] = finish.save) -> None:

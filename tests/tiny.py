@@ -22,6 +22,7 @@ from transformers import (
     Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     PreTrainedTokenizerFast,
@@ -106,6 +107,19 @@ def roberta(folder: Path) -> Path:
         id2label={0: "calm", 1: "angry"}, num_labels=2,
     )  # fmt: skip
     RobertaForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def decoder_classifier(folder: Path, padding: int | None) -> Path:
+    """A Llama classifier whose configuration pads with another token than its tokenizer, or with none."""
+    size = tokenizer(folder, pair=False, limit=2048)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=padding, bos_token_id=1, eos_token_id=2,
+        initializer_range=0.3, num_labels=2,
+    )  # fmt: skip
+    LlamaForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 

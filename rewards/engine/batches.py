@@ -122,13 +122,19 @@ def _smaller(batch: list[Item], split: Callable[[Item], Sequence[Item]] | None) 
     return [[part] for part in parts] if len(parts) > 1 else []
 
 
+NO_MEMORY = (
+    "out of memory", "not enough memory", "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_ALLOC_FAILED",
+)  # fmt: skip
+"""Signs of it in messages; the libraries of CUDA want memory of their own, beside what torch holds."""
+
+
 def _out_of_memory(error: BaseException) -> bool:
     import torch  # only models need torch
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    text = str(error)
-    return "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+    return any(sign in str(error) for sign in NO_MEMORY)
 
 
 def _device_failed(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from rewards.errors import RewardsError
 
 Array = NDArray[np.float32]
+WAIT = 60  # seconds for other processes
+ENTRY = 300  # bytes that an array takes beside its values: the key, the object, its place in the table
 
 
 class Cache(Protocol):
@@ -77,15 +80,17 @@ class MemoryCache:
         """Keep these arrays, dropping the oldest where the limit is reached."""
         # A row of a batch's array would keep the whole batch alive, which `limit` knows nothing of.
         own = {name: array if array.base is None else array.copy() for name, array in items.items()}
+        for array in own.values():
+            array.setflags(write=False)  # what one reward gets is what the next one reads
         with self._lock:
             for name, array in own.items():
                 if name not in self._items:
                     self._items[name] = array
-                    self._size += array.nbytes
+                    self._size += array.nbytes + ENTRY
             self._cut.update(cut)
             while self._size > self._limit and self._items:
                 name, dropped = self._items.popitem(last=False)
-                self._size -= dropped.nbytes
+                self._size -= dropped.nbytes + ENTRY
                 self._cut.discard(name)
 
     def clear(self) -> None:
@@ -104,8 +109,8 @@ class DiskCache:
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
+            _write_ahead(self._database)
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, data BLOB NOT NULL)"
@@ -113,9 +118,9 @@ class DiskCache:
             # A table and not a column: nearly always empty, and files of earlier releases get it without a migration.
             self._database.execute("CREATE TABLE IF NOT EXISTS cut (key BLOB PRIMARY KEY)")
         except (OSError, sqlite3.Error) as error:
-            raise RewardsError(
-                f"the cache {self.path} cannot be opened: {error}; give another --cache folder or delete it"
-            ) from error
+            locked = "locked" in str(error)
+            remedy = "others are at work in it: try again" if locked else "give another --cache folder or delete it"
+            raise RewardsError(f"the cache {self.path} cannot be opened: {error}; {remedy}") from error
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
@@ -153,6 +158,19 @@ class DiskCache:
 
     def clear(self) -> None:
         """Nothing: what is on disk is meant to stay."""
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Let others read while one writes. Unlike other statements, the change does not always wait for who is at work."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,15 +16,26 @@ def pick_device(wanted: str) -> str:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
-        return "cuda:0" if count else "cpu"
+        return f"cuda:{_own_gpu(count)}" if count else "cpu"
     if wanted == "cpu":
         return wanted
     name, _, number = wanted.partition(":")
     if name == "cuda" and (not number or number.isdigit()):
-        if int(number or 0) < count:
-            return f"cuda:{number or 0}"
+        chosen = int(number) if number else _own_gpu(count)
+        if chosen < count:
+            return f"cuda:{chosen}"
         raise ConfigError(f"device {wanted!r}: this machine shows {count} CUDA device(s); use auto or cpu")
     raise ConfigError(f"device {wanted!r}: expected auto, cpu or cuda:N")
+
+
+def _own_gpu(count: int) -> int:
+    """The GPU of this process: what a launcher has given it, else what it has made the current one."""
+    import torch  # only models need torch
+
+    given = os.environ.get("LOCAL_RANK", "")
+    if given.isdigit() and int(given) < count:
+        return int(given)
+    return int(torch.cuda.current_device()) if count else 0
 
 
 def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = False) -> str:

@@ -37,6 +37,7 @@ class Classifier:
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise ModelError(f"{describe(checkpoint)} is not a fine-tuned classifier: it has no weights for {missing}")
         self._model: Any = model.to(placement.device).eval()
+        _agree_on_padding(self._tokenizer, model)
         self._order = self._label_order()
         limit = min(self._tokenizer.model_max_length, _positions(model))
         self._limit = int(limit) if limit < 1_000_000 else MAX_TOKENS
@@ -86,9 +87,10 @@ class Classifier:
     @torch.inference_mode()
     def _forward(self, encoded: list[dict[str, list[int]]]) -> list[Array]:
         padded = self._tokenizer.pad(encoded, return_tensors="pt").to(self.placement.device)
-        logits = self._model(**padded).logits.float()[:, self._order]  # (B, C)
+        logits = self._model(**padded).logits.float()
+        # Over all labels of the model, also where the checkpoint names some of them.
         probabilities = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
-        return list(to_numpy(probabilities))
+        return list(to_numpy(probabilities[:, self._order]))  # (B, C)
 
     def _label_order(self) -> list[int]:
         """The model's output index of each of the checkpoint's labels."""
@@ -104,6 +106,14 @@ class Classifier:
         raise ModelError(
             f"{describe(self._checkpoint)} has the labels {list(names.values())}; expected {list(self._checkpoint.labels)}"
         )
+
+
+def _agree_on_padding(tokenizer: Any, model: Any) -> None:
+    """One token pads: a decoder is read at the last token that is not its configuration's, and rows get the tokenizer's."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokenizer.pad_token_id
 
 
 def _positions(model: Any) -> int:

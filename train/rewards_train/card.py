@@ -82,7 +82,7 @@ def quick_start(recipe: Recipe, out: Path) -> str:
     length = recipe.grpo.get("max_completion_length") or 512
     rests = recipe.save == "adapter" and recipe.lora is not None and recipe.sft is not None
     elsewhere = "" if rests else ", or put the folder's name in the place of `.`"  # its base is named as seen from here
-    known = recipe.grpo.get("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
+    known = recipe.template_settings
     settings = {name: value for name, value in known.items() if name in chat}  # those that its template reads
     asked = f" tokenizer_encode_kwargs={settings!r}," if settings else ""
     return (

@@ -47,15 +47,16 @@ def train(
     chosen = recipes_.resolve(recipe, given)
     if accelerate_config is not None and not accelerate_config.is_file():
         raise ConfigError(f"--accelerate-config {accelerate_config}: no such file; `accelerate config` writes one")
+    processes = chosen.processes if accelerate_config is None else num_processes  # else the file says how many
     if sft and chosen.sft is None:
         raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
     if dry_run:
         from rewards_train.plan import Plan
 
-        Plan(chosen, chosen.processes, accelerate_config).print()
+        Plan(chosen, chosen.processes if processes is None else processes, accelerate_config).print()
         return
     try:
-        run(chosen, Launch(chosen.processes, accelerate_config), resume, sft)
+        run(chosen, Launch(processes, accelerate_config), resume, sft)
     except LaunchFailed as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(error.code) from error

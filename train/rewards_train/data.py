@@ -16,7 +16,7 @@ from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import read_lines
 from rewards.records import read_revision
 from rewards.types import Revision
-from rewards_train.recipe import EXAMPLES, Data
+from rewards_train.recipe import EXAMPLES, Data, Recipe
 
 SHIPPED = Path(__file__).parent / "data" / "arguments.jsonl"
 
@@ -54,22 +54,23 @@ class Splits:
         return digest([item.id, item.messages, item.argument] for item in (*self.train.items, *self.eval.items))
 
 
-def load(data: Data, format: str, tokenizer: Any = None, seed: int = 0) -> Splits:
+def load(recipe: Recipe, tokenizer: Any = None) -> Splits:
     """The arguments of a recipe. Without a tokenizer no prompt is counted, and none is too long.
 
     Raises ConfigError where there is no data, or no usable prompt in it.
     """
+    data = recipe.data
     if data.train is None:
         raise ConfigError(
             "there is no data: give data=FILE, a JSONL of {issue, argument}, a folder or a name of datasets"
         )
-    train = read(data.train, data, format, tokenizer)
+    train = read(data.train, recipe, tokenizer)
     if data.eval is not None:
-        test = read(data.eval, data, format, tokenizer)
+        test = read(data.eval, recipe, tokenizer)
         if not test.items:
             raise ConfigError(f"data.eval {data.eval}: no usable prompt{_first(test)}")
     else:
-        train, test = _split(train, data.eval_fraction, seed)
+        train, test = _split(train, data.eval_fraction, int(recipe.grpo.get("seed", 42)))
     held_out = {item.argument for item in test.items}
     kept = tuple(item for item in train.items if item.argument not in held_out)
     both = (item.id for item in train.items if item.argument in held_out)
@@ -81,8 +82,9 @@ def load(data: Data, format: str, tokenizer: Any = None, seed: int = 0) -> Split
     return Splits(train, test)
 
 
-def read(source: str, data: Data, format: str, tokenizer: Any = None) -> Loaded:
+def read(source: str, recipe: Recipe, tokenizer: Any = None) -> Loaded:
     """Every argument of one source."""
+    data = recipe.data
     items: list[Item] = []
     dropped: list[tuple[str, str]] = []
     cut = 0
@@ -98,7 +100,7 @@ def read(source: str, data: Data, format: str, tokenizer: Any = None) -> Loaded:
             continue
         short = shortened(revision, data.max_sentences)
         cut += short is not revision
-        item = _item(short, format, tokenizer)
+        item = _item(short, recipe, tokenizer)
         if data.max_prompt_tokens and item.tokens > data.max_prompt_tokens:
             reason = (
                 f"its prompt has {item.tokens:,} tokens, more than data.max_prompt_tokens {data.max_prompt_tokens:,}"
@@ -155,9 +157,9 @@ def rows(items: Iterable[Item], split: str, tokenizer: Any) -> list[dict[str, An
     ]
 
 
-def _item(revision: Revision, format: str, tokenizer: Any) -> Item:
-    messages = prompts.messages(format, revision.issue, revision.sentences)
-    tokens = len(prompts.encode(tokenizer, messages)) if tokenizer is not None else 0
+def _item(revision: Revision, recipe: Recipe, tokenizer: Any) -> Item:
+    messages = prompts.messages(recipe.format, revision.issue, revision.sentences)
+    tokens = len(prompts.encode(tokenizer, messages, recipe.template_settings)) if tokenizer is not None else 0
     return Item(str(revision.id), revision.issue, revision.argument, revision.sentences, messages, tokens)
 
 

@@ -44,6 +44,12 @@ def names(config: str) -> tuple[str, ...]:
     )
 
 
+@cache
+def default(config: str, name: str) -> Any:
+    """What a field is where a recipe does not set it."""
+    return next(field.default for field in dataclasses.fields(config_class(config)) if field.name == name)
+
+
 def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The given values with the types that the fields ask for: YAML reads `5e-6` as text.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -21,7 +22,6 @@ from rewards_train.recipe import Recipe
 
 STAGES = ("sft", "grpo")
 EXIT_INTERRUPTED = 130
-PATIENCE = 20.0  # seconds that other processes get to end once one has failed
 WATCH = 0.5  # seconds between two looks of a worker at its launcher
 LAUNCHER = "REWARDS_LAUNCHER"
 """The environment variable that tells workers the process id of their launcher."""
@@ -37,9 +37,9 @@ class LaunchFailed(RewardsError):  # noqa: N818  (it says what happened to the r
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start the processes of a run."""
+    """How to start the processes of a run; with a configuration of accelerate, None of them leaves the number to it."""
 
-    processes: int = 1
+    processes: int | None = 1
     accelerate_config: Path | None = None
 
 
@@ -68,9 +68,19 @@ def _run_stages(recipe: Recipe, out: Path, launch: Launch, resume: bool, only_sf
         check_kept(out, recipe)
     for stage in stages:
         _run_stage(stage, out, launch, resume, _on_cpu(recipe, stage))
+        _release()
     if only_sft:
         told = f"the warm start is in {out / folder.WARM_START}; next: the same command without --sft and with --resume"
         print(told, file=sys.stderr)
+
+
+def _release() -> None:
+    """Free what a stage held: its trainer and model refer to each other, and the next stage loads its own beside them."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def run_worker(stage: str, out: Path, resume: bool) -> None:
@@ -92,7 +102,7 @@ def _end_with(launcher: int, parent: int) -> None:
     """
     while os.getppid() == parent and _runs(launcher):
         time.sleep(WATCH)
-    os.killpg(0, signal.SIGTERM)
+    os.killpg(0, signal.SIGKILL)  # SIGTERM asks for a checkpoint
 
 
 def _runs(process: int) -> bool:
@@ -145,25 +155,22 @@ def _run_stage(stage: str, out: Path, launch: Launch, resume: bool, on_cpu: bool
         return
     worker = ["-m", "rewards", "train-worker", stage, str(out), *(["--resume"] if resume else [])]
     if launch.accelerate_config is not None:
-        number = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
+        number = [] if launch.processes is None else ["--num_processes", str(launch.processes)]
         configured = ["--config_file", str(launch.accelerate_config), *number]
         _wait([_start([sys.executable, "-m", "accelerate.commands.launch", *configured, *worker], {})], out)
         return
-    if not on_cpu and launch.processes > (gpus := _gpus()):
-        raise ConfigError(
-            f"{launch.processes} processes, and this machine shows {gpus} GPU(s): give --num-processes {gpus}, or"
-            " --accelerate-config FILE where there are several machines"
-        )
+    count = launch.processes or 1
+    if not on_cpu and count > (gpus := _gpus()):
+        raise ConfigError(f"{count} processes, and this machine shows {gpus} GPU(s): give --num-processes {gpus}")
     # What torchrun would set: with it an exit code would be lost, and accelerate starts processes on a CPU through MPI only.
-    size = str(launch.processes)
     common = {
-        "WORLD_SIZE": size,
-        "LOCAL_WORLD_SIZE": size,
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
     }
-    ranks = [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(launch.processes)]
-    shared = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // launch.processes))}
+    ranks = [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    shared = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     shared |= {"ACCELERATE_USE_CPU": "true"} if on_cpu else {}
     _wait([_start([sys.executable, *worker], {**shared, **os.environ, **rank}) for rank in ranks], out)
 
@@ -211,13 +218,8 @@ def _pause(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and what it has started; it is given some time to do so itself."""
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
+    """End a process and what it has started, also where it waits for another one, and heeds nothing."""
+    if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

@@ -82,7 +82,7 @@ class Plan:
         if self._recipe.data.train is None:
             self.unchecked.append("data: none is given yet; data=FILE names it, a JSONL of {issue, argument}")
             return None
-        splits = data.load(self._recipe.data, self._recipe.format, tokenizer, int(self._recipe.grpo.get("seed", 42)))
+        splits = data.load(self._recipe, tokenizer)
         run.check_size(self._config, len(splits.train.items))
         print("\n".join(data.told(splits, self._recipe.data)))
         if tokenizer is not None:

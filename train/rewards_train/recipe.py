@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
 from rewards.errors import ConfigError, nearest
 from rewards_train import fields
@@ -79,6 +80,11 @@ class Recipe(_Strict):
     def config(self) -> str:
         """The name of the trainer's configuration class."""
         return f"{self.trainer.upper()}Config"
+
+    @property
+    def template_settings(self) -> dict[str, Any]:
+        """What a chat template is given to read: in GRPO, in the warm start and where prompts are counted."""
+        return {**prompts.TEMPLATE_SETTINGS, **(self.grpo.get("chat_template_kwargs") or {})}
 
 
 def names() -> list[str]:

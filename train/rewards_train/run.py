@@ -60,13 +60,12 @@ def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
 
 def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: bool) -> Any:
     """The GRPOConfig or RLOOConfig. Raises ConfigError for settings that exclude each other."""
-    from rewards import prompts
     from rewards_train import fields
 
     given = {**DEFAULTS, **precision(recipe.grpo), **context(recipe), **recipe.grpo}
     if not evaluates:
         given |= {"eval_strategy": "no", "eval_on_start": False}
-    given.setdefault("chat_template_kwargs", prompts.TEMPLATE_SETTINGS)
+    given["chat_template_kwargs"] = recipe.template_settings
     try:
         config = fields.config_class(recipe.config)(
             output_dir=str(out / folder.CHECKPOINTS), reward_weights=weights, remove_unused_columns=False, **given
@@ -86,7 +85,10 @@ def on_one_device(config: Any) -> Any:
 
 def context(recipe: Recipe) -> dict[str, int]:
     """How long vLLM's texts get: it would reserve memory for the longest that a model can read, 131,072 tokens of Llama 3.1."""
-    longest, answer = recipe.data.max_prompt_tokens, recipe.grpo.get("max_completion_length", 256)
+    from rewards_train import fields
+
+    longest = recipe.data.max_prompt_tokens
+    answer = recipe.grpo.get("max_completion_length", fields.default(recipe.config, "max_completion_length"))
     if not recipe.grpo.get("use_vllm") or longest is None or answer is None:
         return {}
     return {"vllm_max_model_length": longest + int(answer)}
@@ -171,7 +173,7 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     quiet()
     policy.lora_config(recipe.lora)
     reward_plan(recipe).load()
-    data.load(recipe.data, recipe.format, None, int(recipe.grpo.get("seed", 42)))
+    data.load(recipe)
 
 
 def check_vllm(recipe: Recipe, stages: Sequence[str]) -> None:
@@ -195,8 +197,7 @@ def train(out: Path, resume: bool) -> None:
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     start = policy.folder_of(recipe.model) if recipe.sft is None else out / folder.WARM_START
     tokenizer = policy.load_tokenizer(start)
-    seed = int(recipe.grpo.get("seed", 42))
-    splits = data.load(recipe.data, recipe.format, tokenizer, seed)
+    splits = data.load(recipe, tokenizer)
     scorer = Scorer(reward_plan(recipe, local))
     # Before the trainer's configuration exists: once DeepSpeed is configured, models of rewards would be sharded too.
     scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
@@ -293,27 +294,32 @@ def stop_on_interrupt(out: Path) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
 
     Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. A run that is
-    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave all of it to it.
+    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave that to it; but a
+    scheduler may send SIGTERM to every process, which asks for the checkpoint, however often it comes.
     """
     import signal
     import threading
 
-    if "RANK" in os.environ or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    alone = "RANK" not in os.environ
 
     def ask(number: int, frame: Any) -> None:
-        if (out / folder.STOP).exists():
+        if alone and (out / folder.STOP).exists():
             raise KeyboardInterrupt
         (out / folder.STOP).touch()
-        print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        if alone:
+            print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
+    before = {number: signal.signal(number, ask) for number in asked}
     try:
         yield
-        if (out / folder.STOP).exists() and not folder.finished(out):
+        if alone and (out / folder.STOP).exists() and not folder.finished(out):
             raise KeyboardInterrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        (out / folder.STOP).unlink(missing_ok=True)
+        if alone:
+            (out / folder.STOP).unlink(missing_ok=True)

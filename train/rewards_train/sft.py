@@ -80,9 +80,9 @@ def check_kept(out: Path, recipe: Recipe) -> None:
     folder.check_same(out / folder.WARM_START, {PAIRS: now}, main=False)
 
 
-def encode(pair: Pair, tokenizer: Any) -> dict[str, list[int]]:
+def encode(pair: Pair, tokenizer: Any, recipe: Recipe) -> dict[str, list[int]]:
     """The tokens of prompt and completion, and a mask that is 1 where the completion is."""
-    asked = prompts.encode(tokenizer, pair.messages)
+    asked = prompts.encode(tokenizer, pair.messages, recipe.template_settings)
     text = pair.completion.replace(tokenizer.eos_token, "")
     answer = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     return {"input_ids": [*asked, *answer], "completion_mask": [0] * len(asked) + [1] * len(answer)}
@@ -133,7 +133,7 @@ def _rows(found: list[Pair], tokenizer: Any, recipe: Recipe) -> Iterator[dict[st
     """Encoded pairs; those whose prompt is longer than GRPO's may be are left out too."""
     most = recipe.data.max_prompt_tokens
     for pair in found:
-        row = encode(pair, tokenizer)
+        row = encode(pair, tokenizer, recipe)
         if most is None or len(row["input_ids"]) - sum(row["completion_mask"]) <= most:
             yield row
 

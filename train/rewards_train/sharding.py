@@ -15,10 +15,16 @@ SHARDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 
 
 def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None) -> None:
-    """Raise ConfigError where a stage would have to put weights together that lie in several processes.
+    """Raise ConfigError for several machines, and for a stage that would put together weights of several processes.
 
     Saving is left to the trainer there: it writes an adapter, or all weights, as they were trained, and folds nothing.
     """
+    machines = read_yaml(accelerate_config).get("num_machines") if accelerate_config is not None else None
+    if isinstance(machines, int) and machines > 1:
+        raise ConfigError(
+            f"--accelerate-config {accelerate_config}: num_machines {machines}: a run is started on one machine, whose"
+            " processes share its output folder; give num_machines: 1"
+        )
     if recipe.sft is not None and "sft" in stages and (by := _sharded(recipe.sft.args, "sft.args", accelerate_config)):
         raise ConfigError(
             f"{by}: the warm start is saved by one process, which would have a part of the weights; make it first without"
