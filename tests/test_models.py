@@ -405,6 +405,13 @@ def test_a_base_model_is_no_classifier(folders: dict[str, Path]) -> None:
         compute([ClassProbabilities("x", role(folders["causal"], "classifier"))])
 
 
+def test_an_adapter_is_no_model(folders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(folders["modernbert"], tmp_path / "adapter")
+    (tmp_path / "adapter/adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="is an adapter, and its model lies elsewhere: merge them"):
+        compute([ClassProbabilities("x", role(tmp_path / "adapter", "classifier"))])
+
+
 def test_pickled_weights_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders["causal"], tmp_path / "pickled"))
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -73,7 +73,15 @@ def _module(folder: Path, module: dict[str, Any]) -> tuple[Path, str]:
 
 
 def require_safetensors(folder: Path, name: str) -> None:
-    """Raise ModelError, with a remedy, where the folder holds no safetensors at all."""
+    """Raise ModelError, with a remedy, where the folder holds no safetensors at all, or an adapter in place of a model.
+
+    Loading an adapter reads its base too, which may change without a trace in the folder, or in its digest.
+    """
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{name} is an adapter, and its model lies elsewhere: merge them with `model.merge_and_unload()`, save that with"
+            " `save_pretrained(folder)` and name that folder instead."
+        )
     if not any(folder.rglob("*.safetensors")):
         pickled = _pickled(folder.rglob("*"))
         raise ModelError(
