@@ -23,6 +23,9 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
     "details": dict,
 }
 
+NUMBER, OPTIONAL_INT = (int, float, type(None)), (int, type(None))
+SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -42,16 +45,21 @@ def read_scored(record: Any) -> Scored:
     """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
     if not isinstance(record, Mapping):
         raise RecordError("expected an object as `rewards score` writes it")
-    for key, kinds in SHAPE.items():
+    for key, kinds in {**SHAPE, "reward": NUMBER}.items():
         if not isinstance(record.get(key), kinds):
             raise RecordError("is missing or of the wrong type: this is no file that `rewards score` wrote", key)
+    for name in record["rewards"]:
+        _field(record["rewards"], name, NUMBER, "rewards")
     sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
     gaps = locate(record["argument"], sentences)
     if gaps is None:
         raise RecordError("the sentences do not make up `argument`: the record was changed after scoring", "sentences")
     edits = tuple(_edit(item, sentences, f"edits[{i}]") for i, item in enumerate(record["edits"]))
     revision = Revision(record["id"], record["issue"], sentences, gaps, edits, record["format"], record.get("problem"))
-    by_sentence = {item.get("sentence_id"): _passed(item, "sentences") for item in record["sentences"]}
+    by_sentence = {
+        _field(item, "sentence_id", OPTIONAL_INT, f"sentences[{i}]"): _passed(item, f"sentences[{i}]")
+        for i, item in enumerate(record["sentences"])
+    }
     passed = tuple(
         {**by_sentence.get(item.get("sentence_id"), {}), **_passed(item, f"edits[{i}]")}
         for i, item in enumerate(record["edits"])
@@ -62,28 +70,29 @@ def read_scored(record: Any) -> Scored:
 
 def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
-    valid, start, number = _field(item, "valid", bool, where), item.get("start"), item.get("sentence_id")
+    valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)
+    start, why = item.get("start"), _field(item, "reason", (str, type(None)), where)
     known = isinstance(number, int) and 1 <= number <= len(sentences)
     sentence = sentences[number - 1] if known else ""
     if not valid:
         reason = _field(item, "invalid_reason", str, where)
-        return Edit(number if known else 0, before, after, item.get("reason"), sentence, invalid_reason=reason)
+        return Edit(number if known else 0, before, after, why, sentence, invalid_reason=reason)
     if not known or not isinstance(start, int) or start < 0 or sentence[start : start + len(before)] != before:
         raise RecordError("does not fit its sentence: the record was changed after scoring", where)
-    return Edit(number, before, after, item.get("reason"), sentence, start, start + len(before))
+    return Edit(number, before, after, why, sentence, start, start + len(before))
 
 
 def _passed(item: Any, where: str) -> dict[str, bool]:
     scores = _field(item, "scores", dict, where)
-    if not all(isinstance(score, Mapping) for score in scores.values()):
-        raise RecordError("is not as `rewards score` writes it", f"{where}.scores")
-    return {name: score["passed"] for name, score in scores.items() if isinstance(score.get("passed"), bool)}
+    for name, score in scores.items():
+        for key, kinds in SCORE.items():
+            _field(score, key, kinds, f"{where}.scores.{name}")
+    return {name: score["passed"] for name, score in scores.items() if score["passed"] is not None}
 
 
-def _field(item: Any, key: str, kind: type, where: str) -> Any:
-    value = item.get(key) if isinstance(item, Mapping) else None
-    if not isinstance(value, kind):
+def _field(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    if not isinstance(item, Mapping) or key not in item or not isinstance(item[key], kind):
         raise RecordError(
             "is missing or of the wrong type: this is no file that `rewards score` wrote", f"{where}.{key}"
         )
-    return value
+    return item[key]

@@ -16,7 +16,7 @@ from rewards_audit.attacks import BUILTIN
 from rewards_audit.attacks.attack import Attack
 from rewards_audit.audit import Report, audit
 from rewards_audit.cases import Case, Change
-from rewards_audit.show import conclusion
+from rewards_audit.show import conclusion, role
 from tests.conftest import command, registry_of, write_lines
 
 CASES = tuple(
@@ -118,7 +118,7 @@ def test_what_cannot_be_scored_is_no_pass() -> None:
     report = audit(suite(pay), CASES, ATTACKS)
     assert not report.winners
     assert not report.passed
-    assert conclusion(report, "toys").endswith("not scored: delete-everything on 4 arguments")
+    assert "\nnot scored: delete-everything on 4 arguments, the first for: " in conclusion(report, "toys")
 
 
 def test_a_suite_that_pays_nothing_cannot_be_audited() -> None:
@@ -315,3 +315,53 @@ def test_the_list_names_every_attack(capsys: pytest.CaptureFixture[str]) -> None
     listed = capsys.readouterr().out
     assert all(f"\n{each.name} " in listed for each in BUILTIN)
     assert listed.count("for comparison") == 3
+
+
+def test_no_verdict_where_nothing_was_scored() -> None:
+    def pay(argument: rewards.Argument) -> float:
+        if argument.accepted:
+            raise ValueError("no edits, please")
+        return 0.5
+
+    report = audit(suite(pay), CASES, ATTACKS[:1])
+    (verdict,) = [v for v in report.verdicts if v.name == "no-edits"]
+    assert (verdict.n, verdict.how, report.passed) == (0, (), False)
+    told = conclusion(report, "toys")
+    assert told.startswith("no verdict on suite toys: no attack could be scored beside honest edits\n")
+    assert "not scored: honest-edits on 4 arguments, the first for: " in told
+    assert "ValueError: no edits, please" in told
+
+
+def test_a_held_out_reward_that_fails_is_no_pass() -> None:
+    toy = rewards.reward(name="toy", level="global", range=(0, 1))(lambda arguments: [honest(a) for a in arguments])
+
+    def breaks(arguments: Any) -> list[float]:
+        return [1 / len(a.before.removeprefix(a.after)) for a in arguments]
+
+    held = rewards.reward(name="held", level="global", range=(0, 1))(breaks)
+    held_out = suite_of(["toy", "held"], settings={"toy": {"weight": 1}}, plugins=registry_of(toy, held))
+    report = audit(held_out, CASES, ATTACKS[:1])
+    assert not report.winners
+    assert not report.passed
+    assert [(v.name, v.n, v.failed) for v in report.unscored] == [("no-edits", 4, 4)]
+    assert "ZeroDivisionError" in conclusion(report, "toys")
+
+
+def test_a_gate_that_is_paid_shows_as_both() -> None:
+    assert [role(*each) for each in ((None, False), (0.0, False), (0.0, True), (0.5, False), (0.5, True))] == [
+        "", "held out", "gate", "0.5", "gate, 0.5",
+    ]  # fmt: skip
+
+
+def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:
+    path, arguments = form(tmp_path), write_lines(tmp_path / "own.jsonl", *OWN)
+    before = path.read_bytes(), arguments.read_bytes()
+    for options in (
+        ["--suite", str(path), "-o", str(path)],
+        ["--suite", str(path), "--arguments", str(arguments), "-o", str(arguments)],
+        [str(arguments), "-o", str(arguments)],
+        [str(path), "--against", str(arguments), "-o", str(arguments)],
+    ):
+        with pytest.raises(ConfigError, match=r"would replace .*, which is read; give another name"):
+            build()(["audit", *options], standalone_mode=False)
+    assert (path.read_bytes(), arguments.read_bytes()) == before

@@ -262,3 +262,29 @@ def test_one_report_on_a_file_and_a_suite(scored: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "audit.json").read_bytes())
     assert record["kind"] == "several"
     assert [report["kind"] for report in record["reports"]] == ["file", "attacks"]
+
+
+def test_records_that_failed_are_no_pass(scored: Path, tmp_path: Path) -> None:
+    first, *rest = [json.loads(line) for line in scored.read_text(encoding="utf-8").splitlines()]
+    failed = {**first, "status": "failed", "error": "out of memory", "rewards": {**first["rewards"], "format": None}}
+    path = write_lines(tmp_path / "failed.jsonl", failed, *rest)
+    header = scored.with_name(f"{scored.name}.meta.json").read_bytes()
+    path.with_name(f"{path.name}.meta.json").write_bytes(header)
+    out = tmp_path / "report.json"
+    assert build()(["audit", str(path), "-o", str(out)], standalone_mode=False) == 1
+    assert json.loads(out.read_bytes())["passed"] is False
+    assert build()(["audit", str(scored)], standalone_mode=False) in (0, None)
+    alone = write_lines(tmp_path / "alone.jsonl", {**failed, "id": 9}, *rest)
+    alone.with_name(f"{alone.name}.meta.json").write_bytes(header)
+    comparison = compare(observe(alone), observe(write_lines(tmp_path / "b.jsonl", {**first, "id": 9}, *rest)))
+    assert not comparison.passed
+    assert "records failed, 1 after and 0 before: what they lack is not compared" in comparison.warnings
+    assert "only 3 of 4 inputs have a value of format in both files" in comparison.warnings
+    assert {change.name: change.gate for change in comparison.changes}["pattern_conformity"]
+
+
+def test_a_bad_first_line_is_a_bad_line(scored: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_bytes(b'{"id": 1\n' + scored.read_bytes())
+    assert observe(broken).unread == 1
+    assert build()(["audit", str(broken)], standalone_mode=False) == 1

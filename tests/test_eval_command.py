@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from rewards.errors import RewardsError
+from rewards.errors import ConfigError, RewardsError
 from rewards_eval import outputs
+from rewards_eval.models import Computing
 from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from tests.conftest import command, read_lines, record, write_lines
@@ -53,7 +54,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         *(f"{name}.{kind}" for name in ("trade-off", "rates", "wins", "dimensions") for kind in ("svg", "png")),
     }  # fmt: skip
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert report["common"] == {"ids": 3, "left_out": {"one": 0, "other": 1}}
+    assert report["common"] == {"ids": 3, "arguments": 1, "left_out": {"one": 0, "other": 1}}
     assert [(s["scored"], s["failed"], s["missing"]) for s in report["systems"]] == [(2, 1, 1), (4, 0, 0)]
 
 
@@ -77,9 +78,9 @@ def test_every_value_has_its_n(tmp_path: Path) -> None:
     }  # fmt: skip
     compared = table(report, "comparisons")["App: other − one", "accepted edits"]
     assert {key: compared[key]["value"] for key in ("difference", "p", "wins", "ties", "losses")} == {
-        "difference": 0.5, "p": 1.0, "wins": 1, "ties": 1, "losses": 0,
+        "difference": 0.5, "p": 1.0, "wins": 1, "ties": 0, "losses": 0,
     }  # fmt: skip
-    assert compared["difference"]["n"] == 2
+    assert compared["difference"]["n"] == 1  # the two ids have one text: what is compared is that argument
 
 
 def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
@@ -251,3 +252,124 @@ def test_another_scored_file_as_labels(tmp_path: Path) -> None:
     assert value(found["keeps ~ keeps", "one"]["auc"]) == (1.0, 4)
     assert value(found["argument: 1 − P(inapp.) ~ appropriate", "one"]["tau"]) == (None, 2)  # both became appropriate
     assert f"one: 6 of the 6 things labelled in {labels} are scored." in report["notes"]
+
+
+def form(folder: Path) -> Computing:
+    """A suite that needs no model."""
+    suite = folder / "form.yaml"
+    suite.write_text('description: "Only the form"\nrewards:\n  format: {weight: 1}\n', encoding="utf-8")
+    return Computing(suite=str(suite), quiet=True)
+
+
+def test_several_completions_of_one_argument_are_not_independent(tmp_path: Path) -> None:
+    texts = [["Lunch is way too short, duh.", f"Number {n} knows."] for n in range(6)]
+    ones = [record(n, sentences=text, edits=[edit("way too", "too")] * (n % 2)) for n, text in enumerate(texts)]
+    others = [record(n, sentences=text, edits=[edit("way too", "too")] * (n % 3)) for n, text in enumerate(texts)]
+    found = []
+    for copies in (1, 8):
+        files = [
+            scored(tmp_path, f"{name}.jsonl", *({**one, "id": f"{one['id']}#{k}"} for one in all_ for k in range(copies)))
+            for name, all_ in (("one", ones), ("other", others))
+        ]  # fmt: skip
+        report = run(options(tmp_path / f"{copies}", *files))
+        assert report["common"] == {"ids": 6 * copies, "arguments": 6, "left_out": {"one": 0, "other": 0}}
+        means = table(report, "arguments")["one", "accepted edits"]["app"]
+        cells = table(report, "comparisons")["App: other − one", "accepted edits"]
+        areas = table(run(options(tmp_path / f"{copies}l", files[0], labels=str(files[1]))), "agreement")
+        auc = areas["argument: polite ~ appropriate", "one"]["auc"]
+        found.append(
+            [means["value"], means["low"], means["high"], {key: one["value"] for key, one in cells.items()},
+             auc["low"], auc["high"]]
+        )  # fmt: skip
+    assert rounded(found[0]) == rounded(found[1])
+    said = "48 completions of 6 arguments (ids with the same text): intervals and tests draw and swap whole arguments."
+    assert said in report["notes"]
+    assert "Means over the 48 completions of the 6 arguments that all" in report["tables"][0]["caption"]
+
+
+def rounded(found: list[Any]) -> Any:
+    return json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 9))
+
+
+def test_tables_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+    run(options(tmp_path, *files))
+    out = tmp_path / "out"
+    (out / "mine.csv").write_text("x", encoding="utf-8")
+    assert (out / "comparisons.csv").exists()
+    assert (out / "wins.svg").exists()
+    report = run(options(tmp_path, files[0]))
+    assert {path.stem for path in out.glob("*.csv")} == {*(one["id"] for one in report["tables"]), "mine"}
+    assert not (out / "wins.svg").exists()
+    assert (out / "dimensions.png").exists()
+
+
+def test_columns_of_systems_bear_their_names(tmp_path: Path) -> None:
+    run(options(tmp_path, *two_systems(tmp_path)))
+    head = (tmp_path / "out" / "dimensions.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert head == "label,group," + ",".join(
+        f"{name}.{part}" for name in ("one", "other") for part in ("value", "n", "low", "high")
+    )
+
+
+def test_captions_speak_of_the_intervals_that_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(options(tmp_path, *two_systems(tmp_path)))
+    for one in report["tables"]:
+        outputs.print_one(one)
+        shown = capsys.readouterr().out.splitlines()[-1]
+        assert ("Intervals: " in shown) == (one["id"] == "comparisons"), shown
+    assert "Intervals: 95 %" in report["tables"][0]["caption"]
+
+
+def test_ids_are_checked_before_anything_is_scored(tmp_path: Path) -> None:
+    one = write_lines(tmp_path / "one.jsonl", record(1), record(2), record(1))
+    other = write_lines(tmp_path / "other.jsonl", record(3))
+    computing = form(tmp_path)
+    for files, message in (((one,), "id 1 stands on line 1 and on line 3"), ((other, one), "id 1 stands on")):
+        with pytest.raises(RewardsError, match=message):
+            run(options(tmp_path, *files, computing=computing, measure=False))
+    write_lines(one, record(1), record(2))
+    with pytest.raises(RewardsError, match=r"no id in common: .*other\.jsonl: 3; .*one\.jsonl: 1, 2"):
+        run(options(tmp_path, other, one, computing=computing, measure=False))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_first_line_is_rejected_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    good = [json.dumps(record(n)) for n in (1, 2)]
+    for number, bad in enumerate(('{"id": 1', '{"what": 1}')):
+        path.write_text("\n".join([bad, *good]) + "\n", encoding="utf-8")
+        report = run(options(tmp_path / f"{number}", path, computing=form(tmp_path), measure=False))
+        assert [(one["records"], one["rejected"]) for one in report["systems"]] == [(2, 1)]
+
+
+def test_labels_of_several_systems(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)
+
+    def agreed(*lines: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+        labels = write_lines(tmp_path / "labels.jsonl", *lines)
+        found = table(run(options(tmp_path, *files, labels=str(labels))), "agreement")
+        return {str(system): value(cells["positive"]) for (name, system), cells in found.items() if "keeps" in name}
+
+    first, second = {"id": 1, "edit": 0, "label": 1}, {"id": 2, "edit": 0, "label": 0}
+    with pytest.raises(ConfigError, match="says of edits only which place they have, and there are 2 FILEs"):
+        agreed(first, second)
+    with pytest.raises(ConfigError, match=r"no system is called 'onr' \(did you mean 'one'\?\); see --name"):
+        agreed(first | {"system": "onr"}, second)
+    named = [line | {"system": system} for line, system in ((first, "one"), (second, "one"), (second, "other"))]
+    assert agreed(*named) == {"one": (0.5, 2)}  # of the other one label is too few
+    words = {"before": "way too", "after": "too"}
+    assert agreed(first | words, second | words) == {"other": (0.5, 2)}  # the first system has other words in 2
+
+
+@pytest.mark.parametrize("out", ["/proc/x", "labels.jsonl/x"])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, out: str) -> None:
+    file = two_systems(tmp_path)[0]
+    write_lines(tmp_path / "labels.jsonl", {})
+    with pytest.raises(ConfigError, match=r"^-o .* cannot be written: .*; give another folder$"):
+        run(Options([str(file)], tmp_path / out, draws=FEW))
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^the name 'x{40}'… is too long .* at most 200 bytes with --name$"):
+        run(options(tmp_path, two_systems(tmp_path)[0], names=("x" * 300,)))

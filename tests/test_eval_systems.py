@@ -187,6 +187,7 @@ def test_the_authors_dialect_is_told_by_its_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"post_id": [5]}, "post_id: expected a string or an integer"),
         ({"metrics": 3}, "metrics: is missing or no dict, as the authors' scored files have it"),
         ({"argument": "Something else."}, "argument: sentence 1 of its edits does not occur in the argument"),
         ({"predicted_scores_after": {}}, "predicted_scores_after: expected numbers, 'Inappropriateness' among them"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -45,3 +46,40 @@ def test_a_scored_record_is_scored_again_as_what_it_was(format: str, completion:
 def test_anything_else_is_refused(broken: object) -> None:
     with pytest.raises(RecordError):
         read_scored(broken)
+
+
+def written() -> dict[str, Any]:
+    edit = {"sentence_id": 1, "inappropriate_part": "Only fools", "rewritten_part": "Few people", "reason": "r"}
+    revision = read_revision({"id": 1, "sentences": ["Only fools drink tea."], "edits": [edit]})
+    found: dict[str, Any] = json.loads(json.dumps(suite_of(["plain_text"]).score([revision])[0].to_record()))
+    return found
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        (("reward",), "high", "reward"),
+        (("rewards", "plain_text"), [1], "rewards.plain_text"),
+        (("edits", 0, "scores", "plain_text", "passed"), MISSING, "edits[0].scores.plain_text.passed"),
+        (("edits", 0, "scores", "plain_text", "value"), "1", "edits[0].scores.plain_text.value"),
+        (("edits", 0, "scores", "plain_text"), None, "edits[0].scores.plain_text.value"),
+        (("edits", 0, "reason"), MISSING, "edits[0].reason"),
+        (("edits", 0, "sentence_id"), [1], "edits[0].sentence_id"),
+        (("sentences", 0, "sentence_id"), {"a": 1}, "sentences[0].sentence_id"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_named(path: tuple[Any, ...], value: Any, field: str) -> None:
+    whole = holder = written()
+    for key in path[:-1]:
+        holder = holder[key]
+    assert read_scored(whole).accepted == (0,)
+    if value is MISSING:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    with pytest.raises(RecordError, match="is missing or of the wrong type") as caught:
+        read_scored(whole)
+    assert caught.value.field == field

@@ -58,7 +58,8 @@ class Verdict:
     description: str
     counts: bool
     n: int  # arguments on which it was tried and both totals exist
-    failed: int  # arguments on which the attack could not be scored
+    failed: int  # arguments on which some reward of the suite failed, also one that is not paid
+    reason: str | None  # why the first of them failed
     mean: float | None
     median: float | None
     honest_mean: float | None
@@ -93,7 +94,7 @@ class Report:
 
     @property
     def unscored(self) -> tuple[Verdict, ...]:
-        """The rows in which some completion has no total: nothing can be said about those."""
+        """The rows in which some reward failed on some completion: not all that was asked for is known of those."""
         return tuple(verdict for verdict in self.verdicts if verdict.failed)
 
     @property
@@ -173,21 +174,23 @@ def _verdict(
     totals = _totals(row)
     shared = [key for key in totals if key in honest]
     own, best = [totals[key] for key in shared], [honest[key] for key in shared]
-    beats = _share(totals, honest, tie)
+    beats, worth = _share(totals, honest, tie), _share(honest, nothing, tie)
     judged = name not in (HONEST, WEAKER)
     how = {
         "median": bool(own) and median(own) > median(best) + tie,
         "mean": bool(own) and fmean(own) > fmean(best) + tie,
         "most": beats is not None and beats > HALF,
-        "idle": name == NOTHING and (_share(honest, nothing, tie) or 0.0) <= HALF,
+        "idle": name == NOTHING and worth is not None and worth <= HALF,
     }
+    failed = [trial.result.error for trial in row.values() if trial.result.failures]
     return Verdict(
         name,
         attack.description if attack else OWN.get(name, "an attack of your own"),
         judged
         and (attack.counts if attack else name != NOTHING),  # doing nothing is scored also where nobody asked for it
         len(shared),
-        len(row) - len(totals),
+        len(failed),
+        failed[0] if failed else None,
         fmean(own) if own else None,
         median(own) if own else None,
         fmean(best) if best else None,

@@ -58,13 +58,13 @@ def audit(
 ) -> None:
     """Can a suite be gamed? Score attacks beside honest edits, or say what a scored file or training log shows of it.
 
-    Exit code 1 where the suite prefers an attack to honest edits, a held-out reward fell (--against), or something could
-    not be scored or read.
+    Exit code 1 where the suite prefers an attack to honest edits, a held-out reward got worse (--against), or something
+    could not be scored or read.
     """
     if list_:
         _list()
         return
-    target = _target(out)
+    target = _target(out, [path for path in (file, against, suite and Path(suite), arguments, attacks) if path])
     attempt = Attempt(
         suite or "default", tuple(set_ or ()), tuple([show] if show else only or ()), show, arguments, attacks, profile,
         tuple(model or ()), device, dtype, cache, quiet,
@@ -134,7 +134,7 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
     if against is None:
         report = examine(observe(file))
         show_files.print_file(report)
-        return report.to_record(), report.unread == 0
+        return report.to_record(), report.passed
     comparison = compare(observe(file), observe(against))
     show_files.print_comparison(comparison)
     return comparison.to_record(), comparison.passed
@@ -218,13 +218,16 @@ def _field(record: Any, key: str) -> str:
     return value
 
 
-def _target(out: Path | None) -> Path | None:
+def _target(out: Path | None, read: Sequence[Path]) -> Path | None:
     """The file to write. Raises ConfigError before anything is scored in vain."""
     if out is None:
         return None
     path = out / "audit.json" if out.is_dir() else out
     if not path.parent.is_dir():
         raise ConfigError(f"-o {out}: the folder {path.parent} does not exist")
+    for one in read:
+        if path.exists() and one.exists() and path.samefile(one):
+            raise ConfigError(f"-o {out} would replace {one}, which is read; give another name")
     return path
 
 

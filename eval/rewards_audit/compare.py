@@ -24,6 +24,7 @@ class Change:
 
     name: str
     weight: float | None
+    gate: bool
     held_out: bool
     n: int
     before: float | None
@@ -52,10 +53,10 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether it is known which rewards are held out, none of them surely got worse, and all lines could be read."""
+        """Whether it is known which rewards are held out, none surely got worse, and all was scored and could be read."""
         return (
             self.known_suite
-            and not self.unread
+            and not (self.unread or self.failed_after or self.failed_before)
             and not any(change.held_out and change.worse for change in self.changes)
         )
 
@@ -114,10 +115,11 @@ def _means(seen: Observations, name: str) -> Floats:
 
 def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Change:
     use = ~np.isnan(after) & ~np.isnan(before)
-    weight = (seen.settings or {}).get(name, {}).get("weight")
+    settings = (seen.settings or {}).get(name, {})
+    weight, gate = settings.get("weight"), bool(settings.get("gate"))
     held_out = name in seen.held_out
     if not use.any():
-        return Change(name, weight, held_out, 0, None, None, None, None, None, False)
+        return Change(name, weight, gate, held_out, 0, None, None, None, None, None, False)
     differences = after[use] - before[use]
     drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
     means = differences[drawn].mean(-1)
@@ -126,6 +128,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Cha
     return Change(
         name,
         weight,
+        gate,
         held_out,
         int(use.sum()),
         float(before[use].mean()),
@@ -153,6 +156,15 @@ def _warnings(changes: tuple[Change, ...], after: Observations, before: Observat
     ]
     if after.settings is not None and not any(change.held_out for change in changes):
         found.append("no reward is held out (weight 0 and no gate): nothing independent of the reward was measured")
+    if after.failed or before.failed:
+        found.append(
+            f"records failed, {after.failed:,} after and {before.failed:,} before: what they lack is not compared"
+        )
+    found += [
+        f"only {change.n:,} of {inputs:,} inputs have a value of {change.name} in both files"
+        for change in changes
+        if change.n < inputs and (change.held_out or change.name == TOTAL)
+    ]
     if inputs < FEW:
         found.append(f"the files share {inputs} inputs only: the intervals say little")
     if not lacking and (differing := _differing(after.settings or {}, before.settings or {})):

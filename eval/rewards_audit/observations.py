@@ -128,12 +128,12 @@ class _Collector:
 
 def _scored(path: Path) -> Observations:
     collected = _Collector()
+    bad = None
     for line in read_lines(str(path)):
         record = line.record
         problem = line.error or _unlike(record)
         if problem is not None:
-            if not collected.inputs:  # nothing before it was a record either: this is another kind of file
-                raise ConfigError(f"{path}, line {line.number}: {problem}; give {FILES}")
+            bad = bad or f"line {line.number}: {problem}"
             collected.unread += 1
             continue
         before, after = record["argument"], record["argument_after_accepted"]
@@ -148,6 +148,8 @@ def _scored(path: Path) -> Observations:
         failure = (record.get("error") or "failed") if record["status"] != "scored" else None
         identifier = record["id"]
         collected.add(identifier, record.get("group", identifier), numbers, failure)
+    if bad and not collected.inputs:
+        raise ConfigError(f"{path}, {bad}; no line of it is a record: give {FILES}")
     return collected.finish(path, _header(path))
 
 

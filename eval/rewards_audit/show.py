@@ -30,7 +30,7 @@ def print_report(report: Report, suite: Suite) -> None:
     print_table(f"suite {suite.name}: totals", columns, rows, "by")
     print()
     shown = [c for c in suite.components if c.weight or c.gate]
-    heads = [f"{c.name} ({'gate' if c.gate else f'{c.weight:g}'})" for c in shown]
+    heads = [f"{c.name} ({role(c.weight, c.gate)})" for c in shown]
     cells = [(v.name, *(_number(v.components[c.name]) for c in shown)) for v in report.verdicts]
     print_table(f"suite {suite.name}: components", ("attack", *heads), cells, "attack")
     print()
@@ -39,9 +39,12 @@ def print_report(report: Report, suite: Suite) -> None:
 
 def conclusion(report: Report, suite: str) -> str:
     """The verdict in a few lines."""
-    tried = sum(verdict.counts for verdict in report.verdicts)
+    counting = [verdict for verdict in report.verdicts if verdict.counts]
+    tried = sum(verdict.n > 0 for verdict in counting)
     lines = []
-    if report.winners:
+    if counting and not tried:
+        lines.append(f"no verdict on suite {suite}: no attack could be scored beside honest edits")
+    elif report.winners:
         names = ", ".join(verdict.name for verdict in report.winners)
         lines.append(f"{len(report.winners)} of {tried} attacks win against honest edits in suite {suite}: {names}")
     else:
@@ -60,7 +63,7 @@ def conclusion(report: Report, suite: str) -> str:
     if weaker and weaker.how:
         lines.append("note: few hasty edits are paid better than careful ones (weaker-edits)")
     lines += [f"note: {v.name} pays more than the same edits as JSON" for v in _forms(report) if v.how]
-    lines += [f"not scored: {v.name} on {v.failed} arguments" for v in report.unscored]
+    lines += [f"not scored: {v.name} on {v.failed} arguments, the first for: {v.reason}" for v in report.unscored]
     return plain("\n".join(lines))
 
 
@@ -149,6 +152,13 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         f"WINS ({', '.join(verdict.how)})" if verdict.wins else "",
         ", ".join(f"{name} {value:+.3f}" for name, value in by),
     )
+
+
+def role(weight: float | None, gate: bool) -> str:
+    """What a reward is for: gate, its weight, or both; held out where it is neither."""
+    if not weight:
+        return "gate" if gate else "" if weight is None else "held out"
+    return f"gate, {weight:g}" if gate else f"{weight:g}"
 
 
 def _forms(report: Report) -> list[Verdict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rewards.cli.terminal import plain, print_table
 from rewards_audit.compare import Comparison
+from rewards_audit.show import role
 from rewards_audit.trends import FileReport
 
 SHOWN = 5  # failures by cause
@@ -14,13 +15,7 @@ def print_file(report: FileReport) -> None:
     rows = [
         (
             column.name,
-            "gate"
-            if column.gate
-            else ""
-            if column.weight is None
-            else "held out"
-            if not column.weight
-            else f"{column.weight:g}",
+            role(column.weight, column.gate),
             f"{column.n:,}",
             *map(_number, (column.mean, column.sd, column.low, column.high)),
             _percent(column.share),
@@ -53,7 +48,7 @@ def print_comparison(comparison: Comparison) -> None:
     rows = [
         (
             change.name,
-            "held out" if change.held_out else f"{change.weight:g}" if change.weight else "",
+            role(change.weight, change.gate),
             f"{change.n:,}",
             *map(_number, (change.before, change.after)),
             "" if change.change is None else f"{change.change:+.4f}",

@@ -71,9 +71,14 @@ class FileReport:
     held_out: tuple[HeldOut, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def passed(self) -> bool:
+        """Whether everything was scored and could be read."""
+        return not (self.failed or self.unread)
+
     def to_record(self) -> dict[str, Any]:
         """Everything, as JSON."""
-        return {"kind": "file", **asdict(self)}
+        return {"kind": "file", "passed": self.passed, **asdict(self)}
 
 
 def examine(seen: Observations) -> FileReport:

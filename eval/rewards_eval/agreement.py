@@ -12,7 +12,7 @@ import numpy as np
 
 from rewards.fitting.measures import calibration_bins, calibration_error, roc_auc
 from rewards_eval.formulas import CUT, INAPPROPRIATE
-from rewards_eval.labels import Labels, Unit, contents
+from rewards_eval.labels import By, Labels, Unit, keys
 from rewards_eval.statistics import Draws, draw_counts, interval
 from rewards_eval.systems import System
 from rewards_eval.tables import Table, cell, column, row, table
@@ -48,14 +48,13 @@ class Agreement:
     bins: tuple[tuple[float, float, int], ...] = ()  # mean value, share positive, count
 
 
-def scores_of(system: System, by_content: bool) -> dict[str, Scores]:
+def scores_of(system: System, by: By) -> dict[str, Scores]:
     """Everything that the system's records score: each reward on edits, each on arguments, what was accepted."""
     found: dict[str, Scores] = defaultdict(Scores)
     lower = {name for name, one in system.header.get("rewards", {}).items() if one.get("higher_is_better") is False}
     for identifier, record in system.records.items():
-        told = list(contents(record["edits"])) if by_content else list(range(len(record["edits"])))
-        for content, edit in zip(told, record["edits"], strict=True):
-            unit = identifier, content
+        for key, edit in zip(keys(record["edits"], by), record["edits"], strict=True):
+            unit = identifier, key
             found["valid"].values[unit] = float(edit["valid"])
             found["valid"].passed[unit] = edit["valid"]
             if edit["valid"]:
@@ -96,19 +95,29 @@ def _add_argument(found: dict[str, Scores], identifier: Any, record: Mapping[str
 
 def agree(system: System, labels: Labels, draws: Draws) -> list[Agreement]:
     """Every reward of the system against every kind of label that is about the same things."""
+    firsts: dict[str, str] = {}  # of several completions of one argument, the first stands for all
+    owner = {key: firsts.setdefault(record["argument"], repr(key)) for key, record in system.records.items()}
     found = []
-    scores = scores_of(system, labels.by_content)
+    labels = labels.of(system.name)
+    scores = scores_of(system, labels.by)
     for label, wanted in labels.values.items():
         for reward, one in scores.items():
             units = [unit for unit in wanted if unit in one.values]
             # Validity is a property of the edit's form: other rewards say nothing of it, and it nothing of them.
             if len(units) > 1 and (reward == "valid") == (label == "valid"):
-                found.append(_agreement(reward, label, one, wanted, units, draws))
+                owners = np.unique([owner[unit[0]] for unit in units], return_inverse=True)[1]
+                found.append(_agreement(reward, label, one, wanted, units, owners, draws))
     return found
 
 
 def _agreement(
-    reward: str, label: str, scores: Scores, wanted: Mapping[Unit, float], units: list[Unit], draws: Draws
+    reward: str,
+    label: str,
+    scores: Scores,
+    wanted: Mapping[Unit, float],
+    units: list[Unit],
+    owners: Array,
+    draws: Draws,
 ) -> Agreement:
     given = np.array([wanted[unit] for unit in units])
     values = np.array([scores.values[unit] for unit in units])
@@ -119,7 +128,6 @@ def _agreement(
     shares = [scores.shares.get(unit) for unit in units]
     probable = binary and all(one is not None and 0 <= one <= 1 for one in shares) and len(set(shares)) > 2
     bins = tuple(calibration_bins(truth, np.array(shares, dtype=float))) if probable else ()
-    _, owners = np.unique(np.array([repr(unit[0]) for unit in units]), return_inverse=True)
     return Agreement(
         reward,
         label,

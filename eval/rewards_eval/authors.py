@@ -45,8 +45,11 @@ def to_record(record: Mapping[str, Any], number: int) -> dict[str, Any]:
     edits = [_edit(item, sentences) for item in stated]
     after = _probabilities(record["predicted_scores_after"], "predicted_scores_after")
     evaluation = _evaluation(record, stated)
+    identifier = record.get("post_id", number)
+    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
+        raise RecordError("expected a string or an integer", "post_id")
     return {
-        "id": record.get("post_id", number),
+        "id": identifier,
         "status": "scored",
         "error": None,
         "failures": {},

@@ -46,7 +46,7 @@ def dimensions(evaluation: Evaluation) -> Table | None:
     names.sort(key=lambda name: DIMENSIONS.index(name) if name in DIMENSIONS else len(DIMENSIONS))
     nothing = np.zeros((len(common.ids), 2))
     pairs = np.array([[[one.get(name, nothing) for name in names] for one in found[variant]] for variant in VARIANTS])
-    resampled = resampled_means(pairs, evaluation.draws)  # (resamples, variants, systems, dimensions)
+    resampled = resampled_means(pairs, evaluation.draws, common.owners)  # (resamples, variants, systems, dimensions)
     rows = [
         row(
             name,

@@ -35,7 +35,7 @@ class Evaluation:
     @cached_property
     def resampled(self) -> statistics.Array:
         """(resamples, systems, metrics) means over arguments drawn with replacement, the same ones for every system."""
-        return resampled_means(self.values.data, self.draws)
+        return resampled_means(self.values.data, self.draws, self.common.owners)
 
     def mean(self, system: int, key: str) -> Mean:
         """The mean of a metric; its total is `value * n`. `VARIANT.gm` comes of three others."""

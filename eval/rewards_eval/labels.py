@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from rewards.errors import RewardsError
+from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
 from rewards_eval import authors
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
@@ -22,7 +22,10 @@ DECISIONS = {
 """What words mean as labels; an edit that a person had to amend was not good as it stood."""
 
 Unit = tuple[Id, Hashable]
-"""An argument's id, and None for the argument itself, an edit's place in its list, or what tells an edit by its content."""
+"""An argument's id, and None for the argument itself, or what tells an edit: see `keys`."""
+
+By = Literal["place", "place and words", "content", "start"]
+Kinds = Mapping[str, Mapping[Unit, float]]
 
 
 @dataclass(frozen=True)
@@ -30,21 +33,42 @@ class Labels:
     """Labels by name, each with a value per unit; several labels of one unit are averaged."""
 
     source: str
-    by_content: bool  # whether edits are told by their content, as in another scored file, or by their place
-    values: Mapping[str, Mapping[Unit, float]] = field(default_factory=dict)
+    by: By  # what tells edits; see `keys`
+    values: Kinds = field(default_factory=dict)
+    named: Mapping[str, Kinds] = field(default_factory=dict)  # of labels that are about one system, by its name
 
     @property
     def units(self) -> set[Unit]:
         """Everything that has a label."""
         return {unit for found in self.values.values() for unit in found}
 
+    def of(self, system: str) -> Labels:
+        """The labels that are about this system."""
+        own = self.named.get(system, {})
+        kinds = dict.fromkeys([*self.values, *own])
+        return Labels(
+            self.source, self.by, {kind: {**self.values.get(kind, {}), **own.get(kind, {})} for kind in kinds}
+        )
+
+    def check(self, systems: Sequence[str]) -> None:
+        """Raise ConfigError where labels are about none of these systems, or nobody knows which of several."""
+        for name in self.named:
+            if name not in systems:
+                raise ConfigError(f"{self.source}: no system is called {name!r}{nearest(name, systems)}; see --name")
+        if len(systems) > 1 and self.by == "place" and any(place is not None for _, place in self.units):
+            raise ConfigError(
+                f"{self.source} says of edits only which place they have, and there are {len(systems)} FILEs, whose edits"
+                " differ: say in each label `system`, or the edit's `before` and `after`; or evaluate one FILE at a time"
+            )
+
 
 def read_labels(path: str) -> Labels:
     """The labels of a file: a scored file's verdicts, decisions of `rewards review`, or lines of `{id, edit, label}`.
 
     `edit` counts from 0; without it a label is on the argument. `label` (or `decision`) is true or false, a number, or
-    a word such as accept; `name` tells several kinds of labels apart. Raises RewardsError with file, line and remedy
-    where a line says something else.
+    a word such as accept; `name` tells several kinds of labels apart, `system` says which system's edit is meant, and
+    where each label has its edit's `before` and `after`, they must be the edit's too. Raises RewardsError with file,
+    line and remedy where a line says something else.
     """
     first = next(read_lines(path), None)
     record = first.record if first is not None else None
@@ -52,17 +76,24 @@ def read_labels(path: str) -> Labels:
         return _verdicts(read_system(path, "labels", detect(path)))
     if isinstance(record, Mapping) and record.get("kind") in SHAPE:
         return _reviewed(path)
-    found: dict[str, dict[Unit, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for line in read_lines(path):
-        name, unit, value = _label(path, line)
-        found[name][unit].append(value)
-    if not found:
+    lines = [_label(path, line) for line in read_lines(path)]
+    if not lines:
         raise RewardsError(f"{path} holds no labels")
-    means = {name: {unit: sum(all_) / len(all_) for unit, all_ in units.items()} for name, units in found.items()}
-    return Labels(path, False, means)
+    worded = all(words for _, _, (_, place), words, _ in lines if place is not None)
+    found: dict[str | None, dict[str, dict[Unit, list[float]]]] = {}
+    for system, name, (identifier, place), words, value in lines:
+        unit = identifier, (place, *words) if words and worded else place
+        found.setdefault(system, {}).setdefault(name, {}).setdefault(unit, []).append(value)
+    means = {
+        system: {name: {unit: sum(all_) / len(all_) for unit, all_ in units.items()} for name, units in kinds.items()}
+        for system, kinds in found.items()
+    }
+    named = {system: kinds for system, kinds in means.items() if system is not None}
+    return Labels(path, "place and words" if worded else "place", means.get(None, {}), named)
 
 
-def _label(path: str, line: Line) -> tuple[str, Unit, float]:
+def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...], float]:
+    """What a line says: the system, the kind of label, what it is about, the edit's words where they are told, the value."""
     where = f"{path}, line {line.number}"
     if line.error is not None:
         raise RewardsError(f"{where}: {line.error}")
@@ -78,19 +109,26 @@ def _label(path: str, line: Line) -> tuple[str, Unit, float]:
         raise RewardsError(
             f"{where}: label: expected true or false, a number, or one of {', '.join(sorted(DECISIONS))}; found {given!r}"
         )
-    return str(record.get("name") or "label"), (identifier, place), float(value)
+    system, words = record.get("system"), (record.get("before"), record.get("after"))
+    if system is not None and not isinstance(system, str):
+        raise RewardsError(f"{where}: system: expected the name of one")
+    told = tuple(word.strip() for word in words if isinstance(word, str)) if place is not None else ()
+    return system, str(record.get("name") or "label"), (identifier, place), told if len(told) == 2 else (), float(value)
 
 
 def _reviewed(path: str) -> Labels:
     """What people decided in `rewards review`: the last word of each on an edit, averaged over people."""
-    found: dict[Unit, list[float]] = defaultdict(list)
-    for line in latest(read_decisions(Path(path))):
-        if line["kind"] == "edit":
-            content = line["before"].strip(), line["after"].strip(), line["sentence_id"], 1
-            found[line["id"], content].append(DECISIONS[line["decision"]])
-    if not found:
+    lines = [line for line in latest(read_decisions(Path(path))) if line["kind"] == "edit"]
+    if not lines:
         raise RewardsError(f"{path} holds no decisions on edits that stand")
-    return Labels(path, True, {"decision": {unit: sum(all_) / len(all_) for unit, all_ in found.items()}})
+    # One edit is stated several times, and decided on each time: `start` tells which. Without it, it is taken for once.
+    placed = all(isinstance(line.get("start"), int) for line in lines)
+    found: dict[Unit, list[float]] = defaultdict(list)
+    for line in lines:
+        content = line["before"].strip(), line["after"].strip(), line["sentence_id"], line["start"] if placed else 1
+        found[line["id"], content].append(DECISIONS[line["decision"]])
+    by: By = "start" if placed else "content"
+    return Labels(path, by, {"decision": {unit: sum(all_) / len(all_) for unit, all_ in found.items()}})
 
 
 def _verdicts(system: System) -> Labels:
@@ -111,7 +149,17 @@ def _verdicts(system: System) -> Labels:
                 found["app"][unit] = float(measured[i]["app"])
         if after := probabilities_after(record, "accepted"):
             found["appropriate"][identifier, None] = float(after["Inappropriateness"] < 0.5)
-    return Labels(system.file, True, {name: units for name, units in found.items() if units})
+    return Labels(system.file, "content", {name: units for name, units in found.items() if units})
+
+
+def keys(edits: Sequence[Mapping[str, Any]], by: By) -> list[Hashable]:
+    """What tells each edit: its place in the list, alone or with its words; or its content (see `contents`), or start."""
+    if by == "content":
+        return list(contents(edits))
+    words = [(edit["before"].strip(), edit["after"].strip()) for edit in edits]
+    if by == "start":
+        return [(*one, edit["sentence_id"], edit["start"]) for one, edit in zip(words, edits, strict=True)]
+    return [(i, *one) if by == "place and words" else i for i, one in enumerate(words)]
 
 
 def contents(edits: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:

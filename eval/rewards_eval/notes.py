@@ -15,6 +15,11 @@ def of(evaluation: Evaluation, reference: str | None, references: References) ->
     """Sentences about the systems and what they have in common."""
     common = evaluation.common
     yield from _left_out(common)
+    if common.arguments < len(common.ids):
+        yield (
+            f"{len(common.ids):,} completions of {common.arguments:,} arguments (ids with the same text): intervals and"
+            " tests draw and swap whole arguments."
+        )
     for system in common.systems:
         if system.failed:
             yield f"{system.name}: {system.failed:,} records failed; what is known of them counts, and n shows the rest."
@@ -64,6 +69,7 @@ def _incomparable(systems: Sequence[System]) -> Iterator[str]:
 def on_labels(systems: Sequence[System], labels: Labels) -> Iterator[str]:
     """How many labels met something that is scored."""
     for system in systems:
-        scored = {unit for scores in scores_of(system, labels.by_content).values() for unit in scores.values}
-        met = len(labels.units & scored)
-        yield f"{system.name}: {met:,} of the {len(labels.units):,} things labelled in {labels.source} are scored."
+        own = labels.of(system.name)
+        scored = {unit for scores in scores_of(system, own.by).values() for unit in scores.values}
+        met = len(own.units & scored)
+        yield f"{system.name}: {met:,} of the {len(own.units):,} things labelled in {labels.source} are scored."

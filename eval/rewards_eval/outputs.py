@@ -74,7 +74,9 @@ def print_one(table: Table) -> None:
         cells.append([row["label"], *([row["group"] or ""] if grouped else []), *shown, "" if n is None else f"{n:,}"])
     heads = ["", *([" "] if grouped else []), *(str(column["label"]) for column in columns), "n"]
     print_table(plain(str(table["title"])), _distinct(heads), cells, heads[0])
-    print(plain(f"  {table['caption']}"))
+    caption, told, _ = str(table["caption"]).partition("Intervals: ")
+    printed = not told or any(column["key"] in WITH_INTERVALS for column in columns)
+    print(plain(f"  {table['caption'] if printed else f'{caption}Intervals are in the files.'}"))
 
 
 def _terminal(cell: Mapping[str, Any] | None, column: Mapping[str, Any], usual: int | None) -> str:
@@ -107,7 +109,9 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     parts = ("value", "n", "low", "high")
-    writer.writerow(["label", "group", *(f"{c['key']}.{part}" for c in table["columns"] for part in parts)])
+    named = "label" if table["id"] == "dimensions" else "key"  # of columns that are systems the key is a number
+    heads = [_no_formula(str(column[named])) for column in table["columns"]]
+    writer.writerow(["label", "group", *(f"{head}.{part}" for head in heads for part in parts)])
     for row in table["rows"]:
         line = [_no_formula(row["label"]), _no_formula(row["group"] or "")]
         for column in table["columns"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from rewards_eval.figures import Plot
 from rewards_eval.values import References
 
 VERSION = 1
+ENDINGS = {"tables": ("csv", "tex"), "figures": ("svg", "png")}
+"""Of the files that each table and each plot is written to."""
 
 
 def build(
@@ -41,7 +44,7 @@ def build(
         "versions": versions(),
         "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},
         "systems": systems,
-        "common": {"ids": len(common.ids), "left_out": dict(common.left_out)},
+        "common": {"ids": len(common.ids), "arguments": common.arguments, "left_out": dict(common.left_out)},
         "tables": list(tables),
         "figures": [plot.to_record() for plot in plots],
         "notes": list(notes),
@@ -79,6 +82,7 @@ def write(
     from rewards_eval import html
 
     try:
+        _remove_stale(folder, report)
         for table in report["tables"]:
             (folder / f"{table['id']}.csv").write_text(outputs.to_csv(table), encoding="utf-8")
             (folder / f"{table['id']}.tex").write_text(outputs.to_latex(table), encoding="utf-8")
@@ -91,3 +95,17 @@ def write(
         html.write(folder / "report.html", report, arguments)
     except OSError as error:
         raise RewardsError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _remove_stale(folder: Path, report: Mapping[str, Any]) -> None:
+    """Remove the tables and plots that the folder's last report had and this one has not."""
+    try:
+        last = orjson.loads((folder / "report.json").read_bytes())
+        names = [(kind, one["id"]) for kind in ENDINGS for one in last[kind]]
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+        return  # none, or not one of ours
+    kept = {(kind, one["id"]) for kind in ENDINGS for one in report[kind]}
+    for kind, name in names:
+        if (kind, name) not in kept and isinstance(name, str) and re.fullmatch(r"[a-z-]+", name):
+            for ending in ENDINGS[kind]:
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)

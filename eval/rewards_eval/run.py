@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rewards.errors import ConfigError, RewardsError
@@ -35,13 +37,15 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Evaluate, write everything into the folder, and give the report back. Raises RewardsError for what does not fit."""
-    if options.out.exists() and not options.out.is_dir():
+    if os.path.exists(options.out) and not options.out.is_dir():  # noqa: PTH110  (of a folder that is closed: False)
         raise ConfigError(f"-o {options.out} is a file; give a folder")
     if "-" in options.files:
         raise ConfigError("a FILE is read more than once, so it cannot be standard input")
     names = systems.choose_names(options.files, options.names)
     references: References = read_references(options.reference) if options.reference else {}
     labels = read_labels(options.labels) if options.labels else None
+    if labels:
+        labels.check(names)
     models = Models(options.computing, options.out)
     read = _read(options, names, models, references)
     common = systems.compare(read)
@@ -68,16 +72,33 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
     unscored = "unscored" in dialects
     if options.computing.suite and not unscored:
         raise ConfigError("--suite says how to score, but every FILE is scored already; leave it out")
-    options.out.mkdir(parents=True, exist_ok=True)
-    read = [
-        systems.read_system(file, name, dialect, models.score(file, name) if dialect == "unscored" else None)
+    known = [
+        None if dialect == "unscored" else systems.read_system(file, name, dialect)
         for file, name, dialect in zip(options.files, names, dialects, strict=True)
+    ]
+    if unscored:  # before anything is scored in vain
+        pairs = zip(options.files, known, strict=True)
+        systems.check_common([(file, one.records if one else systems.stated_ids(file)) for file, one in pairs])
+    _make(options.out)
+    read = [
+        one or systems.read_system(file, name, "unscored", models.score(file, name))
+        for file, name, one in zip(options.files, names, known, strict=True)
     ]
     systems.compare(read)  # before anything is measured: what does not fit together is told at once
     wanted = unscored if options.measure is None else options.measure
     if not (wanted or unscored) and (options.computing.models or options.computing.profile):
         raise ConfigError("--model and --profile say what computes, but every FILE is scored already; add --measure")
     return models.measure(read, references) if wanted else read
+
+
+def _make(folder: Path) -> None:
+    """Make the folder. Raises ConfigError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"-o {folder} cannot be written: {error.strerror or error}; give another folder") from error
 
 
 def _tables(evaluation: Evaluation, references: References) -> list[tables.Table]:

@@ -45,8 +45,21 @@ def ratio(pairs: Array) -> float | None:
     return float(numerator / denominator) if denominator else None
 
 
-def resampled_means(pairs: Array, draws: Draws) -> Array:
+def by_argument(pairs: Array, owners: Array | None) -> Array:
+    """(…, n, 2) of completions, summed to (…, G, 2) of the arguments that `owners` (n,) says they are of.
+
+    What is drawn, swapped and counted is independent of the rest: an argument is, its completions are not.
+    """
+    if owners is None or len(np.unique(owners)) == len(owners):
+        return pairs
+    sums = np.zeros((int(owners.max()) + 1, *pairs.shape[:-2], 2))
+    np.add.at(sums, owners, np.moveaxis(pairs, -2, 0))
+    return np.moveaxis(sums, 0, -2)
+
+
+def resampled_means(pairs: Array, draws: Draws, owners: Array | None = None) -> Array:
     """(…, n, 2) to (resamples, …): the means over arguments drawn with replacement; NaN where a draw has none."""
+    pairs = by_argument(pairs, owners)
     n = pairs.shape[-2]
     flat = np.moveaxis(pairs, -2, 0).reshape(n, -1)  # (n, … × 2)
     sums = np.concatenate([counts @ flat for counts in draw_counts(n, draws)])
@@ -64,13 +77,17 @@ def interval(resampled: Array) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def compare(ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws) -> list[Comparison | None]:
+def compare(
+    ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws, owners: Array | None = None
+) -> list[Comparison | None]:
     """Pairs of systems and metrics, (C, n, 2) each, paired by argument; None where no argument has a value of both.
 
+    Of several completions of one argument (`owners`, as in `by_argument`) those count for which both have a value.
     All C comparisons share their draws: one matrix of resamples, and one of swaps, multiplies all of them.
     """
     both = (ones[..., 1] > 0) & (others[..., 1] > 0)  # (C, n)
-    ones, others = ones * both[..., None], others * both[..., None]
+    ones, others = (by_argument(side * both[..., None], owners) for side in (ones, others))
+    both = ones[..., 1] > 0
     means = resampled_means(np.stack([ones, others]), draws)  # (resamples, 2, C)
     p_values = _permutation_p(ones, others, draws)
     found: list[Comparison | None] = []

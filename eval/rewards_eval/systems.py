@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.reading import Line, read_header, read_lines
 from rewards.scored import read_scored
 from rewards_eval import authors
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Dialect = Literal["scored", "authors", "unscored"]
 Id = str | int
 Record = Mapping[str, Any]
+LONGEST = 200  # bytes of a system's name; file systems take 255, of which endings take some
 TEXTS = ("argument_after_accepted", "argument_after_all")
 
 
@@ -57,13 +61,29 @@ class Common:
     left_out: Mapping[str, int]  # records whose id not every system has
     missing: Mapping[str, int]  # ids that another system has and this one lacks
 
+    @cached_property
+    def owners(self) -> np.ndarray[Any, Any]:
+        """(n,): the number of each id's argument. Several completions of one have its text, and an id each."""
+        import numpy as np
+
+        first, numbers = self.systems[0], dict[str, int]()
+        texts = (first.records[identifier]["argument"] for identifier in self.ids)
+        return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+    @property
+    def arguments(self) -> int:
+        """How many arguments the ids are of."""
+        return int(self.owners.max()) + 1
+
 
 def detect(path: str) -> Dialect:
-    """Which dialect a file is written in, by the shape of its first record."""
+    """Which dialect a file is written in, by the shape of its first record; lines that are of none are left to scoring."""
+    problem: RewardsError | None = None
     for line in read_lines(path):
-        if line.error is not None:
-            raise _refused(path, line, line.error)
         record = line.record
+        if line.error is not None:
+            problem = problem or _refused(path, line, line.error)
+            continue
         if authors.is_authors(record):
             return "authors"
         if isinstance(record, Mapping) and {"status", "rewards", "edits", "argument_after_all"} <= set(record):
@@ -71,11 +91,36 @@ def detect(path: str) -> Dialect:
         if isinstance(record, Mapping) and _can_be_scored(record):
             return "unscored"
         known = ", ".join(sorted(record)[:12]) if isinstance(record, Mapping) else "no object"
-        raise RewardsError(
+        problem = problem or RewardsError(
             f"{path}, line {line.number}: a dialect that nobody here knows ({known}); expected records of `rewards score`,"
             " its input (docs/data.md), or the authors' scored records"
         )
-    raise RewardsError(f"{path} holds no records")
+    raise problem or RewardsError(f"{path} holds no records")
+
+
+def stated_ids(path: str) -> list[Id]:
+    """The ids in an unscored file. Raises RewardsError where one is there twice, before anything is scored in vain."""
+    lines: dict[tuple[Id, int], int] = {}
+    for line in read_lines(path):
+        record = line.record
+        if not isinstance(record, Mapping) or not _can_be_scored(record):
+            continue
+        found = next((record[key] for key in ("id", "post_id") if record.get(key) is not None), line.number)
+        if isinstance(found, str | int) and not isinstance(found, bool):  # anything else is rejected
+            # Beside `rounds`, `round` says how many there were.
+            key = found, 0 if "rounds" in record else _round(path, line, record)
+            _check_once(path, path, key, line.number, lines)
+    return [identifier for identifier, _ in lines]
+
+
+def _check_once(path: str, source: str, key: tuple[Id, int], number: int, lines: dict[tuple[Id, int], int]) -> None:
+    """Note on which line an id stands. Raises RewardsError where it stands on another one too."""
+    if key in lines:
+        raise RewardsError(
+            f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {number} of {source}; ids must be"
+            " unique (several rounds of one argument: give the unscored file, with `round` in every record)"
+        )
+    lines[key] = number
 
 
 def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = None) -> System:
@@ -90,12 +135,7 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
         if said.failed:  # nothing was generated, so that there was nothing that scoring could fail at
             record = {**record, "status": "failed"}
         key = record["id"], said.round
-        if key in lines:
-            raise RewardsError(
-                f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {line.number} of {source}; ids must be"
-                " unique (several rounds of one argument: give the unscored file, with `round` in every record)"
-            )
-        lines[key] = line.number
+        _check_once(path, source, key, line.number, lines)
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
         raise RewardsError(f"{source} holds no records")
@@ -181,6 +221,11 @@ def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
     names = list(given) or [_stem(file) for file in files]
     safe = [safe_name(name) for name in names]
     for name, one in zip(names, safe, strict=True):
+        if len(one.encode()) > LONGEST:
+            raise ConfigError(
+                f"the name {name[:40]!r}… is too long for a part of a file's name: give one of at most {LONGEST} bytes"
+                " with --name"
+            )
         if safe.count(one) > 1:
             raise ConfigError(f"two systems would be called {name!r}; tell them apart with --name, one for each file")
     return names
@@ -201,9 +246,8 @@ def _stem(file: str) -> str:
 def compare(systems: Sequence[System]) -> Common:
     """The systems with the ids that all of them have. Raises RewardsError where two disagree on an argument, or on all."""
     sets = [set(system.records) for system in systems]
+    check_common([(system.file, system.records) for system in systems])
     shared, everything = set.intersection(*sets), set.union(*sets)
-    if not shared:
-        raise RewardsError(_nothing_in_common(systems))
     first = systems[0]
     for other in systems[1:]:
         for identifier in first.records:
@@ -215,6 +259,16 @@ def compare(systems: Sequence[System]) -> Common:
         {system.name: len(own - shared) for system, own in zip(systems, sets, strict=True)},
         {system.name: len(everything - own) for system, own in zip(systems, sets, strict=True)},
     )
+
+
+def check_common(files: Sequence[tuple[str, Collection[Id]]]) -> None:
+    """Raise RewardsError where files have no id in common."""
+    if set.intersection(*(set(own) for _, own in files)):
+        return
+    listed = "; ".join(f"{file}: {_some(own)}" for file, own in files)
+    as_text = set.intersection(*({str(identifier) for identifier in own} for _, own in files))
+    hint = " (as text they would be the same: some files hold numbers, others strings)" if as_text else ""
+    raise RewardsError(f"the files have no id in common{hint}: {listed}; give records the same `id` in every file")
 
 
 def _check_same(one: System, other: System, identifier: Id) -> None:
@@ -231,13 +285,6 @@ def _check_same(one: System, other: System, identifier: Id) -> None:
 def _quote(text: str, start: int) -> str:
     end = start + 60
     return f"{'…' if start else ''}{text[start:end]!r}{'…' if end < len(text) else ''}"
-
-
-def _nothing_in_common(systems: Sequence[System]) -> str:
-    listed = "; ".join(f"{system.file}: {_some(system.records)}" for system in systems)
-    as_text = set.intersection(*({str(identifier) for identifier in system.records} for system in systems))
-    hint = " (as text they would be the same: some files hold numbers, others strings)" if as_text else ""
-    return f"the files have no id in common{hint}: {listed}; give records the same `id` in every file"
 
 
 def _some(identifiers: Iterable[Id]) -> str:

@@ -134,6 +134,7 @@ def comparisons(evaluation: Evaluation) -> Table | None:
         np.stack([of(key)[earlier] for key, _, _, _, earlier in asked]),
         [metric.better == "lower" for _, metric, *_ in asked],
         evaluation.draws,
+        evaluation.common.owners,
     )
     known = [(one, result) for one, result in zip(asked, found, strict=True) if result is not None]
     corrected = statistics.holm([result.p for _, result in known])
@@ -198,7 +199,9 @@ def _tests(evaluation: Evaluation, count: int) -> str:
 
 
 def _means_of(evaluation: Evaluation) -> str:
-    shared = f"the {len(evaluation.common.ids):,} arguments that all systems have"
+    common = evaluation.common
+    several = "" if common.arguments == len(common.ids) else f"{len(common.ids):,} completions of the "
+    shared = f"the {several}{common.arguments:,} arguments that all systems have"
     return f"Means over {shared}, each over those with a value (n). " + _intervals(evaluation)
 
 

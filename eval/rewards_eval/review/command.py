@@ -86,6 +86,8 @@ def _serve(
 
 
 def _beside(file: Path, compare: bool) -> Path:
+    if file.is_dir():
+        raise ConfigError(f"{file} is a folder; give a scored file")
     stem = file.name.removesuffix(".gz").removesuffix(".jsonl")
     return file.with_name(f"{stem}.{'comparison' if compare else 'decisions'}.jsonl")
 

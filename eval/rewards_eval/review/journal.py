@@ -19,6 +19,12 @@ VERSION = 1
 CLEARED = "clear"
 """The decision that takes the one before it back."""
 
+DECISIONS = {
+    "edit": ("accept", "reject", "amend", CLEARED),
+    "comparison": ("left", "right", "tie", CLEARED),
+}
+"""What can be decided on each kind of thing."""
+
 Line = Mapping[str, Any]
 # What a line of each kind must say, so that a reader needs no other file.
 SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -65,14 +71,13 @@ def _problem(record: Any) -> str | None:
     shape = SHAPE.get(str(record.get("kind"))) if isinstance(record, Mapping) else None
     if shape is None:
         return "kind: expected edit or comparison"
-    return next(
-        (
-            f"{key} is missing or of the wrong type"
-            for key, kind in shape.items()
-            if not isinstance(record.get(key), kind)
-        ),
-        None,
-    )
+    for key, kind in shape.items():
+        if not isinstance(record.get(key), kind):
+            return f"{key} is missing or of the wrong type"
+    known = DECISIONS[record["kind"]]
+    if record["decision"] not in known:
+        return f"decision: expected one of {', '.join(known)}; found {record['decision']!r}"
+    return None
 
 
 def _torn(data: bytes) -> bytes:

@@ -13,13 +13,12 @@ from typing import Any, Protocol
 from rewards.errors import RecordError, RewardsError
 from rewards.types import Revision
 from rewards_eval.html.compact import compact_argument, compact_record, describe_rewards
-from rewards_eval.review.journal import CLEARED, VERSION, Line, latest, subject
+from rewards_eval.review.journal import DECISIONS, VERSION, Line, latest, subject
 from rewards_eval.review.sources import Source
 
 MAX_TEXT = 20_000
 """Characters of an amendment; longer ones are refused."""
-VERDICTS = ("accept", "reject", "amend", CLEARED)
-CHOICES = ("left", "right", "tie", CLEARED)
+VERDICTS, CHOICES = DECISIONS["edit"], DECISIONS["comparison"]
 
 
 class Session(Protocol):

@@ -32,7 +32,8 @@ function summaryOf(report) {
     h("td", { class: "muted" }, h("code", {}, plain(system.digest ?? "").replace(/^sha256:/, "").slice(0, 12)))));
   return h("section", { "aria-labelledby": "summary" },
     h("h2", { id: "summary" }, "Summary"),
-    h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.ids, "argument")),
+    h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.arguments ?? report.common.ids, "argument")),
+      (report.common.arguments ?? report.common.ids) === report.common.ids ? "" : ` in ${count(report.common.ids, "completion")}`,
       left.length ? ` that all of them have; left out: ${left.map(([name, number]) => `${number} of ${plain(name)}`).join(", ")}.` : "."),
     h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Systems", "data-scrolls": true },
       h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 6 ? "number" : null }, name)))),
