@@ -22,7 +22,6 @@ from rewards.errors import ConfigError, RewardsError
 from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, resolve
-from rewards_train.run import stop_on_interrupt
 from tests import tiny
 from tests.conftest import command, installed, write_lines
 
@@ -484,7 +483,7 @@ def test_a_scheduler_that_ends_every_process_asks_for_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
-    with stop_on_interrupt(tmp_path):
+    with folder.stop_on_interrupt(tmp_path):
         for _ in range(2):
             signal.raise_signal(signal.SIGTERM)
         assert (tmp_path / folder.STOP).exists()

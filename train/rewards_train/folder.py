@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -176,3 +179,36 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{key}"] = value
     return found
+
+
+@contextmanager
+def stop_on_interrupt(out: Path) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
+
+    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. A run that is
+    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave that to it; but a
+    scheduler may send SIGTERM to every process, which asks for the checkpoint, however often it comes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    alone = "RANK" not in os.environ
+
+    def ask(number: int, frame: Any) -> None:
+        if alone and (out / STOP).exists():
+            raise KeyboardInterrupt
+        (out / STOP).touch()
+        if alone:
+            print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+
+    asked = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
+    before = {number: signal.signal(number, ask) for number in asked}
+    try:
+        yield
+        if alone and (out / STOP).exists() and not finished(out):
+            raise KeyboardInterrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if alone:
+            (out / STOP).unlink(missing_ok=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +200,7 @@ def train(out: Path, resume: bool) -> None:
     scorer = Scorer(reward_plan(recipe, local))
     # Before the trainer's configuration exists: once DeepSpeed is configured, models of rewards would be sharded too.
     scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
-    with policy.memory(), folder.disk(out), stop_on_interrupt(out):
+    with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
         if config.process_index == 0:
@@ -287,39 +286,3 @@ def build(
     trainer.add_callback(keeper)
     trainer.add_callback(Console(recipe.trainer.upper()))
     return trainer, keeper
-
-
-@contextlib.contextmanager
-def stop_on_interrupt(out: Path) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
-
-    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. A run that is
-    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave that to it; but a
-    scheduler may send SIGTERM to every process, which asks for the checkpoint, however often it comes.
-    """
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    alone = "RANK" not in os.environ
-
-    def ask(number: int, frame: Any) -> None:
-        if alone and (out / folder.STOP).exists():
-            raise KeyboardInterrupt
-        (out / folder.STOP).touch()
-        if alone:
-            print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
-
-    asked = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
-    before = {number: signal.signal(number, ask) for number in asked}
-    try:
-        yield
-        if alone and (out / folder.STOP).exists() and not folder.finished(out):
-            raise KeyboardInterrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if alone:
-            (out / folder.STOP).unlink(missing_ok=True)

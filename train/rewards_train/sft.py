@@ -23,7 +23,6 @@ from rewards_train.run import (
     precision,
     quiet,
     read_recipe,
-    stop_on_interrupt,
 )
 
 PAIRS = "sft.data"
@@ -95,7 +94,7 @@ def warm_start(out: Path, resume: bool) -> None:
     target = out / folder.WARM_START
     tokenizer = policy.load_tokenizer(policy.folder_of(recipe.model))
     found, dropped = read_pairs(recipe)
-    with policy.memory(), folder.disk(target), stop_on_interrupt(out):
+    with policy.memory(), folder.disk(target), folder.stop_on_interrupt(out):
         rows = list(_rows(found, tokenizer, recipe))
         long = len(found) - len(rows)
         if not rows:
