@@ -50,14 +50,18 @@ def parse(model: type[M], data: Any, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problems = error.errors()
+        problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = list(_model_at(model, problem["loc"][:-1]).model_fields)
             name = str(problem["loc"][-1])
-            raise ConfigError(
-                f"{where}: unknown key {place!r}{nearest(name, known)}; known: {', '.join(known)}"
-            ) from error
+            hint = nearest(name, known)
+            if not hint and "arguments" in known:
+                hint = " (what the reward itself takes stands under `arguments:`)"
+            raise ConfigError(f"{where}: unknown key {place!r}{hint}; known: {', '.join(known)}") from error
+        if problem["type"] == "missing":
+            raise ConfigError(f"{where}: the key {place!r} is missing") from error
         raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {problem.get('input')!r})") from error
 
 

@@ -153,8 +153,11 @@ class Reward:
         known = [name for name, _ in self._keyword_only()]
         for name in given:
             if name not in known:
-                takes = f"it takes {', '.join(known)}" if known else "it takes none"
-                raise ConfigError(f"reward {self.name!r} has no argument {name!r}{nearest(name, known)}; {takes}")
+                hint = "; that is a setting, and stands beside `arguments`" if name in SETTINGS else ""
+                hint = hint or nearest(str(name), [*known, *SETTINGS])
+                raise ConfigError(
+                    f"reward {self.name!r} has no argument {name!r}{hint}; it takes {', '.join(known) or 'none'}"
+                )
         try:
             parsed = self.arguments(**given)
         except ValidationError as error:
@@ -173,9 +176,16 @@ class Reward:
 
     @functools.cached_property
     def _reads_arguments(self) -> tuple[str, ...]:
-        if self.reads is None:
-            return ()
-        return tuple(inspect.signature(self.reads).parameters)[1:]
+        known = [name for name, _ in self._keyword_only()]
+        return tuple(n for n in list(inspect.signature(self.reads).parameters)[1:] if n in known) if self.reads else ()
+
+    @functools.cached_property
+    def takes(self) -> tuple[int, float]:
+        """How many features the function takes at least and at most, beside the units."""
+        parameters = inspect.signature(self.function).parameters.values()
+        places = [p.default is p.empty for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(places) - 1
+        return max(sum(places) - 1, 0), most
 
     def _keyword_only(self) -> list[tuple[str, inspect.Parameter]]:
         parameters = inspect.signature(self.function).parameters
@@ -189,16 +199,16 @@ def reward(
     name: str | None = None,
     reads: Reads | None = None,
     higher_is_better: bool = True,
-    threshold: float | Threshold | Mapping[Profile, Threshold] | None = None,
+    threshold: float | Threshold | Mapping[Profile, float | Threshold] | None = None,
     models: Sequence[Model] = (),
     card: Path | None = None,
     fitter: Fitter | None = None,
 ) -> Callable[[Function], Reward]:
     """Declare a function as a reward.
 
-    The function gets the units of one level (`Edit`s, `Sentence`s or `Argument`s), one array per feature that `reads`
-    asks for (stacked over the units where shapes agree), and its keyword-only arguments; it returns one value per unit:
-    a float, None (not applicable), or a `Score` where it has details or a failure to report.
+    The function gets the units of one level (`Edit`s, `Sentence`s or `Argument`s), for each feature that `reads` asks for
+    an array stacked over the units (a list of arrays where it has something per token), and its keyword-only arguments;
+    it returns one value per unit: a float, None (not applicable), or a `Score` where it has details or a failure to report.
 
     `threshold` makes the reward usable as a gate: a number for every profile, or one per profile. `range` is inclusive;
     a value outside it is a failure. `fitter` is how its parameters are fitted anew (`rewards fit`) and loaded again.
@@ -208,17 +218,15 @@ def reward(
     def declare(target: Function) -> Reward:
         label = name or str(getattr(target, "__name__", type(target).__name__))
         if level not in LEVELS:
-            raise PluginError(f"reward {label!r}: level is {level!r}; it must be one of {', '.join(LEVELS)}")
-        low, high = range
-        if not low < high or math.isnan(low) or math.isnan(high):
-            raise PluginError(f"reward {label!r}: range is {range!r}; the first number must be below the second")
+            raise _broken(label, f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
         if not label.isidentifier():
-            raise PluginError(f"reward {label!r}: a name must be a Python identifier, so that logs can carry it")
-        bounds = (float(low), float(high))
-        declared = Reward(
-            label, level, bounds, target, reads, higher_is_better, _thresholds(threshold), tuple(models), card, fitter
-        )
+            raise _broken(label, "a name must be a Python identifier, so that logs can carry it")
+        if not (card is None or isinstance(card, Path)):
+            raise _broken(label, f'card is {card!r}; it must be a Path: Path(__file__).parent / "params" / "card.json"')
+        bounds, passes, reading = _bounds(label, range), _thresholds(label, threshold), _models(label, models)
+        declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter)
         _check_signature(declared)
+        _check_reads(declared)
         return declared
 
     return declare
@@ -238,30 +246,75 @@ def _globals(function: Any) -> dict[str, Any]:
     return dict(getattr(function, "__globals__", {}))
 
 
-def _thresholds(threshold: float | Threshold | Mapping[Profile, Threshold] | None) -> dict[Profile, Threshold]:
-    if threshold is None:
+def _bounds(label: str, given: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(bound) for bound in given)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low < high:
+        raise _broken(label, f"range is {given!r}; it must be two numbers, the first below the second")
+    return low, high
+
+
+def _thresholds(label: str, given: Any) -> dict[Profile, Threshold]:
+    if given is None:
         return {}
-    if isinstance(threshold, Mapping):
-        return dict(threshold)
-    if not isinstance(threshold, Threshold):
-        threshold = Threshold(float(threshold))
-    return dict.fromkeys(PROFILES, threshold)
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(PROFILES, _threshold(label, given))
+    for profile in given:
+        if profile not in PROFILES:
+            near = nearest(str(profile), PROFILES)
+            raise _broken(label, f"threshold names the profile {profile!r}{near}; there are {', '.join(PROFILES)}")
+    return {profile: _threshold(label, one) for profile, one in given.items()}
+
+
+def _threshold(label: str, given: Any) -> Threshold:
+    try:
+        found = given if isinstance(given, Threshold) else Threshold(float(given))
+        if math.isfinite(found.value):
+            return found
+    except (TypeError, ValueError):
+        pass
+    raise _broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
+
+
+def _models(label: str, given: Any) -> tuple[Model, ...]:
+    if isinstance(given, (list, tuple)) and all(isinstance(one, Model) for one in given):
+        return tuple(given)
+    raise _broken(label, f"models is {given!r:.100}; it must be a tuple of Models, as in models=(ENCODER,)")
 
 
 def _check_signature(declared: Reward) -> None:
+    name = declared.name
     try:
         parameters = inspect.signature(declared.function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"reward {declared.name!r}: {declared.function!r} is not a function with a signature"
-        ) from error
+        raise _broken(name, f"{declared.function!r} is not a function with a signature") from error
     if not any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
-        raise PluginError(f"reward {declared.name!r}: its function must take the units as first positional argument")
+        raise _broken(name, "its function must take the units as first positional argument")
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        raise PluginError(f"reward {declared.name!r}: **keywords would hide misspelt arguments; name each one")
+        raise _broken(name, "**keywords would hide misspelt arguments; name each one")
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in SETTINGS:
-            raise PluginError(
-                f"reward {declared.name!r}: its argument {parameter.name!r} could not be set, because suites and --set"
-                f" take {', '.join(SETTINGS)} for their own settings; rename it"
-            )
+            owned = f"because suites and --set take {', '.join(SETTINGS)} for their own settings"
+            raise _broken(name, f"its argument {parameter.name!r} could not be set, {owned}; rename it")
+    if declared.reads is None and declared.takes[0]:
+        raise _broken(name, "its function takes features beside the units, but no `reads` says which")
+
+
+def _check_reads(declared: Reward) -> None:
+    if declared.reads is None:
+        return
+    try:
+        _, *others = inspect.signature(declared.reads).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise _broken(declared.name, f"reads is {declared.reads!r:.100}; it must be a function of a unit") from error
+    known = [name for name, _ in declared._keyword_only()]
+    for one in others:
+        if one.name not in known and one.default is one.empty and one.kind is not one.VAR_POSITIONAL:
+            which = f"{one.name!r}{nearest(one.name, known)}, which is none of its arguments"
+            raise _broken(declared.name, f"`reads` takes {which}: {', '.join(known) or 'it has none'}")
+
+
+def _broken(name: str, problem: str) -> PluginError:
+    return PluginError(f"reward {name!r}: {problem}")

@@ -71,13 +71,17 @@ class Shelf(Generic[T]):
         return ((name, *entries[0]) for name, entries in sorted(self._items.items()) if len(entries) == 1)
 
     def clashes(self) -> list[str]:
-        """A sentence for every name that more than one plugin registers."""
-        return [
-            f"{self.kind} {name!r} is registered by {' and by '.join(str(origin) for _, origin in entries)};"
-            " uninstall one of them"
-            for name, entries in sorted(self._items.items())
-            if len(entries) > 1
-        ]
+        """A sentence for every name that is registered more than once."""
+        found = []
+        for name, entries in sorted(self._items.items()):
+            origins = list(dict.fromkeys(str(origin) for _, origin in entries))
+            if len(origins) > 1:
+                found.append(f"{self.kind} {name!r} is registered by {' and by '.join(origins)}; uninstall one of them")
+            elif len(entries) > 1:
+                found.append(
+                    f"{self.kind} {name!r} is registered {len(entries)} times by {origins[0]}; register it once"
+                )
+        return found
 
     def get(self, name: str, failed: list[Plugin]) -> tuple[T, Origin]:
         """The item of this name and its origin. Raises PluginError that names the clash, the nearest name or what failed."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
 from rewards.errors import PluginError, RewardFailed
-from rewards.features import Failure, Request
+from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Judgement, Result
 from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
-from rewards.verdicts import to_scores
+from rewards.verdicts import to_requests, to_scores
 
 if TYPE_CHECKING:
     from rewards.suite import Component, Suite
@@ -27,11 +27,19 @@ log = logging.getLogger("rewards.scoring")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One component over all its units of a batch; `owners` says which revision each unit belongs to."""
+    """One component over all its units of a batch; `owners` says which revision of the batch each unit belongs to."""
 
     component: Component
     units: Sequence[Unit]
     owners: Sequence[int]
+    revisions: Sequence[Revision]
+
+    def fatal(self, index: int | None, reason: str) -> RewardFailed:
+        """The error that ends a strict run: the reward, the reason, and the record of the unit, where one is at fault."""
+        name = self.component.name
+        told = reason if reason.startswith((f"{name}: ", f"reward {name!r} ")) else f"{name}: {reason}"
+        record = "" if index is None else f" (record {self.revisions[self.owners[index]].id!r})"
+        return RewardFailed(told + record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
     drafts = [_Draft(revision) for revision in revisions]
     for i, sentence in sentences:
         drafts[i].edited.append(sentence)
-    local = [Column(c, *units[c.reward.level]) for c in suite.components if c.reward.level != "global"]
+    local = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
     for column, scores in zip(local, _run(suite, local), strict=True):
         by_edit = column.component.reward.level == "edit"
         for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
@@ -74,7 +82,8 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
         for i, draft in enumerate(drafts)
     ]
     known = [i for i, without in enumerate(unknown) if not without]
-    final = [Column(c, [arguments[i] for i in known], known) for c in suite.components if c.reward.level == "global"]
+    judged = [arguments[i] for i in known]
+    final = [Column(c, judged, known, revisions) for c in suite.components if c.reward.level == "global"]
     for column, scores in zip(final, _run(suite, final), strict=True):
         for i, found in zip(known, scores, strict=True):
             drafts[i].settle(column.component, found)
@@ -189,26 +198,13 @@ def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
     if reward.reads is None:
         return [()] * len(column.units)
     plan: list[tuple[Request, ...] | Score] = []
-    for unit in column.units:
+    for index, unit in enumerate(column.units):
         try:
             requests = reward.requests(unit, arguments)
-            plan.append(NOT_APPLICABLE if requests is None else _checked(requests))
+            plan.append(NOT_APPLICABLE if requests is None else to_requests(reward, requests))
         except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; only its records may fail with it)
-            plan.append(_failure(column.component, error, strict))
+            plan.append(_failure(column, index, error, strict))
     return plan
-
-
-def _checked(requests: Any) -> tuple[Request, ...]:
-    from rewards.engine.derived import checked  # numpy, only where a reward reads features
-
-    wrong = (
-        requests
-        if not isinstance(requests, (tuple, list))
-        else next((r for r in requests if not isinstance(r, Request)), None)
-    )
-    if wrong is not None:
-        raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}")
-    return tuple(checked(requests, "`reads`"))
 
 
 def _evaluate(
@@ -222,8 +218,8 @@ def _evaluate(
             continue
         broken = next((f.reason for request in entry if isinstance(f := features[request], Failure)), None)
         if broken is not None and strict:
-            raise RewardFailed(f"{column.component.name}: {broken}")
-        scores.append(NOT_APPLICABLE if broken is None else Score(None, f"{column.component.name}: {broken}"))
+            raise column.fatal(index, f"{column.component.name}: {broken}")
+        scores.append(NOT_APPLICABLE if broken is None else Score(None, failed=f"{column.component.name}: {broken}"))
         if broken is None:
             ready.append(index)
     if not ready:
@@ -233,16 +229,16 @@ def _evaluate(
         found = _one_by_one(column, ready, plan, features, strict, error)
     for index, score in zip(ready, found, strict=True):
         if score.failed is not None and strict:
-            raise RewardFailed(score.failed)
+            raise column.fatal(index, score.failed)
         scores[index] = score
     return scores
 
 
 def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
-    arrays = [
-        _stack([features[request] for request in entries]) for entries in zip(*(plan[i] for i in ready), strict=True)
-    ]
+    if len({len(plan[i]) for i in ready}) > 1:
+        raise ValueError("`reads` must return the same number of features for every unit, or None")
+    arrays = [_stack(entries, features) for entries in zip(*(plan[i] for i in ready), strict=True)]
     returned = reward.function([column.units[i] for i in ready], *arrays, **column.component.arguments)
     return to_scores(reward, returned, len(ready))
 
@@ -265,8 +261,8 @@ def _one_by_one(
     error: BaseException,
 ) -> list[Score]:
     """Score revision by revision after a batch failed, so that only the revisions at fault fail."""
-    if strict or isinstance(error, PluginError):  # not one value per unit: smaller batches would only hide it
-        return [_failure(column.component, error, strict)] * len(ready)
+    if isinstance(error, PluginError):  # not one value per unit: smaller batches would only hide it
+        return [_failure(column, None, error, strict)] * len(ready)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in ready:
         groups[column.owners[index]].append(index)
@@ -274,24 +270,24 @@ def _one_by_one(
     for group in groups.values():
         found, failed = _attempt(column, group, plan, features)
         if failed is not None:
-            found = [_failure(column.component, failed, strict)] * len(group)
+            found = [_failure(column, group[0], failed, strict)] * len(group)
         scores |= zip(group, found, strict=True)
     return [scores[index] for index in ready]
 
 
-def _failure(component: Component, error: BaseException, strict: bool) -> Score:
-    name, origin = component.name, component.origin
+def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
+    name, origin = column.component.name, column.component.origin
     reason = f"reward {name!r} of {origin.distribution} {origin.version} failed: {type(error).__name__}: {error}"
     if strict:
-        raise RewardFailed(reason) from error
+        raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)
-    return Score(None, reason)
+    return Score(None, failed=reason)
 
 
-def _stack(arrays: list[Any]) -> Any:
-    """(N, …) where the shapes agree, else the list."""
+def _stack(requests: Sequence[Request], features: Mapping[Request, Any]) -> Any:
+    """(N, …) where the shapes agree; the list where they do not, and of what there is per token, whose shapes may agree."""
     import numpy as np  # rewards without features need no numpy
 
-    if len({array.shape for array in arrays}) == 1:
-        return np.stack(arrays)
-    return arrays
+    arrays = [features[request] for request in requests]
+    per_token = any(isinstance(request, (TokenEmbeddings, TokenLogProbs)) for request in requests)
+    return arrays if per_token or len({array.shape for array in arrays}) > 1 else np.stack(arrays)

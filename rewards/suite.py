@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from rewards.config import parse, read_yaml
 from rewards.contract import SETTINGS, Reward, Threshold
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, nearest
+from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
-from rewards.models.specs import Profile
+from rewards.models.specs import PROFILES, Profile
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
 from rewards.types import Revision
@@ -32,17 +33,17 @@ class Setting(BaseModel):
     weight: float = Field(default=0.0, allow_inf_nan=False)
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
-    params: str | None = None  # a folder of `rewards fit`, in a suite's file relative to that file
+    params: str | None = None  # a folder of `rewards fit`
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 class SuiteFile(BaseModel):
-    """A suite as its YAML file states it."""
+    """A suite as its YAML file states it; folders in it are relative to that file."""
 
     model_config = ConfigDict(extra="forbid")
 
     description: str
-    profile: Profile = "embedded"
+    profile: Profile | None = None
     models: dict[str, str] = Field(default_factory=dict)
     rewards: dict[str, Setting | None]
 
@@ -135,14 +136,13 @@ def load_suite(
     """The suite of this name or YAML file, ready to score.
 
     `rewards` are measured besides, with weight 0; `settings` override, per reward, an argument or one of gate, weight,
-    threshold, empty. `profile` overrides the suite's; `engine` carries device, dtype and cache. Raises ConfigError and
-    PluginError for whatever does not fit.
+    threshold, empty, params. `profile` overrides the suite's, and where neither names one it is the engine's; `engine` also
+    carries device, dtype and cache. Raises ConfigError and PluginError for whatever does not fit.
     """
     plugins = plugins or registry()
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
     stated = parse(SuiteFile, read_yaml(path), str(path))
-    chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
-    return _build(path.stem, stated, chosen, rewards, settings or {}, engine or Engine(), profile, strict, plugins)
+    return _build(path, stated, rewards, settings, engine, profile, strict, plugins)
 
 
 def suite_of(
@@ -156,22 +156,22 @@ def suite_of(
 ) -> Suite:
     """A suite of these rewards alone: measured, nothing gated, so that every valid edit is accepted, and nothing paid."""
     stated = SuiteFile(description="rewards named on the command line", rewards={})
-    return _build(
-        "custom", stated, {}, rewards, settings or {}, engine or Engine(), profile, strict, plugins or registry()
-    )
+    return _build(None, stated, rewards, settings, engine, profile, strict, plugins or registry())
 
 
 def _build(
-    name: str,
+    path: Path | None,
     stated: SuiteFile,
-    chosen: dict[str, Setting],
     extra: Sequence[str],
-    settings: Mapping[str, Mapping[str, Any]],
-    engine: Engine,
+    settings: Mapping[str, Mapping[str, Any]] | None,
+    engine: Engine | None,
     profile: Profile | None,
     strict: bool,
     plugins: Registry,
 ) -> Suite:
+    name, settings, engine = path.stem if path else "custom", settings or {}, engine or Engine()
+    _check_given(extra, settings)
+    chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
     for reward in extra:
         chosen.setdefault(reward, Setting())
     for reward in settings:
@@ -181,21 +181,70 @@ def _build(
                 f" it has {', '.join(chosen)}"
             )
     if not chosen:
-        raise ConfigError(f"suite {name!r} names no rewards")
+        raise ConfigError(f"{f'{path}: ' if path else ''}suite {name!r} names no rewards")
     # A view of the engine: loaded models and cache are shared, but two suites may differ in profile and models.
-    engine = replace(engine, profile=profile or stated.profile, models={**stated.models, **engine.models})
-    components = tuple(
-        _component(reward, _override(setting, settings.get(reward, {}), reward), engine.profile, plugins)
-        for reward, setting in chosen.items()
-    )
-    engine.check_roles(model.role for component in components for model in component.reward.models)
+    engine = replace(engine, profile=profile or _profile(path, stated, engine), models=_models(path, stated, engine))
+    components = []
+    for reward, setting in chosen.items():
+        given = settings.get(reward, {})
+        with _in_file(path if reward in stated.rewards else None, [f"{reward}.{key}" for key in given]):
+            components.append(_component(reward, _override(setting, given, reward), engine.profile, plugins))
+    roles = sorted({model.role for component in components for model in component.reward.models})
+    for role in stated.models:
+        if role not in roles:
+            raise ConfigError(
+                f"{path}: models.{role}: no reward of the suite has such a role{nearest(role, roles)};"
+                f" its roles are {', '.join(roles) or 'none'}"
+            )
+    engine.check_roles(roles)
     _check_models(components)
-    return Suite(name, stated.description, components, engine, strict)
+    return Suite(name, stated.description, tuple(components), engine, strict)
 
 
-def _beside(path: Path, setting: Setting) -> Setting:
+def _check_given(extra: Any, settings: Any) -> None:
+    """Raise ConfigError for what a call in Python may give by mistake."""
+    if isinstance(extra, str):
+        raise ConfigError(f"rewards={extra!r}: expected a list of names: rewards=[{extra!r}]")
+    if not isinstance(settings, Mapping) or not all(isinstance(one, Mapping) for one in settings.values()):
+        raise ConfigError(
+            f"settings={settings!r:.100}: expected a mapping for each reward: {{'brevity': {{'weight': 1}}}}"
+        )
+
+
+@contextlib.contextmanager
+def _in_file(path: Path | None, overridden: Sequence[str]) -> Iterator[None]:
+    """Errors in here name the suite's file, and what overrides it."""
+    try:
+        yield
+    except RewardsError as error:
+        if path is None:
+            raise
+        more = f" with --set {', '.join(overridden)}" if overridden else ""
+        raise type(error)(f"{path}{more}: {error}") from error
+
+
+def _profile(path: Path | None, stated: SuiteFile, engine: Engine) -> Profile:
+    """The suite's profile, or the engine's where it names none. `embedded` may be an engine's default, so it gives way."""
+    if stated.profile and engine.profile not in (stated.profile, PROFILES[0]):
+        raise ConfigError(
+            f"{path}: its profile is {stated.profile!r}, the engine's is {engine.profile!r};"
+            " say which: load_suite(…, profile=…)"
+        )
+    return stated.profile or engine.profile
+
+
+def _models(path: Path | None, stated: SuiteFile, engine: Engine) -> dict[str, str]:
+    """The models that the engine and the suite's file name for roles, folders found from where that file lies."""
+    found = dict(stated.models)
+    for role, name in found.items():
+        if path and (folder := path.parent / Path(name).expanduser()).is_dir():
+            found[role] = str(folder)
+    return {**found, **engine.models}
+
+
+def _beside(path: Path | None, setting: Setting) -> Setting:
     """The setting with its folder of parameters found from where the suite's file lies."""
-    if setting.params is None:
+    if path is None or setting.params is None:
         return setting
     return setting.model_copy(update={"params": str(path.parent / Path(setting.params).expanduser())})
 

@@ -214,8 +214,8 @@ class Score:
     """
 
     value: float | None
-    failed: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    failed: str | None = field(default=None, kw_only=True)
+    details: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
 NOT_APPLICABLE = Score(None)

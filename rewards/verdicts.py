@@ -1,4 +1,4 @@
-"""What a reward returned, checked at the boundary: a score for every unit, or the reason why there is none."""
+"""What a reward asks for and what it returned, checked at the boundary: a score for every unit, or the reason for none."""
 
 from __future__ import annotations
 
@@ -10,10 +10,39 @@ import orjson
 
 from rewards.contract import Reward
 from rewards.errors import PluginError
+from rewards.features import Request
 from rewards.types import Score
 
 ROUNDING = 1e-4
 """How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
+
+
+def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
+    """What the `reads` of a reward returned for one unit.
+
+    Raises TypeError and PluginError for what are no requests, are of a model that the reward does not declare, or are
+    more or fewer than its function takes.
+    """
+    from rewards.engine.derived import checked  # numpy, only where a reward reads features
+
+    wrong = (
+        returned
+        if not isinstance(returned, (tuple, list))
+        else next((r for r in returned if not isinstance(r, Request)), None)
+    )
+    if wrong is not None:
+        raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}")
+    requests = tuple(checked(returned, "`reads`"))
+    for request in requests:
+        if request.model not in declared.models:
+            raise PluginError(
+                f"`reads` asks for the model of role {request.model.role!r}, which `models=` of the reward does not declare"
+            )
+    least, most = declared.takes
+    if not least <= len(requests) <= most:
+        takes = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+        raise TypeError(f"`reads` returned {len(requests)} feature(s), but the function takes {takes} beside the units")
+    return requests
 
 
 def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
@@ -40,9 +69,9 @@ def _to_score(declared: Reward, returned: Any) -> Score:
         return Score(returned)
     score = returned if isinstance(returned, Score) else Score(returned)
     if (problem := _details_problem(declared, score.details)) is not None:
-        return Score(None, f"{declared.name}: its details cannot be written as JSON: {problem}")
+        return Score(None, failed=f"{declared.name}: its details cannot be written as JSON: {problem}")
     if score.failed is not None:
-        return Score(None, str(score.failed) or f"{declared.name}: failed, and did not say why", score.details)
+        return _failed(score, _reason(declared, score.failed))
     value = score.value
     if value is None:
         return score
@@ -50,13 +79,24 @@ def _to_score(declared: Reward, returned: Any) -> Score:
         item = getattr(value, "item", None)
         value = item() if callable(item) else value
         if not isinstance(value, (int, float)):
-            return Score(None, f"{declared.name}: returned {type(value).__name__}, not a number", score.details)
+            return _failed(score, f"{declared.name}: returned {type(value).__name__}, not a number")
     value = float(value)
     if not math.isfinite(value):
-        return Score(None, f"{declared.name}: returned {value}", score.details)
+        return _failed(score, f"{declared.name}: returned {value}")
     if not low - _slack(low) <= value <= high + _slack(high):
-        return Score(None, f"{declared.name}: returned {value}, outside its range [{low}, {high}]", score.details)
-    return Score(min(max(value, low), high), None, score.details)
+        return _failed(score, f"{declared.name}: returned {value}, outside its range [{low}, {high}]")
+    return Score(min(max(value, low), high), details=score.details)
+
+
+def _failed(score: Score, reason: str) -> Score:
+    return Score(None, failed=reason, details=score.details)
+
+
+def _reason(declared: Reward, failed: Any) -> str:
+    """What the reward says of its failure."""
+    if not isinstance(failed, str):
+        return f"{declared.name}: `failed` of its Score is {failed!r:.100}; it must be the reason, as text"
+    return failed or f"{declared.name}: failed, and did not say why"
 
 
 def _slack(bound: float) -> float:

@@ -14,6 +14,7 @@ import pytest
 import rewards
 from rewards.contract import SETTINGS
 from rewards.errors import ConfigError, PluginError
+from rewards.models.catalog import ENCODER
 from rewards.suite import Setting
 from rewards.verdicts import to_scores
 from rewards_format import usable_share
@@ -194,7 +195,18 @@ def test_a_reward_that_no_name_leads_to_says_so() -> None:
 
 
 def test_values_are_checked_one_by_one() -> None:
-    returned = [0.5, None, math.nan, math.inf, 1.5, "x", True, np.float32(0.25), 1.00001, rewards.Score(None, "why")]
+    returned = [
+        0.5,
+        None,
+        math.nan,
+        math.inf,
+        1.5,
+        "x",
+        True,
+        np.float32(0.25),
+        1.00001,
+        rewards.Score(None, failed="y"),
+    ]
     scores = to_scores(brevity, returned, len(returned))
     assert [score.value for score in scores] == [0.5, None, None, None, None, None, 1.0, 0.25, 1.0, None]
     assert [bool(score.failed) for score in scores] == [False, False, True, True, True, True, False, False, False, True]
@@ -209,3 +221,79 @@ def test_arrays_are_lists() -> None:
 def test_anything_but_one_value_per_unit_is_an_error_of_the_plugin(returned: Any) -> None:
     with pytest.raises(PluginError, match="brevity"):
         to_scores(brevity, returned, 2)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        ({"range": None}, r"range is None; it must be two numbers"),
+        ({"range": (0, None)}, r"range is \(0, None\); it must be two numbers"),
+        ({"range": (0, 1, 2)}, r"range is \(0, 1, 2\)"),
+        ({"threshold": "high"}, "threshold is 'high'; it must be a number"),
+        ({"threshold": math.nan}, "threshold is nan"),
+        ({"threshold": {"embedded": None}}, "threshold is None"),
+        (
+            {"threshold": {"embeded": 0.5}},
+            r"threshold names the profile 'embeded' \(did you mean 'embedded'\?\); there are embedded, full",
+        ),
+        ({"models": ("encoder",)}, r"models is \('encoder',\); .* models=\(ENCODER,\)"),
+        ({"models": ENCODER}, r"models is Model\(.* it must be a tuple of Models"),
+        ({"card": "params/card.json"}, r"card is 'params/card.json'; it must be a Path: Path\(__file__\)"),
+        ({"reads": (1, 2)}, r"reads is \(1, 2\); it must be a function"),
+        ({"reads": lambda: ()}, "reads is <function .*; it must be a function of a unit"),
+        (
+            {"reads": lambda e, facor: ()},
+            r"`reads` takes 'facor' \(did you mean 'factor'\?\), which is none .*: factor",
+        ),
+        ({"reads": lambda e, **more: ()}, "`reads` takes 'more'"),
+    ],
+)
+def test_a_wrong_declaration_names_the_reward_and_the_remedy(declaration: dict[str, Any], message: str) -> None:
+    def function(edits: list[rewards.Edit], *, factor: float = 1.0) -> list[float]:
+        return []
+
+    with pytest.raises(PluginError, match=f"reward 'x': {message}"):
+        rewards.reward(**{"level": "edit", "range": (0, 1), "name": "x", **declaration})(function)
+
+
+def test_thresholds_of_profiles_may_be_plain_numbers() -> None:
+    full = rewards.Threshold(0.7, "by hand")
+    one = rewards.reward(level="edit", range=(0, 1), name="x", threshold={"embedded": 0.5, "full": full})(
+        lambda edits: []
+    )
+    assert one.thresholds == {"embedded": rewards.Threshold(0.5), "full": full}
+
+
+def test_reads_takes_arguments_by_name_and_keeps_its_own_defaults() -> None:
+    def function(edits: list[rewards.Edit], feature: Any, *, edit: str = "a", factor: float = 1.0) -> list[float]:
+        return []
+
+    def reads(edit: rewards.Edit, factor: float, model: Any = ENCODER) -> Any:
+        return (edit.before, factor, model)
+
+    one = rewards.reward(level="edit", range=(0, 1), reads=reads, models=(ENCODER,))(function)
+    unit = rewards.Edit(1, "long", "s", None, "long", 0, 4)
+    assert one.requests(unit, one.parse_arguments({"factor": 2})) == ("long", 2.0, ENCODER)
+
+
+def test_a_function_that_takes_features_needs_reads() -> None:
+    with pytest.raises(PluginError, match="reward 'x': its function takes features .* no `reads` says which"):
+        rewards.reward(level="edit", range=(0, 1), name="x")(lambda edits, feature: [])
+
+
+def test_a_score_takes_its_failure_and_details_by_name() -> None:
+    made: Any = rewards.Score
+    with pytest.raises(TypeError, match="positional"):
+        made(0.5, {"x": 1})
+    for wrong in ({"x": 1}, True, False):
+        (score,) = to_scores(brevity, [made(0.5, failed=wrong, details={"kept": 1})], 1)
+        assert score.value is None
+        assert score.failed == f"brevity: `failed` of its Score is {wrong!r}; it must be the reason, as text"
+        assert score.details == {"kept": 1}
+
+
+def test_a_misspelt_setting_is_suggested_too() -> None:
+    with pytest.raises(ConfigError, match=r"no argument 'wieght' \(did you mean 'weight'\?\); it takes factor, unit"):
+        brevity.parse_arguments({"wieght": 1})
+    with pytest.raises(ConfigError, match="no argument 'weight'; that is a setting, and stands beside `arguments`"):
+        brevity.parse_arguments({"weight": 1})

@@ -189,6 +189,12 @@ def test_a_mistyped_role_is_named_with_the_nearest() -> None:
         Engine(models={"encodr": "x"}).check_roles([])
 
 
+def test_an_engine_has_one_of_the_profiles() -> None:
+    name: Any = "tiny"
+    with pytest.raises(ConfigError, match="no profile is called 'tiny'; there are embedded, full"):
+        Engine(profile=name)
+
+
 def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict[str, Path]) -> None:
     causal = role(folders["causal"], "causal-lm", "causal_lm")
     request = ClassProbabilities("x", head(causal, halves, name="fluency"))
@@ -247,6 +253,30 @@ def test_a_head_of_the_wrong_shape_is_a_failure(folders: dict[str, Path]) -> Non
     found = engine().compute([request])[request]
     assert isinstance(found, Failure)
     assert "expected (1, 2)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or"), (7.0, "gave 0.5 to 7;")]
+)
+def test_a_head_that_gives_no_probabilities_fails_the_texts_at_fault(
+    folders: dict[str, Path], wrong: float, reason: str
+) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    bad = engine().compute([HiddenState("bad", causal, 1)])[HiddenState("bad", causal, 1)]
+
+    def compute(states: Any) -> Any:
+        found = halves(states)
+        found[[np.allclose(state, bad, atol=1e-5) for state in states], 1] = wrong
+        return found
+
+    model = head(causal, compute)
+    requests = [ClassProbabilities(text, model) for text in ("good", "bad", "fine")]
+    one = engine()
+    found = one.compute(requests)
+    failed = [f.reason for request in requests if isinstance(f := found[request], Failure)]
+    assert len(failed) == one.counts.failed == 1
+    assert isinstance(found[requests[1]], Failure)
+    assert reason in failed[0]
 
 
 def test_a_forward_that_raises_fails_the_texts_at_fault_only(
@@ -309,6 +339,12 @@ def test_what_is_no_request_is_named(folders: dict[str, Path]) -> None:
         (Embedding(None, causal), "Embedding of a NoneType"),
         (ClassProbabilities("x", causal, 3), "ClassProbabilities of a int"),
         (Embedding("x", "encoder"), "Embedding names 'encoder' as its model"),
+        (Embedding("x", causal, "qeury"), "Embedding has the role 'qeury'; expected 'query' or 'document'"),
+        (HiddenState("x", causal, "12"), "HiddenState of layer '12': layers are numbers from 1"),
+        (HiddenState("x", causal, None), "HiddenState of layer None"),
+        (HiddenState("x", causal, 0), "HiddenState of layer 0"),
+        (HiddenState("x", causal, 1, skip=-1), "HiddenState skips -1; expected a number of tokens, 0 or more"),
+        (HiddenState("x", causal, 1, skip="a"), "HiddenState skips 'a'"),
     ]
     for one, message in wrong:
         with pytest.raises(PluginError, match=message):

@@ -52,6 +52,33 @@ def test_a_clash_names_both_distributions_and_leaves_the_rest_alone() -> None:
     assert len(found.rewards.clashes()) == 1
 
 
+def test_a_plugin_that_registers_a_name_twice_is_told_so() -> None:
+    with pytest.raises(PluginError, match=r"is registered 2 times by toy-distribution 0\.0\.1 .*; register it once"):
+        registry_of(brevity, brevity).reward("brevity")
+
+
+@pytest.mark.parametrize("wrong", ['models=("encoder",)', 'card="card.json"', 'threshold="high"'])
+def test_a_reward_that_is_declared_wrongly_takes_nothing_else_down(tmp_path: Path, wrong: str) -> None:
+    code = f"""
+import rewards
+
+@rewards.reward(level="edit", range=(0, 1), {wrong})
+def crooked(edits):
+    return [1.0] * len(edits)
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(crooked)
+"""
+    installed(tmp_path, "crooked_plugin", code)
+    listed = command("list", PYTHONPATH=str(tmp_path))
+    assert listed.returncode == 0
+    assert b"changed_words" in listed.stdout
+    assert (
+        b"crooked_plugin 1.0 (plugin 'crooked_plugin') failed to load: PluginError: reward 'crooked': " in listed.stderr
+    )
+
+
 def test_a_misspelt_hook_is_reported() -> None:
     @rewards.hookimpl
     def register_reward(register: Callable[[rewards.Reward], None]) -> None:
@@ -301,6 +328,22 @@ def test_a_flood_of_one_message_is_counted(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "a: no: x (1,000 more times)\n"
 
 
+def test_a_flood_of_one_exception_is_counted_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    flood = FloodFilter()
+
+    def passed(kind: type[Exception], text: str) -> bool:
+        try:
+            raise kind(text)
+        except kind as error:
+            message = f"failed: {error}"
+            return flood.filter(logging.LogRecord("a", logging.ERROR, "", 1, message, None, sys.exc_info()))
+
+    assert [passed(ValueError, f"of record {i}") for i in range(9)] == [True] * 3 + [False] * 6
+    assert passed(KeyError, "of another type")
+    flood.report()
+    assert capsys.readouterr().err == "a: failed: of record 0 (6 more times)\n"
+
+
 def test_a_flood_from_a_run_is_cut(tmp_path: Path) -> None:
     code = """
 import rewards
@@ -323,6 +366,15 @@ def register_rewards(register):
     strict = command("score", source, "-q", "--reward", "failing", "--strict", PYTHONPATH=str(tmp_path))
     assert strict.returncode == 1
     assert strict.stderr.startswith(b"error: reward 'failing' of failing_plugin 1.0 failed: ValueError")
+    assert b" (record 0)\nRun again with REWARDS_DEBUG=1 for the traceback." in strict.stderr
+    debug = command(
+        "score", source, "-q", "--reward", "failing", "--strict", PYTHONPATH=str(tmp_path), REWARDS_DEBUG="1"
+    )
+    assert debug.returncode == 1
+    assert debug.stderr.startswith(b"Traceback (most recent call last)")
+    assert b'failing_plugin.py", line 6, in failing' in debug.stderr
+    assert b"\nerror: reward 'failing' of failing_plugin" in debug.stderr
+    assert b"\x1b" not in debug.stderr
 
 
 def test_a_suite_whose_file_is_missing_is_an_error_of_its_plugin(tmp_path: Path) -> None:
@@ -374,6 +426,15 @@ def test_importing_rewards_is_light() -> None:
     program = f"import sys, rewards; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout == b"[]\n"
+
+
+def test_the_page_on_plugins_says_how_to_try_a_reward(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    program, trial = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2]
+    installed(tmp_path, "my_rewards", program)
+    (tmp_path / "trial.py").write_text(trial)
+    done = subprocess.run([sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rewards
-from rewards.errors import ConfigError, PluginError
-from rewards.features import Embedding
+from rewards.errors import ConfigError, PluginError, RewardFailed
+from rewards.features import Embedding, TokenEmbeddings
 from rewards.models.catalog import ENCODER
+from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision
 from rewards.suite import Component, Suite, suite_of
+from tests import tiny
 from tests.conftest import record, registry_of
 
 
@@ -113,6 +116,10 @@ def fragile(edits: list[rewards.Edit]) -> list[float]:
     return [float("nan") if "nan" in edit.sentence_before else 1.0 for edit in edits]
 
 
+def tiny_encoder(folder: Path) -> Model:
+    return Model("tiny_encoder", {"embedded": Checkpoint(Hub(str(tiny.gemma(folder / "gemma"))), "sentence-encoder")})
+
+
 def with_text(identifier: str, text: str) -> dict[str, Any]:
     return {"id": identifier, "argument": f"{text} here.", "rewrite": f"{text} there."}
 
@@ -180,6 +187,52 @@ def test_a_feature_of_what_is_no_text_fails_its_records_only() -> None:
     assert "Embedding of a NoneType: a feature is of a text (str)" in (result.error or "")
 
 
+def test_a_model_that_is_not_declared_fails_its_records() -> None:
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda edit: (Embedding(edit.before, ENCODER),))
+    def undeclared(edits: list[rewards.Edit], features: Any) -> list[float]:
+        return [1.0] * len(edits)
+
+    chosen = suite(undeclared)
+    (result,) = score(chosen, record())
+    assert "asks for the model of role 'encoder', which `models=` of the reward does not declare" in (
+        result.error or ""
+    )
+    assert chosen.engine.counts.requested == 0
+    with pytest.raises(RewardFailed, match=r"reward 'undeclared' of .*`models=`.* \(record 'one'\)"):
+        score(suite(undeclared, strict=True), record())
+
+
+def test_features_and_parameters_must_be_as_many(tmp_path: Path) -> None:
+    encoder = tiny_encoder(tmp_path)
+    texts: dict[str, Any] = {"reads": lambda edit: (Embedding(edit.before, encoder),), "models": (encoder,)}
+    few = rewards.reward(level="edit", range=(0, 1), name="few", **texts)(lambda edits: [1.0] * len(edits))
+    many = rewards.reward(level="edit", range=(0, 1), name="many", **texts)(lambda edits, a, b: [1.0] * len(edits))
+    texts["reads"] = lambda edit: (Embedding(edit.before, encoder),) * (1 + bool(edit.after))
+    mixed = rewards.reward(level="edit", range=(0, 1), name="mixed", **texts)(lambda edits, *all_: [1.0] * len(edits))
+    (result,) = score(suite(few, many, mixed), record())
+    assert (
+        "TypeError: `reads` returned 1 feature(s), but the function takes 0 beside the units" in result.failures["few"]
+    )
+    assert "but the function takes 2 beside" in result.failures["many"]
+    assert "ValueError: `reads` must return the same number of features for every unit" in result.failures["mixed"]
+
+
+def test_features_of_tokens_are_lists_whatever_their_shapes(tmp_path: Path) -> None:
+    encoder, seen = tiny_encoder(tmp_path), []
+
+    def reads(edit: rewards.Edit) -> Any:
+        return TokenEmbeddings("same", encoder), Embedding("same", encoder)
+
+    @rewards.reward(level="edit", range=(0, 1), reads=reads, models=(encoder,))
+    def shaped(edits: list[rewards.Edit], tokens: Any, vectors: Any) -> list[float]:
+        seen.append((type(tokens), len({one.shape for one in tokens}), vectors.shape[0]))
+        return [1.0] * len(edits)
+
+    (result,) = score(suite(shaped), record())
+    assert result.failures == {}
+    assert seen == [(list, 1, 2)]
+
+
 def test_two_suites_on_one_engine_keep_their_profiles() -> None:
     engine = rewards.Engine()
     first = suite_of(["part_length"], engine=engine, plugins=registry_of(part_length))
@@ -193,6 +246,19 @@ def test_strict_makes_it_fatal() -> None:
         score(suite(fragile, strict=True), with_text("b", "boom"))
     with pytest.raises(PluginError, match="fragile: returned nan"):
         score(suite(fragile, strict=True), with_text("c", "nan"))
+
+
+def test_what_ends_a_strict_run_names_the_reward_and_the_record() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def unsure(edits: list[rewards.Edit]) -> list[rewards.Score]:
+        return [rewards.Score(None, failed="no idea")] * len(edits)
+
+    texts = with_text("a", "fine"), with_text("b", "boom"), with_text("c", "boom")
+    with pytest.raises(RewardFailed, match=r"reward 'fragile' of .* ZeroDivisionError: .* \(record 'b'\)") as failure:
+        score(suite(fragile, strict=True), *texts)
+    assert isinstance(failure.value.__cause__, ZeroDivisionError)
+    with pytest.raises(RewardFailed, match=r"^unsure: no idea \(record 'a'\)$"):
+        score(suite(unsure, strict=True), *texts)
 
 
 def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:

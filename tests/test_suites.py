@@ -11,10 +11,14 @@ import rewards
 import rewards_edit_quality
 import rewards_format
 import rewards_suites
+from rewards.errors import ConfigError, PluginError
+from rewards.features import ClassProbabilities
+from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.plugins import Registry
 from rewards.records import read_revision
-from rewards.suite import load_suite
-from tests.conftest import plugin, record
+from rewards.suite import load_suite, suite_of
+from tests import tiny
+from tests.conftest import plugin, record, registry_of
 
 SUITES = Path(rewards_suites.__file__).parent
 
@@ -141,3 +145,113 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
     done = command("score", source, "--suite", mine)
     assert done.returncode == 0, done.stderr
     assert b'"reward":0.666' in done.stdout
+
+
+# What a suite's file may say, and how what it says wrongly is told.
+
+POLITENESS = Model("politeness", {"embedded": Checkpoint(Hub("nobody/nothing"), "classifier")})
+
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def short(edits: list[rewards.Edit], *, least: int = 1) -> list[float]:
+    return [1.0] * len(edits)
+
+
+@rewards.reward(
+    level="global",
+    range=(0, 1),
+    reads=lambda argument: (ClassProbabilities(argument.after, POLITENESS),),
+    models=(POLITENESS,),
+)
+def polite(arguments: list[rewards.Argument], probabilities: Any) -> Any:
+    return probabilities[:, 0]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(f"description: mine\n{text}\n", encoding="utf-8")
+    return path
+
+
+def load(path: Path, **options: Any) -> Any:
+    return load_suite(path, plugins=registry_of(short, polite), **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reward: {short: {gate: true}}", r"unknown key 'reward' \(did you mean 'rewards'\?\); known: description, "),
+        ("profile: embedded", "the key 'rewards' is missing"),
+        ("rewards: {}", "suite 'mine' names no rewards"),
+        ("rewards: {shrt: {gate: true}}", r"no reward is called 'shrt' \(did you mean 'short'\?\)"),
+        ("rewards: {short: {least: 2}}", r"unknown key 'rewards.short.least' \(what the reward .* `arguments:`\)"),
+        ("rewards: {short: {gat: true}}", r"unknown key 'rewards.short.gat' \(did you mean 'gate'\?\)"),
+        ("rewards: {short: {arguments: {lest: 2}}}", r"no argument 'lest' \(did you mean 'least'\?\)"),
+        ("rewards: {short: {arguments: {least: two}}}", "argument 'least': Input should be a valid integer"),
+        ("rewards: {short: {gate: true, threshold: 5}}", "threshold 5 lies outside its range"),
+        ("rewards: {polite: {gate: true, threshold: 0.5}}", "reward 'polite' is global"),
+        ("rewards: {short: {params: gone}}", "gone is no folder of `rewards fit`"),
+        (
+            "models: {politness: x}\nrewards: {polite: }",
+            r"models.politness: no reward of the suite has such a role \(did you mean 'politeness'\?\)",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_suite_names_its_file(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises((ConfigError, PluginError), match=f"^{path}: .*{message}"):
+        load(path)
+
+
+def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "rewards: {short: {gate: true}}")
+    with pytest.raises(ConfigError, match=rf"^{path} with --set short.wieght: .*\(did you mean 'weight'\?\)"):
+        load(path, settings={"short": {"wieght": 1}})
+    with pytest.raises(PluginError, match="^no reward is called 'polit'"):
+        load(path, rewards=["polit"])
+    with pytest.raises(ConfigError, match="^--model politness="):
+        load(path, rewards=["polite"], engine=rewards.Engine(models={"politness": "x"}))
+
+
+def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
+    text: Any = "short"
+    wrong: Any = {"short": 0.5}
+    with pytest.raises(ConfigError, match=r"rewards='short': expected a list of names: rewards=\['short'\]"):
+        suite_of(text, plugins=registry_of(short))
+    path = written(tmp_path, "rewards: {short: }")
+    with pytest.raises(ConfigError, match="rewards='short'"):
+        load(path, rewards=text)
+    for one in (wrong, text):
+        with pytest.raises(ConfigError, match="settings=.*: expected a mapping for each reward"):
+            load(path, settings=one)
+
+
+def test_models_are_found_from_where_the_file_lies(tmp_path: Path) -> None:
+    tiny.modernbert(tmp_path / "models" / "own", ("polite", "rude"))
+    (tmp_path / "suites").mkdir()
+    path = written(tmp_path / "suites", "models: {politeness: ../models/own}\nrewards: {polite: {weight: 1}}")
+    (result,) = load(path).score([read_revision(record())])
+    assert result.status == "scored"
+    assert load(path).identify()["models"]["politeness"]["digest"]
+    named = load(path, engine=rewards.Engine(models={"politeness": "nobody/else"}))
+    assert named.engine.models == {"politeness": "nobody/else"}
+    written(tmp_path / "suites", "models: {politeness: nobody/nothing}\nrewards: {polite: {weight: 1}}")
+    assert load(path).engine.models == {"politeness": "nobody/nothing"}
+
+
+def test_the_profile_is_the_callers_then_the_files_then_the_engines(tmp_path: Path) -> None:
+    full, default = rewards.Engine(profile="full"), rewards.Engine()
+    silent = written(tmp_path, "rewards: {short: }")
+    assert [load(silent, engine=one).engine.profile for one in (full, default, None)] == [
+        "full",
+        "embedded",
+        "embedded",
+    ]
+    assert load(silent, engine=full, profile="embedded").engine.profile == "embedded"
+    assert suite_of(["short"], engine=full, plugins=registry_of(short)).engine.profile == "full"
+    stated = written(tmp_path, "profile: full\nrewards: {short: }")
+    assert [load(stated, engine=one).engine.profile for one in (full, default)] == ["full", "full"]
+    assert load(stated, profile="embedded").engine.profile == "embedded"
+    small = written(tmp_path, "profile: embedded\nrewards: {short: }")
+    with pytest.raises(ConfigError, match=f"{small}: its profile is 'embedded', the engine's is 'full'; say which"):
+        load(small, engine=full)

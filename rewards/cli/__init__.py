@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -88,7 +89,12 @@ def _run() -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except RewardsError as error:
+        debug = os.environ.get("REWARDS_DEBUG")
+        if debug:
+            print(plain("".join(traceback.format_exception(error.__cause__ or error))), file=sys.stderr)
         print(plain(f"error: {error}"), file=sys.stderr)
+        if isinstance(error, RewardFailed) and error.__cause__ and not debug:
+            print("Run again with REWARDS_DEBUG=1 for the traceback.", file=sys.stderr)
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         print(f"interrupted{_how_to_go_on()}", file=sys.stderr)

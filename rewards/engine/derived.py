@@ -11,10 +11,13 @@ import numpy as np
 from rewards.engine.batches import isolate
 from rewards.engine.cache import Array
 from rewards.errors import ModelError, PluginError
-from rewards.features import ClassProbabilities, Failure, Request
+from rewards.features import ClassProbabilities, Embedding, Failure, HiddenState, Request
 from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 
 log = logging.getLogger("rewards.engine")
+ROUNDING = 1e-4
+"""How far outside [0, 1] a probability may lie."""
+
 Feature = Array | Failure
 Reads = Mapping[Request, tuple[Request, ...]]
 
@@ -31,6 +34,15 @@ def checked(requests: Iterable[Any], who: str) -> list[Request]:
             raise PluginError(f"{who}: {type(one).__name__} of a {type(wrong).__name__}: a feature is of a text (str)")
         if not isinstance(one.model, Model):
             raise PluginError(f"{who}: {type(one).__name__} names {one.model!r:.100} as its model; expected a Model")
+        if isinstance(one, HiddenState):
+            if not isinstance(one.layer, (int, np.integer)) or one.layer < 1:
+                raise PluginError(
+                    f"{who}: HiddenState of layer {one.layer!r}: layers are numbers from 1, the first block's output"
+                )
+            if not isinstance(one.skip, (int, np.integer)) or one.skip < 0:
+                raise PluginError(f"{who}: HiddenState skips {one.skip!r}; expected a number of tokens, 0 or more")
+        if isinstance(one, Embedding) and one.role not in ("query", "document"):
+            raise PluginError(f"{who}: Embedding has the role {one.role!r}; expected 'query' or 'document'")
     return found
 
 
@@ -39,6 +51,15 @@ def finite(feature: Feature, spec: Spec) -> Feature:
     if isinstance(feature, Failure) or np.isfinite(feature).all():
         return feature
     return Failure(f"{describe(spec)} gave NaN or infinite numbers; float32 or bfloat16 may hold what float16 cannot")
+
+
+def _probable(found: Array, spec: Derived) -> Feature:
+    """The probabilities of a head; a Failure where they are none."""
+    if not np.isfinite(found).all():
+        return Failure(f"{describe(spec)} gave NaN or infinite numbers")
+    if found.min() < -ROUNDING or found.max() > 1 + ROUNDING:
+        return Failure(f"{describe(spec)} gave {found.min():g} to {found.max():g}; probabilities lie in [0, 1]")
+    return found
 
 
 def reads(
@@ -93,7 +114,7 @@ def probabilities(spec: Derived, read: Reads, features: Mapping[Request, Feature
         found = np.asarray(spec.compute(*arrays), dtype=np.float32)
         if found.shape != (len(part), len(spec.labels)):
             raise ValueError(f"it returned an array {found.shape}; expected {(len(part), len(spec.labels))}")
-        results.update(zip(part, found, strict=True))
+        results.update((request, _probable(one, spec)) for request, one in zip(part, found, strict=True))
 
     def failed(request: Request, reason: str) -> None:
         results[request] = Failure(reason)

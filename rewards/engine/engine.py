@@ -15,11 +15,11 @@ from rewards.engine import derived, roles
 from rewards.engine.batches import isolate
 from rewards.engine.cache import Array, Cache, MemoryCache, key
 from rewards.engine.device import own_precision, pick_device, pick_dtype
-from rewards.errors import ModelError
+from rewards.errors import ConfigError, ModelError
 from rewards.features import Failure, Request
 from rewards.models import keys
 from rewards.models.backend import Placement, Progress, load
-from rewards.models.specs import Checkpoint, Derived, Model, Profile, Spec, Wheel, describe
+from rewards.models.specs import PROFILES, Checkpoint, Derived, Model, Profile, Spec, Wheel, describe
 
 if TYPE_CHECKING:
     from rewards.models.backend import Backend
@@ -75,6 +75,10 @@ class Engine:
     _asked: dict[str, Model] = field(default_factory=dict, repr=False)
     _roles: dict[str, str] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise ConfigError(f"no profile is called {self.profile!r}; there are {', '.join(PROFILES)}")
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or the Failure that took its place.

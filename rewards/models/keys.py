@@ -57,8 +57,6 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
             return Identity(("tokens",), (request.text,))
     if architecture == "causal-lm":
         if isinstance(request, HiddenState):
-            if request.layer < 1:
-                raise ModelError(f"HiddenState of layer {request.layer}: layers count from 1, the first block's output")
             return Identity(("hidden", str(request.layer), str(request.skip)), (request.text,))
         if isinstance(request, TokenLogProbs):
             return Identity(("logprobs",), (request.text,))
