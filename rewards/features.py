@@ -1,7 +1,7 @@
 """What rewards may ask of models: requests for features of texts. The engine computes each distinct one once.
 
 A request names a text and a model by role; what comes back is a float32 array, and the engine stacks the arrays of a
-batch where their shapes agree.
+batch where their shapes agree. What there is per token comes as a list of arrays.
 """
 
 from __future__ import annotations

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rewards.errors import RewardsError
-from rewards.files.reading import MAX_LINE, read_lines
-from rewards.files.writing import File
+from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
+from rewards.files.writing import File, Stream, finished
 from tests.conftest import record, write_lines
 
 
@@ -129,3 +133,33 @@ def test_a_value_that_cannot_be_read_costs_its_row_of_a_parquet_file(tmp_path: P
     assert [line.record for line in found] == [{"n": 1, "text": "a"}, None, {"n": 3, "text": "c"}, {"n": 4}]
     assert [line.number for line in found] == [1, 2, 3, 4]
     assert "a value cannot be read: 'utf-8' codec" in str(found[1].error)
+
+
+def test_a_stream_is_like_no_other_and_a_file_like_itself(tmp_path: Path) -> None:
+    source = str(write_lines(tmp_path / "in.jsonl", {"a": 1}))
+    assert identity("-") != identity("-")
+    assert identity(source) == identity(source)
+
+
+def test_a_full_standard_output_advises_no_resuming(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Full(), fileno=lambda: os.open(os.devnull, os.O_RDONLY)))
+    with pytest.raises(RewardsError, match=r"^standard output cannot be written: No space left on device; give -o OUT"):
+        Stream().write([{"id": 1}])
+
+
+def test_a_finished_file_is_known_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to("real.jsonl")
+    sink = File(link, {}, 1, resume=False)
+    sink.write([{"id": 1}])
+    sink.finish({"counts": {"failed": 0, "rejected": 0}})
+    assert link.is_symlink()
+    assert finished(link, {}, 1)
+    assert finished(tmp_path / "real.jsonl", {}, 1)
+    header = read_header(link)
+    assert header is not None
+    assert header == read_header(tmp_path / "real.jsonl")

@@ -452,3 +452,17 @@ def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:
         done = command("score", source, "-o", out, "--reward", option, PYTHONPATH=str(tmp_path))
         assert done.returncode == 0, done.stderr.decode()
         assert json.loads(out.read_text())["edits"][0]["scores"]["kept_length"]["threshold"] == threshold
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "rewards", "list"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(60) == 0
+
+
+def test_a_checkpoint_of_no_known_architecture_is_refused() -> None:
+    from rewards.models.specs import Checkpoint, Hub
+
+    with pytest.raises(PluginError, match="architecture is 'sequence-classifier'; it must be one of sentence-encoder"):
+        Checkpoint(Hub("x"), "sequence-classifier")  # type: ignore[arg-type]  # what a writer may well guess

@@ -485,3 +485,128 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     assert [one["id"] for one in read_lines(out)] == ["a", "c"]
     (bad,) = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
     assert bad["reason"] == "could not be read: ValueError: no idea"
+
+
+def test_out_may_be_standard_output_and_nothing_is_replaced_that_is_no_file(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = score(source, "-o", pipe)
+    assert (done.returncode, b"leave out -o to write to standard output" in done.stderr) == (2, True)
+    assert pipe.is_fifo()
+    run = [sys.executable, "-m", "rewards", "score", "in.jsonl", "--reward", "format", "-o", "-"]
+    done = subprocess.run(run, capture_output=True, cwd=tmp_path, check=False)
+    assert json.loads(done.stdout)["id"] == "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "pipe"]
+
+
+def test_a_link_is_written_through_and_stays(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record(), b"bad\n")
+    real, link, loop = tmp_path / "elsewhere" / "real.jsonl", tmp_path / "link.jsonl", tmp_path / "loop.jsonl"
+    real.parent.mkdir()
+    link.symlink_to("elsewhere/real.jsonl")
+    loop.symlink_to("loop.jsonl")
+    assert score(source, "-o", link).returncode == 1  # there is nothing yet
+    assert b"nothing to resume" in score(source, "-o", link, "--resume").stderr
+    assert command("score", link, "--append", "--reward", "edit_quality").returncode == 1
+    assert link.is_symlink()
+    names = ["real.jsonl", "real.jsonl.meta.json", "real.jsonl.rejected.jsonl"]
+    assert sorted(path.name for path in real.parent.iterdir()) == names
+    assert set(read_lines(real)[0]["rewards"]) == {"format", "edit_quality"}
+    header = json.loads(Path(f"{real}.meta.json").read_text())
+    assert (header["counts"]["rejected"], set(header["rewards"])) == (1, {"format", "edit_quality"})
+    assert score(source, "-o", loop).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "ending", ["rejected.jsonl", "meta.json", "partial", "partial.json", "rejected.jsonl.partial", "meta.json.partial"]
+)
+def test_the_input_is_nothing_that_lies_beside_the_output(tmp_path: Path, ending: str) -> None:
+    source = write_lines(tmp_path / f"out.jsonl.{ending}", record())
+    before = source.read_bytes()
+    done = score(source, "-o", tmp_path / "out.jsonl")
+    assert (done.returncode, f"also writes {source}, which is FILE" in done.stderr.decode()) == (2, True)
+    assert source.read_bytes() == before
+
+
+def test_another_stream_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    first, out = json.dumps(record("first")).encode(), tmp_path / "out.jsonl"
+    assert score("-", "-o", out, stdin=first).returncode == 0
+    done = score("-", "-o", out, "--resume", stdin=first)
+    assert done.returncode == 2
+    assert b"save them to a file and give that" in done.stderr
+    write_lines(tmp_path / "in.jsonl", record())
+    run = f"{sys.executable} -m rewards score <(cat {tmp_path}/in.jsonl) --reward format -o {out}"
+    for more in ("--resume", "--append"):
+        done = subprocess.run(["bash", "-c", f"{run} {more}"], capture_output=True, check=False)
+        assert (done.returncode, b"/dev/fd" in done.stderr or b"a pipe" in done.stderr) == (2, True)
+    assert [one["id"] for one in read_lines(out)] == ["first"]
+
+
+def test_rejected_lines_go_along_to_the_file_that_append_makes(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record(), b"x" * 3000 + b"\n")
+    out, new = tmp_path / "out.jsonl", tmp_path / "new.jsonl"
+    assert score(source, "-o", out).returncode == 1
+    rejected, copied = (Path(f"{path}.rejected.jsonl") for path in (out, new))
+    append = ("score", out, "--append", "--reward", "edit_quality", "-o", new)
+    done = command(*append)
+    assert f"in {copied}" in done.stderr.decode()
+    assert copied.read_bytes() == rejected.read_bytes()
+    rejected.unlink()
+    done = command(*append)
+    assert b"1 rejected" in done.stderr
+    assert b"rejected.jsonl" not in done.stderr
+    assert not copied.exists()
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    source, out = (tmp_path / os.fsdecode(name) for name in (b"in\xff.jsonl", b"out\xfe.jsonl"))
+    try:
+        write_lines(source, record())
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    done = score(source, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(Path(f"{out}.meta.json").read_text())["source"].endswith(r"in\xff.jsonl")
+    assert b"nothing to resume" in score(source, "-o", out, "--resume").stderr
+
+
+@pytest.mark.parametrize(
+    ("redirected", "message"),
+    [
+        ("score in.jsonl >&-", "standard output is closed; give -o OUT"),
+        ("score - <&-", "standard input is closed; give a file"),
+        ("score - 0>unreadable", "standard input cannot be read"),
+    ],
+)
+def test_streams_that_are_closed_are_no_bugs(tmp_path: Path, redirected: str, message: str) -> None:
+    write_lines(tmp_path / "in.jsonl", record())
+    run = f"{sys.executable} -m rewards {redirected} --reward format"
+    done = subprocess.run(["bash", "-c", run], capture_output=True, cwd=tmp_path, check=False)
+    assert (done.returncode, message in done.stderr.decode()) == (2, True), done.stderr
+
+
+def test_standard_output_that_takes_no_more_is_told_plainly(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    run = f"trap '' XFSZ; ulimit -f 0; {sys.executable} -m rewards score {source} --reward format > {tmp_path}/full"
+    done = subprocess.run(["bash", "-c", run], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"error: standard output cannot be written: File too large; give -o OUT to write to a file\n"
+
+
+@pytest.mark.parametrize("name", ["out.GZ", "out.csv", "out.Parquet"])
+def test_an_ending_that_promises_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
+    done = score(write_lines(tmp_path / "in.jsonl", record()), "-o", tmp_path / name)
+    assert (done.returncode, b"results are written as JSONL" in done.stderr) == (2, True)
+
+
+def test_the_closing_table_cuts_no_number_and_shows_what_a_gate_is_paid(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    gate = ("--set", "pattern_conformity.gate=true", "--set", "pattern_conformity.weight=-0.5")
+    for width in ("20", "60"):
+        done = command("score", source, "--reward", "pattern_conformity", *gate, COLUMNS=width)
+        shown = done.stderr.decode()
+        assert "…" not in shown
+        assert re.search(r"^pattern_\w+ +gate, -0\.5 +\d\.\d{4} +1 +≤ 3\.236 +\d+\.\d% +2 *$", shown, re.MULTILINE), (
+            shown
+        )

@@ -99,7 +99,9 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         print(f"interrupted{_how_to_go_on()}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

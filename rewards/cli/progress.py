@@ -15,8 +15,11 @@ from rich.table import Table
 
 from rewards.cli.terminal import plain
 from rewards.files.pipeline import Report
+from rewards.files.reading import rejected_path
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
+
+_LEAST = 20  # columns that the names of rewards keep on the narrowest terminal
 
 
 class Display:
@@ -85,7 +88,11 @@ class Display:
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""
-        self._console.print(self._rewards(suite, summary))
+        table = self._rewards(suite, summary)
+        whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
+        folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
+        self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
+        self._console.print(table)
         counts = header["features"]
         lines = [
             f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
@@ -104,8 +111,9 @@ class Display:
             )
         lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
         lines.append(f"{header['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
-        if summary.rejected and out:
-            lines.append(f"rejected lines, with the reason for each, in {out}.rejected.jsonl")
+        # The file that --append adds to may have lost its own.
+        if summary.rejected and out and (rejected := rejected_path(out)).exists():
+            lines.append(f"rejected lines, with the reason for each, in {rejected}")
         for line in lines:
             self._console.print(escape(plain(line)), soft_wrap=True)
 
@@ -114,14 +122,15 @@ class Display:
         table.caption = "mean over n records; passed: share of the edits or sentences scored"
         table.caption_justify = "left"
         for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):
-            table.add_column(name, justify="left" if name == "reward" else "right", no_wrap=True)
+            named = name == "reward"
+            table.add_column(name, justify="left" if named else "right", no_wrap=not named, overflow="fold")
         for component in suite.components:
             passed = summary.passed.get(component.name, Mean())
             sign = "≥" if component.reward.higher_is_better else "≤"
             mean = summary.rewards[component.name]
             table.add_row(
                 component.name,
-                "gate" if component.gate else f"{component.weight:g}" if component.weight else "",
+                ", ".join(["gate"] * component.gate + [f"{component.weight:g}"] * bool(component.weight)),
                 _number(mean.mean),
                 f"{mean.n:,}",
                 f"{sign} {component.threshold.value:.4g}" if component.threshold and passed.n else "",

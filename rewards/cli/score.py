@@ -19,6 +19,9 @@ from rewards.errors import ConfigError
 if TYPE_CHECKING:
     from rewards.suite import Suite
 
+NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
+"""Endings that promise another kind of file than the one that is written."""
+
 
 def score(
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
@@ -64,17 +67,17 @@ def score(
     from rewards.cli.progress import Display
     from rewards.files import append as appending
     from rewards.files import pipeline
-    from rewards.files.reading import identity
+    from rewards.files.reading import beside, identity, rejected_path
     from rewards.files.workers import Workers
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
     rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
     settings = parse_settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
-    target = _target(file, out, append, resume)
     devices = [one.strip() for one in device.split(",")]
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
+    target = _target(file, out, append, resume)
     options = (suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
     chosen = _suite(*options, devices[0])
     _check_format(format)
@@ -90,8 +93,8 @@ def score(
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
     job = pipeline.Job(file, chosen, format, limit, batch_size)
-    added_to = append and target is not None and target.exists() and target.samefile(file)
-    sink = File(target, fingerprint, batch_size, resume, summary.add, added_to) if target else Stream()
+    rejected = beside(Path(file), rejected_path) if append else None
+    sink = File(target, fingerprint, batch_size, resume, summary.add, rejected) if target else Stream()
     with Display(file, quiet) as display:
         chosen.engine.progress = display.on_texts
         try:
@@ -119,15 +122,28 @@ def _stop_where_complete(target: Path, complete: bool | None) -> None:
 
 
 def _target(file: str, out: Path | None, append: bool, resume: bool) -> Path | None:
-    """Where results go: OUT, or with --append FILE itself."""
-    if resume and not append and out is None:
-        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-    if append and out is None:
+    """Where results go: OUT, or with --append FILE itself; None for standard output, which `-` is too."""
+    from rewards.files.reading import is_stream
+    from rewards.files.writing import sidecars, written
+
+    if out is None and append:
         out = Path(file)
-    elif not append and out is not None and out.exists() and Path(file).exists() and out.samefile(file):
-        raise ConfigError(f"-o {out} is FILE itself, and would replace it; give another name")
-    if out is not None and out.suffix in (".gz", ".parquet"):
+    if out is None or str(out) == "-":
+        if resume:
+            raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+        return None
+    if resume and is_stream(file):
+        raise ConfigError(
+            f"--resume: whether {file} gives the same records again cannot be known; save them to a file and give that,"
+            " or leave out --resume to start over"
+        )
+    out = written(out)
+    if out.suffix.lower() in NOT_JSONL:
         raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
+    for path in sidecars(out) if append else (out, *sidecars(out)):
+        if path.exists() and Path(file).exists() and path.samefile(file):
+            how = "is FILE itself, and would replace it" if path == out else f"also writes {path}, which is FILE"
+            raise ConfigError(f"-o {out} {how}; give another name")
     return out
 
 
@@ -139,12 +155,14 @@ def _check_append(
     limit: int | None,
     devices: Sequence[str],
 ) -> None:
+    from rewards.files.reading import is_stream
+
     if not rewards or suite:
         raise ConfigError("--append adds single rewards to a scored file: name them with --reward, leave out --suite")
     if len(devices) > 1:
         raise ConfigError("--append works on one device")
-    if file == "-":
-        raise ConfigError("--append reads its file twice, so it cannot be standard input")
+    if is_stream(file):
+        raise ConfigError("--append reads its file twice, so it cannot be standard input or a pipe")
     if limit is not None:
         raise ConfigError("--append keeps every record, so it takes no --limit")
     for name, given in settings.items():

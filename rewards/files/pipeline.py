@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
 from rewards.errors import RecordError
-from rewards.files.reading import Line, read_lines
+from rewards.files.reading import Line, as_text, read_lines
 from rewards.files.writing import Sink
 from rewards.records import read_revision
 from rewards.suite import Suite
@@ -121,7 +121,7 @@ def describe(job: Job) -> dict[str, Any]:
     return {
         **job.suite.describe(),
         "versions": _versions(),
-        "source": job.source,
+        "source": as_text(job.source),
         "batch_size": job.chunk,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": None,  # nothing in scoring draws random numbers

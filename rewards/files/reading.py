@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,9 +36,20 @@ def header_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.meta.json")
 
 
+def rejected_path(path: Path) -> Path:
+    """Where the lines lie that could not be used when a scored file was made."""
+    return path.with_name(f"{path.name}.rejected.jsonl")
+
+
+def beside(path: Path, place: Callable[[Path], Path]) -> Path:
+    """The place beside a scored file, or beside what it links to where the link has nothing there."""
+    found = place(path)
+    return found if found.exists() or not path.is_symlink() else place(Path(os.path.realpath(path)))
+
+
 def read_header(path: Path) -> dict[str, Any] | None:
     """The header beside a scored file; None without one. Raises RewardsError where it is none."""
-    meta = header_path(path)
+    meta = beside(path, header_path)
     try:
         header = orjson.loads(meta.read_bytes())
     except FileNotFoundError:
@@ -54,7 +67,12 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
     Raises RewardsError where the file as a whole cannot be read; a single bad line comes back as a Line with its error.
     """
     if source == "-":
-        yield from _json_lines(sys.stdin.buffer, lambda: 0, report)
+        if sys.stdin is None:
+            raise RewardsError("standard input is closed; give a file, or something to read on standard input")
+        try:
+            yield from _json_lines(sys.stdin.buffer, lambda: 0, report)
+        except OSError as error:
+            raise RewardsError(f"standard input cannot be read: {error.strerror or error}") from error
         return
     path = Path(source)
     try:
@@ -80,12 +98,23 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
 
 
 def identity(source: str) -> list[Any]:
-    """What tells one input from another, for --resume: path, size and time of change."""
+    """What tells one input from another, for --resume: path, size and time of change. A stream is like no other."""
     path = Path(source)
     if source == "-" or not path.is_file():
-        return [source]
+        return [as_text(source), uuid.uuid4().hex]
     stat = path.stat()
-    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+    return [as_text(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
+def is_stream(source: str) -> bool:
+    """Whether the source (a path, or `-`) gives what it holds only once."""
+    path = Path(source)
+    return source == "-" or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def as_text(path: Path | str) -> str:
+    r"""The path as JSON can hold it: bytes of a name that are not UTF-8 are written out, as `\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _json_lines(

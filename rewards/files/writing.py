@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ import orjson
 
 from rewards.errors import RewardsError
 from rewards.files import lock
-from rewards.files.reading import KEPT, Line, header_path
+from rewards.files.reading import KEPT, Line, header_path, rejected_path
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -64,15 +65,29 @@ class Stream:
     done = 0
     made: Mapping[str, Any] = NOTHING
 
+    def __init__(self) -> None:
+        if sys.stdout is None:
+            raise RewardsError("standard output is closed; give -o OUT to write to a file")
+
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Write one chunk of output records."""
-        with _disk(Path("standard output")):
-            sys.stdout.buffer.writelines(dump(record) for record in records)
+        lines = [dump(record) for record in records]
+        try:
+            sys.stdout.buffer.writelines(lines)
             sys.stdout.buffer.flush()
+        except BrokenPipeError:  # the reader went away: no failure
+            raise
+        except OSError as error:
+            with suppress(OSError):  # what is left in the buffer would fail once more at the end of the process
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise RewardsError(
+                f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
+            ) from error
 
     def reject(self, line: Line) -> None:
         """Write one bad line, as the rejects file would hold it."""
-        sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
+        if sys.stderr is not None:  # closed by who does not want to know
+            sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
         """Nothing is left to do."""
@@ -81,11 +96,32 @@ class Stream:
         """Nothing is left behind."""
 
 
+def written(path: Path) -> Path:
+    """The file that is written under a name: where it is a link, what it leads to.
+
+    Raises RewardsError where something lies there that writing would replace by a file: a pipe, a device.
+    """
+    with _disk(path):
+        real = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if real.is_dir():
+            raise RewardsError(f"{path} is a folder; -o wants the file to write")
+        if str(path) == "-" or real.is_symlink() or (path.exists() and not path.is_file()):
+            raise RewardsError(f"{path} is no regular file; leave out -o to write to standard output")
+    return real
+
+
+def sidecars(path: Path) -> list[Path]:
+    """The files that are written or deleted beside an output file."""
+    final = (path, header_path(path), rejected_path(path))
+    return [*final[1:], path.with_name(f"{path.name}.partial.json"), *map(_partial_of, final)]
+
+
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
     """Whether everything in a finished file was scored; None where it is not there or still being written.
 
     Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's.
     """
+    path = written(path)
     if not path.exists() or path.with_name(f"{path.name}.partial").exists():
         return None
     meta = header_path(path)
@@ -125,7 +161,8 @@ class File:
 
     `fingerprint` identifies what is being computed; `done` is how many output records an earlier run left that need not
     be computed again, always a multiple of `chunk`, and `made` what was said with the last of them. `seen` is called with
-    each of them. With `keep_rejected` the rejects file of what is added to stays. One process at a time writes into OUT.
+    each of them. `rejected` is the rejects file of what is added to: it stays, or is copied. One process at a time writes
+    into OUT, which may be a link to a file.
     """
 
     def __init__(
@@ -135,19 +172,18 @@ class File:
         chunk: int,
         resume: bool,
         seen: Callable[[Mapping[str, Any]], None] = lambda _: None,
-        keep_rejected: bool = False,
+        rejected: Path | None = None,
     ) -> None:
-        if path.is_dir():
-            raise RewardsError(f"{path} is a folder; -o wants the file to write")
+        path = written(path)
         if not path.parent.is_dir():
             raise RewardsError(f"{path}: the folder {path.parent} does not exist")
         self.path = path
         self.done = 0
         self.made: Mapping[str, Any] = NOTHING
-        self._partial = path.with_name(f"{path.name}.partial")
+        self._partial = _partial_of(path)
         self._settings = path.with_name(f"{path.name}.partial.json")
-        self._rejected = path.with_name(f"{path.name}.rejected.jsonl")
-        self._keep_rejected = keep_rejected
+        self._rejected = rejected_path(path)
+        self._rejected_before = rejected
         self._fingerprint = _settings(fingerprint, chunk)
         left = self._partial.exists() and self._settings.exists()
         with _disk(path):
@@ -216,14 +252,14 @@ class File:
             for file in filter(None, (self._log, self._out, self._bad)):
                 with suppress(OSError):  # a full disk refuses the rest of the buffer once more
                     file.close()
-            for path in (self._partial, self._settings, self._partial_of(self._rejected)):
+            for path in (self._partial, self._settings, _partial_of(self._rejected)):
                 path.unlink(missing_ok=True)
 
     def reject(self, line: Line) -> None:
         """Append one bad line to the rejects file."""
         with _disk(self._rejected):
             if self._bad is None:
-                self._bad = self._partial_of(self._rejected).open("wb")
+                self._bad = _partial_of(self._rejected).open("wb")
             self._bad.write(dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
@@ -232,10 +268,13 @@ class File:
         with _disk(self.path):
             if self._bad is not None:
                 self._bad.close()
-                self._partial_of(self._rejected).replace(self._rejected)
-            elif not self._keep_rejected:
+                _partial_of(self._rejected).replace(self._rejected)
+            elif self._rejected_before is None or not self._rejected_before.exists():
                 self._rejected.unlink(missing_ok=True)
-            temporary = self._partial_of(meta)
+            elif not self._rejected.exists() or not self._rejected.samefile(self._rejected_before):
+                shutil.copyfile(self._rejected_before, _partial_of(self._rejected))
+                _partial_of(self._rejected).replace(self._rejected)
+            temporary = _partial_of(meta)
             header = {**header, "fingerprint": hashlib.sha256(self._fingerprint).hexdigest()}
             temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             temporary.replace(meta)
@@ -246,8 +285,9 @@ class File:
             self._log.close()
             self._settings.unlink(missing_ok=True)
 
-    def _partial_of(self, path: Path) -> Path:
-        return path.with_name(f"{path.name}.partial")
+
+def _partial_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from rewards.errors import PluginError
 
 if TYPE_CHECKING:
     from rewards.features import Request
@@ -70,6 +72,12 @@ class Checkpoint:
     reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
     adapter: Adapter | None = None  # of an adapted classifier
     layers: int = 0  # how many blocks of an encoder run: its token vectors are those after the last of them; 0: all
+
+    def __post_init__(self) -> None:
+        if self.architecture not in (known := get_args(Architecture)):
+            raise PluginError(
+                f"a Checkpoint's architecture is {self.architecture!r}; it must be one of {', '.join(known)}"
+            )
 
 
 @dataclass(frozen=True)
