@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from rewards.engine import device
 from rewards.engine.cache import DiskCache
 from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
@@ -453,10 +454,21 @@ def test_a_process_of_several_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch)
     assert pick_device("auto") == "cuda:1"
 
 
+def test_several_devices_compute_in_one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "pick_device", lambda wanted: wanted)
+    monkeypatch.setattr(device, "_gpu_has_bfloat16", lambda one: one != "cuda:1")
+    monkeypatch.setattr(device, "_cpu_gains_from_bfloat16", lambda: True)
+    assert device.listed("cuda:0, cuda:2", "auto") == ["cuda:0", "cuda:2"]
+    assert device.listed("cuda:0,cpu", "float32") == ["cuda:0", "cpu"]
+    for pair in ("cuda:0,cuda:1", "cuda:0,cpu"):
+        with pytest.raises(ConfigError, match=r"auto would be (bf|f)loat\d\d on cuda:0, .*: give one for all of them"):
+            device.listed(pair, "auto")
+
+
 def test_devices_that_are_not_there() -> None:
-    for device, message in (("cuda:99", "CUDA device"), ("gpu", "expected auto, cpu or cuda:N")):
+    for wanted, message in (("cuda:99", "CUDA device"), ("gpu", "expected auto, cpu or cuda:N")):
         with pytest.raises(ConfigError, match=message):
-            Engine(device=device).compute(
+            Engine(device=wanted).compute(
                 [HiddenState("x", Model("m", {"embedded": Checkpoint(Hub("."), "causal-lm")}), 1)]
             )
 

@@ -55,11 +55,13 @@ def edit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing lines.")] = False,
 ) -> None:
     """Let a model edit the arguments in FILE: one record per argument (and sample), in order, for `rewards score`."""
-    from rewards_edit.policy import Sampling  # here and below: `rewards --help` must not pay for it
+    from rewards.files.targets import target_of  # here and below: `rewards --help` must not pay for it
+    from rewards_edit.policy import Sampling
 
     several = num_samples > 1 or best_of > 1
     drawn = temperature if temperature is not None else SEVERAL if several else 0.0
-    _check(several, drawn, top_p, backend, dtype, resume, out, file)
+    _check(several, drawn, top_p, backend, dtype)
+    out = target_of(file, out, resume)
     sampling = Sampling(drawn, top_p, max_new_tokens, seed)
     work = _work(
         model, adapter, format, suite, sampling, (rounds, num_samples, best_of), backend, device, dtype, token_budget
@@ -72,9 +74,7 @@ def edit(
         raise typer.Exit(1)
 
 
-def _check(
-    several: bool, temperature: float, top_p: float, backend: str, dtype: str, resume: bool, out: Path | None, file: str
-) -> None:
+def _check(several: bool, temperature: float, top_p: float, backend: str, dtype: str) -> None:
     from rewards.engine.engine import DTYPES
     from rewards_edit.policy import BACKENDS
 
@@ -86,12 +86,6 @@ def _check(
         raise ConfigError(f"--backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
-    if resume and out is None:
-        raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-    if out is not None and out.exists() and Path(file).exists() and out.samefile(file):
-        raise ConfigError(f"-o {out} is FILE itself, and would replace it; give another name")
-    if out is not None and out.suffix in (".gz", ".parquet"):
-        raise ConfigError(f"-o {out}: results are written as JSONL; give a name that ends in .jsonl")
 
 
 def _work(

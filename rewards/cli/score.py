@@ -14,13 +14,11 @@ import typer
 
 from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.options import Cache, DType, Models, Profile, build_engine
+from rewards.engine.device import listed
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
     from rewards.suite import Suite
-
-NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
-"""Endings that promise another kind of file than the one that is written."""
 
 
 def score(
@@ -66,7 +64,7 @@ def score(
     # Imported here: `rewards --help` must not pay for pydantic and numpy.
     from rewards.cli.progress import Display
     from rewards.files import append as appending
-    from rewards.files import pipeline
+    from rewards.files import pipeline, targets
     from rewards.files.reading import beside, identity, rejected_path
     from rewards.files.workers import Workers
     from rewards.files.writing import File, Stream, finished
@@ -74,10 +72,10 @@ def score(
 
     rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
     settings = parse_settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
-    devices = [one.strip() for one in device.split(",")]
+    devices = listed(device, dtype)
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
-    target = _target(file, out, append, resume)
+    target = targets.target_of(file, out, resume, append)
     options = (suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
     chosen = _suite(*options, devices[0])
     _check_format(format)
@@ -93,8 +91,8 @@ def score(
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
     job = pipeline.Job(file, chosen, format, limit, batch_size)
-    rejected = beside(Path(file), rejected_path) if append else None
-    sink = File(target, fingerprint, batch_size, resume, summary.add, rejected) if target else Stream()
+    kept = beside(Path(file), rejected_path) if append else None
+    sink = File(target, fingerprint, batch_size, resume, summary.add, kept) if target else Stream()
     with Display(file, quiet) as display:
         chosen.engine.progress = display.on_texts
         try:
@@ -119,32 +117,6 @@ def _stop_where_complete(target: Path, complete: bool | None) -> None:
     if complete is not None:
         print(f"{target} is complete: nothing to resume", file=sys.stderr)
         raise typer.Exit(0 if complete else 1)
-
-
-def _target(file: str, out: Path | None, append: bool, resume: bool) -> Path | None:
-    """Where results go: OUT, or with --append FILE itself; None for standard output, which `-` is too."""
-    from rewards.files.reading import is_stream
-    from rewards.files.writing import sidecars, written
-
-    if out is None and append:
-        out = Path(file)
-    if out is None or str(out) == "-":
-        if resume:
-            raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
-        return None
-    if resume and is_stream(file):
-        raise ConfigError(
-            f"--resume: whether {file} gives the same records again cannot be known; save them to a file and give that,"
-            " or leave out --resume to start over"
-        )
-    out = written(out)
-    if out.suffix.lower() in NOT_JSONL:
-        raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
-    for path in sidecars(out) if append else (out, *sidecars(out)):
-        if path.exists() and Path(file).exists() and path.samefile(file):
-            how = "is FILE itself, and would replace it" if path == out else f"also writes {path}, which is FILE"
-            raise ConfigError(f"-o {out} {how}; give another name")
-    return out
 
 
 def _check_append(

@@ -52,6 +52,22 @@ def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = 
     return "bfloat16" if (_cpu_gains_from_bfloat16() if device == "cpu" else _gpu_has_bfloat16(device)) else "float32"
 
 
+def listed(wanted: str, dtype: str) -> list[str]:
+    """The devices named with commas between them.
+
+    Raises ConfigError where a record's precision would depend on which of them was free for it.
+    """
+    devices = [one.strip() for one in wanted.split(",")]
+    if len(devices) < 2 or dtype != "auto":
+        return devices
+    for embedded in (True, False):
+        picked = [pick_dtype(dtype, pick_device(one), "causal-lm", embedded=embedded) for one in devices]
+        if len(set(picked)) > 1:
+            told = ", ".join(f"{dtype} on {device}" for device, dtype in zip(devices, picked, strict=True))
+            raise ConfigError(f"--dtype auto would be {told}: give one for all of them, e.g. --dtype float32")
+    return devices
+
+
 @contextmanager
 def own_precision(device: str) -> Iterator[None]:
     """Products of matrices in the precision of their model for as long as this lasts, whatever the caller has set.

@@ -1,0 +1,38 @@
+"""Where a command writes its results, checked before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rewards.errors import ConfigError
+from rewards.files.reading import is_stream
+from rewards.files.writing import sidecars, written
+
+NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
+"""Endings that promise another kind of file than the one that is written."""
+
+
+def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -> Path | None:
+    """The file that results of FILE go to: OUT, or with `append` FILE itself; None for standard output, which `-` is too.
+
+    Raises ConfigError where that would replace FILE, cannot be gone on with, or is to hold another format.
+    """
+    if out is None and append:
+        out = Path(file)
+    if out is None or str(out) == "-":
+        if resume:
+            raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+        return None
+    if resume and is_stream(file):
+        raise ConfigError(
+            f"--resume: whether {file} gives the same records again cannot be known; save them to a file and give that,"
+            " or leave out --resume to start over"
+        )
+    out = written(out)
+    if out.suffix.lower() in NOT_JSONL:
+        raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
+    for path in sidecars(out) if append else (out, *sidecars(out)):
+        if path.exists() and Path(file).exists() and path.samefile(file):
+            how = "is FILE itself, and would replace it" if path == out else f"also writes {path}, which is FILE"
+            raise ConfigError(f"-o {out} {how}; give another name")
+    return out
