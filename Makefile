@@ -1,5 +1,5 @@
 # make demo     install into .venv, fetch the embedded models, score the examples, print a summary
-# make test     install into .venv and run the tests
+# make test     install into .venv and run the tests, in WORKERS processes
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure the engine beside peers and the bare models; see bench/README.md
@@ -12,6 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 OUT ?= build/learning
+WORKERS ?= 2
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -31,7 +32,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/read_scores.py build/examples.scored.jsonl
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -129,7 +129,14 @@ def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
         (labelled(0), "all 100 training arguments have Inappropriateness = 0; both classes are needed"),
         (labelled(9), "too few training arguments with Inappropriateness = 1: 3; at least 50 are needed"),
         ([{"text": "A."}], "line 1: labels: expected an object with 'Inappropriateness'"),
-        ([{"text": "A.", "labels": {"Inappropriateness": 2}}], "labels.Inappropriateness is 2; expected 0 or 1"),
+        (
+            [{"text": "A.", "labels": {"Inappropriateness": 2}, "split": "train"}],
+            "labels.Inappropriateness is 2; expected 0, 1 or a share between them",
+        ),
+        (
+            [{"text": "A.", "labels": {"Inappropriateness": 0.4}, "split": "test"}],
+            "labels.Inappropriateness is 0.4; expected 0 or 1, for this row is of split test",
+        ),
         ([{"text": "A.", "labels": {"Inappropriateness": 1, "Rude": 1}}], "labels has no dimension 'Rude'"),
         ([{"labels": {"Inappropriateness": 1}}], "it has no column text or argument; it has labels"),
         ([labelled(1)[0], {**labelled(1)[1], "text": " \n"}], "line 2: its text is blank; there is nothing to judge"),

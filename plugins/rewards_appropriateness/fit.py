@@ -59,7 +59,8 @@ class Options:
 def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card.
 
-    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`.
+    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. Labels of rows to
+    fit on may lie between 0 and 1: the share of several annotators, or what another model says.
     """
     given, recipe = _given(job, options), options.recipe
     names, valid = given.names, given.labelled["valid"]
@@ -132,7 +133,7 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
                 raise row.wrong("its text is blank; there is nothing to judge")
             issue = row.text("issue") if "issue" in row.record else ""
             split = split_of(row, issue + text, fold)
-            labelled[split].append(Argument(issue, text, _labels(row)))
+            labelled[split].append(Argument(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
     crossing = [list(found.values()) for found in places.values() if len(found) > 1]
@@ -142,20 +143,24 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
     return labelled, toxic
 
 
-def _labels(row: Row) -> dict[str, int]:
+def _labels(row: Row, split: Split) -> dict[str, float]:
     stated = row.record.get("labels")
     if not isinstance(stated, dict) or FIRST not in stated:
         raise row.wrong(f"labels: expected an object with {FIRST!r} and any of the other dimensions, 0 or 1 each")
     for name, value in stated.items():
         if name not in DIMENSIONS:
             raise row.wrong(f"labels has no dimension {name!r}; the dimensions are {', '.join(DIMENSIONS)}")
-        if value not in (0, 1):
-            raise row.wrong(f"labels.{name} is {value!r}; expected 0 or 1")
-    return {name: int(value) for name, value in stated.items()}
+        if value in (0, 1):
+            continue
+        if split != "train":
+            raise row.wrong(f"labels.{name} is {value!r}; expected 0 or 1, for this row is of split {split}")
+        if not isinstance(value, int | float) or not 0 < value < 1:
+            raise row.wrong(f"labels.{name} is {value!r}; expected 0, 1 or a share between them")
+    return {name: float(value) for name, value in stated.items()}
 
 
 def _check(train: Sequence[Argument], labelled: dict[Split, list[Argument]]) -> None:
-    first = np.array([one.labels[FIRST] for one in train])
+    first = np.array([round(one.labels[FIRST]) for one in train])
     if len(first) and first.min() == first.max():
         raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
     for value in (0, 1):

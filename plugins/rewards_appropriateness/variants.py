@@ -40,16 +40,16 @@ WRAPS = (("<p>", "</p>"), ("**", "**"), ("<div class='ok'>", "</div>"), ("> ", "
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument under its issue, with a label of 0, 1 or UNKNOWN for each dimension."""
+    """An argument under its issue, with a label of 0, 1, a share or UNKNOWN for each dimension."""
 
     issue: str
     text: str
-    labels: Mapping[str, int]
+    labels: Mapping[str, float]
 
 
 def variants(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
     """About `share` times as many arguments as there are, made of them."""
-    calm = [one for one in arguments if one.labels[FIRST] == 0]
+    calm = [one for one in arguments if one.labels[FIRST] < 0.5]
     found: list[Argument] = []
     for one in arguments:
         if rng.random() < share:
@@ -106,7 +106,7 @@ def joined(one: Argument, calm: Argument, rng: Random) -> Argument:
     """An appropriate argument before or after it: what was inappropriate stays so."""
     parts = [one.text, " ".join(split(calm.text)[0][: rng.randint(1, 4)])]
     rng.shuffle(parts)
-    known = {name: value if value == 1 or one.labels[FIRST] == 0 else UNKNOWN for name, value in one.labels.items()}
+    known = {name: value if value >= 0.5 or one.labels[FIRST] < 0.5 else UNKNOWN for name, value in one.labels.items()}
     return Argument(one.issue, " ".join(parts), known)
 
 
@@ -135,7 +135,7 @@ def astray(one: Argument, calm: Argument, rng: Random) -> Argument | None:
     return Argument(one.issue, calm.text, _settled(one, "Missing Intelligibility", "Missing Relevance"))
 
 
-def _settled(one: Argument, *short: str) -> dict[str, int]:
+def _settled(one: Argument, *short: str) -> dict[str, float]:
     return {name: 1 if name in (FIRST, *short) else UNKNOWN for name in one.labels}
 
 

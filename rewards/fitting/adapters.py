@@ -46,11 +46,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with its pair, and its label: the index of a class, or with many labels one 0, 1 or -1 (unknown) for each."""
+    """A text with its pair, and its label: the index of a class, or with many labels for each 0, 1, a share or -1 (unknown)."""
 
     text: str
     pair: str
-    label: int | tuple[int, ...]
+    label: int | tuple[float, ...]
 
 
 def fit_adapter(
@@ -214,9 +214,9 @@ def _head(size: int, classes: int) -> dict[str, torch.Tensor]:
 
 def _class_weights(examples: Sequence[Example], classes: int, multi_label: bool) -> torch.Tensor:
     """(C,): the loss of every class counts alike; with many labels that of 1 up to six times that of 0."""
-    labels: NDArray[np.int64] = np.array([one.label for one in examples])
+    labels: NDArray[Any] = np.array([one.label for one in examples])
     if multi_label:
-        share = (labels == 1).sum(0) / np.maximum((labels >= 0).sum(0), 1)
+        share = labels.clip(min=0).sum(0) / np.maximum((labels >= 0).sum(0), 1)
         return torch.tensor(np.minimum((1 - share) / np.maximum(share, 1e-3), 6.0), dtype=torch.float32)
     counts = np.bincount(labels, minlength=classes)
     return torch.tensor(len(labels) / (classes * np.maximum(counts, 1)), dtype=torch.float32)
