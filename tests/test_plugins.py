@@ -466,3 +466,22 @@ def test_a_checkpoint_of_no_known_architecture_is_refused() -> None:
 
     with pytest.raises(PluginError, match="architecture is 'sequence-classifier'; it must be one of sentence-encoder"):
         Checkpoint(Hub("x"), "sequence-classifier")  # type: ignore[arg-type]  # what a writer may well guess
+
+
+@pytest.mark.parametrize(
+    ("words", "advised"),
+    [
+        (["score", "in.jsonl", "-o", "out.jsonl"], True),
+        (["score", "in.jsonl", "--out=out.jsonl"], True),
+        (["score", "in.jsonl"], False),  # what went to standard output cannot be gone on with
+        (["train", "smoke"], True),
+        (["list"], False),
+    ],
+)
+def test_going_on_is_advised_where_something_was_kept(
+    words: list[str], advised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.cli import _how_to_go_on
+
+    monkeypatch.setattr(sys, "argv", ["rewards", *words])
+    assert bool(_how_to_go_on()) is advised

@@ -78,8 +78,9 @@ def _how_to_go_on() -> str:
 
     commands = getattr(get_command(build()), "commands", {})
     running = next((commands[word] for word in sys.argv[1:] if word in commands), None)
-    resumes = running is not None and any("--resume" in one.opts for one in running.params)
-    return "; add --resume to go on where it stopped" if resumes else ""
+    options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
+    kept = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
+    return "; add --resume to go on where it stopped" if "--resume" in options and kept else ""
 
 
 def _run() -> int:
