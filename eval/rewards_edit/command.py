@@ -181,6 +181,8 @@ def _run(
 
 
 def _closing(tally: Tally, seconds: float, out: Path | None) -> list[str]:
+    from rewards.files.reading import rejected_path
+
     lines = [
         f"{tally.records:,} records: {tally.edited:,} edited, {tally.unchanged:,} unchanged, {tally.failed:,} failed;"
         f" {tally.rejected:,} rejected",
@@ -190,5 +192,5 @@ def _closing(tally: Tally, seconds: float, out: Path | None) -> list[str]:
     lines += [f"{count:,}×: {reason}" for reason, count in tally.reasons.most_common(5)]
     lines.append(f"{seconds:.1f} s" + (f"; results in {out}" if out else ""))
     if tally.rejected and out:
-        lines.append(f"rejected lines, with the reason for each, in {out}.rejected.jsonl")
+        lines.append(f"rejected lines, with the reason for each, in {rejected_path(out)}")
     return lines

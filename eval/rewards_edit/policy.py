@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol
 
 from rewards.errors import ConfigError, ModelError, nearest
 from rewards.models.catalog import WHEELS, source_of
+from rewards.models.folders import ADAPTER
 
-ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BACKENDS = ("transformers", "vllm")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import ConfigError, ModelError
-from rewards_edit.policy import ADAPTER, Answer, Ask, Files, Sampling
+from rewards.models.folders import ADAPTER
+from rewards_edit.policy import Answer, Ask, Files, Sampling
 
 RANKS = (16, 32, 64, 128, 256, 320, 512)
 """What vLLM can be told that an adapter's rank is at most; without it, 16."""

@@ -12,7 +12,7 @@ import orjson
 from rewards.cli.progress import Display
 from rewards.errors import RecordError, RewardsError
 from rewards.files import pipeline
-from rewards.files.reading import identity, read_lines
+from rewards.files.reading import identity, read_lines, rejected_path
 from rewards.files.writing import File, dump, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
@@ -88,7 +88,7 @@ def _inner(record: Any) -> list[Any]:
 
 def _rejected(out: Path) -> set[int]:
     """The numbers of the lines that could not be scored."""
-    path = out.with_name(f"{out.name}.rejected.jsonl")
+    path = rejected_path(out)
     return {orjson.loads(line)["line"] for line in path.read_bytes().splitlines()} if path.exists() else set()
 
 

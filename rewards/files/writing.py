@@ -113,7 +113,7 @@ def written(path: Path) -> Path:
 def sidecars(path: Path) -> list[Path]:
     """The files that are written or deleted beside an output file."""
     final = (path, header_path(path), rejected_path(path))
-    return [*final[1:], path.with_name(f"{path.name}.partial.json"), *map(_partial_of, final)]
+    return [*final[1:], _settings_of(path), *map(_partial_of, final)]
 
 
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
@@ -122,7 +122,7 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's.
     """
     path = written(path)
-    if not path.exists() or path.with_name(f"{path.name}.partial").exists():
+    if not path.exists() or _partial_of(path).exists():
         return None
     meta = header_path(path)
     try:
@@ -181,7 +181,7 @@ class File:
         self.done = 0
         self.made: Mapping[str, Any] = NOTHING
         self._partial = _partial_of(path)
-        self._settings = path.with_name(f"{path.name}.partial.json")
+        self._settings = _settings_of(path)
         self._rejected = rejected_path(path)
         self._rejected_before = rejected
         self._fingerprint = _settings(fingerprint, chunk)
@@ -288,6 +288,11 @@ class File:
 
 def _partial_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
+
+
+def _settings_of(path: Path) -> Path:
+    """What a partial was begun with."""
+    return path.with_name(f"{path.name}.partial.json")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rewards.engine.batches import batches, run_all
 from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
-from rewards.models.keys import MAX_TOKENS, identity
+from rewards.models.keys import MAX_TOKENS, identity, token_limit
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Classifier:
         self._model: Any = model.to(placement.device).eval()
         _agree_on_padding(self._tokenizer, model)
         self._order = self._label_order()
-        limit = min(self._tokenizer.model_max_length, _positions(model))
-        self._limit = int(limit) if limit < 1_000_000 else MAX_TOKENS
+        self._limit = token_limit(min(self._tokenizer.model_max_length, _positions(model)))
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(C,) for each request."""

@@ -17,7 +17,7 @@ from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models import folders
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype
-from rewards.models.keys import MAX_TOKENS, identity
+from rewards.models.keys import identity, token_limit
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Encoder:
             _keep_layers(self._model, checkpoint)
         self._tokenizer: Any = self._model.tokenizer
         self._special = _special(self._tokenizer)
-        limit = self._model.max_seq_length or self._tokenizer.model_max_length
-        self._limit = int(limit) if limit < 1_000_000 else MAX_TOKENS
+        self._limit = token_limit(self._model.max_seq_length or self._tokenizer.model_max_length)
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each Embedding, (T, D) for each TokenEmbeddings; one forward for each distinct text."""

@@ -15,6 +15,7 @@ READ = frozenset({".jinja", ".json", ".model", ".safetensors", ".txt"})
 """The suffixes of files that loading reads: weights, configurations, tokenizers. No pickles, no code."""
 
 _PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
+ADAPTER = "adapter_config.json"  # of PEFT, in a folder that holds an adapter
 _MODULES = "modules.json"  # sentence-transformers' list of a model's modules and their folders
 _WITH_WEIGHTS = frozenset(
     {"CNN", "Dense", "LSTM", "LayerNorm", "StaticEmbedding", "WeightedLayerPooling", "WordEmbeddings"}
@@ -77,7 +78,7 @@ def require_safetensors(folder: Path, name: str) -> None:
 
     Loading an adapter reads its base too, which may change without a trace in the folder, or in its digest.
     """
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER).is_file():
         raise ModelError(
             f"{name} is an adapter, and its model lies elsewhere: merge them with `model.merge_and_unload()`, save that with"
             " `save_pretrained(folder)` and name that folder instead."

@@ -79,3 +79,8 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str) -> tuple[str, ...]:
     if checkpoint.adapter:
         settings["adapter"] = checkpoint.adapter.digest
     return (FEATURES_VERSION, digest, dtype, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))
+
+
+def token_limit(stated: float) -> int:
+    """How many tokens of a text are read by a model that states this limit; tokenizers state 1e30 where they know none."""
+    return int(stated) if stated < 1_000_000 else MAX_TOKENS

@@ -79,7 +79,7 @@ def quick_start(recipe: Recipe, out: Path) -> str:
     chat = template.read_text(encoding="utf-8") if template.exists() else ""
     prompt = f"[{{'role': 'user', 'content': text}}]" if chat else "text + '\\n\\n'"  # noqa: F541  (braces of the program)
     text = messages[0]["content"].replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    length = recipe.grpo.get("max_completion_length") or 512
+    length = recipe.answer_tokens or 512
     rests = recipe.save == "adapter" and recipe.lora is not None and recipe.sft is not None
     elsewhere = "" if rests else ", or put the folder's name in the place of `.`"  # its base is named as seen from here
     known = recipe.template_settings

@@ -181,8 +181,8 @@ def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     text = config.get_text_config()
     rows = int(chosen.grpo.get("per_device_train_batch_size", 8))
-    length = (prompt or chosen.data.max_prompt_tokens or 512) + int(chosen.grpo.get("max_completion_length") or 512)
-    answers = int(chosen.grpo.get("max_completion_length") or 512)
+    answers = chosen.answer_tokens or 512
+    length = (prompt or chosen.data.max_prompt_tokens or 512) + answers
     size = BYTES["bfloat16" if chosen.grpo.get("bf16") else chosen.dtype]
     layers, width = text.num_hidden_layers, text.hidden_size
     kept = layers if not chosen.grpo.get("gradient_checkpointing", True) else layers / 16 + 1

@@ -82,6 +82,14 @@ class Recipe(_Strict):
         return f"{self.trainer.upper()}Config"
 
     @property
+    def answer_tokens(self) -> int | None:
+        """How many tokens a completion may have, the trainer's own limit where none is stated; None: any number."""
+        stated: int | None = self.grpo.get(
+            "max_completion_length", fields.default(self.config, "max_completion_length")
+        )
+        return stated
+
+    @property
     def template_settings(self) -> dict[str, Any]:
         """What a chat template is given to read: in GRPO, in the warm start and where prompts are counted."""
         return {**prompts.TEMPLATE_SETTINGS, **(self.grpo.get("chat_template_kwargs") or {})}

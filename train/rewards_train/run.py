@@ -84,13 +84,10 @@ def on_one_device(config: Any) -> Any:
 
 def context(recipe: Recipe) -> dict[str, int]:
     """How long vLLM's texts get: it would reserve memory for the longest that a model can read, 131,072 tokens of Llama 3.1."""
-    from rewards_train import fields
-
-    longest = recipe.data.max_prompt_tokens
-    answer = recipe.grpo.get("max_completion_length", fields.default(recipe.config, "max_completion_length"))
+    longest, answer = recipe.data.max_prompt_tokens, recipe.answer_tokens
     if not recipe.grpo.get("use_vllm") or longest is None or answer is None:
         return {}
-    return {"vllm_max_model_length": longest + int(answer)}
+    return {"vllm_max_model_length": longest + answer}
 
 
 DEFAULTS: dict[str, Any] = {

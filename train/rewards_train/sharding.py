@@ -19,27 +19,25 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None)
 
     Saving is left to the trainer there: it writes an adapter, or all weights, as they were trained, and folds nothing.
     """
-    machines = read_yaml(accelerate_config).get("num_machines") if accelerate_config is not None else None
+    launched = read_yaml(accelerate_config) if accelerate_config is not None else {}
+    machines, kind = launched.get("num_machines"), launched.get("distributed_type")
     if isinstance(machines, int) and machines > 1:
         raise ConfigError(
             f"--accelerate-config {accelerate_config}: num_machines {machines}: a run is started on one machine, whose"
             " processes share its output folder; give num_machines: 1"
         )
-    if recipe.sft is not None and "sft" in stages and (by := _sharded(recipe.sft.args, "sft.args", accelerate_config)):
+    spread = f"--accelerate-config {accelerate_config} (distributed_type {kind})" if kind in SHARDS else ""
+    if recipe.sft is not None and "sft" in stages and (by := _sharded(recipe.sft.args, "sft.args") or spread):
         raise ConfigError(
             f"{by}: the warm start is saved by one process, which would have a part of the weights; make it first without"
             " (the same command with --sft), then go on with --resume"
         )
     if "grpo" not in stages or recipe.lora is None or recipe.save != "merged":
         return
-    if by := _sharded(recipe.grpo, "grpo", accelerate_config):
+    if by := _sharded(recipe.grpo, "grpo") or spread:
         raise ConfigError(f"save merged: a LoRA cannot be folded into weights that {by} spreads; give save=adapter")
 
 
-def _sharded(given: Mapping[str, Any], section: str, accelerate_config: Path | None) -> str:
+def _sharded(given: Mapping[str, Any], section: str) -> str:
     """The setting that spreads a policy over processes; empty where none does."""
-    for key in ("deepspeed", "fsdp"):
-        if given.get(key):
-            return f"{section}.{key}"
-    kind = read_yaml(accelerate_config).get("distributed_type") if accelerate_config is not None else None
-    return f"--accelerate-config {accelerate_config} (distributed_type {kind})" if kind in SHARDS else ""
+    return next((f"{section}.{key}" for key in ("deepspeed", "fsdp") if given.get(key)), "")
