@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
+from rewards.fitting.unseen import runs
 from rewards.models import store
-from rewards.models.catalog import SMOLLM2
+from rewards.models.catalog import MPNET, SMOLLM2
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
+from rewards_appropriateness.teaching import FIRST_BLOCKS, calibration, mixtures, taught
 from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ SAME = 200  # resamples for the calibration error that a perfect model would hav
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`share` is how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken."""
+    """`share` is how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
+
+    With `teacher_epochs` a teacher labels them too, besides texts without labels and `mixed` mixtures for each argument.
+    """
 
     fold: str
     depth: int
@@ -42,6 +47,8 @@ class Options:
     learning_rate: float
     share: float
     pairs: int
+    teacher_epochs: int
+    mixed: float
 
     @property
     def recipe(self) -> Recipe:
@@ -53,6 +60,7 @@ class Options:
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             multi_label=True,
+            balanced=not self.teacher_epochs,
         )
 
 
@@ -60,7 +68,8 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card.
 
     Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. Labels of rows to
-    fit on may lie between 0 and 1: the share of several annotators, or what another model says.
+    fit on may lie between 0 and 1: the share of several annotators, or what another model says. A teacher labels those that
+    have none.
     """
     given, recipe = _given(job, options), options.recipe
     names, valid = given.names, given.labelled["valid"]
@@ -68,10 +77,14 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
         f"{len(given.train):,} arguments, {len(given.changed):,} changed ones, {len(given.beside):,} toxic and neutral texts"
     )
     examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
+    shares = {name: _share(name, (*given.train, *valid)) for name in names}
+    if options.teacher_epochs:
+        more = [_example(one, names) for one in (*given.mixed, *given.unlabelled)]
+        calibrating = [_example(one, names) for one in valid], list(shares.values())
+        examples = taught(job, replace(recipe, epochs=options.teacher_epochs), examples, more, calibrating)
     tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
-    shares = {name: _share(name, (*given.train, *valid)) for name in names}
     scale, bias = _calibration(logits(job, valid, names), valid, shares)
     card = _card(job, options, given, (scale, bias))
     rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
@@ -94,17 +107,33 @@ class Given:
     train: list[Argument]
     changed: list[Argument]
     beside: list[Argument]
+    mixed: list[Argument]
+    unlabelled: list[Argument]
 
 
 def _given(job: Job, options: Options) -> Given:
-    labelled, toxic = _read(job, options.fold)
+    labelled, toxic, others = _read(job, options)
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
     train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
     _check(train, labelled)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     changed = variants(train, rng, options.share)
-    return Given(names, labelled, train, changed, _toxic_pairs(toxic, names, options.pairs, rng))
+    beside = _toxic_pairs(toxic, names, options.pairs, rng)
+    if not options.teacher_epochs:
+        return Given(names, labelled, train, changed, beside, [], [])
+    unknown = dict.fromkeys(names, UNKNOWN)
+    unlabelled = [replace(one, labels=unknown) for one in _apart(job, others, labelled)]
+    return Given(names, labelled, train, changed, beside, mixtures(train, rng, options.mixed), unlabelled)
+
+
+def _apart(job: Job, others: Sequence[Argument], labelled: Mapping[Split, Sequence[Argument]]) -> list[Argument]:
+    """Of the texts without labels those that share no run of words with one that has some, nor are said twice."""
+    known = {run for part in labelled.values() for one in part for run in runs({"text": one.text})}
+    found = {one.text: one for one in others if known.isdisjoint(runs({"text": one.text}))}
+    if len(found) < len(others):
+        job.say(f"{len(others) - len(found):,} texts without labels share words with labelled ones, or repeat others")
+    return list(found.values())
 
 
 def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -117,9 +146,10 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
     return np.log(odds)
 
 
-def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]]]:
+def _read(job: Job, options: Options) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]], list[Argument]]:
+    """The labelled arguments of each split, the toxic pairs, and the texts that have no labels."""
     labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
-    toxic, left_out = [], Counter[str]()
+    toxic, others, left_out = [], list[Argument](), Counter[str]()
     places: dict[str, dict[Split, Row]] = {}
     for row in job.rows():
         if "toxic" in row.record:
@@ -132,7 +162,10 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
             if not text.strip():
                 raise row.wrong("its text is blank; there is nothing to judge")
             issue = row.text("issue") if "issue" in row.record else ""
-            split = split_of(row, issue + text, fold)
+            if "labels" not in row.record and options.teacher_epochs:
+                others.append(Argument(issue, text, {}))
+                continue
+            split = split_of(row, issue + text, options.fold)
             labelled[split].append(Argument(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
@@ -140,7 +173,7 @@ def _read(job: Job, fold: str) -> tuple[dict[Split, list[Argument]], list[tuple[
     if crossing:
         first, second, *_ = (f"{row.file.name}, line {row.number}" for row in crossing[0])
         job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}): they are no unseen ones")
-    return labelled, toxic
+    return labelled, toxic, others
 
 
 def _labels(row: Row, split: Split) -> dict[str, float]:
@@ -199,17 +232,11 @@ def _calibration(
     The few arguments of valid say how steep; how many fall short (`shares`), all labelled ones say better. A threshold with
     the best F1 on so few is noise.
     """
-    scale, bias = np.ones(len(shares)), np.zeros(len(shares))
+    labels = np.array([[one.labels.get(name, UNKNOWN) for name in shares] for one in valid])
+    scale, bias = calibration(found, labels, list(shares.values()))
     for column, (name, share) in enumerate(shares.items()):
-        known = np.array([one.labels.get(name, UNKNOWN) for one in valid])
-        kept = known != UNKNOWN
-        if not 0 < known[kept].sum() < kept.sum():
-            continue  # nothing to calibrate a label by that has no or only examples
-        scale[column], bias[column] = measures.platt(found[kept, column], known[kept])
-        if name == FIRST:
-            own = float(known[kept].mean())
-            bias[column] += np.log(share / (1 - share)) - np.log(own / (1 - own))
-        else:
+        kept = labels[:, column] != UNKNOWN
+        if name != FIRST and 0 < labels[kept, column].sum() < kept.sum():
             bias[column] = -scale[column] * np.quantile(found[kept, column], 1 - share)
     return scale, bias
 
@@ -245,6 +272,13 @@ def measure(
     return result
 
 
+def _teacher(options: Options) -> str:
+    return (
+        f"{MPNET.name} (its last {12 - FIRST_BLOCKS} blocks with low-rank changes, {options.teacher_epochs} epochs on the same "
+        "labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
+    )
+
+
 def _card(
     job: Job, options: Options, given: Given, calibration: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> dict[str, Any]:
@@ -253,7 +287,12 @@ def _card(
     counts = {part: len(rows) for part, rows in given.labelled.items()}
     more = {
         name: len(rows)
-        for name, rows in (("changed", given.changed), ("toxic and neutral texts", given.beside))
+        for name, rows in (
+            ("changed", given.changed),
+            ("toxic and neutral texts", given.beside),
+            ("mixtures without labels", given.mixed),
+            ("others without labels", given.unlabelled),
+        )
         if rows
     }
     return {
@@ -273,5 +312,6 @@ def _card(
             "tokens": recipe.tokens,
             "products": precision(),
         },
+        **({"teacher": _teacher(options)} if options.teacher_epochs else {}),
         "test": measure(test, found, names, job.seed),
     }

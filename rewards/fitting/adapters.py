@@ -1,4 +1,4 @@
-"""Fits an adapted classifier (`rewards.models.adapted`) by gradient descent; the same data and seed give the same file."""
+"""Fits a classifier by gradient descent, as an adapter (`rewards.models.adapted`) or a teacher; data and seed say which."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rewards.engine.device import pick_dtype
-from rewards.models.adapted import HEAD, evidence, layout, line_break, padded
-from rewards.models.backend import quiet_loading, weights_only
+from rewards.fitting.trunks import Causal, Encoder, Trunk
+from rewards.models.adapted import HEAD, evidence, padded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +41,7 @@ class Recipe:
     tokens: int = 1024  # padded, in one step
     longest: int = 320  # tokens of a text or a pair
     multi_label: bool = False
+    balanced: bool = True  # the loss of every class counts alike, however rare it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,48 +57,70 @@ def fit_adapter(
     folder: Path, examples: Sequence[Example], classes: int, recipe: Recipe, seed: int, say: Callable[[str], None]
 ) -> dict[str, torch.Tensor]:
     """The tensors of an adapter for the causal language model in `folder`, in the form that `write_adapter` stores."""
+    trunk = Causal(folder, recipe.first, recipe.depth)
+    head = _fit(trunk, _Batches(trunk, examples, recipe, say), examples, classes, recipe, seed, say)
+    return {**_changes(trunk), **{name: value.detach() for name, value in head.items()}}
+
+
+def fit_teacher(
+    folder: Path,
+    examples: Sequence[Example],
+    others: Sequence[Example],
+    classes: int,
+    recipe: Recipe,
+    seed: int,
+    say: Callable[[str], None],
+) -> NDArray[np.float64]:
+    """The logits (N + M, C) of N examples, which the encoder in `folder` is fitted to, and of M others."""
+    trunk = Encoder(folder, recipe.first, recipe.depth)
+    batches = _Batches(trunk, [*examples, *others], recipe, say)
+    head = _fit(trunk, batches, examples, classes, recipe, seed, say)
+    every = batches.of_like_length(range(len(examples) + len(others)))
+    report = _Report("batch", len(every), say)
+    found = np.zeros((len(examples) + len(others), classes))
+    with torch.inference_mode():
+        for chosen in every:
+            found[chosen] = batches.logits(chosen, head).numpy()
+            report()
+    return found
+
+
+def _fit(
+    trunk: Trunk,
+    batches: _Batches,
+    examples: Sequence[Example],
+    classes: int,
+    recipe: Recipe,
+    seed: int,
+    say: Callable[[str], None],
+) -> dict[str, torch.Tensor]:
+    """The head, after the trunk's upper blocks have changed; `examples` are the first of the batches."""
     torch.manual_seed(seed)
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    with quiet_loading():
-        trunk: Any = AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch.float32)).base_model
-    trunk.norm = torch.nn.Identity()
-    blocks = trunk.layers[: recipe.depth]
-    batch_of = _Batches(tokenizer, examples, recipe, say)
-    trunk.layers = blocks[: recipe.first]
-    batch_of.start_from(trunk, say)
-    trunk.layers = blocks[recipe.first :]
-    targets = [name for name, module in trunk.named_modules() if isinstance(module, torch.nn.Linear)]
-    inject_adapter_in_model(LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=targets), trunk)
-    head = _head(trunk.config.hidden_size, classes)
-    weights = _class_weights(examples, classes, recipe.multi_label)
-    changed = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
+    targets = [name for name, module in trunk.model.named_modules() if isinstance(module, torch.nn.Linear)]
+    inject_adapter_in_model(LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=targets), trunk.model)
+    head = _head(trunk.size, classes)
+    weights = _class_weights(examples, classes, recipe)
+    changed = [parameter for parameter in trunk.model.parameters() if parameter.requires_grad]
     learnt = [head[name] for name in ("mean", "peak", "bias")]
     groups: list[dict[str, Any]] = [
         {"params": changed},
         {"params": learnt, "lr": recipe.learning_rate * recipe.head_rate},
     ]
-    optimizer = torch.optim.AdamW(
-        groups,
-        lr=recipe.learning_rate,
-        weight_decay=0.01,
-    )
-    steps = batch_of.order(Random(seed))  # noqa: S311  (nothing secret)
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=0.01)
+    steps = batches.order(len(examples), Random(seed))  # noqa: S311  (nothing secret)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 30) * max(0.02, 1 - step / len(steps))
     )
-    report = _Report(len(steps), say)
+    report = _Report("step", len(steps), say)
     for chosen in steps:
-        states, attended, mask, target = batch_of(chosen)
-        with quick_products():
-            hidden = trunk(inputs_embeds=states, attention_mask=attended, use_cache=False).last_hidden_state
-        loss = _loss(evidence(hidden, mask, head), target, weights, recipe.multi_label)
+        loss = _loss(batches.logits(chosen, head), batches.labels[chosen], weights, recipe.multi_label)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
         torch.nn.utils.clip_grad_norm_([*changed, *learnt], 1.0)
         optimizer.step()
         schedule.step()
         report(loss.item())
-    return {**_changes(trunk, recipe.first), **{name: value.detach() for name, value in head.items()}}
+    return head
 
 
 def quick_products() -> torch.autocast:
@@ -134,43 +156,46 @@ def rescale_adapter(file: Path, recipe: Recipe, scale: Any, shift: Any) -> None:
 class _Batches:
     """Examples as padded batches of like length."""
 
-    def __init__(self, tokenizer: Any, examples: Sequence[Example], recipe: Recipe, say: Callable[[str], None]) -> None:
-        end, self._recipe = line_break(tokenizer), recipe
-        coded = [tokenizer([one.text, one.pair], add_special_tokens=False)["input_ids"] for one in examples]
-        cut = sum(len(tokens) > recipe.longest for both in coded for tokens in both)
+    def __init__(self, trunk: Trunk, examples: Sequence[Example], recipe: Recipe, say: Callable[[str], None]) -> None:
+        self._trunk, self._recipe = trunk, recipe
+        pairs, texts = [one.pair for one in examples], [one.text for one in examples]
+        self._rows, cut = trunk.rows(pairs, texts, recipe.longest)
         if cut:
             say(f"{cut:,} texts are longer than {recipe.longest} tokens: what comes after is not read")
-        self._rows = [layout(pair[: recipe.longest], text[: recipe.longest], end) for text, pair in coded]
-        self._labels = torch.tensor([one.label for one in examples])
+        self.labels = torch.tensor([one.label for one in examples])
         self._states: list[torch.Tensor] = [torch.zeros(0)] * len(examples)
+        self._start(say)
 
     @torch.inference_mode()
-    def start_from(self, blocks: Any, say: Callable[[str], None]) -> None:
+    def _start(self, say: Callable[[str], None]) -> None:
         """Compute what the blocks that stay as they are make of every example, once for all epochs."""
         say(f"{sum(len(tokens) for tokens, _ in self._rows):,} tokens through the blocks that stay as they are")
-        for batch in self._of_like_length(list(range(len(self._rows)))):
-            tokens, attended, _ = self._padded(batch)
+        self._trunk.lower()
+        for batch in self.of_like_length(range(len(self._rows))):
+            tokens, attended, _ = padded([self._rows[place] for place in batch])
             with quick_products():
-                hidden = blocks(input_ids=tokens, attention_mask=attended, use_cache=False).last_hidden_state
+                hidden = self._trunk.run(attended, input_ids=tokens)
             for place, states in zip(batch, hidden, strict=True):
                 self._states[place] = states[: len(self._rows[place][0])].to(torch.float16, copy=True)
+        self._trunk.upper()
 
-    def order(self, rng: Random) -> list[list[int]]:
-        """The batches of all epochs, in the order they are seen in."""
+    def order(self, count: int, rng: Random) -> list[list[int]]:
+        """The batches of the first `count` examples in all epochs, in the order they are seen in."""
         found = []
         for _ in range(self._recipe.epochs):
-            places = list(range(len(self._rows)))
+            places = list(range(count))
             rng.shuffle(places)
             epoch = [
                 batch
                 for start in range(0, len(places), SHUFFLED)
-                for batch in self._of_like_length(places[start : start + SHUFFLED])
+                for batch in self.of_like_length(places[start : start + SHUFFLED])
             ]
             rng.shuffle(epoch)
             found += epoch
         return found
 
-    def _of_like_length(self, places: list[int]) -> list[list[int]]:
+    def of_like_length(self, places: Sequence[int]) -> list[list[int]]:
+        """These examples in batches of so many tokens at most as the recipe says."""
         found: list[list[int]] = [[]]
         for place in sorted(places, key=lambda each: len(self._rows[each][0])):
             if found[-1] and len(self._rows[place][0]) * (len(found[-1]) + 1) > self._recipe.tokens:
@@ -178,33 +203,34 @@ class _Batches:
             found[-1].append(place)
         return found
 
-    def __call__(self, chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """States (B, T, D), attention mask and mask of the text (B, T), and labels."""
-        _, attended, mask = self._padded(chosen)
+    def logits(self, chosen: list[int], head: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(B, C) of these examples."""
+        _, attended, mask = padded([self._rows[place] for place in chosen])
         states = torch.nn.utils.rnn.pad_sequence([self._states[place] for place in chosen], batch_first=True).float()
-        return states, attended, mask, self._labels[chosen]
-
-    def _padded(self, chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Tokens, attention mask and mask of the text, each (B, T)."""
-        tokens, attended, mask = padded([self._rows[place] for place in chosen])
-        return tokens, attended, mask.float()
+        with quick_products():
+            hidden = self._trunk.run(attended, inputs_embeds=states)
+        return evidence(hidden, mask.float(), head)
 
 
 class _Report:
-    """Says how far a fit is, now and then."""
+    """Says how far something is, now and then."""
 
-    def __init__(self, steps: int, say: Callable[[str], None]) -> None:
-        self._steps, self._say, self._losses = steps, say, list[float]()
+    def __init__(self, unit: str, total: int, say: Callable[[str], None]) -> None:
+        self._unit, self._total, self._say, self._losses = unit, total, say, list[float]()
+        self._done = 0
         self._began = self._told = time.monotonic()
 
-    def __call__(self, loss: float) -> None:
-        self._losses.append(loss)
-        now, done = time.monotonic(), len(self._losses)
-        if now - self._told > REPORT_EVERY or done == self._steps:
+    def __call__(self, loss: float | None = None) -> None:
+        """One more is done, with this loss."""
+        self._done += 1
+        if loss is not None:
+            self._losses.append(loss)
+        now = time.monotonic()
+        if now - self._told > REPORT_EVERY or self._done == self._total:
             self._told = now
-            left = (now - self._began) / done * (self._steps - done)
-            recent = float(np.mean(self._losses[-50:]))
-            self._say(f"step {done:,} of {self._steps:,}, loss {recent:.3f}, {left / 60:.1f} minutes left")
+            left = (now - self._began) / self._done * (self._total - self._done)
+            recent = f", loss {float(np.mean(self._losses[-50:])):.3f}" if self._losses else ""
+            self._say(f"{self._unit} {self._done:,} of {self._total:,}{recent}, {left / 60:.1f} minutes left")
 
 
 def _head(size: int, classes: int) -> dict[str, torch.Tensor]:
@@ -212,10 +238,12 @@ def _head(size: int, classes: int) -> dict[str, torch.Tensor]:
     return {**learnt, "scale": torch.ones(classes), "bias": torch.zeros(classes, requires_grad=True)}
 
 
-def _class_weights(examples: Sequence[Example], classes: int, multi_label: bool) -> torch.Tensor:
+def _class_weights(examples: Sequence[Example], classes: int, recipe: Recipe) -> torch.Tensor:
     """(C,): the loss of every class counts alike; with many labels that of 1 up to six times that of 0."""
+    if not recipe.balanced:
+        return torch.ones(classes)
     labels: NDArray[Any] = np.array([one.label for one in examples])
-    if multi_label:
+    if recipe.multi_label:
         share = labels.clip(min=0).sum(0) / np.maximum((labels >= 0).sum(0), 1)
         return torch.tensor(np.minimum((1 - share) / np.maximum(share, 1e-3), 6.0), dtype=torch.float32)
     counts = np.bincount(labels, minlength=classes)
@@ -232,11 +260,11 @@ def _loss(logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor, mul
     return functional.cross_entropy(logits, target, weight=weights)
 
 
-def _changes(trunk: Any, first: int) -> dict[str, torch.Tensor]:
+def _changes(trunk: Trunk) -> dict[str, torch.Tensor]:
     """The low-rank changes by the name of the weight they belong to in the whole model."""
     found = {}
-    for name, parameter in trunk.named_parameters():
+    for name, parameter in trunk.model.named_parameters():
         if ".lora_" in name:
             _, number, rest = name.replace(".default.weight", "").split(".", 2)  # layers.3.mlp.up_proj.lora_A
-            found[f"layers.{int(number) + first}.{rest}"] = parameter.detach()
+            found[f"layers.{int(number) + trunk.first}.{rest}"] = parameter.detach()
     return found

@@ -31,18 +31,21 @@ class Unseen:
         for row in read_rows([file]):
             stated = row.record.get("folds") or row.record.get("split")
             if not stated or split_of(row, "", fold) == "test":
-                found |= _runs(row.record)
+                found |= runs(row.record)
         if not found:
             raise ConfigError(f"--unseen {file} has no test row with a text of {RUN} words or more")
         return cls(file, frozenset(found))
 
     def shares(self, record: Mapping[str, Any]) -> bool:
         """Whether any text of the record has a run of words in common with these."""
-        return not self.runs.isdisjoint(_runs(record))
+        return not self.runs.isdisjoint(runs(record))
 
 
-def _runs(record: Mapping[str, Any]) -> set[str]:
-    """Letters' case and marks do not count. Rows of one file share their issue, so that is no text of theirs."""
+def runs(record: Mapping[str, Any]) -> set[str]:
+    """Every `RUN` words in a row in its texts. Letters' case and marks do not count.
+
+    Rows of one file share their issue, so that is no text of theirs.
+    """
     found: set[str] = set()
     for text in _texts([value for name, value in record.items() if name != "issue"]):
         words = re.findall(r"\w+", text.casefold())

