@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from rewards.fitting.run import run
 from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
-from rewards_appropriateness.fit import _read
+from rewards.text.segment import split
+from rewards_appropriateness.fit import Options, _given, _read
+from rewards_appropriateness.teaching import calibration, mixtures
+from rewards_appropriateness.variants import Argument
 from tests import tiny
 from tests.conftest import command, installed, read_lines, record, write_lines
 
@@ -146,8 +150,55 @@ def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
 def test_bad_labels_are_named(tmp_path: Path, rows: list[Any], message: str) -> None:
     data = write_lines(tmp_path / "data.jsonl", *rows)
     with pytest.raises(ConfigError, match=re.escape(message)):
-        run("appropriateness", [data], tmp_path / "out", {}, 1, Engine(), lambda _: None)
+        run("appropriateness", [data], tmp_path / "out", {"teacher": ""}, 1, Engine(), lambda _: None)
     assert not (tmp_path / "out").exists()
+
+
+def test_texts_without_labels_are_a_teachers_unless_they_share_words_with_labelled_ones(tmp_path: Path) -> None:
+    long = "Nobody in this town has ever asked what the school lunch really costs."
+    rows = labelled(150)
+    rows[0]["text"] = long
+    others = [f"They say: {long}", "A cat sat here.", "A cat sat here.", "Nobody in this town asked.", " "]
+    data = write_lines(tmp_path / "data.jsonl", *rows, *({"text": text, "issue": None} for text in others[:-1]))
+    options = Options("fold0.0", 9, 1, 1, 1e-3, 0.0, 0, "some encoder", 1, 0.5)
+    said: list[str] = []
+    given = _given(Job((data,), tmp_path, Engine(), 1, said.append), options)
+    assert [one.text for one in given.unlabelled] == ["A cat sat here.", "Nobody in this town asked."]
+    assert said == ["2 texts without labels share words with labelled ones, or repeat others"]
+    assert {value for one in (*given.unlabelled, *given.mixed) for value in one.labels.values()} == {-1}
+    with pytest.raises(ConfigError, match="line 301: labels: expected an object with 'Inappropriateness'"):
+        _given(Job((data,), tmp_path, Engine(), 1), replace(options, teacher=""))
+    write_lines(data, *rows, {"text": others[-1]})
+    with pytest.raises(ConfigError, match="line 301: its text is blank"):
+        _given(Job((data,), tmp_path, Engine(), 1), options)
+
+
+def test_mixtures_are_sentences_of_two_arguments_on_one_issue() -> None:
+    texts = {"Lunch?": ("It is cold. It is dear.", "We like it. They do not."), "Dogs?": ("Dogs bark. Dogs bite.",)}
+    known = [Argument(issue, text, {"Inappropriateness": 1}) for issue, both in texts.items() for text in both]
+    found = mixtures(known, Random(1), 4.5)
+    assert 9 <= len(found) <= 15  # now and then no sentence is left
+    assert [one.issue for one in mixtures(known, Random(1), 4.5)] == [one.issue for one in found]
+    for one in found:
+        own = {sentence for text in texts[one.issue] for sentence in split(text)[0]}
+        assert set(sentences := split(one.text)[0]) <= own
+        assert len(set(sentences)) == len(sentences)
+        assert one.labels == {"Inappropriateness": -1}
+    both = [one for one in found if "cold" in one.text or "dear" in one.text]
+    assert any("We" in one.text or "They" in one.text for one in both)
+    assert mixtures(known, Random(1), 0) == []
+
+
+def test_a_teachers_logits_become_probabilities_of_what_is_known() -> None:
+    rng = np.random.default_rng(1)
+    labels = (rng.random((400, 3)) < (0.5, 0.2, 0.0)).astype(float)
+    labels[:50, 1] = -1
+    logits = 3 * (labels - 0.5) + rng.normal(0, 1, labels.shape) + 1
+    scale, bias = calibration(logits, labels, [0.6, 0.2, 0.0])
+    said = 1 / (1 + np.exp(-(logits * scale + bias)))
+    assert said[:, 0].mean() == pytest.approx(0.57, abs=0.05)  # more than half: there are more elsewhere
+    assert said[50:, 1].mean() == pytest.approx(0.2, abs=0.03)
+    assert (scale[2], bias[2]) == (1, 0)  # nothing to calibrate by
 
 
 def test_a_column_that_is_null_is_absent_in_jsonl_as_in_parquet(tmp_path: Path) -> None:
@@ -168,7 +219,7 @@ def test_a_label_that_is_null_is_not_known_in_jsonl_as_in_parquet(tmp_path: Path
     labels = ({"Inappropriateness": 1, "Toxic Emotions": None}, {"Inappropriateness": 0, "Toxic Emotions": 0})
     rows = [{"text": f"Text {n}.", "issue": None, "labels": one, "split": "train"} for n, one in enumerate(labels)]
     for file in (write_lines(tmp_path / "data.jsonl", *rows), write_parquet(tmp_path / "data.parquet", rows)):
-        read, _ = _read(Job((file,), tmp_path, Engine(), 1), "fold0.0")
+        read, _, _ = _read(Job((file,), tmp_path, Engine(), 1), "fold0.0", taught=False)
         known = [dict(one.labels) for one in read["train"]]
         assert known == [{"Inappropriateness": 1}, {"Inappropriateness": 0, "Toxic Emotions": 0}]
 
@@ -306,7 +357,8 @@ def test_a_folder_without_its_model_is_an_error_before_anything_is_scored(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("epochs", 0), ("share", float("nan")), ("pairs", -1), ("rank", 0), ("learning_rate", 0)]
+    ("option", "value"),
+    [("epochs", 0), ("share", float("nan")), ("pairs", -1), ("rank", 0), ("learning_rate", 0), ("teacher_epochs", 0)],
 )
 def test_options_have_bounds(tmp_path: Path, option: str, value: Any) -> None:
     data = write_lines(tmp_path / "data.jsonl", *labelled(150))

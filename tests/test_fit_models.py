@@ -51,7 +51,7 @@ def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> No
     rows = arguments(240)
     taught = [told_by_another(row) if row["split"] == "train" and n % 3 else row for n, row in enumerate(rows)]
     data = write_lines(tmp_path / "data.jsonl", *taught)
-    small = {"depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
+    small = {"teacher": "", "depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
     card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), lambda _: None)
     run("appropriateness_gain", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
     assert (tmp_path / "one/adapter.safetensors").read_bytes() == (tmp_path / "two/adapter.safetensors").read_bytes()
@@ -63,6 +63,26 @@ def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> No
     auc = roc_auc(label, found)
     assert auc == pytest.approx(card["test"]["Inappropriateness"]["roc_auc"], abs=1e-3)  # the order of the fit itself
     assert auc > 0.9
+
+
+def test_a_model_learns_from_what_an_encoder_says_of_texts_without_labels(tmp_path: Path) -> None:
+    rows = arguments(240)
+    others = [
+        {"text": f"{row['text']} So {'they lie' if n % 8 >= 4 else 'we hope'}."} for n, row in enumerate(rows[:80])
+    ]
+    data = write_lines(tmp_path / "data.jsonl", *rows, *others)
+    small: dict[str, Any] = {"depth": 9, "epochs": 2, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
+    small |= {"teacher": "all-minilm-l6-v2", "teacher_epochs": 3, "mixed": 0.5}
+    said: list[str] = []
+    card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), said.append)
+    run("appropriateness", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
+    assert (tmp_path / "one/adapter.safetensors").read_bytes() == (tmp_path / "two/adapter.safetensors").read_bytes()
+    assert card["rows"]["others without labels"] == 80
+    assert card["rows"]["mixtures without labels"] > 0
+    assert card["teacher"].startswith("all-minilm-l6-v2 ")
+    assert card["options"]["teacher"] == "all-minilm-l6-v2"
+    assert card["test"]["Inappropriateness"]["roc_auc"] > 0.9
+    assert any(line.startswith("ROC-AUC of the teacher on split valid, Inappropriateness: 1.0") for line in said)
 
 
 def judged(count: int) -> list[dict[str, Any]]:

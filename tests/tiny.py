@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    BertConfig,
+    BertModel,
     CohereConfig,
     CohereForCausalLM,
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
+    DebertaV2Model,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3TextConfig,
@@ -25,6 +28,8 @@ from transformers import (
     LlamaForSequenceClassification,
     ModernBertConfig,
     ModernBertForSequenceClassification,
+    MPNetConfig,
+    MPNetModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
@@ -94,6 +99,27 @@ def convolutional(folder: Path) -> Path:
         layer_types=["conv", "full_attention"], initializer_range=0.3,
     )  # fmt: skip
     Lfm2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def encoder(folder: Path, architecture: str) -> Path:
+    """An encoder of two blocks and 64 positions (MPNet's start at 2, so it has 62)."""
+    size = tokenizer(folder, pair=True)
+    torch.manual_seed(0)
+    common: dict[str, Any] = {
+        "vocab_size": size, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "initializer_range": 0.3,
+    }  # fmt: skip
+    model: Any
+    if architecture == "mpnet":
+        model = MPNetModel(MPNetConfig(**common))
+    elif architecture == "bert":
+        model = BertModel(BertConfig(**common))
+    else:
+        model = DebertaV2Model(
+            DebertaV2Config(**common, relative_attention=True, pos_att_type=["c2p", "p2c"], position_buckets=8)
+        )
+    model.save_pretrained(folder)
     return folder
 
 

@@ -70,13 +70,14 @@ def fit(
     learning_rate: Annotated[float, Gt(0)] = 5e-4,
     share: Annotated[float, Ge(0)] = 0.5,
     pairs: Annotated[int, Ge(0)] = 1500,
-    teacher_epochs: Annotated[int, Ge(0)] = 2,
+    teacher: str = "all-mpnet-base-v2",
+    teacher_epochs: Annotated[int, Ge(1)] = 2,
     mixed: Annotated[float, Ge(0)] = 1.0,
 ) -> Mapping[str, Any]:
     """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
     from rewards_appropriateness.fit import Options, fit
 
-    return fit(job, Options(fold, depth, epochs, rank, learning_rate, share, pairs, teacher_epochs, mixed))
+    return fit(job, Options(fold, depth, epochs, rank, learning_rate, share, pairs, teacher, teacher_epochs, mixed))
 
 
 def load(params: Path) -> rewards.Reward:

@@ -16,9 +16,9 @@ from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, re
 from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
 from rewards.fitting.unseen import runs
 from rewards.models import store
-from rewards.models.catalog import MPNET, SMOLLM2
+from rewards.models.catalog import SMOLLM2
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
-from rewards_appropriateness.teaching import FIRST_BLOCKS, calibration, mixtures, taught
+from rewards_appropriateness.teaching import calibration, mixtures, taught
 from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ SAME = 200  # resamples for the calibration error that a perfect model would hav
 class Options:
     """`share` is how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
 
-    With `teacher_epochs` a teacher labels them too, besides texts without labels and `mixed` mixtures for each argument.
+    A `teacher`, where one is named, labels them too, besides texts without labels and `mixed` mixtures for each argument.
     """
 
     fold: str
@@ -47,6 +47,7 @@ class Options:
     learning_rate: float
     share: float
     pairs: int
+    teacher: str
     teacher_epochs: int
     mixed: float
 
@@ -60,7 +61,7 @@ class Options:
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             multi_label=True,
-            balanced=not self.teacher_epochs,
+            balanced=not self.teacher,
         )
 
 
@@ -74,14 +75,17 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     given, recipe = _given(job, options), options.recipe
     names, valid = given.names, given.labelled["valid"]
     job.say(
-        f"{len(given.train):,} arguments, {len(given.changed):,} changed ones, {len(given.beside):,} toxic and neutral texts"
+        f"{len(given.train):,} arguments, {len(given.changed):,} changed ones, {len(given.beside):,} toxic and neutral texts, "
+        f"{len(given.mixed):,} mixtures, {len(given.unlabelled):,} texts without labels"
     )
     examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
     shares = {name: _share(name, (*given.train, *valid)) for name in names}
-    if options.teacher_epochs:
+    if options.teacher:
         more = [_example(one, names) for one in (*given.mixed, *given.unlabelled)]
         calibrating = [_example(one, names) for one in valid], list(shares.values())
-        examples = taught(job, replace(recipe, epochs=options.teacher_epochs), examples, more, calibrating)
+        examples = taught(
+            job, options.teacher, replace(recipe, epochs=options.teacher_epochs), examples, more, calibrating
+        )
     tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
@@ -112,7 +116,7 @@ class Given:
 
 
 def _given(job: Job, options: Options) -> Given:
-    labelled, toxic, others = _read(job, options)
+    labelled, toxic, others = _read(job, options.fold, taught=bool(options.teacher))
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
     train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
@@ -120,7 +124,7 @@ def _given(job: Job, options: Options) -> Given:
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     changed = variants(train, rng, options.share)
     beside = _toxic_pairs(toxic, names, options.pairs, rng)
-    if not options.teacher_epochs:
+    if not options.teacher:
         return Given(names, labelled, train, changed, beside, [], [])
     unknown = dict.fromkeys(names, UNKNOWN)
     unlabelled = [replace(one, labels=unknown) for one in _apart(job, others, labelled)]
@@ -146,8 +150,11 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
     return np.log(odds)
 
 
-def _read(job: Job, options: Options) -> tuple[dict[Split, list[Argument]], list[tuple[str, str]], list[Argument]]:
-    """The labelled arguments of each split, the toxic pairs, and the texts that have no labels."""
+Read = tuple[dict[Split, list[Argument]], list[tuple[str, str]], list[Argument]]
+
+
+def _read(job: Job, fold: str, *, taught: bool) -> Read:
+    """The labelled arguments of each split, the toxic pairs, and texts without labels, which only a teacher can use."""
     labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
     toxic, others, left_out = [], list[Argument](), Counter[str]()
     places: dict[str, dict[Split, Row]] = {}
@@ -162,10 +169,10 @@ def _read(job: Job, options: Options) -> tuple[dict[Split, list[Argument]], list
             if not text.strip():
                 raise row.wrong("its text is blank; there is nothing to judge")
             issue = row.text("issue") if "issue" in row.record else ""
-            if "labels" not in row.record and options.teacher_epochs:
+            if "labels" not in row.record and taught:
                 others.append(Argument(issue, text, {}))
                 continue
-            split = split_of(row, issue + text, options.fold)
+            split = split_of(row, issue + text, fold)
             labelled[split].append(Argument(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
@@ -274,7 +281,7 @@ def measure(
 
 def _teacher(options: Options) -> str:
     return (
-        f"{MPNET.name} (its last {12 - FIRST_BLOCKS} blocks with low-rank changes, {options.teacher_epochs} epochs on the same "
+        f"{options.teacher} (the upper half of its blocks with low-rank changes, {options.teacher_epochs} epochs on the same "
         "labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
     )
 
@@ -312,6 +319,6 @@ def _card(
             "tokens": recipe.tokens,
             "products": precision(),
         },
-        **({"teacher": _teacher(options)} if options.teacher_epochs else {}),
+        **({"teacher": _teacher(options)} if options.teacher else {}),
         "test": measure(test, found, names, job.seed),
     }

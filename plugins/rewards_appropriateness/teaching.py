@@ -12,20 +12,18 @@ import numpy as np
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_teacher
 from rewards.models import store
-from rewards.models.catalog import MPNET
+from rewards.models.catalog import source_of
 from rewards.text.segment import split
-from rewards_appropriateness.variants import UNKNOWN, Argument
+from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rewards.fitting import Job
 
-FIRST_BLOCKS = 6  # of the encoder's twelve: they stay as they are
-
 
 def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
-    """About `share` times as many texts as there are arguments: some sentences of each and some of another on its issue.
+    """About `share` times as many texts as there are arguments: some sentences of each, and of another on its issue if any.
 
     What edits leave of an argument is such a text: sentences go, and others come.
     """
@@ -34,13 +32,13 @@ def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[A
         by_issue.setdefault(one.issue, []).append(one)
     found = []
     for one in arguments:
+        others = [other for other in by_issue[one.issue] if other.text != one.text]
         for _ in range(int(share) + (rng.random() < share % 1)):
-            parts = [_some(one, rng, 0.6), _some(rng.choice(by_issue[one.issue]), rng, 0.4)]
+            parts = [_some(one, rng, 0.6), _some(rng.choice(others), rng, 0.4) if others else ""]
             rng.shuffle(parts)
-            found.append(
-                Argument(one.issue, " ".join(part for part in parts if part), dict.fromkeys(one.labels, UNKNOWN))
-            )
-    return [one for one in found if one.text]
+            if text := " ".join(filter(None, parts)):
+                found.append(Argument(one.issue, text, dict.fromkeys(one.labels, UNKNOWN)))
+    return found
 
 
 def _some(one: Argument, rng: Random, chance: float) -> str:
@@ -49,6 +47,7 @@ def _some(one: Argument, rng: Random, chance: float) -> str:
 
 def taught(
     job: Job,
+    teacher: str,
     recipe: Recipe,
     labelled: Sequence[Example],
     more: Sequence[Example],
@@ -58,13 +57,15 @@ def taught(
 
     The encoder is fitted on `labelled` and calibrated on `valid`: texts, and what share (C,) falls short of all there are.
     """
-    job.say(f"a teacher, {MPNET.name}, learns from {len(labelled):,} texts and labels {len(labelled) + len(more):,}")
-    own = replace(recipe, depth=12, first=FIRST_BLOCKS, balanced=True)
+    job.say(f"a teacher, {teacher}, learns from {len(labelled):,} texts and labels {len(labelled) + len(more):,}")
+    own = replace(recipe, balanced=True)
     (calibrating, shares), count = valid, len(labelled)
-    others = [*more, *calibrating]
-    found = fit_teacher(store.ensure(MPNET, say=job.say), labelled, others, len(shares), own, job.seed, job.say)
+    others, folder = [*more, *calibrating], store.resolve(source_of(teacher), say=job.say)
+    found = fit_teacher(folder, labelled, others, len(shares), own, job.seed, job.say)
     every, known = [*labelled, *more], found[count + len(more) :]
-    scale, bias = calibration(known, np.array([one.label for one in calibrating]), shares)
+    labels = np.array([one.label for one in calibrating])
+    job.say(f"ROC-AUC of the teacher on split valid, {FIRST}: {measures.roc_auc(labels[:, 0], known[:, 0]):.3f}")
+    scale, bias = calibration(known, labels, shares)
     said = 1 / (1 + np.exp(-(found[: len(every)] * scale + bias)))
     stated = np.array([one.label for one in every], dtype=np.float64)
     both = np.where(stated == UNKNOWN, said, (stated + said) / 2)

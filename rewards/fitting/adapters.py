@@ -71,8 +71,8 @@ def fit_teacher(
     seed: int,
     say: Callable[[str], None],
 ) -> NDArray[np.float64]:
-    """The logits (N + M, C) of N examples, which the encoder in `folder` is fitted to, and of M others."""
-    trunk = Encoder(folder, recipe.first, recipe.depth)
+    """The logits (N + M, C) of N examples, which the upper half of the encoder in `folder` is fitted to, and of M others."""
+    trunk = Encoder(folder)
     batches = _Batches(trunk, [*examples, *others], recipe, say)
     head = _fit(trunk, batches, examples, classes, recipe, seed, say)
     every = batches.of_like_length(range(len(examples) + len(others)))

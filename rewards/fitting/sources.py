@@ -34,6 +34,10 @@ KNOWN: dict[str, tuple[str, str]] = {
         "Toxic Spans, Civil Comments (ipavlopoulos/toxic_spans)",
         "CC0",
     ),
+    "ce5c78ed635a032b6c9e277295317592348e21dec4fa711ae6312a9d798dfc86": (
+        "Toxic Spans, Civil Comments (ipavlopoulos/toxic_spans)",
+        "CC0",
+    ),
 }
 """Source and licence of each file."""
 

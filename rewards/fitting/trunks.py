@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
+from rewards.errors import ModelError
 from rewards.models.adapted import layout, line_break
 from rewards.models.backend import quiet_loading, weights_only
 
@@ -22,12 +23,13 @@ class Trunk:
     `model` is what runs. Given token ids it starts from their embeddings, given `inputs_embeds` from these.
     """
 
-    def __init__(self, folder: Path, first: int, depth: int | None) -> None:
+    def __init__(self, folder: Path, first: int | None = None, depth: int | None = None) -> None:
+        """Of `depth` blocks (all) the first `first` (half of them) stay as they are. Raises ModelError for another build."""
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         with quiet_loading():
             self.model, self._owner, self._name = self._load(folder)
         self._blocks = getattr(self._owner, self._name)[:depth]
-        self.first = first
+        self.first = len(self._blocks) // 2 if first is None else first
 
     @property
     def size(self) -> int:
@@ -80,24 +82,23 @@ class Encoder(Trunk):
     """An encoder that reads in both directions: BERT, MPNet and whatever keeps its blocks where they do."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
-        model: Any = AutoModel.from_pretrained(folder, add_pooling_layer=False, **weights_only(dtype=torch.float32))
+        model: Any = AutoModel.from_pretrained(folder, **weights_only(dtype=torch.float32))
+        if not (hasattr(model, "embeddings") and hasattr(getattr(model, "encoder", None), "layer")):
+            raise ModelError(
+                f"{folder} holds a {type(model).__name__}: a teacher is an encoder such as BERT, MPNet or DeBERTa"
+            )
+        model.pooler, self._embeddings = None, model.embeddings
         return model, model.encoder, "layer"
 
     def lower(self) -> None:
         """The first blocks, on the embeddings of tokens."""
         super().lower()
-        self.model.embeddings = self._embeddings()
+        self.model.embeddings = self._embeddings
 
     def upper(self) -> None:
         """The other blocks, on what the first have made: no embedding is added to it."""
-        self._embeddings()
         super().upper()
         self.model.embeddings = _AsGiven()
-
-    def _embeddings(self) -> Any:
-        if not hasattr(self, "_kept"):
-            self._kept = self.model.embeddings
-        return self._kept
 
     def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
         """The pair and the text, with the marks that the tokenizer sets around them."""

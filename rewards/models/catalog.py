@@ -68,7 +68,7 @@ def source_of(model: str) -> Wheel | Hub:
     """Where a model named by a user comes from: a folder that exists, an embedded model by its name, else a hub id."""
     if Path(model).expanduser().is_dir():
         return Hub(model)
-    return next((wheel for wheel in WHEELS if wheel.name == model), Hub(model))
+    return next((wheel for wheel in OFFERED if wheel.name == model), Hub(model))
 
 
 ENCODER = Model(

