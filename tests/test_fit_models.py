@@ -67,9 +67,8 @@ def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> No
 
 def test_a_model_learns_from_what_an_encoder_says_of_texts_without_labels(tmp_path: Path) -> None:
     rows = arguments(240)
-    others = [
-        {"text": f"{row['text']} So {'they lie' if n % 8 >= 4 else 'we hope'}."} for n, row in enumerate(rows[:80])
-    ]
+    greetings = ["Dear readers,", "You stupid idiots!"]
+    others = [{"text": f"{greetings[n % 2]} what of {TOPICS[n % 7]} in {n}?"} for n in range(80)]
     data = write_lines(tmp_path / "data.jsonl", *rows, *others)
     small: dict[str, Any] = {"depth": 9, "epochs": 2, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
     small |= {"teacher": "all-minilm-l6-v2", "teacher_epochs": 3, "mixed": 0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rewards.engine import device
+from rewards.engine import device, roles
 from rewards.engine.cache import DiskCache
 from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
@@ -25,6 +26,7 @@ from rewards.features import (
     TokenEmbeddings,
     TokenLogProbs,
 )
+from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
 from tests import tiny
 
@@ -436,6 +438,28 @@ def test_a_user_puts_another_model_in_the_place_of_a_role(folders: dict[str, Pat
     assert described[str(folders["causal"])]["dtype"] == "float32"
 
 
+def test_another_encoder_gets_no_prompts_of_the_one_it_stands_for(folders: dict[str, Path], tmp_path: Path) -> None:
+    def prompts(name: object) -> tuple[str, str]:
+        spec = roles.fill(ENCODER, "full", {"encoder": str(name)})
+        assert isinstance(spec, Checkpoint)
+        return spec.query_prompt, spec.document_prompt
+
+    full = ENCODER.profiles["full"]
+    assert isinstance(full, Checkpoint)
+    own = (full.query_prompt, full.document_prompt)
+    assert all(own)
+    assert prompts(folders["gemma"]) == prompts("other/EmbeddingGemma-300m-copy") == own
+    other = Path(shutil.copytree(folders["gemma"], tmp_path / "other"))
+    stated = other / "config_sentence_transformers.json"
+    stated.write_text(json.dumps({**json.loads(stated.read_text()), "prompts": {"document": own[1], "query": "q: "}}))
+    assert prompts(other) == ("", own[1])
+    for content in ("{}", "[1]", "no JSON"):
+        stated.write_text(content)
+        assert prompts(other) == ("", "")
+    stated.unlink()
+    assert prompts(other) == prompts("intfloat/e5-base-v2") == ("", "")
+
+
 def test_a_role_without_a_model_in_the_profile_says_how_to_name_one(folders: dict[str, Path]) -> None:
     model = replace(role(folders["causal"], "causal-lm"), role="politeness")
     with pytest.raises(ModelError, match="--model politeness=FOLDER_OR_HUB_ID"):
@@ -475,8 +499,6 @@ def test_devices_that_are_not_there() -> None:
 
 def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -> None:
     """The suite `default` on models of the full profile's architectures, named on the command line."""
-    import json
-
     from tests.conftest import command, read_lines, record, write_lines
 
     source, out = write_lines(tmp_path / "in.jsonl", record("a"), record("b")), tmp_path / "out.jsonl"

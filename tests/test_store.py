@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from rewards.cli import models as cli
 from rewards.errors import ConfigError, ModelError
 from rewards.models import store, wheels
-from rewards.models.catalog import MINILM, SMOLLM2
+from rewards.models.catalog import MINILM, MPNET, SMOLLM2
 from rewards.models.specs import Hub, Piece, Wheel
 
 if TYPE_CHECKING:
@@ -417,9 +417,10 @@ def test_cli_lists_verifies_and_removes(tiny, cache):
     listed = run(cli.app, [])
     assert listed.output == run(cli.app, ["list"]).output
     assert [line.split() for line in listed.output.splitlines() if "MB" in line or "missing" in line] == [
-        [SMOLLM2.name, "0.1.2", "-", "missing", "Apache-2.0"],
-        [MINILM.name, "0.1.0", "-", "missing", "Apache-2.0"],
-        ["tiny", "?", "0", "MB", "present", "?"],
+        [SMOLLM2.name, "0.1.2", "-", "missing", "profile", "embedded", "Apache-2.0"],
+        [MINILM.name, "0.1.0", "-", "missing", "profile", "embedded", "Apache-2.0"],
+        [MPNET.name, "0.0.1", "-", "missing", "rewards", "fit", "Apache-2.0"],
+        ["tiny", "?", "0", "MB", "present", "?", "?"],
     ]
     assert run(cli.app, ["verify"]).exit_code == 0
     assert run(cli.app, ["verify", MINILM.name]).exit_code == 1

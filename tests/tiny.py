@@ -175,7 +175,8 @@ def gemma(folder: Path) -> Path:
         Dense(48, 32, bias=False),
         Normalize(),
     ]
-    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+    prompts = {"STS": "task: sentence similarity | query: ", "document": "title: none | text: "}
+    SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder))
     return folder
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rewards.errors import ConfigError, ModelError, nearest
-from rewards.models.specs import PROFILES, Checkpoint, Hub, Model, Profile, Spec, in_full
+from rewards.models.specs import PROFILES, Checkpoint, Hub, Model, Profile, Spec, Wheel, in_full
 
 
 def fill(model: Model, profile: Profile, named: Mapping[str, str]) -> Spec:
@@ -30,8 +31,30 @@ def _in_place(model: Model, name: str, profile: Profile) -> Spec:
         if isinstance(spec, Checkpoint) and spec.adapter is None:  # an adapter fits its own model only
             folder = Path(name).expanduser()
             source = Hub(str(folder.resolve())) if folder.is_dir() else Hub(name)
-            return replace(spec, source=source, start_token="")
+            return _own_prompts(replace(spec, source=source, start_token=""), spec.source)
     raise ModelError(f"role {model.role!r} is computed from other features; no checkpoint can take its place")
+
+
+def _own_prompts(spec: Checkpoint, instead_of: Wheel | Hub | None) -> Checkpoint:
+    """The checkpoint with such prompts only as its model was trained with: those its folder states, or its name stands for."""
+    prompts = {"query_prompt": spec.query_prompt, "document_prompt": spec.document_prompt}
+    if not any(prompts.values()) or not isinstance(spec.source, Hub) or not isinstance(instead_of, Hub):
+        return spec
+    folder = Path(spec.source.id)
+    if folder.is_dir():
+        stated = _prompts_of(folder)
+    else:  # a copy under another owner keeps the name
+        names = [Path(source.id).name.lower() for source in (spec.source, instead_of)]
+        stated = set(prompts.values()) if names[0].startswith(names[1]) else set[str]()
+    return replace(spec, **{name: prompt if prompt in stated else "" for name, prompt in prompts.items()})
+
+
+def _prompts_of(folder: Path) -> set[str]:
+    try:
+        stated = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+        return set(stated.get("prompts", {}).values())
+    except (OSError, ValueError, AttributeError):
+        return set()  # whatever is wrong with the file, loading the model says it
 
 
 def check(named: Iterable[str], known: Iterable[str]) -> None:

@@ -171,12 +171,15 @@ class _Batches:
         """Compute what the blocks that stay as they are make of every example, once for all epochs."""
         say(f"{sum(len(tokens) for tokens, _ in self._rows):,} tokens through the blocks that stay as they are")
         self._trunk.lower()
-        for batch in self.of_like_length(range(len(self._rows))):
+        every = self.of_like_length(range(len(self._rows)))
+        report = _Report("batch", len(every), say)
+        for batch in every:
             tokens, attended, _ = padded([self._rows[place] for place in batch])
             with quick_products():
                 hidden = self._trunk.run(attended, input_ids=tokens)
             for place, states in zip(batch, hidden, strict=True):
                 self._states[place] = states[: len(self._rows[place][0])].to(torch.float16, copy=True)
+            report()
         self._trunk.upper()
 
     def order(self, count: int, rng: Random) -> list[list[int]]:
