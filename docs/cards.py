@@ -9,7 +9,7 @@ from typing import Any
 
 from rewards.contract import Reward
 
-FACTS = ("measures", "model", "split", "calibration", "controls")
+FACTS = ("measures", "model", "teacher", "split", "calibration", "controls")
 FOLDS = (
     "A fold other than the one that the card was fitted to (split, above) stands for a fit of its own, and the mean is over"
     " all of them: `make validate` finds these again only where it is given those fits' parameters ([how](../fitting.md))."

@@ -18,7 +18,7 @@ from rewards.fitting.unseen import runs
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
-from rewards_appropriateness.teaching import calibration, mixtures, taught
+from rewards_appropriateness.teaching import calibration, described, mixtures, taught
 from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     scale, bias = _calibration(logits(job, valid, names), valid, shares)
     card = _card(job, options, given, (scale, bias))
     rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
-    return card
+    return {**card, "teacher": described(options.teacher, options.teacher_epochs)} if options.teacher else card
 
 
 def card_of(job: Job, options: Options) -> dict[str, Any]:
@@ -279,13 +279,6 @@ def measure(
     return result
 
 
-def _teacher(options: Options) -> str:
-    return (
-        f"{options.teacher} (the upper half of its blocks with low-rank changes, {options.teacher_epochs} epochs on the same "
-        "labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
-    )
-
-
 def _card(
     job: Job, options: Options, given: Given, calibration: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> dict[str, Any]:
@@ -319,6 +312,5 @@ def _card(
             "tokens": recipe.tokens,
             "products": precision(),
         },
-        **({"teacher": _teacher(options)} if options.teacher else {}),
         "test": measure(test, found, names, job.seed),
     }

@@ -72,6 +72,14 @@ def taught(
     return [replace(one, label=tuple(map(float, row))) for one, row in zip(every, both, strict=True)]
 
 
+def described(teacher: str, epochs: int) -> str:
+    """What a card says of the teacher."""
+    return (
+        f"{teacher} ({store.digest(source_of(teacher))}; the upper half of its blocks with low-rank changes, {epochs} epochs on the "
+        "same labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
+    )
+
+
 def calibration(
     found: NDArray[np.float64], labels: NDArray[np.float64], shares: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
