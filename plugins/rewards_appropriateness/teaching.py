@@ -75,8 +75,8 @@ def taught(
 def described(teacher: str, epochs: int) -> str:
     """What a card says of the teacher."""
     return (
-        f"{teacher} ({store.digest(source_of(teacher))}; the upper half of its blocks with low-rank changes, {epochs} epochs on the "
-        "same labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
+        f"{teacher} ({store.digest(source_of(teacher))}; the upper half of its blocks with low-rank changes, {epochs} epochs on "
+        "the same labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
     )
 
 
