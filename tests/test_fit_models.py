@@ -51,7 +51,7 @@ def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> No
     rows = arguments(240)
     taught = [told_by_another(row) if row["split"] == "train" and n % 3 else row for n, row in enumerate(rows)]
     data = write_lines(tmp_path / "data.jsonl", *taught)
-    small = {"teacher": "", "depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
+    small = {"teacher": None, "depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
     card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), lambda _: None)
     run("appropriateness_gain", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
     assert (tmp_path / "one/adapter.safetensors").read_bytes() == (tmp_path / "two/adapter.safetensors").read_bytes()

@@ -70,7 +70,7 @@ def fit(
     learning_rate: Annotated[float, Gt(0)] = 5e-4,
     share: Annotated[float, Ge(0)] = 0.5,
     pairs: Annotated[int, Ge(0)] = 1500,
-    teacher: str = "all-mpnet-base-v2",
+    teacher: str | None = "all-mpnet-base-v2",
     teacher_epochs: Annotated[int, Ge(1)] = 2,
     mixed: Annotated[float, Ge(0)] = 1.0,
 ) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class Options:
     learning_rate: float
     share: float
     pairs: int
-    teacher: str
+    teacher: str | None
     teacher_epochs: int
     mixed: float
 
