@@ -81,3 +81,9 @@ def test_a_teacher_says_what_it_was_taught(tmp_path: Path) -> None:
 def test_no_other_architecture_is_a_teacher(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds a LlamaModel: a teacher is an encoder such as BERT, MPNet or DeBERTa"):
         Encoder(tiny.causal(tmp_path))
+
+
+def test_what_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=f"{tmp_path} cannot be fitted: "):
+        Encoder(tmp_path)

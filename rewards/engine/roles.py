@@ -37,16 +37,17 @@ def _in_place(model: Model, name: str, profile: Profile) -> Spec:
 
 def _own_prompts(spec: Checkpoint, instead_of: Wheel | Hub | None) -> Checkpoint:
     """The checkpoint with such prompts only as its model was trained with: those its folder states, or its name stands for."""
-    prompts = {"query_prompt": spec.query_prompt, "document_prompt": spec.document_prompt}
-    if not any(prompts.values()) or not isinstance(spec.source, Hub) or not isinstance(instead_of, Hub):
+    prompts = (spec.query_prompt, spec.document_prompt)
+    if not any(prompts) or not isinstance(spec.source, Hub) or not isinstance(instead_of, Hub):
         return spec
     folder = Path(spec.source.id)
     if folder.is_dir():
         stated = _prompts_of(folder)
     else:  # a copy under another owner keeps the name
         names = [Path(source.id).name.lower() for source in (spec.source, instead_of)]
-        stated = set(prompts.values()) if names[0].startswith(names[1]) else set[str]()
-    return replace(spec, **{name: prompt if prompt in stated else "" for name, prompt in prompts.items()})
+        stated = set(prompts) if names[0].startswith(names[1]) else set[str]()
+    query, document = (prompt if prompt in stated else "" for prompt in prompts)
+    return replace(spec, query_prompt=query, document_prompt=document)
 
 
 def _prompts_of(folder: Path) -> set[str]:

@@ -24,10 +24,15 @@ class Trunk:
     """
 
     def __init__(self, folder: Path, first: int | None = None, depth: int | None = None) -> None:
-        """Of `depth` blocks (all) the first `first` (half of them) stay as they are. Raises ModelError for another build."""
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        with quiet_loading():
-            self.model, self._owner, self._name = self._load(folder)
+        """Of `depth` blocks (all) the first `first` (half of them) stay as they are. Raises ModelError for other files."""
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            with quiet_loading():
+                self.model, self._owner, self._name = self._load(folder)
+        except ModelError:
+            raise
+        except Exception as error:  # damaged or foreign files surface in many
+            raise ModelError(f"{folder} cannot be fitted: {str(error) or type(error).__name__}") from error
         self._blocks = getattr(self._owner, self._name)[:depth]
         self.first = len(self._blocks) // 2 if first is None else first
 
