@@ -246,7 +246,7 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
     rows[4]["text"] = rows[3]["text"] + " "
     data = write_lines(tmp_path / "data.jsonl", *rows, {"toxic": "You fool.", "neutral": []})
     said: list[str] = []
-    read, _ = _read(Job((data,), tmp_path, Engine(), 1, said.append), "fold0.0")
+    read, _, _ = _read(Job((data,), tmp_path, Engine(), 1, said.append), "fold0.0", taught=False)
     assert [len(part) for part in read.values()] == [100, 100, 100]
     assert said == [
         "rows left out: 1 without a neutral rewrite",
