@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from rewards.errors import ModelError
 from rewards.models.adapted import layout, line_break
-from rewards.models.backend import quiet_loading, weights_only
+from rewards.models.backend import loading, weights_only
+from rewards.models.classifier import positions
+from rewards.models.keys import token_limit
 
 Row = tuple[list[int], int]
 """The tokens of a pair and a text, and where those of the text begin."""
 
 
-class Trunk:
+class Trunk(ABC):
     """Some blocks of a model at a time: `lower` are the first, which stay as they are, `upper` are those that change.
 
     `model` is what runs. Given token ids it starts from their embeddings, given `inputs_embeds` from these.
@@ -25,14 +28,9 @@ class Trunk:
 
     def __init__(self, folder: Path, first: int | None = None, depth: int | None = None) -> None:
         """Of `depth` blocks (all) the first `first` (half of them) stay as they are. Raises ModelError for other files."""
-        try:
+        with loading(f"{folder} cannot be fitted"):
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            with quiet_loading():
-                self.model, self._owner, self._name = self._load(folder)
-        except ModelError:
-            raise
-        except Exception as error:  # damaged or foreign files surface in many
-            raise ModelError(f"{folder} cannot be fitted: {str(error) or type(error).__name__}") from error
+            self.model, self._owner, self._name = self._load(folder)
         self._blocks = getattr(self._owner, self._name)[:depth]
         self.first = len(self._blocks) // 2 if first is None else first
 
@@ -54,13 +52,13 @@ class Trunk:
         states: torch.Tensor = self.model(attention_mask=attended, **given).last_hidden_state
         return states
 
+    @abstractmethod
     def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
         """What the model reads of each text under its pair, and how many were cut to `longest` tokens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
         """The model, and the module and name under which it keeps its blocks."""
-        raise NotImplementedError
 
     def _coded(self, texts: Sequence[str]) -> list[list[int]]:
         coded: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
@@ -93,6 +91,7 @@ class Encoder(Trunk):
                 f"{folder} holds a {type(model).__name__}: a teacher is an encoder such as BERT, MPNet or DeBERTa"
             )
         model.pooler, self._embeddings = None, model.embeddings
+        self._room = token_limit(min(positions(model), self.tokenizer.model_max_length))
         return model, model.encoder, "layer"
 
     def lower(self) -> None:
@@ -108,12 +107,11 @@ class Encoder(Trunk):
     def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
         """The pair and the text, with the marks that the tokenizer sets around them."""
         start, middle, end = self._marks()
-        room = min(self.model.config.max_position_embeddings - 2, self.tokenizer.model_max_length)  # some start at 2
+        room = self._room - len(start) - len(middle) - len(end)
         found, cut = list[Row](), 0
         for pair, text in zip(self._coded(pairs), self._coded(texts), strict=True):
-            least = room - len(start) - len(middle) - len(end)
-            head = pair[: min(longest, least // 2)]
-            body = text[: min(longest, least - len(head))]
+            head = pair[: min(longest, room // 2)]
+            body = text[: min(longest, room - len(head))]
             cut += (len(head) < len(pair)) + (len(body) < len(text))
             before = [*start, *head, *middle]
             found.append(([*before, *body, *end], len(before)))

@@ -59,16 +59,23 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
         "causal-lm": CausalLM,
         "classifier": Classifier,
     }
+    with loading(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}"):
+        return kinds[checkpoint.architecture](checkpoint, folder, placement)
+
+
+@contextmanager
+def loading(failure: str) -> Iterator[None]:
+    """Quiet for as long as loading takes; whatever goes wrong is a ModelError that begins with `failure`.
+
+    Damaged or foreign files surface in many exceptions, safetensors' and tokenizers' own among them; to the user they are one.
+    """
     try:
         with quiet_loading():
-            return kinds[checkpoint.architecture](checkpoint, folder, placement)
+            yield
     except RewardsError:
         raise
     except Exception as error:
-        # Damaged or foreign files surface in many exceptions, safetensors' and tokenizers' own among them; to the user
-        # they are one.
-        reason = str(error) or type(error).__name__
-        raise ModelError(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}: {reason}") from error
+        raise ModelError(f"{failure}: {str(error) or type(error).__name__}") from error
 
 
 @contextmanager

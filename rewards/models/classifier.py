@@ -39,7 +39,7 @@ class Classifier:
         self._model: Any = model.to(placement.device).eval()
         _agree_on_padding(self._tokenizer, model)
         self._order = self._label_order()
-        self._limit = token_limit(min(self._tokenizer.model_max_length, _positions(model)))
+        self._limit = token_limit(min(self._tokenizer.model_max_length, positions(model)))
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(C,) for each request."""
@@ -115,7 +115,7 @@ def _agree_on_padding(tokenizer: Any, model: Any) -> None:
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def _positions(model: Any) -> int:
+def positions(model: Any) -> int:
     """How many tokens the model has positions for: in the family of RoBERTa those up to that of padding are not used."""
     count = int(getattr(model.config, "max_position_embeddings", MAX_TOKENS))
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
