@@ -13,7 +13,7 @@ from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
 from rewards_appropriateness.fit import MAIN, Options, card_of, measure
-from rewards_appropriateness.variants import Argument
+from rewards_appropriateness.variants import FIRST, Argument
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
 
@@ -26,6 +26,7 @@ def card(bench: Bench) -> dict[str, Any]:
 
 def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
     result: dict[str, Any] = {}
+    labels, pooled = [], []
     for fold, params in {"fold0.0": PARAMS, **folds}.items():
         rows = [row for row in bench.rows(CORPUS) if row["folds"][fold] == "TEST"]
         # An engine of its own: one engine has one model for a role.
@@ -33,7 +34,12 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
         found = own.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
         arguments = [Argument(row["issue"], row["text"], row["labels"]) for row in rows]
         result[fold] = measure(arguments, found, DIMENSIONS, SEED)
+        labels.append(np.array([row["labels"][FIRST] for row in rows]))
+        pooled.append(found[:, 0])
     if folds:
+        result["calibration_of_folds"] = measures.calibration_report(
+            np.concatenate(labels), np.concatenate(pooled), SEED
+        )
         result["macro_f1_mean_of_folds"] = {
             name: round(float(np.mean([result[fold][name]["macro_f1"] for fold in ("fold0.0", *folds)])), 3)
             for name in MAIN

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 LEAST = 50  # arguments to fit on, of each class; to calibrate and to measure on, in all
 MAIN = ("Inappropriateness", "Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
-SAME = 200  # resamples for the calibration error that a perfect model would have
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,18 +251,8 @@ def measure(
     arguments: Sequence[Argument], probability: NDArray[np.float64], names: tuple[str, ...], seed: int
 ) -> dict[str, Any]:
     """Macro-F1 with its interval and ROC-AUC of every dimension, and the calibration of the first."""
-    rng = np.random.default_rng(seed)
     truth = np.array([one.labels[FIRST] for one in arguments])
-    first = probability[:, names.index(FIRST)]
-    # A perfectly calibrated model of this many texts has this error too: bins of some forty texts are noisy.
-    ideal = [measures.calibration_error(rng.random(len(first)) < first, first) for _ in range(SAME)]
-    result: dict[str, Any] = {
-        "n": len(arguments),
-        "ece_10_bins": round(measures.calibration_error(truth, first), 4),
-        "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
-        "ece_10_bins_if_perfect_95": [round(float(np.quantile(ideal, level)), 4) for level in (0.025, 0.975)],
-        "calibration": measures.calibration_curve(truth, first),
-    }
+    result: dict[str, Any] = measures.calibration_report(truth, probability[:, names.index(FIRST)], seed)
     for column, name in enumerate(names):
         known = np.array([one.labels.get(name, UNKNOWN) for one in arguments])
         kept = known != UNKNOWN

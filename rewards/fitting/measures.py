@@ -12,6 +12,7 @@ from rewards.errors import ConfigError
 
 Floats = NDArray[np.float64]
 DRAWS = 500
+PERFECT = 200  # draws of labels for the calibration error that a perfect model would have
 
 
 def interval(
@@ -85,6 +86,22 @@ def calibration_curve(label: Any, probability: Any, bins: int = 10) -> list[dict
         {"probability": round(mean, 4), "share": round(share, 4), "n": n}
         for mean, share, n in calibration_bins(label, probability, bins)
     ]
+
+
+def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any]:
+    """The calibration error of P(label), both (N,), its curve, and the error that a perfectly calibrated model would have.
+
+    Bins of some forty texts are noisy: the error of a perfect model is far from 0.
+    """
+    rng = np.random.default_rng(seed)
+    ideal = [calibration_error(rng.random(len(probability)) < probability, probability) for _ in range(PERFECT)]
+    return {
+        "n": len(probability),
+        "ece_10_bins": round(calibration_error(label, probability), 4),
+        "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
+        "ece_10_bins_if_perfect_95": [round(float(np.quantile(ideal, level)), 4) for level in (0.025, 0.975)],
+        "calibration": calibration_curve(label, probability),
+    }
 
 
 def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, float]:
