@@ -16,7 +16,7 @@ from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
 from rewards.fitting import Job
 from rewards.fitting.calibrate import calibrate, threshold_of
-from rewards.fitting.measures import calibration_error, macro_f1, roc_auc
+from rewards.fitting.measures import calibration_error, macro_f1, platt, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
 from rewards.fitting.run import run
@@ -132,7 +132,8 @@ def labelled(inappropriate: int, count: int = 300) -> list[dict[str, Any]]:
     [
         (labelled(0), "all 100 training arguments have Inappropriateness = 0; both classes are needed"),
         (labelled(9), "too few training arguments with Inappropriateness = 1: 3; at least 50 are needed"),
-        ([{"text": "A."}], "line 1: labels: expected an object with 'Inappropriateness'"),
+        ([{"text": "A."}], "line 1: it has no labels: leave the file out, or name a teacher (--set teacher=MODEL)"),
+        ([{"text": "A.", "labels": {}}], "line 1: labels: expected an object with 'Inappropriateness'"),
         (
             [{"text": "A.", "labels": {"Inappropriateness": 2}, "split": "train"}],
             "labels.Inappropriateness is 2; expected 0, 1 or a share between them",
@@ -166,10 +167,46 @@ def test_texts_without_labels_are_a_teachers_unless_they_share_words_with_labell
     assert [one.text for one in given.unlabelled] == ["A cat sat here.", "Nobody in this town asked."]
     assert said == ["2 texts without labels share words with labelled ones, or repeat others"]
     assert {value for one in (*given.unlabelled, *given.mixed) for value in one.labels.values()} == {-1}
-    with pytest.raises(ConfigError, match="line 301: labels: expected an object with 'Inappropriateness'"):
+    with pytest.raises(ConfigError, match="line 301: it has no labels: leave the file out"):
         _given(Job((data,), tmp_path, Engine(), 1), replace(options, teacher=""))
-    write_lines(data, *rows, {"text": others[-1]})
-    with pytest.raises(ConfigError, match="line 301: its text is blank"):
+    for wrong, message in (
+        ({"text": others[-1]}, "its text is blank"),
+        (
+            {"text": "A.", "split": "test"},
+            "it has no labels, and is of split test: only what is fitted on can do without",
+        ),
+        (
+            {"text": "A.", "folds": {"fold0.0": "VALID"}, "label": {"Inappropriateness": 1}},
+            "no labels, and is of split valid",
+        ),
+        ({"text": "A.", "folds": "TEST"}, "folds is 'TEST'; expected an object such as {'fold0.0': 'TRAIN'}"),
+    ):
+        write_lines(data, *rows, wrong)
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            _given(Job((data,), tmp_path, Engine(), 1), options)
+    write_lines(data, *rows, {"text": "A.", "split": "train"})
+    assert [one.text for one in _given(Job((data,), tmp_path, Engine(), 1), options).unlabelled] == ["A."]
+
+
+def test_shares_of_one_half_and_dimensions_that_nothing_to_fit_on_knows(tmp_path: Path) -> None:
+    rows = labelled(150)
+    for row in rows:
+        if row["split"] == "TRAIN" and row["labels"]["Inappropriateness"]:
+            row["labels"] = {"Inappropriateness": 0.5}  # half of the annotators: as inappropriate
+        elif row["split"] == "TEST":
+            row["labels"]["Missing Openness"] = 1
+    data = write_lines(tmp_path / "data.jsonl", *rows)
+    options = Options("fold0.0", 9, 1, 1, 1e-3, 1.0, 0, "", 1, 0.5)
+    said: list[str] = []
+    given = _given(Job((data,), tmp_path, Engine(), 1, said.append), options)
+    assert given.names == ("Inappropriateness",)
+    assert said == ["left out, for no argument to fit on has a label of it: Missing Openness"]
+    assert len(given.changed) > 50
+    for row in rows:
+        if row["split"] == "TRAIN":
+            row["labels"] = {"Inappropriateness": 0.5}
+    write_lines(data, *rows)
+    with pytest.raises(ConfigError, match="all 100 training arguments have Inappropriateness = 1"):
         _given(Job((data,), tmp_path, Engine(), 1), options)
 
 
@@ -187,6 +224,9 @@ def test_mixtures_are_sentences_of_two_arguments_on_one_issue() -> None:
     both = [one for one in found if "cold" in one.text or "dear" in one.text]
     assert any("We" in one.text or "They" in one.text for one in both)
     assert mixtures(known, Random(1), 0) == []
+    strangers = [replace(one, issue="") for one in known]
+    for one in mixtures(strangers, Random(1), 4.5):  # what names no issue has none in common
+        assert any({*split(one.text)[0]} <= {*split(text)[0]} for both in texts.values() for text in both)
 
 
 def test_a_teachers_logits_become_probabilities_of_what_is_known() -> None:
@@ -219,7 +259,7 @@ def test_a_label_that_is_null_is_not_known_in_jsonl_as_in_parquet(tmp_path: Path
     labels = ({"Inappropriateness": 1, "Toxic Emotions": None}, {"Inappropriateness": 0, "Toxic Emotions": 0})
     rows = [{"text": f"Text {n}.", "issue": None, "labels": one, "split": "train"} for n, one in enumerate(labels)]
     for file in (write_lines(tmp_path / "data.jsonl", *rows), write_parquet(tmp_path / "data.parquet", rows)):
-        read, _, _ = _read(Job((file,), tmp_path, Engine(), 1), "fold0.0", taught=False)
+        read, _, _ = _read(Job((file,), tmp_path, Engine(), 1), "fold0.0", unlabelled=False)
         known = [dict(one.labels) for one in read["train"]]
         assert known == [{"Inappropriateness": 1}, {"Inappropriateness": 0, "Toxic Emotions": 0}]
 
@@ -246,7 +286,7 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
     rows[4]["text"] = rows[3]["text"] + " "
     data = write_lines(tmp_path / "data.jsonl", *rows, {"toxic": "You fool.", "neutral": []})
     said: list[str] = []
-    read, _, _ = _read(Job((data,), tmp_path, Engine(), 1, said.append), "fold0.0", taught=False)
+    read, _, _ = _read(Job((data,), tmp_path, Engine(), 1, said.append), "fold0.0", unlabelled=False)
     assert [len(part) for part in read.values()] == [100, 100, 100]
     assert said == [
         "rows left out: 1 without a neutral rewrite",
@@ -373,6 +413,62 @@ def test_nothing_is_written_over_what_is_no_fit(tmp_path: Path) -> None:
     done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "notes")
     assert done.returncode == 2
     assert (tmp_path / "notes" / "mine.txt").read_text() == "keep"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_text("somebody's")  # weights without the card of a fit
+    with pytest.raises(ConfigError, match="holds 'model.safetensors', which no fit wrote"):
+        run("pattern_conformity", [data], tmp_path / "model", {}, 1, Engine(), lambda _: None)
+    assert (tmp_path / "model" / "model.safetensors").read_text() == "somebody's"
+
+
+def test_what_came_to_lie_there_while_a_fit_ran_stays_and_so_does_the_fit(tmp_path: Path) -> None:
+    data, out = write_lines(tmp_path / "data.jsonl", *revisions(120)), tmp_path / "mine"
+
+    def say(_: str) -> None:
+        out.mkdir(exist_ok=True)
+        (out / "notes.txt").write_text("keep")
+
+    with pytest.raises(ConfigError, match=r"holds 'notes\.txt', which no fit wrote") as caught:
+        run(
+            "pattern_conformity",
+            [data, write_lines(tmp_path / "b.jsonl", *revisions(9)[3:])],
+            out,
+            {},
+            1,
+            Engine(),
+            say,
+        )
+    assert (out / "notes.txt").read_text() == "keep"
+    (note,) = caught.value.__notes__
+    kept = Path(note.removeprefix("what was fitted is kept in "))
+    assert sorted(path.name for path in kept.iterdir()) == ["card.json", "model.safetensors"]
+
+
+def test_one_file_counts_once_and_can_be_read_twice(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(120))
+    copy = write_lines(tmp_path / "copy.jsonl", *revisions(120))
+    for files, unseen, message in (
+        ([data, copy], None, f"--data {copy} holds the same as {data}: every row would count twice"),
+        ([tmp_path / "absent.jsonl"], None, "absent.jsonl: no such file"),
+        ([data], Path("-"), "--unseen -: a fit reads its files more than once, so none can be standard input"),
+        ([data], tmp_path, f"--unseen {tmp_path}: a fit reads its files more than once, so they must be regular files"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            run("pattern_conformity", files, tmp_path / "out", {}, 1, Engine(), lambda _: None, unseen)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--set", "percentile=3", "--set", "percentile=4"], b"--set percentile is given twice"),
+        (["--set", "percentile=3", "--percentile", "4"], b"are one option: give it once"),
+        (["--seed", str(2**63)], b"less than or equal to 9223372036854775807"),
+    ],
+)
+def test_an_option_is_given_once_and_a_seed_is_one_of_torchs(tmp_path: Path, given: list[str], message: bytes) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(3))
+    done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "out", *given)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:
@@ -409,6 +505,8 @@ def test_rows_fall_into_the_parts_they_state() -> None:
     assert part(split="validation") == "valid"
     assert part(folds={"fold1": "VALID"}, split="test") == "valid"
     assert part() == part()
+    with pytest.raises(ConfigError, match="folds is 'TEST'; expected an object"):
+        part(folds="TEST")
     with pytest.raises(ConfigError, match="folds has no 'fold1'; it has fold2"):
         part(folds={"fold2": "TEST"})
 
@@ -419,6 +517,15 @@ def test_measures_are_what_they_are_called() -> None:
     assert macro_f1([1, 1, 0, 0], [1, 0, 0, 0]) == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert calibration_error([1, 0], [0.75, 0.25]) == 0.25
     assert calibration_error([1, 0], [1.0, 0.0]) == 0
+    turned = np.array([4.0, 5, 6, 7] * 25), np.array([1, 1, 0, 1] * 25)  # the higher, the rarer
+    assert platt(*turned) == pytest.approx((0, np.log(3)))
+    assert platt(*turned, balanced=True) == (0, 0)
+
+
+def test_the_document_says_who_wrote_a_row_and_zero_is_a_name() -> None:
+    owners = [Row(Path("f"), 1, {"doc": doc}).owner("own") for doc in (0, "", "essay_argrewrite_7_a", "x")]
+    assert owners == ["0", "own", "7", "x"]
+    assert Row(Path("f"), 1, {}).owner("own") == "own"
 
 
 def test_every_bad_line_stops_a_fit(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def test_marks_set_apart() -> None:
     assert spaced_out("Don't stop, please, it's $3.50!") == "Do n't stop , please , it 's $3.50 !"
 
 
+def test_a_judgement_that_is_null_is_none_and_judged_edits_fall_as_their_writers_do(tmp_path: Path) -> None:
+    edit = {"before": "They walked to the old shop.", "after": "They walked to the shop.", "doc": "argrewrite_3_a"}
+    rows = [{**edit, "fluent": None}, {**edit, "fluent": 0}, {**edit, "doc": "argrewrite_3_b"}]
+    said: list[str] = []
+    found = pairs(list(read_rows([write_lines(tmp_path / "rows.jsonl", *rows)])), say=said.append)
+    assert sum(pair.kind in ("human", "judged") for pair in found) == 2
+    assert len({pair.split for pair in found}) == 1
+    assert said[-1] == "rows left out: 1 whose judgement is null"
+
+
 def test_edits_are_made_of_every_kind_of_row_and_no_writer_is_on_two_sides(tmp_path: Path) -> None:
     rows = [
         {

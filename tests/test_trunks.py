@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from rewards.errors import ModelError
+from rewards.errors import ConfigError, ModelError
 from rewards.fitting.adapters import Example, Recipe, fit_teacher
 from rewards.fitting.trunks import Causal, Encoder, Trunk
 from rewards.models.adapted import padded
@@ -81,6 +82,25 @@ def test_a_teacher_says_what_it_was_taught(tmp_path: Path) -> None:
 def test_no_other_architecture_is_a_teacher(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds a LlamaModel: a teacher is an encoder such as BERT, MPNet or DeBERTa"):
         Encoder(tiny.causal(tmp_path))
+    with pytest.raises(ModelError, match="holds a ElectraModel: a teacher is an encoder"):  # it projects its embeddings
+        Encoder(tiny.encoder(tmp_path / "electra", "electra"))
+
+
+def test_an_encoder_whose_weights_are_anothers_is_no_teacher(tmp_path: Path) -> None:
+    folder = tiny.encoder(tmp_path, "bert")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {f"other.{name}": value for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(ModelError, match=r"lacks weights of a BertModel: embeddings\.LayerNorm"):
+        Encoder(folder)
+
+
+def test_a_fit_that_diverges_says_at_which_step(tmp_path: Path) -> None:
+    some = [Example(f"I {'HATE' if n % 2 else 'like'} it {n}.", "Lunch?", (n % 2,)) for n in range(60)]
+    recipe = Recipe(rank=2, learning_rate=1e20, epochs=8, tokens=256, multi_label=True)
+    with pytest.raises(ConfigError, match=r"the fit diverged: the loss of step \d+ is (nan|inf); lower learning_rate"):
+        fit_teacher(tiny.encoder(tmp_path, "mpnet"), some, [], 1, recipe, 1, lambda _: None)
 
 
 def test_what_is_no_model_is_a_clear_error(tmp_path: Path) -> None:

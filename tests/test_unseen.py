@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rewards_fluency
+from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
 from rewards.fitting.params import read_card
 from rewards.fitting.rows import Row, read_rows
+from rewards.fitting.run import run
 from rewards.fitting.unseen import Unseen
 from rewards.models.wheels import file_digest
 from rewards_fluency.pairs import pairs
@@ -26,12 +29,16 @@ def test_rows_that_share_eight_words_with_a_test_row_are_left_out(tmp_path: Path
         {"text": KEPT, "issue": "Should this be a sentence of eight words or more?", "folds": {"fold0.0": "TEST"}},
         {"text": "Here nothing is said that anybody would want to measure.", "folds": {"fold0.0": "TRAIN"}},
     )
-    unseen = Unseen.of(kept, "fold0.0")
-    assert unseen.shares({"text": "They wrote: THE OLD HARBOUR - should stay open in winter!"})
-    assert unseen.shares({"neutral": ["no", "because the ferry has no other place to land"]})
-    assert not unseen.shares({"text": "The old harbour should stay open in summer."})  # seven words of it
-    assert not unseen.shares({"text": "Here nothing is said that anybody would want to measure."})
-    assert not unseen.shares({"text": "Should this be a sentence of eight words or more?"})
+    unseen = Unseen.of(kept, "fold0.0", splits=True)
+
+    def held(**record: Any) -> bool:
+        return unseen.holds(Row(tmp_path / "other.jsonl", 1, record))
+
+    assert held(text="They wrote: THE OLD HARBOUR - should stay open in winter!")
+    assert held(neutral=["no", "because the ferry has no other place to land"])
+    assert not held(text="The old harbour should stay open in summer.")  # seven words of it
+    assert not held(text="Here nothing is said that anybody would want to measure.")
+    assert not held(text="Should this be a sentence of eight words or more?")
 
 
 def test_a_fit_counts_what_it_leaves_out_and_its_card_names_the_file(tmp_path: Path) -> None:
@@ -47,15 +54,23 @@ def test_a_fit_counts_what_it_leaves_out_and_its_card_names_the_file(tmp_path: P
     assert len(card["unseen"]["sha256"]) == 64
 
 
-def test_a_file_is_not_kept_from_itself(tmp_path: Path) -> None:
-    data = write_lines(tmp_path / "revisions.jsonl", *revisions(120))
-    done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "mine", "--unseen", data)
-    assert done.returncode == 0, done.stderr.decode()
+def test_a_file_is_kept_from_itself_only_by_a_fit_that_reads_no_splits(tmp_path: Path) -> None:
+    short = {"before": "No.", "after": "Not so.", "split": "test"}
+    texts = [" ".join(f"word{n}of{i}" for i in range(9)) for n in range(160)]
+    parts = ("train", "train", "train", "test")
+    rows = [{"before": text, "after": f"{text} too", "split": parts[n % 4]} for n, text in enumerate(texts)]
+    data = write_lines(tmp_path / "revisions.jsonl", *rows, short)
+    said: list[str] = []
+    card = run("pattern_conformity", [data], tmp_path / "mine", {}, 1, Engine(), said.append, data)
+    assert said[0].startswith("41 of 161 rows share words")
+    assert card["rows"]["sentences"] == 120
+    (own,) = (row for row in read_rows([data]) if row.record["before"] == "No.")
+    assert not Unseen.of_options(data, {"fold": "fold0.0"}).holds(own)
 
 
 def test_a_file_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--unseen .*short\.jsonl has no test row with a text of 8 words or more"):
-        Unseen.of(write_lines(tmp_path / "short.jsonl", {"text": "Too short."}), "fold0.0")
+        Unseen.of(write_lines(tmp_path / "short.jsonl", {"text": "Too short."}), "fold0.0", splits=False)
 
 
 @pytest.mark.shared
@@ -63,7 +78,7 @@ def test_no_edit_that_fluency_was_fitted_on_is_of_a_sentence_that_it_is_measured
     corpus = shared / "arguments" / "appropriateness_corpus.jsonl"
     card = read_card(rewards_fluency.PARAMS)
     assert card["unseen"]["sha256"] == file_digest(corpus)
-    unseen = Unseen.of(corpus, "fold0.0")
+    unseen = Unseen.of(corpus, "fold0.0", splits=True)
     rows = list(read_rows([shared / "arguments" / "ukpconvarg1.jsonl"]))
     measured = {
         plain(sentence)
@@ -76,7 +91,7 @@ def test_no_edit_that_fluency_was_fitted_on_is_of_a_sentence_that_it_is_measured
         return sum(plain(pair.before) in measured for pair in pairs(some))
 
     assert common(rows) > 100  # without it
-    assert common([row for row in rows if not unseen.shares(row.record)]) == 0
+    assert common([row for row in rows if not unseen.holds(row)]) == 0
 
 
 def plain(text: str) -> str:

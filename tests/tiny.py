@@ -15,6 +15,8 @@ from transformers import (
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
     DebertaV2Model,
+    ElectraConfig,
+    ElectraModel,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3TextConfig,
@@ -115,6 +117,8 @@ def encoder(folder: Path, architecture: str) -> Path:
         model = MPNetModel(MPNetConfig(**common))
     elif architecture == "bert":
         model = BertModel(BertConfig(**common))
+    elif architecture == "electra":
+        model = ElectraModel(ElectraConfig(**common, embedding_size=16))
     else:
         model = DebertaV2Model(
             DebertaV2Config(**common, relative_attention=True, pos_att_type=["c2p", "p2c"], position_buckets=8)

@@ -47,9 +47,10 @@ class Bench:
         """The job and the options of the fit that wrote the card in `params`; exits where the data is not the same."""
         card = read_card(params)
         unseen = card.get("unseen")
-        kept = Unseen.of(self.named(unseen), str(card["options"].get("fold", "fold0.0"))) if unseen else None
+        options = card["options"]
+        kept = Unseen.of_options(self.named(unseen), options) if unseen else None
         job = Job(tuple(map(self.named, card["data"])), out, self.engine, card["seed"], unseen=kept)
-        return job, card["options"]
+        return job, options
 
     def named(self, described: Mapping[str, str]) -> Path:
         """The file that a card describes."""

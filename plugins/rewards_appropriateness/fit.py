@@ -16,10 +16,10 @@ from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, re
 from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
 from rewards.fitting.unseen import runs
 from rewards.models import store
-from rewards.models.catalog import SMOLLM2
+from rewards.models.catalog import SMOLLM2, source_of
 from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
 from rewards_appropriateness.teaching import calibration, described, mixtures, taught
-from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, variants
+from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, calm, variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,6 @@ class Options:
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             multi_label=True,
-            balanced=not self.teacher,
         )
 
 
@@ -79,19 +78,23 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     )
     examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
     shares = {name: _share(name, (*given.train, *valid)) for name in names}
+    student = store.ensure(SMOLLM2, say=job.say)  # before the teacher's hour: what cannot be fetched is said now
+    card = {}
     if options.teacher:
+        teacher = store.resolve(source_of(options.teacher), say=job.say)
+        card["teacher"] = described(options.teacher, store.digest(source_of(options.teacher)), options.teacher_epochs)
         more = [_example(one, names) for one in (*given.mixed, *given.unlabelled)]
-        calibrating = [_example(one, names) for one in valid], list(shares.values())
-        examples = taught(
-            job, options.teacher, replace(recipe, epochs=options.teacher_epochs), examples, more, calibrating
-        )
-    tensors = fit_adapter(store.ensure(SMOLLM2), examples, len(names), recipe, job.seed, job.say)
+        calibrating = [_example(one, names) for one in valid]
+        own = replace(recipe, epochs=options.teacher_epochs)
+        examples = taught(job, teacher, own, examples, more, calibrating, list(shares.values()))
+        recipe = replace(recipe, balanced=False)  # shares say how sure to be: weights would bend them
+    tensors = fit_adapter(student, examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     scale, bias = _calibration(logits(job, valid, names), valid, shares)
-    card = _card(job, options, given, (scale, bias))
+    card = {**_card(job, options, given, (scale, bias)), **card}
     rescale_adapter(job.out / ADAPTER, recipe, scale, bias)
-    return {**card, "teacher": described(options.teacher, options.teacher_epochs)} if options.teacher else card
+    return card
 
 
 def card_of(job: Job, options: Options) -> dict[str, Any]:
@@ -115,8 +118,10 @@ class Given:
 
 
 def _given(job: Job, options: Options) -> Given:
-    labelled, toxic, others = _read(job, options.fold, taught=bool(options.teacher))
-    names = tuple(name for name in DIMENSIONS if any(name in one.labels for part in labelled.values() for one in part))
+    labelled, toxic, others = _read(job, options.fold, unlabelled=bool(options.teacher))
+    names = tuple(name for name in DIMENSIONS if any(name in one.labels for one in labelled["train"]))
+    if lost := {name for part in labelled.values() for one in part for name in one.labels}.difference(names):
+        job.say(f"left out, for no argument to fit on has a label of it: {', '.join(sorted(lost))}")
     train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
     _check(train, labelled)
@@ -143,8 +148,7 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
     """(N, C) by the adapter in `job.out`, as it is before it is calibrated."""
     model = classifier(job.out, names)
     requests = [ClassProbabilities(one.text, model, one.issue) for one in arguments]
-    found = job.engine.compute(requests)
-    probability = np.stack([np.asarray(found[request], dtype=np.float64) for request in requests]).clip(1e-6, 1 - 1e-6)
+    probability = np.stack(job.features(requests)).astype(np.float64).clip(1e-6, 1 - 1e-6)
     odds: NDArray[np.float64] = probability / (1 - probability)
     return np.log(odds)
 
@@ -152,7 +156,7 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
 Read = tuple[dict[Split, list[Argument]], list[tuple[str, str]], list[Argument]]
 
 
-def _read(job: Job, fold: str, *, taught: bool) -> Read:
+def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
     """The labelled arguments of each split, the toxic pairs, and texts without labels, which only a teacher can use."""
     labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
     toxic, others, left_out = [], list[Argument](), Counter[str]()
@@ -168,10 +172,12 @@ def _read(job: Job, fold: str, *, taught: bool) -> Read:
             if not text.strip():
                 raise row.wrong("its text is blank; there is nothing to judge")
             issue = row.text("issue") if "issue" in row.record else ""
-            if "labels" not in row.record and taught:
+            split = split_of(row, issue + text, fold)
+            if "labels" not in row.record and unlabelled:
+                if {"split", "folds"} & row.record.keys() and split != "train":
+                    raise row.wrong(f"it has no labels, and is of split {split}: only what is fitted on can do without")
                 others.append(Argument(issue, text, {}))
                 continue
-            split = split_of(row, issue + text, fold)
             labelled[split].append(Argument(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
@@ -184,6 +190,8 @@ def _read(job: Job, fold: str, *, taught: bool) -> Read:
 
 def _labels(row: Row, split: Split) -> dict[str, float]:
     stated = row.record.get("labels")
+    if stated is None:
+        raise row.wrong("it has no labels: leave the file out, or name a teacher (--set teacher=MODEL) to label it")
     if not isinstance(stated, dict) or FIRST not in stated:
         raise row.wrong(f"labels: expected an object with {FIRST!r} and any of the other dimensions, 0 or 1 each")
     for name, value in stated.items():
@@ -199,7 +207,7 @@ def _labels(row: Row, split: Split) -> dict[str, float]:
 
 
 def _check(train: Sequence[Argument], labelled: dict[Split, list[Argument]]) -> None:
-    first = np.array([round(one.labels[FIRST]) for one in train])
+    first = np.array([not calm(one) for one in train], dtype=int)
     if len(first) and first.min() == first.max():
         raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
     for value in (0, 1):

@@ -11,12 +11,12 @@ import numpy as np
 
 from rewards.fitting import measures
 from rewards.fitting.adapters import Example, Recipe, fit_teacher
-from rewards.models import store
-from rewards.models.catalog import source_of
 from rewards.text.segment import split
 from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from rewards.fitting import Job
@@ -32,7 +32,7 @@ def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[A
         by_issue.setdefault(one.issue, []).append(one)
     found = []
     for one in arguments:
-        others = [other for other in by_issue[one.issue] if other.text != one.text]
+        others = [other for other in by_issue[one.issue] if other.text != one.text] if one.issue else []
         for _ in range(int(share) + (rng.random() < share % 1)):
             parts = [_some(one, rng, 0.6), _some(rng.choice(others), rng, 0.4) if others else ""]
             rng.shuffle(parts)
@@ -47,23 +47,23 @@ def _some(one: Argument, rng: Random, chance: float) -> str:
 
 def taught(
     job: Job,
-    teacher: str,
+    teacher: Path,
     recipe: Recipe,
     labelled: Sequence[Example],
     more: Sequence[Example],
-    valid: tuple[Sequence[Example], Sequence[float]],
+    valid: Sequence[Example],
+    shares: Sequence[float],
 ) -> list[Example]:
     """All of them, with labels in equal parts from people and from an encoder; what nobody has said is the encoder's.
 
-    The encoder is fitted on `labelled` and calibrated on `valid`: texts, and what share (C,) falls short of all there are.
+    The encoder in the folder `teacher` is fitted on `labelled` and calibrated on `valid`; `shares` (C,) say how many of all
+    labelled texts fall short.
     """
-    job.say(f"a teacher, {teacher}, learns from {len(labelled):,} texts and labels {len(labelled) + len(more):,}")
-    own = replace(recipe, balanced=True)
-    (calibrating, shares), count = valid, len(labelled)
-    others, folder = [*more, *calibrating], store.resolve(source_of(teacher), say=job.say)
-    found = fit_teacher(folder, labelled, others, len(shares), own, job.seed, job.say)
-    every, known = [*labelled, *more], found[count + len(more) :]
-    labels = np.array([one.label for one in calibrating])
+    every = [*labelled, *more]
+    job.say(f"a teacher, {teacher.name}, learns from {len(labelled):,} texts and labels {len(every):,}")
+    found = fit_teacher(teacher, labelled, [*more, *valid], len(shares), recipe, job.seed, job.say)
+    known = found[len(every) :]
+    labels = np.array([one.label for one in valid])
     job.say(f"ROC-AUC of the teacher on split valid, {FIRST}: {measures.roc_auc(labels[:, 0], known[:, 0]):.3f}")
     scale, bias = calibration(known, labels, shares)
     said = 1 / (1 + np.exp(-(found[: len(every)] * scale + bias)))
@@ -72,10 +72,10 @@ def taught(
     return [replace(one, label=tuple(map(float, row))) for one, row in zip(every, both, strict=True)]
 
 
-def described(teacher: str, epochs: int) -> str:
+def described(teacher: str, digest: str, epochs: int) -> str:
     """What a card says of the teacher."""
     return (
-        f"{teacher} ({store.digest(source_of(teacher))}; the upper half of its blocks with low-rank changes, {epochs} epochs on "
+        f"{teacher} ({digest}; the upper half of its blocks with low-rank changes, {epochs} epochs on "
         "the same labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
     )
 

@@ -47,14 +47,19 @@ class Argument:
     labels: Mapping[str, float]
 
 
+def calm(one: Argument) -> bool:
+    """Whether most annotators found nothing inappropriate in it."""
+    return one.labels[FIRST] < 0.5
+
+
 def variants(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
     """About `share` times as many arguments as there are, made of them."""
-    calm = [one for one in arguments if one.labels[FIRST] < 0.5]
+    appropriate = [one for one in arguments if calm(one)]
     found: list[Argument] = []
     for one in arguments:
         if rng.random() < share:
             kind = rng.choice(KINDS)
-            made = kind(one, rng.choice(calm), rng)
+            made = kind(one, rng.choice(appropriate), rng)
             if made is not None:
                 found.append(made)
     return found

@@ -49,6 +49,7 @@ class Options:
 
 def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card."""
+    folder = store.ensure(SMOLLM2, say=job.say)
     drawn, counts = _drawn(job, options)
     train, valid, test = (drawn[name] for name in SPLITS)
     for fluent in (False, True):
@@ -61,7 +62,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
     recipe = options.recipe
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
-    tensors = fit_adapter(store.ensure(SMOLLM2), rows, len(LABELS), recipe, job.seed, job.say)
+    tensors = fit_adapter(folder, rows, len(LABELS), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)
@@ -103,8 +104,7 @@ def logits(job: Job, some: Sequence[Pair]) -> NDArray[np.float64]:
     """The log-odds of P(fluent) (N,) by the adapter in `job.out`, as it is before it is calibrated."""
     model = classifier(job.out)
     requests = [ClassProbabilities(pair.after, model, pair.before) for pair in some]
-    found = job.engine.compute(requests)
-    probability = np.stack([np.asarray(found[request], dtype=np.float64) for request in requests])
+    probability = np.stack(job.features(requests)).astype(np.float64)
     return np.log(np.maximum(probability[:, FLUENT], 1e-9)) - np.log(np.maximum(probability[:, 1 - FLUENT], 1e-9))
 
 
@@ -156,7 +156,8 @@ def _people(valid: Sequence[Pair]) -> list[Pair]:
 def _percentile(job: Job, valid: Sequence[Pair], calibration: tuple[float, float], percentile: float) -> dict[str, Any]:
     people = _people(valid)
     found = 1 / (1 + np.exp(-(logits(job, people) * calibration[0] + calibration[1])))
-    return threshold_of(found, percentile, True, job.seed, "human edits of unseen documents")
+    owners = [pair.owner for pair in people]
+    return threshold_of(found, percentile, True, job.seed, "human edits of unseen documents", owners)
 
 
 def _measured(job: Job, test: Sequence[Pair], found: NDArray[np.float64]) -> dict[str, Any]:

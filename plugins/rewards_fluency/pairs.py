@@ -11,7 +11,6 @@ from random import Random
 from rapidfuzz.distance import Indel
 
 from rewards.fitting.rows import Row, Split, revised, say_left_out, split_of
-from rewards.fitting.sources import writer_of
 from rewards_fluency.faults import corrupt, spaced_out, tone_down
 
 SEED = 20261122
@@ -42,17 +41,20 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
     A row is told by its columns: `{before, after}` is a human edit, or with `fluent` an edit that somebody has judged;
     `{toxic, neutral}` a rewrite; `{good, bad}` a minimal pair; `{text}` untidy text to make edits of. Raises ConfigError.
     """
+    left_out = Counter[str]()
     kinds: dict[str, list[Row]] = {name: [] for name in ("fluent", "before", "toxic", "good", "text")}
     for row in rows:
         # Nothing before: a sentence that somebody added.
         kind = next((name for name in kinds if name in row.record), "before" if "after" in row.record else None)
+        if "fluent" in row.null:
+            left_out["whose judgement is null"] += 1
+            continue
         if kind is None:
             raise row.wrong(
                 f"expected columns before and after, toxic and neutral, good and bad, or text; it has {', '.join(row.record)}"
             )
         kinds[kind].append(row)
     toxic = kinds["toxic"][::2]  # they are many, and short
-    left_out = Counter[str]()
     edits = [
         *_owned(kinds["before"], lambda row: _human([row], fold, left_out)),
         *_owned(toxic, lambda row: _paradetox([row], fold, left_out)),
@@ -69,8 +71,7 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
 def _owned(rows: Sequence[Row], made: Callable[[Row], Iterator[Pair]]) -> Iterator[Pair]:
     """What is made of each row, with whose it is."""
     for row in rows:
-        document = row.record.get("doc")
-        owner = writer_of(str(document)) if document else f"{row.file.name} {row.number}"
+        owner = row.owner(f"{row.file.name} {row.number}")
         yield from (replace(pair, owner=owner) for pair in made(row))
 
 
@@ -96,14 +97,14 @@ def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
         before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
         if fluent not in (0, 1):
             raise row.wrong(f"fluent is {fluent!r}; expected 0 or 1")
-        yield Pair(before, after, bool(fluent), "judged", split_of(row, str(row.record.get("doc") or before), fold))
+        yield Pair(before, after, bool(fluent), "judged", split_of(row, row.owner(before), fold))
 
 
 def _human(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     for row in rows:
         if pair := revised(row, left_out, words=3):
             before, after = pair
-            split = split_of(row, writer_of(str(row.record.get("doc") or before)), fold)
+            split = split_of(row, row.owner(before), fold)
             rng = _random(before)
             yield Pair(before, after, True, "human", split)
             yield from _seams(before, after, rng, split)

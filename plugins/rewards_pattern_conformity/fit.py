@@ -11,7 +11,6 @@ import numpy as np
 
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import need, revised, say_left_out
-from rewards.fitting.sources import writer_of
 from rewards_pattern_conformity import FILE
 from rewards_pattern_conformity.model import PatternModel, fit_model
 from rewards_pattern_conformity.operations import ADD, ALPHABET, GAP, KEEP, operations
@@ -77,7 +76,7 @@ def human_operations(job: Job) -> tuple[NDArray[np.str_], list[str]]:
     writers, sequences, left_out = [], [], Counter[str]()
     for row in job.rows():
         if pair := revised(row, left_out):
-            writers.append(writer_of(str(row.record.get("doc") or pair[0])))
+            writers.append(row.owner(pair[0]))
             sequences.append(operations(*pair))
     say_left_out(job.say, left_out)
     return np.array(writers), sequences

@@ -30,12 +30,13 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
 
     Rows are `{before, after}`, sentences that people have changed, and `{text}`, texts on other topics.
     """
-    pairs, strangers, left_out = [], [], Counter[str]()
+    pairs, owners, strangers, left_out = [], [], [], Counter[str]()
     for row in job.rows():
         if "before" not in row.record and "after" not in row.record:
             strangers.append(row.text("text"))
         elif pair := revised(row, left_out):
             pairs.append(pair)
+            owners.append(row.owner(pair[0]))
     say_left_out(job.say, left_out)
     need(len(pairs), LEAST, "revised sentences (columns before and after)")
     rng = Random(job.seed)  # noqa: S311  (a seeded sample, nothing secret)
@@ -50,7 +51,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         if tokens
         else "Cosine of the embeddings of a sentence before and after an edit.",
         "model": f"{', '.join(job.engine.describe()['models'])}, as it is",
-        "threshold": threshold_of(human, percentile, True, job.seed, "human revisions"),
+        "threshold": threshold_of(human, percentile, True, job.seed, "human revisions", owners),
         "percentiles": {
             f"p{each}": {
                 "similarity": cut,
@@ -68,8 +69,8 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
 def cosine(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
     """(N,) cosines of two texts' vectors."""
     asked = [(Embedding(old, ENCODER, "query"), Embedding(new, ENCODER, "document")) for old, new in pairs]  # as scored
-    found = job.engine.compute([request for pair in asked for request in pair])
-    return np.array([float(np.asarray(found[old]) @ np.asarray(found[new])) for old, new in asked])
+    found = job.features([request for pair in asked for request in pair])
+    return np.array([float(old @ new) for old, new in zip(found[::2], found[1::2], strict=True)])
 
 
 def token_similarities(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
@@ -77,6 +78,6 @@ def token_similarities(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np
     values = []
     for start in range(0, len(pairs), 256):  # token vectors are large
         part = pairs[start : start + 256]
-        found = job.engine.compute([TokenEmbeddings(text, ENCODER) for pair in part for text in pair])
-        values += [match_f1(*(np.asarray(found[TokenEmbeddings(text, ENCODER)]) for text in pair)) for pair in part]
+        found = job.features([TokenEmbeddings(text, ENCODER) for pair in part for text in pair])
+        values += [match_f1(old, new) for old, new in zip(found[::2], found[1::2], strict=True)]
     return np.array(values)

@@ -29,7 +29,7 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Leave out rows that share eight words in a row with a test row of FILE."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 20261122,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of everything that is drawn.")] = 20261122,
     profile: Annotated[
         str, typer.Option(help="Models that a threshold is calibrated with, and holds for: embedded or full.")
     ] = "embedded",
@@ -55,6 +55,8 @@ def fit(
     engine = build_engine(device, dtype, cache=cache, models=model or (), profile=profile)
     options = _options(set_ or ())
     if percentile is not None:
+        if "percentile" in options:
+            raise ConfigError("--percentile and --set percentile=… are one option: give it once")
         options["percentile"] = percentile
     try:
         card = run(reward, data, out, options, seed, engine, say, unseen)
@@ -77,5 +79,7 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigError(f"--set {text!r}: expected OPTION=VALUE, e.g. epochs=2")
+        if name in options:
+            raise ConfigError(f"--set {name} is given twice")
         options[name] = parse_value(value)
     return options

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rewards.errors import ModelError
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rewards.contract import Reward
     from rewards.engine.engine import Engine
+    from rewards.features import Request
     from rewards.fitting.rows import Row
     from rewards.fitting.unseen import Unseen
 
@@ -32,20 +37,33 @@ class Job:
     def rows(self) -> Iterator[Row]:
         """Every row of the files that shares no run of words with what must stay unseen; says how many do.
 
-        A file is not kept from itself: its rows say which of them are for measuring. Raises ConfigError at the first line
-        that holds no object.
+        Where the fit reads splits, their own file is not kept from itself: its rows say which of them are for measuring.
+        Raises ConfigError at the first line that holds no object.
         """
         from rewards.fitting.rows import read_rows
 
         total = left_out = 0
         for row in read_rows(self.files):
             total += 1
-            if self.unseen and row.file.resolve() != self.unseen.file.resolve() and self.unseen.shares(row.record):
+            if self.unseen and self.unseen.holds(row):
                 left_out += 1
             else:
                 yield row
         if self.unseen:
             self.say(f"{left_out:,} of {total:,} rows share words with {self.unseen.file} and are left out")
+
+    def features(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        """What the engine finds for each of these. Raises ModelError where a model failed on one: none may be left out."""
+        from rewards.features import Failure
+
+        found = self.engine.compute(requests)
+        arrays: list[NDArray[Any]] = []
+        for request in requests:
+            feature = found[request]
+            if isinstance(feature, Failure):
+                raise ModelError(f"a model failed on {request.text[:60]!r}: {feature.reason}")
+            arrays.append(feature)
+        return arrays
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from rewards.engine.device import pick_dtype
+from rewards.errors import ConfigError
 from rewards.fitting.trunks import Causal, Encoder, Trunk
 from rewards.models.adapted import HEAD, evidence, padded
 
@@ -112,8 +113,10 @@ def _fit(
         optimizer, lambda step: min(1.0, (step + 1) / 30) * max(0.02, 1 - step / len(steps))
     )
     report = _Report("step", len(steps), say)
-    for chosen in steps:
+    for number, chosen in enumerate(steps, 1):
         loss = _loss(batches.logits(chosen, head), batches.labels[chosen], weights, recipe.multi_label)
+        if not torch.isfinite(loss):
+            raise ConfigError(f"the fit diverged: the loss of step {number} is {loss.item()}; lower learning_rate")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
         torch.nn.utils.clip_grad_norm_([*changed, *learnt], 1.0)
@@ -161,7 +164,7 @@ class _Batches:
         pairs, texts = [one.pair for one in examples], [one.text for one in examples]
         self._rows, cut = trunk.rows(pairs, texts, recipe.longest)
         if cut:
-            say(f"{cut:,} texts are longer than {recipe.longest} tokens: what comes after is not read")
+            say(f"{cut:,} texts are too long to be read whole: their ends are left out")
         self.labels = torch.tensor([one.label for one in examples])
         self._states: list[torch.Tensor] = [torch.zeros(0)] * len(examples)
         self._start(say)

@@ -46,17 +46,20 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
         except RecordError as error:
             raise row.wrong(str(error)) from error
     suite = suite_of([name], engine=job.engine, profile=job.engine.profile)
-    values = []
+    values, owners = [], []
     for start in range(0, len(revisions), 256):
         for result in suite.score(revisions[start : start + 256]):
             judged = result.edits if reward.level == "edit" else tuple(said for _, said in result.sentences)
             for one in judged:
                 if name in one and one[name].failed is not None:
                     raise ConfigError(f"{name} failed on revision {result.revision.id!r}: {one[name].failed}")
-                values += [one[name].value] if name in one and one[name].value is not None else []
+                if name in one and one[name].value is not None:
+                    values.append(one[name].value)
+                    owners.append(result.revision.argument)
         job.say(f"{min(start + 256, len(revisions)):,} of {len(revisions):,} revisions, {len(values):,} values")
     need(len(values), LEAST, f"{reward.level}s of which {name} says anything")
-    return threshold_of(np.array(values), percentile, reward.higher_is_better, job.seed, f"{reward.level}s people made")
+    of = f"{reward.level}s people made"
+    return threshold_of(np.array(values), percentile, reward.higher_is_better, job.seed, of, owners)
 
 
 def threshold_of(

@@ -105,12 +105,16 @@ def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any
 
 
 def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, float]:
-    """Slope and shift that calibrate logits (N,) to labels (N,)."""
+    """Slope, at least 0, and shift that calibrate logits (N,) to labels (N,): the label's own log-odds at a slope of 0."""
     from sklearn.linear_model import LogisticRegression
 
     head = LogisticRegression(C=1e3, class_weight="balanced" if balanced else None)
     head.fit(np.asarray(logit)[:, None], np.asarray(label))
-    return max(float(head.coef_[0, 0]), 0.0), float(np.asarray(head.intercept_)[0])
+    slope, shift = float(head.coef_[0, 0]), float(np.asarray(head.intercept_)[0])
+    if slope > 0:
+        return slope, shift
+    share = 0.5 if balanced else float(np.mean(label))
+    return 0.0, float(np.log(share) - np.log1p(-share))
 
 
 def check_classes(label: Any, what: str) -> None:

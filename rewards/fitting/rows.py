@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rewards.errors import ConfigError
 from rewards.files.reading import read_lines
+from rewards.fitting.sources import writer_of
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -18,11 +19,17 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a data file, with the place it stands at. What is null in the file is not in the record."""
+    """One record of a data file, with the place it stands at. Columns that are `null` are not in the record."""
 
     file: Path
     number: int
     record: Mapping[str, Any]
+    null: frozenset[str] = frozenset()
+
+    def owner(self, otherwise: str) -> str:
+        """Who wrote it: the writer of its document (column `doc`), or where it names none, this."""
+        document = self.record.get("doc", "")
+        return otherwise if document == "" else writer_of(str(document))
 
     def text(self, *names: str) -> str:
         """The text in the first of these columns that the row has. Raises ConfigError where it has none, or no text."""
@@ -56,7 +63,8 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row]:
                 raise ConfigError(f"{file}, line {line.number}: {line.error}")
             if not isinstance(line.record, Mapping):
                 raise ConfigError(f"{file}, line {line.number}: expected an object, found {type(line.record).__name__}")
-            yield Row(file, line.number, _stated(line.record))
+            null = frozenset(name for name, value in line.record.items() if value is None)
+            yield Row(file, line.number, _stated(line.record), null)
         if empty:
             raise ConfigError(f"{file} holds no rows")
 
@@ -100,7 +108,9 @@ def split_of(row: Row, key: str, fold: str) -> Split:
     """
     stated = row.record.get("split")
     folds = row.record.get("folds")
-    if isinstance(folds, Mapping):
+    if folds is not None:
+        if not isinstance(folds, Mapping):
+            raise row.wrong(f"folds is {folds!r}; expected an object such as {{{fold!r}: 'TRAIN'}}")
         if fold not in folds:
             raise row.wrong(f"folds has no {fold!r}; it has {', '.join(map(str, folds))}")
         stated = folds[fold]

@@ -50,13 +50,9 @@ def run(
     if not calibrates and (engine.profile != PROFILES[0] or engine.models):
         raise ConfigError(f"the fit of {name!r} reads no models but its own: leave out --profile and --model")
     engine.check_roles(model.role for model in reward.models)
-    if any(str(file) == "-" for file in files):
-        raise ConfigError("--data -: a fit reads its files more than once, so none can be standard input")
-    for file in files:
-        if file.exists() and not file.is_file():
-            raise ConfigError(f"--data {file}: a fit reads its files more than once, so they must be regular files")
-    described = [_described(file) for file in files if file.exists()]  # before the fit: what it is about to read
-    kept = Unseen.of(unseen, str(chosen.get("fold", "fold0.0"))) if unseen else None
+    described = _all_described("--data", files)  # before the fit: what it is about to read
+    described_unseen = _all_described("--unseen", [unseen] if unseen else [])
+    kept = Unseen.of_options(unseen, chosen) if unseen else None
     out = out.resolve()
     folder = _scratch(out)
     try:
@@ -66,7 +62,7 @@ def run(
             **fitted,
             **({"profile": engine.profile, "models": list(engine.describe()["models"])} if calibrates else {}),
             "data": described,
-            **({"unseen": _described(unseen)} if unseen else {}),
+            **({"unseen": described_unseen[0]} if described_unseen else {}),
             "options": chosen,
             "seed": seed,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -92,14 +88,7 @@ def run(
 
 def _scratch(out: Path) -> Path:
     """An empty folder beside `out`. Raises ConfigError where `out` holds anything that a fit does not write."""
-    try:
-        strangers = [path.name for path in out.iterdir() if path.name != CARD and path.suffix != ".safetensors"]
-        if strangers:
-            raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ConfigError(f"-o {out} is no folder that can be replaced: {error.strerror or error}") from error
+    _check_replaceable(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -107,8 +96,31 @@ def _scratch(out: Path) -> Path:
         raise ConfigError(f"-o {out} cannot be written: {error.strerror or error}") from error
 
 
+def _check_replaceable(out: Path) -> None:
+    """Raise ConfigError where `out` is there and neither empty nor the folder of an earlier fit with nothing else in it."""
+    try:
+        found = sorted(path.name for path in out.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"-o {out} is no folder that can be replaced: {error.strerror or error}") from error
+    strangers = [name for name in found if name != CARD and not name.endswith(".safetensors")]
+    if found and CARD not in found:
+        strangers = found  # weights without a card are somebody's model
+    if strangers:
+        raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
+
+
 def _move(folder: Path, out: Path) -> None:
-    """Put the finished folder in its place; an earlier fit there goes when the new one stands."""
+    """Put the finished folder in its place; an earlier fit there goes when the new one stands.
+
+    Raises ConfigError where something else has come to lie there since the fit began.
+    """
+    try:
+        _check_replaceable(out)
+    except ConfigError as error:
+        error.add_note(f"what was fitted is kept in {folder}")
+        raise
     for file in folder.iterdir():
         file.chmod(0o644)
     folder.chmod(0o755)
@@ -143,9 +155,23 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> di
     return {key: getattr(parsed, key) for key in known}
 
 
-def _described(file: Path) -> dict[str, Any]:
-    digest = file_digest(file)
-    return {"file": file.name, "sha256": digest, **sources.describe(digest)}
+def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:
+    """What a card says of each file. Raises ConfigError for one that cannot be read twice, or is the same as another."""
+    found: dict[str, Path] = {}
+    described = []
+    for file in files:
+        if str(file) == "-":
+            raise ConfigError(f"{option} -: a fit reads its files more than once, so none can be standard input")
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"{option} {file}: a fit reads its files more than once, so they must be regular files")
+        if not file.exists():
+            raise ConfigError(f"{option} {file}: no such file")
+        digest = file_digest(file)
+        if digest in found:
+            raise ConfigError(f"{option} {file} holds the same as {found[digest]}: every row would count twice")
+        found[digest] = file
+        described.append({"file": file.name, "sha256": digest, **sources.describe(digest)})
+    return described
 
 
 def _versions() -> dict[str, str]:

@@ -85,8 +85,12 @@ class Encoder(Trunk):
     """An encoder that reads in both directions: BERT, MPNet and whatever keeps its blocks where they do."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
-        model: Any = AutoModel.from_pretrained(folder, **weights_only(dtype=torch.float32))
-        if not (hasattr(model, "embeddings") and hasattr(getattr(model, "encoder", None), "layer")):
+        model: Any
+        model, report = AutoModel.from_pretrained(folder, output_loading_info=True, **weights_only(dtype=torch.float32))
+        if missing := sorted(name for name in report["missing_keys"] if not name.startswith("pooler.")):
+            raise ModelError(f"{folder} lacks weights of a {type(model).__name__}: {', '.join(missing[:3])}")
+        keeps = hasattr(model, "embeddings") and hasattr(getattr(model, "encoder", None), "layer")
+        if not keeps or hasattr(model, "embeddings_project"):  # its blocks do not start from what embeddings are
             raise ModelError(
                 f"{folder} holds a {type(model).__name__}: a teacher is an encoder such as BERT, MPNet or DeBERTa"
             )

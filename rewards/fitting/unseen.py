@@ -9,36 +9,52 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import ConfigError
-from rewards.fitting.rows import read_rows, split_of
+from rewards.fitting.rows import Row, read_rows, split_of
 
 RUN = 8  # words in a row that two texts do not share by chance
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The runs of `RUN` words of the texts in a file that are kept for measuring."""
+    """The runs of `RUN` words of the texts in a file that are kept for measuring.
+
+    `rows` are their numbers. Where the fit reads `splits`, it keeps them apart itself in the file they stand in.
+    """
 
     file: Path
     runs: frozenset[str]
+    rows: frozenset[int]
+    splits: bool
 
     @classmethod
-    def of(cls, file: Path, fold: str) -> Unseen:
+    def of_options(cls, file: Path, options: Mapping[str, Any]) -> Unseen:
+        """For a fit with these options, which reads splits where it has the option `fold`. Raises ConfigError as `of`."""
+        return cls.of(file, str(options.get("fold", "fold0.0")), splits="fold" in options)
+
+    @classmethod
+    def of(cls, file: Path, fold: str, *, splits: bool) -> Unseen:
         """Of the rows whose `folds` (at `fold`) or `split` says test; where a row says neither, it is kept too.
 
         Raises ConfigError where no row has a text of that many words.
         """
-        found: set[str] = set()
+        found, rows = set[str](), set[int]()
         for row in read_rows([file]):
             stated = row.record.get("folds") or row.record.get("split")
             if not stated or split_of(row, "", fold) == "test":
                 found |= runs(row.record)
+                rows.add(row.number)
         if not found:
             raise ConfigError(f"--unseen {file} has no test row with a text of {RUN} words or more")
-        return cls(file, frozenset(found))
+        return cls(file, frozenset(found), frozenset(rows), splits)
 
-    def shares(self, record: Mapping[str, Any]) -> bool:
-        """Whether any text of the record has a run of words in common with these."""
-        return not self.runs.isdisjoint(runs(record))
+    def holds(self, row: Row) -> bool:
+        """Whether a fit must not learn from the row: a text of it shares a run of words with these, or it is one of these."""
+        if row.file.resolve() == self.file.resolve():
+            if self.splits:
+                return False
+            if row.number in self.rows:
+                return True
+        return not self.runs.isdisjoint(runs(row.record))
 
 
 def runs(record: Mapping[str, Any]) -> set[str]:
