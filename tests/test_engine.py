@@ -465,6 +465,23 @@ def test_a_script_that_allows_tf32_does_not_change_scores(
     assert seen == [["ieee", "ieee"]] * 2
 
 
+def test_threads_that_compute_at_once_leave_the_precision_of_the_process_alone() -> None:
+    from rewards.engine.device import own_precision
+
+    matmul: Any = torch.backends.mkldnn.matmul
+    matmul.fp32_precision = "tf32"
+    try:
+        first, second = own_precision("cpu"), own_precision("cpu")
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert matmul.fp32_precision == "ieee"  # the other one still computes
+        second.__exit__(None, None, None)
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = "none"
+
+
 def test_numbers_that_are_none_are_a_failure_and_not_remembered(folders: dict[str, Path], tmp_path: Path) -> None:
     broken = Path(shutil.copytree(folders["gemma"], tmp_path / "broken"))
     weights = load_file(broken / "model.safetensors")

@@ -134,6 +134,17 @@ def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[.
     assert held_out["length"][0] == held_out["length"][1]
 
 
+def test_rewards_are_tried_on_some_arguments_before_training(suite: Callable[..., Suite]) -> None:
+    record = {"issue": "Lunch?", "sentences": SENTENCES}
+    broken = {**record, "issue": "boom"}
+    scorer(suite(1.0)).warm_up(broken, record)  # one argument that cannot be scored stops nothing
+    scorer(suite()).warm_up(broken)  # nor does a reward that is not paid
+    with pytest.raises(
+        ConfigError, match=r"fail on arguments with a word deleted, .*fragile.* failed: ValueError: boom"
+    ):
+        scorer(suite(1.0)).warm_up(broken, broken)
+
+
 def test_past_the_budget_the_run_stops(suite: Callable[..., Suite]) -> None:
     judge = scorer(suite(1.0), budget=Budget(0.25, 8))
     columns = judge.columns()

@@ -18,6 +18,7 @@ from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import card, data, extras, fields, launch, opening, pairs, policy, recipe, run, sft, sharding
 from rewards_train.recipe import Data, Recipe
+from tests import tiny
 from tests.conftest import command, write_lines
 
 
@@ -214,6 +215,87 @@ def test_where_a_server_of_vllm_is_waited_for() -> None:
 def test_optimizers_that_need_bitsandbytes(optimizer: str, asks: bool) -> None:
     for override in (f"optim={optimizer}", f"sft.args.optim={optimizer}"):
         assert ("bitsandbytes" in extras.needed(recipe.resolve("smoke", [override]))) is asks
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sync_ref_model=true", "sync_ref_model: the reference that moves is in no checkpoint"),
+        ("ignore_data_skip=true", "ignore_data_skip: a resumed run would begin its epoch's arguments again"),
+    ],
+)
+def test_what_could_not_go_on_exactly_is_refused(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run.trainer_config(recipe.resolve("smoke", [override, "beta=0.1"]), tmp_path, [1.0], evaluates=False)
+
+
+def test_an_adapter_of_a_float32_policy_is_trained_without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    import transformers.utils.import_utils as available
+
+    from rewards.engine import device
+
+    assert run.precision({}, "bfloat16", None) == {"bf16": False}  # no GPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(available, "is_torch_tf32_available", lambda: True)
+    monkeypatch.setattr(device, "pick_dtype", lambda *_: "bfloat16")
+    assert run.precision({}, "float32", {"r": 8}) == {"bf16": False, "tf32": True}
+    assert run.precision({}, "float32", None) == run.precision({}, "bfloat16", {"r": 8}) == {"bf16": True}
+    assert run.precision({"bf16": True}, "float32", {"r": 8}) == {}
+    assert run.precision({"use_cpu": True}, "float32", {"r": 8}) == {"bf16": False}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert run.reward_plan(recipe.resolve("smoke"), 1).device == "cpu"  # as the recipe says: on a CPU
+    assert run.reward_plan(recipe.resolve("smoke", ["use_cpu=false"]), 3).device == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("fsdp", "asked", "kind"), [("", "", "MULTI_GPU"), ("full_shard", "", "FSDP"), ("", "true", "FSDP")]
+)
+def test_a_run_notes_how_its_processes_share_the_work(
+    monkeypatch: pytest.MonkeyPatch, fsdp: str, asked: str, kind: str
+) -> None:
+    """As accelerate's launcher asks for FSDP; the state of several GPUs is called the same with and without."""
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", asked)
+    state = SimpleNamespace(distributed_type=SimpleNamespace(value="MULTI_GPU"))
+    assert run.distribution(SimpleNamespace(fsdp=fsdp, distributed_state=state)) == kind
+
+
+def test_weights_under_an_adapter_come_back_from_vllm_to_the_bit(tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from rewards_train.syncing import keep_base
+
+    torch.manual_seed(1)
+    plain: Any = AutoModelForCausalLM.from_pretrained(tiny.causal(tmp_path), dtype=torch.bfloat16)
+    model: Any = get_peft_model(plain, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+
+    def send() -> None:  # as TRL does
+        model.merge_adapter()
+        sent.append(weight().clone())
+        model.unmerge_adapter()
+
+    def weight() -> torch.Tensor:
+        found: torch.Tensor = model.base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
+        return found
+
+    sent: list[torch.Tensor] = []
+    before = weight().clone()
+    send()
+    assert not weight().equal(before)  # why it is needed
+    weight().data.copy_(before)
+    trainer = SimpleNamespace(vllm_generation=SimpleNamespace(model=model, sync_weights=send))
+    keep_base(trainer)
+    for _ in range(2):
+        trainer.vllm_generation.sync_weights()
+        assert weight().equal(before)
+    assert not sent[-1].equal(before)
+    assert sent[-1].equal(sent[0])
+    keep_base(SimpleNamespace())  # without vLLM
+    other = SimpleNamespace(vllm_generation=SimpleNamespace(model=torch.nn.Linear(2, 2), sync_weights=send))
+    keep_base(other)
+    assert other.vllm_generation.sync_weights is send
 
 
 def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(

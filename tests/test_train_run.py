@@ -293,8 +293,9 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
     config.write_text(
         f"distributed_type: {kind}\n{SHARDED[kind]}\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n"
     )
-    options = ["max_steps=2", "save_steps=2", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
-    options += ["--num-processes", "2"]
+    # Of two steps in an epoch: after the third, transformers would begin the second epoch's second half.
+    options = ["max_steps=3", "save_steps=1", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
+    options += ["per_device_train_batch_size=2", "lr_scheduler_type=constant", "--num-processes", "2"]
     found = {}
     for name, more, search in (
         ("plain", [], ""),
@@ -306,7 +307,7 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
         assert done.returncode == 0, done.stderr.decode()
         rows = parquet.read_table(out / "rewards.parquet").to_pylist()
         found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
-    kept = tmp_path / "spread" / "checkpoints" / "checkpoint-2" / IN_PARTS[kind]
+    kept = tmp_path / "spread" / "checkpoints" / "checkpoint-3" / IN_PARTS[kind]
     assert len(list(kept.iterdir())) > 1  # one part of each process, at least
     (plain, rewards), (spread, again) = found["plain"], found["spread"]
     assert rewards == again
@@ -314,6 +315,18 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
     assert any(tensor.abs().max() > 0 for name, tensor in spread.items() if "lora_B" in name)
     for name, tensor in plain.items():
         assert tensor.numpy() == pytest.approx(spread[name].numpy(), abs=1e-5), name
+
+    folder.write_state(out, finished=False)  # as if it had broken off after its last step
+    done = command(*given, "--resume", OMP_NUM_THREADS="1", DS_ACCELERATOR="cpu", PYTHONPATH=search)
+    assert done.returncode == 0, done.stderr.decode()
+    assert folder.read_state(out)["steps"] == 3
+    rows = parquet.read_table(out / "rewards.parquet").to_pylist()
+    assert [(row["id"], row["reward"]) for row in rows] == again
+    same = load_file(out / "adapter_model.safetensors")
+    assert all((tensor == same[name]).all() for name, tensor in spread.items())
+    assert (
+        folder.read_state(out)["distribution"] == kind
+    )  # whole policies do not go on with parts, nor the other way round
 
 
 def started_by(launcher: int) -> list[str]:
@@ -426,6 +439,20 @@ def brittle(arguments):
 def register_rewards(register):
     register(brittle)
 """
+
+
+@pytest.mark.slow
+def test_rewards_that_never_work_end_a_run_before_its_policy_loads(recipe_file: Path, tmp_path: Path) -> None:
+    installed(tmp_path, "brittle_plugin", BRITTLE.replace("len(calls) > 2", "True"))
+    (tmp_path / "brittle.yaml").write_text("description: b\nrewards:\n  brittle: {weight: 1}\n", encoding="utf-8")
+    done = command(
+        "train", recipe_file, f"out={tmp_path / 'o'}", f"suite={tmp_path / 'brittle.yaml'}", PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 2, done.stderr.decode()
+    assert (
+        "the rewards fail on arguments with a word deleted, before any training: reward 'brittle'"
+        in done.stderr.decode()
+    )
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from rewards.errors import ConfigError
@@ -73,22 +75,40 @@ def own_precision(device: str) -> Iterator[None]:
     """Products of matrices in the precision of their model for as long as this lasts, whatever the caller has set.
 
     Training scripts allow TF32 and compute under autocast; scores would differ in the third digit, and stay so in the cache.
-    Their settings come back afterwards.
+    Their settings come back afterwards, with the last of the threads that compute at the time: they are the process's.
     """
     import torch  # only models need torch
 
     # By backend: torch's one getter for all refuses where `torch.backends.fp32_precision` is set, as transformers does.
     backends: Any = torch.backends  # mkldnn's attributes are made at run time
     products = (backends.cuda.matmul, backends.mkldnn.matmul)
-    before = [each.fp32_precision for each in products]
-    for each in products:
-        each.fp32_precision = "ieee"
+    with _PRECISION.lock:
+        if not _PRECISION.inside:
+            _PRECISION.before = [each.fp32_precision for each in products]
+            for each in products:
+                each.fp32_precision = "ieee"
+        _PRECISION.inside += 1
     try:
         with torch.autocast(device.partition(":")[0], enabled=False):
             yield
     finally:
-        for each, precision in zip(products, before, strict=True):
-            each.fp32_precision = precision
+        with _PRECISION.lock:
+            _PRECISION.inside -= 1
+            if not _PRECISION.inside:
+                for each, precision in zip(products, _PRECISION.before, strict=True):
+                    each.fp32_precision = precision
+
+
+@dataclass(slots=True)
+class _Precision:
+    """How many threads compute in their models' own precision, and what was set before the first of them."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    inside: int = 0
+    before: list[str] = field(default_factory=list)
+
+
+_PRECISION = _Precision()
 
 
 def _gpu_has_bfloat16(device: str) -> bool:

@@ -48,6 +48,7 @@ class Workers:
             free.put(device)
         threads = max(1, (os.cpu_count() or 1) // len(devices))
         self._ahead = 2 * len(devices)  # enough that none waits for the next chunk
+        self._others = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(len(devices), context, _start, (make, free, threads))
         self._last: dict[int, Done] = {}
 
@@ -56,7 +57,7 @@ class Workers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if error is not None:  # what runs is not wanted any more
-            for process in multiprocessing.active_children():
+            for process in set(multiprocessing.active_children()) - self._others:
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 

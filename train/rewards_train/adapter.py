@@ -16,6 +16,7 @@ from rewards.errors import ConfigError, RecordError, RewardFailed
 from rewards.records import completion_text, read_revision
 from rewards.result import Result
 from rewards.suite import Component, Suite, load_suite
+from rewards.types import Revision
 from rewards_train.metrics import metrics, table
 
 log = logging.getLogger("rewards.train")
@@ -100,6 +101,15 @@ class Pass:
         return [None if reason is not None or result is None else result.reward for result, reason in pairs]
 
 
+def _deletion(record: Mapping[str, Any]) -> Revision:
+    """The record's argument with one word deleted."""
+    plain = read_revision({**record, "completion": None, "edits": []})
+    first = next((i for i, text in enumerate(plain.sentences, 1) if text.strip()), 1)
+    word = plain.sentences[first - 1].split()[0]
+    edit = {"sentence_id": first, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
+    return read_revision({**record, "completion": None, "edits": [edit]})
+
+
 class Scorer:
     """Scores the batches of a trainer, each once, however many columns ask for it.
 
@@ -150,16 +160,20 @@ class Scorer:
         """One reward function for the weighted total, for trainers that know no weights, such as AsyncGRPO."""
         return Column(self, None)
 
-    def warm_up(self, record: Mapping[str, Any]) -> None:
-        """Load every model that the suite needs, by scoring one deletion in `record`; before a trainer is built.
+    def warm_up(self, record: Mapping[str, Any], *others: Mapping[str, Any]) -> None:
+        """Load every model that the suite needs, by scoring one deletion in the first of the records that can be scored.
 
-        Models that are built inside a trainer may come out sharded (`zero.Init`), and then cannot be used.
+        Call it before a trainer is built: models that are built inside one may come out sharded (`zero.Init`), and then cannot
+        be used. Raises ConfigError where a gate or a paid reward fails on all of them: it would in training.
         """
-        plain = read_revision({**record, "completion": None, "edits": []})
-        first = next((i for i, text in enumerate(plain.sentences, 1) if text.strip()), 1)
-        word = plain.sentences[first - 1].split()[0]
-        edit = {"sentence_id": first, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
-        self.suite.score([read_revision({**record, "completion": None, "edits": [edit]})])
+        error = None
+        for one in (record, *others):
+            (result,) = self.suite.score([_deletion(one)])
+            if result.reward is not None:
+                break
+            error = result.error
+        else:
+            raise ConfigError(f"the rewards fail on arguments with a word deleted, before any training: {error}")
         self._told = time.monotonic()
 
     def ask(self, name: str | None, completions: Sequence[Any], given: Mapping[str, Any]) -> list[float | None]:

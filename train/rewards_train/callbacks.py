@@ -29,7 +29,11 @@ def remove_partial(folder: Path) -> None:
     """Delete checkpoints that are not whole, so that nobody takes one for a checkpoint."""
     for path in folder.glob("checkpoint-*"):
         if not (path / MARK).exists():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # every process does, after a full disk
+
+
+class AllDone(Exception):  # noqa: N818  (no error: there is nothing left to do)
+    """A resumed run has made its last step already, and its state is loaded."""
 
 
 class Keeper(TrainerCallback):
@@ -45,6 +49,11 @@ class Keeper(TrainerCallback):
     ) -> None:
         self._stop, self._interval, self._flush, self._together = out / STOP, interval, flush, together
         self.stopped = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Raise AllDone before a step too many: where epochs end elsewhere, transformers compares only after one."""
+        if state.global_step >= state.max_steps:
+            raise AllDone
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Save and stop where that was asked for; all processes together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from rewards_train import data, extras, finish, folder, log, opening, policy, sh
 from rewards_train.adapter import Budget, RewardPlan, Scorer
 from rewards_train.recipe import Recipe
 
+WARM = 8  # arguments on one of which the rewards must work before anything is trained
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -43,7 +45,8 @@ def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
     if device == "auto":
         import torch
 
-        device = f"cuda:{local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+        on_gpu = torch.cuda.is_available() and not recipe.grpo.get("use_cpu")
+        device = f"cuda:{local_rank % torch.cuda.device_count()}" if on_gpu else "cpu"
     return RewardPlan(
         suite=recipe.suite,
         rewards=tuple(recipe.rewards),
@@ -61,7 +64,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
     """The GRPOConfig or RLOOConfig. Raises ConfigError for settings that exclude each other."""
     from rewards_train import fields
 
-    given = {**DEFAULTS, **precision(recipe.grpo), **context(recipe), **recipe.grpo}
+    given = {**DEFAULTS, **precision(recipe.grpo, recipe.dtype, recipe.lora), **context(recipe), **recipe.grpo}
     if not evaluates:
         given |= {"eval_strategy": "no", "eval_on_start": False}
     given["chat_template_kwargs"] = recipe.template_settings
@@ -100,20 +103,25 @@ DEFAULTS: dict[str, Any] = {
 """Where a recipe says nothing."""
 
 
-def precision(given: dict[str, Any]) -> dict[str, bool]:
+def precision(given: dict[str, Any], dtype: str, lora: dict[str, Any] | None) -> dict[str, bool]:
     """Mixed precision where a recipe does not say: bfloat16 on a GPU that is faster in it.
 
-    On a CPU never: an adapter's first small changes are lost where they are added to activations of 8 bits, and with prompts
-    read once float32 costs little more.
+    Not for an adapter of a policy in float32: its first small changes are lost where they are added to activations of 8 bits.
+    There a GPU multiplies in TF32, which leaves additions whole. On a CPU never: with prompts read once float32 costs little
+    more.
     """
     import torch
+    from transformers.utils.import_utils import is_torch_tf32_available
 
     from rewards.engine.device import pick_dtype
 
     if "bf16" in given or given.get("fp16"):
         return {}
     on_gpu = torch.cuda.is_available() and not given.get("use_cpu")
-    return {"bf16": on_gpu and pick_dtype("auto", "cuda:0", "causal-lm") == "bfloat16"}
+    fast = on_gpu and pick_dtype("auto", "cuda:0", "causal-lm") == "bfloat16"
+    if fast and lora is not None and dtype == "float32":
+        return {"bf16": False, **({"tf32": True} if is_torch_tf32_available() else {})}
+    return {"bf16": fast}
 
 
 def interval(config: Any) -> int:
@@ -138,6 +146,12 @@ def check_saving(config: Any) -> None:
     if config.save_total_limit == 1:
         raise ConfigError(
             "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
+        )
+    if config.ignore_data_skip:
+        raise ConfigError("grpo.ignore_data_skip: a resumed run would begin its epoch's arguments again; leave it out")
+    if getattr(config, "sync_ref_model", False):
+        raise ConfigError(
+            "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
         )
     if config.save_only_model:
         raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
@@ -191,12 +205,13 @@ def train(out: Path, resume: bool) -> None:
     quiet()
     recipe = read_recipe(out)
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+    take_gpu(recipe, local)
     start = policy.folder_of(recipe.model) if recipe.sft is None else out / folder.WARM_START
     tokenizer = policy.load_tokenizer(start)
     splits = data.load(recipe, tokenizer)
     scorer = Scorer(reward_plan(recipe, local))
     # Before the trainer's configuration exists: once DeepSpeed is configured, models of rewards would be sharded too.
-    scorer.warm_up(data.rows(splits.train.items[:1], "train", tokenizer)[0])
+    scorer.warm_up(*data.rows(splits.train.items[:WARM], "train", tokenizer))
     with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
@@ -214,30 +229,39 @@ def train(out: Path, resume: bool) -> None:
             go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
-            trainer.accelerator.wait_for_everyone()  # a launcher ends the others with the first that leaves
+            trainer.accelerator.end_training()  # together: a launcher ends the others with the first that leaves
             raise KeyboardInterrupt
         left_out = len(splits.train.dropped) + len(splits.eval.dropped)
         finish.finish(
             trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step, "left_out": left_out}
         )
+        trainer.accelerator.end_training()
+
+
+def take_gpu(recipe: Recipe, local_rank: int) -> None:
+    """Let a process use its own GPU from the start: what asks before the trainer does would take memory on the first one."""
+    import torch
+
+    if torch.cuda.is_available() and not recipe.grpo.get("use_cpu"):
+        torch.cuda.set_device(local_rank % torch.cuda.device_count())
 
 
 def distribution(config: Any) -> str:
-    """How processes share the work: a checkpoint of one kind is not read by another, and its optimizer would be lost."""
+    """How processes share the work: a checkpoint of one kind is not read by another, and its optimizer would be lost.
+
+    The state that a configuration holds calls FSDP what it calls several processes with whole models.
+    """
+    if config.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true", "yes"):
+        return "FSDP"
     return str(config.distributed_state.distributed_type.value)
 
 
 def go_on(trainer: Any, checkpoint: Path | None) -> None:
     """Train to the end; after the last step nothing but its state is loaded, where transformers would train one more."""
-    if checkpoint is not None and not (trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled):
-        from transformers import TrainerState
+    from rewards_train.callbacks import AllDone
 
-        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-        if state.global_step >= state.max_steps:
-            trainer._load_from_checkpoint(str(checkpoint))
-            trainer.state = state
-            return
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with contextlib.suppress(AllDone):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def build(
@@ -253,6 +277,7 @@ def build(
     from rewards_train.order import keep_order
     from rewards_train.projection import project_completions_only
     from rewards_train.sharing import read_prompts_once
+    from rewards_train.syncing import keep_base
 
     out = Path(config.output_dir).parent
     groups = {"train": config.num_generations, "eval": config.num_generations_eval or config.num_generations}
@@ -273,6 +298,7 @@ def build(
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
     read_prompts_once(trainer)
+    keep_base(trainer)
     log.keep_means(trainer, rows)
 
     def together(wish: bool) -> bool:

@@ -152,7 +152,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
     given: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
     given["completion_only_loss"] = True  # TRL reads `completion_mask` for that only
-    given |= {**precision(recipe.sft.args), **recipe.sft.args}
+    given |= {**precision(recipe.sft.args, recipe.dtype, recipe.sft.lora), **recipe.sft.args}
     try:
         config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
     except (ValueError, TypeError, ImportError) as error:
