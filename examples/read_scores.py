@@ -19,14 +19,19 @@ def show(record: dict[str, Any]) -> None:
     print(f"\n{plain(record['id'])}  reward {record['reward']:.3f}  —  {plain(record['issue'])}")
     for edit in record["edits"]:
         mark = "accepted" if edit["accepted"] else "rejected" if edit["valid"] else "invalid "
-        failed = [
-            f"{name} {score['value']:.2f}"
-            for name, score in edit["scores"].items()
-            if score["passed"] is False and score["value"] is not None
-        ]
-        why = edit["invalid_reason"] or ("" if edit["accepted"] else ", ".join(failed))
+        sentence = next(
+            (one for one in record["sentences"] if one["sentence_id"] == edit["sentence_id"]), {"scores": {}}
+        )
+        scores = {**sentence["scores"], **edit["scores"]}  # a gate judges an edit, or its sentence as a whole
+        failed = [f"{name} {value_of(scores.get(name))}" for name in edit["failed_gates"]]
+        why = edit["invalid_reason"] or ", ".join(failed)
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
     print(textwrap.fill(plain(record["argument_after_accepted"]), 100, initial_indent="  = ", subsequent_indent="    "))
+
+
+def value_of(score: dict[str, Any] | None) -> str:
+    """The number, if there is one: a gate passes on evidence only."""
+    return "says nothing" if score is None or score["value"] is None else f"{score['value']:.2f}"
 
 
 def main() -> None:

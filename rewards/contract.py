@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from rewards.declaring import SETTINGS, broken, check_reads, check_signature
 from rewards.errors import ConfigError, PluginError, nearest
 from rewards.models.specs import PROFILES, Model, Profile
 from rewards.types import LEVELS, Argument, Edit, Level, Sentence
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
 Reads = Callable[..., "tuple[Request, ...] | None"]
-
-SETTINGS = ("gate", "weight", "threshold", "empty", "params")
-"""What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
 
 MORE = ("validation", "limits")
 """What may stand beside a card."""
@@ -119,7 +117,7 @@ class Reward:
         from pydantic import ConfigDict, create_model  # 100 ms that `rewards --help` need not pay
 
         fields: dict[str, Any] = {}
-        for name, parameter in self._keyword_only():
+        for name, parameter in self.keyword_only():
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (self._hint(name, parameter.annotation), default)
         config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=())
@@ -150,7 +148,7 @@ class Reward:
         """The arguments to call with: `given` checked and converted, defaults filled in. Raises ConfigError."""
         from pydantic import ValidationError  # as above
 
-        known = [name for name, _ in self._keyword_only()]
+        known = [name for name, _ in self.keyword_only()]
         for name in given:
             if name not in known:
                 hint = "; that is a setting, and stands beside `arguments`" if name in SETTINGS else ""
@@ -176,7 +174,7 @@ class Reward:
 
     @functools.cached_property
     def _reads_arguments(self) -> tuple[str, ...]:
-        known = [name for name, _ in self._keyword_only()]
+        known = [name for name, _ in self.keyword_only()]
         return tuple(n for n in list(inspect.signature(self.reads).parameters)[1:] if n in known) if self.reads else ()
 
     @functools.cached_property
@@ -187,7 +185,8 @@ class Reward:
         most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(places) - 1
         return max(sum(places) - 1, 0), most
 
-    def _keyword_only(self) -> list[tuple[str, inspect.Parameter]]:
+    def keyword_only(self) -> list[tuple[str, inspect.Parameter]]:
+        """Its function's arguments that suites can set."""
         parameters = inspect.signature(self.function).parameters
         return [(n, p) for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
@@ -218,15 +217,15 @@ def reward(
     def declare(target: Function) -> Reward:
         label = name or str(getattr(target, "__name__", type(target).__name__))
         if level not in LEVELS:
-            raise _broken(label, f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
+            raise broken(label, f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
         if not label.isidentifier():
-            raise _broken(label, "a name must be a Python identifier, so that logs can carry it")
+            raise broken(label, "a name must be a Python identifier, so that logs can carry it")
         if not (card is None or isinstance(card, Path)):
-            raise _broken(label, f'card is {card!r}; it must be a Path: Path(__file__).parent / "params" / "card.json"')
+            raise broken(label, f'card is {card!r}; it must be a Path: Path(__file__).parent / "params" / "card.json"')
         bounds, passes, reading = _bounds(label, range), _thresholds(label, threshold), _models(label, models)
         declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter)
-        _check_signature(declared)
-        _check_reads(declared)
+        check_signature(declared)
+        check_reads(declared)
         return declared
 
     return declare
@@ -252,7 +251,7 @@ def _bounds(label: str, given: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not low < high:
-        raise _broken(label, f"range is {given!r}; it must be two numbers, the first below the second")
+        raise broken(label, f"range is {given!r}; it must be two numbers, the first below the second")
     return low, high
 
 
@@ -264,7 +263,7 @@ def _thresholds(label: str, given: Any) -> dict[Profile, Threshold]:
     for profile in given:
         if profile not in PROFILES:
             near = nearest(str(profile), PROFILES)
-            raise _broken(label, f"threshold names the profile {profile!r}{near}; there are {', '.join(PROFILES)}")
+            raise broken(label, f"threshold names the profile {profile!r}{near}; there are {', '.join(PROFILES)}")
     return {profile: _threshold(label, one) for profile, one in given.items()}
 
 
@@ -275,46 +274,10 @@ def _threshold(label: str, given: Any) -> Threshold:
             return found
     except (TypeError, ValueError):
         pass
-    raise _broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
+    raise broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
 
 
 def _models(label: str, given: Any) -> tuple[Model, ...]:
     if isinstance(given, (list, tuple)) and all(isinstance(one, Model) for one in given):
         return tuple(given)
-    raise _broken(label, f"models is {given!r:.100}; it must be a tuple of Models, as in models=(ENCODER,)")
-
-
-def _check_signature(declared: Reward) -> None:
-    name = declared.name
-    try:
-        parameters = inspect.signature(declared.function).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise _broken(name, f"{declared.function!r} is not a function with a signature") from error
-    if not any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
-        raise _broken(name, "its function must take the units as first positional argument")
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        raise _broken(name, "**keywords would hide misspelt arguments; name each one")
-    for parameter in parameters:
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in SETTINGS:
-            owned = f"because suites and --set take {', '.join(SETTINGS)} for their own settings"
-            raise _broken(name, f"its argument {parameter.name!r} could not be set, {owned}; rename it")
-    if declared.reads is None and declared.takes[0]:
-        raise _broken(name, "its function takes features beside the units, but no `reads` says which")
-
-
-def _check_reads(declared: Reward) -> None:
-    if declared.reads is None:
-        return
-    try:
-        _, *others = inspect.signature(declared.reads).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise _broken(declared.name, f"reads is {declared.reads!r:.100}; it must be a function of a unit") from error
-    known = [name for name, _ in declared._keyword_only()]
-    for one in others:
-        if one.name not in known and one.default is one.empty and one.kind is not one.VAR_POSITIONAL:
-            which = f"{one.name!r}{nearest(one.name, known)}, which is none of its arguments"
-            raise _broken(declared.name, f"`reads` takes {which}: {', '.join(known) or 'it has none'}")
-
-
-def _broken(name: str, problem: str) -> PluginError:
-    return PluginError(f"reward {name!r}: {problem}")
+    raise broken(label, f"models is {given!r:.100}; it must be a tuple of Models, as in models=(ENCODER,)")

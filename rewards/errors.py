@@ -36,6 +36,9 @@ class ModelError(RewardsError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The question ` (did you mean 'x'?)` for the closest known name, or nothing where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    """The question ` (did you mean 'x'?)` for the closest known name, or one that begins so; nothing where none is close."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1) or [
+        one for one in names if len(name) > 2 and one.startswith(name)
+    ]
     return f" (did you mean {close[0]!r}?)" if close else ""

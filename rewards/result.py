@@ -52,6 +52,7 @@ class Result:
     edits: tuple[Mapping[str, Judgement], ...]  # one mapping per edit of the revision, invalid ones empty
     sentences: tuple[tuple[Sentence, Mapping[str, Judgement]], ...]
     accepted: tuple[int, ...]
+    failed_gates: tuple[tuple[str, ...], ...]  # of every edit; what cannot be applied is put to none
     after_accepted: str
     after_all: str
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Result:
             {
                 **edit.to_record(),
                 "accepted": index in accepted,
+                "failed_gates": list(self.failed_gates[index]),
                 "scores": {name: judgement.to_record() for name, judgement in scores.items()},
             }
             for index, (edit, scores) in enumerate(zip(revision.edits, self.edits, strict=True))

@@ -68,6 +68,16 @@ def read_scored(record: Any) -> Scored:
     return Scored(revision, accepted, passed)
 
 
+def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a scored record says of one of its edits: the scores of the sentence that it stands in, and its own."""
+    number = edit["sentence_id"]
+    found: dict[str, Mapping[str, Any]] = {}
+    for sentence in record["sentences"]:
+        if sentence["sentence_id"] == number:
+            found |= sentence["scores"]
+    return {**found, **edit["scores"]}
+
+
 def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
     valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)

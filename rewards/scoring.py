@@ -154,6 +154,10 @@ class _Draft:
             tuple(self.edits),
             tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
             argument.accepted,
+            tuple(
+                tuple(name for name, passed in gates.items() if edit.valid and not passed)
+                for edit, gates in zip(self.revision.edits, argument.passes, strict=True)
+            ),
             argument.after,
             self.revision.apply(range(len(self.revision.edits))),
             {name: dict(score.details) for name, score in self.totals.items() if score.details},

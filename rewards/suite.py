@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rewards.config import parse, read_yaml
-from rewards.contract import SETTINGS, Reward, Threshold
+from rewards.contract import Reward, Threshold
+from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params

@@ -47,6 +47,12 @@ class Summary:
     passed: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
     invalid: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    rejections: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def reject(self, reason: str) -> None:
+        """Count a line that cannot be read."""
+        self.rejected += 1
+        self._count(self.rejections, reason[:200])
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""
@@ -84,6 +90,7 @@ class Summary:
             "pass_rates": {name: mean.to_record() for name, mean in self.passed.items()},
             "invalid_edits": dict(self.invalid),
             "errors": dict(self.errors),
+            "rejections": dict(self.rejections),
         }
 
     def _count(self, counts: dict[str, int], reason: str) -> None:

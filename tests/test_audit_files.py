@@ -245,6 +245,8 @@ def test_files_that_cannot_be_compared_well(tmp_path: Path) -> None:
         " meaning.weight): their totals cannot be compared",
     )
     assert same.passed
+    more = observe(log(tmp_path / "e.parquet", ROWS[:4], suite={**SUITE, "added": {"weight": 1.0, "gate": False}}))
+    assert any("different suites (added in one of them only): their" in told for told in compare(more, seen).warnings)
     unknown = replace(observe(log(tmp_path / "d.parquet", ROWS[8:12])), settings=None)
     blind = compare(replace(seen, settings=None, columns={**seen.columns, "judge": seen.columns["judge"] - 1}), seen)
     assert not blind.passed

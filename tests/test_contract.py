@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rewards
-from rewards.contract import SETTINGS
+from rewards.declaring import SETTINGS
 from rewards.errors import ConfigError, PluginError
 from rewards.models.catalog import ENCODER
 from rewards.suite import Setting
@@ -139,6 +139,14 @@ def test_an_argument_with_the_name_of_a_setting_is_refused() -> None:
 
         @rewards.reward(level="edit", range=(0, 1))
         def shadowed(edits: list[rewards.Edit], *, threshold: float = 0.5) -> list[float]:
+            return []
+
+
+def test_an_argument_that_no_suite_could_set_is_refused() -> None:
+    with pytest.raises(PluginError, match=r"argument 'factor' could not be set: put `\*` before it in the signature"):
+
+        @rewards.reward(level="edit", range=(0, 1))
+        def scaled(edits: list[rewards.Edit], factor: float = 1.0) -> list[float]:
             return []
 
 

@@ -37,6 +37,8 @@ def test_a_reward_is_found_with_its_origin() -> None:
 def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(PluginError, match=r"no reward is called 'brevty' \(did you mean 'brevity'\?\)"):
         registry_of(brevity).reward("brevty")
+    with pytest.raises(PluginError, match=r"no reward is called 'bre' \(did you mean 'brevity'\?\)"):
+        registry_of(brevity).reward("bre")
 
 
 def test_a_clash_names_both_distributions_and_leaves_the_rest_alone() -> None:

@@ -114,6 +114,24 @@ def test_bad_lines_are_rejected_with_line_field_and_reason_and_the_rest_is_score
     assert rejected[4]["field"] == "argument"
     assert len(rejected[6]["text"]) == 2000
     assert b"rejected.jsonl" in done.stderr
+    assert "rejected 1×: not JSON" in done.stderr.decode()  # what is wrong is seen without opening the file
+    counts = json.loads((tmp_path / "out.jsonl.meta.json").read_text())["counts"]
+    assert sum(counts["rejections"].values()) == counts["rejected"] == len(BAD)
+
+
+def test_a_table_is_refused_with_the_way_to_make_lines_of_it(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("issue,argument,rewrite\nTea?,It is vile.,It is bitter.\n", encoding="utf-8")
+    done = score(tmp_path / "in.csv", "-o", tmp_path / "out.jsonl")
+    assert done.returncode == 2
+    told = done.stderr.decode()
+    assert "in.csv is no JSONL; make one: python -c" in told
+    program = told.partition('python -c "')[2].rpartition('"')[0]
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert score(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl").returncode == 0
+    (tmp_path / "empty.jsonl").touch()
+    done = score(tmp_path / "empty.jsonl", "-o", tmp_path / "none.jsonl")
+    assert done.returncode == 0
+    assert b"there were no records to score" in done.stderr
 
 
 @pytest.mark.parametrize(

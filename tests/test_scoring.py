@@ -74,6 +74,22 @@ def test_a_gate_at_sentence_level_takes_all_edits_of_the_sentence() -> None:
     assert result.after_accepted == result.revision.argument
 
 
+def test_every_rejected_edit_names_the_gates_it_did_not_pass() -> None:
+    """Those of its sentence too, and none that only measure."""
+    settings: dict[str, Any] = {
+        "part_length": {"gate": True, "threshold": 6},
+        "crowding": {"gate": True, "threshold": 1},
+    }
+    (result,) = score(suite(part_length, crowding, **settings), record())
+    assert result.failed_gates == (("crowding",), ("part_length", "crowding"), ())  # the last one cannot be applied
+    assert [edit["failed_gates"] for edit in result.to_record()["edits"]] == [list(one) for one in result.failed_gates]
+    (result,) = score(suite(part_length, crowding, part_length={"gate": True, "threshold": 6}), record())
+    assert result.failed_gates == ((), ("part_length",), ())
+    insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
+    (result,) = score(suite(part_length, part_length={"gate": True}), insertion)
+    assert result.failed_gates == (("part_length",),)  # which says nothing of it
+
+
 def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
     insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
     (result,) = score(suite(part_length, part_length={"gate": True}), insertion)

@@ -175,15 +175,18 @@ def _warnings(changes: tuple[Change, ...], after: Observations, before: Observat
 
 
 def _differing(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What two suites say differently of rewards that weigh or gate in either, `reward.setting` each."""
+    """What two suites say differently of rewards that weigh or gate in either: `reward.setting`, or that it is in one only."""
     paid = [
         name
         for name in dict.fromkeys([*one, *other])
         if any(each.get(name, {}).get(key) for each in (one, other) for key in ("weight", "gate"))
     ]
-    return [
-        f"{name}.{key}"
-        for name in paid
-        for key in sorted({*one.get(name, {}), *other.get(name, {})})
-        if one.get(name, {}).get(key) != other.get(name, {}).get(key)
-    ]
+    found = []
+    for name in paid:
+        if name not in one or name not in other:
+            found.append(f"{name} in one of them only")
+            continue
+        found += [
+            f"{name}.{key}" for key in sorted({*one[name], *other[name]}) if one[name].get(key) != other[name].get(key)
+        ]
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewards.result import Judgement, Result
+from rewards.result import Result
 from rewards.types import Edit, Revision
 from rewards_edit.compose import Change, compose, text_of
 from rewards_edit.policy import Answer
@@ -95,7 +95,7 @@ class Proposal:
         """The suite's total; lowest where there is none."""
         return -float("inf") if self.result is None or self.result.reward is None else self.result.reward
 
-    def judge(self, result: Result, gates: Sequence[str]) -> bool:
+    def judge(self, result: Result) -> bool:
         """Take in what the suite says of the draft; whether that turned down edits that were not before."""
         self.result = self.result or result
         failing = {
@@ -110,7 +110,7 @@ class Proposal:
             if place in failing or number in spoilt:
                 fresh.update(change.new)
                 for index in change.new:
-                    self.why[index] = _failed(result, place, number, gates)
+                    self.why[index] = list(result.failed_gates[place])
         grown = bool(fresh - self.down)
         self.down |= fresh
         return grown
@@ -178,12 +178,3 @@ def _revision(original: Revision, edits: tuple[Edit, ...], format: str, problem:
 
 def _change(index: int, edit: Edit) -> Change:
     return Change(edit.start, edit.end, edit.after, edit.reason, (1,), (index,))
-
-
-def _failed(result: Result, place: int, number: int, gates: Sequence[str]) -> list[str]:
-    """The gates that an edit, or its sentence as a whole, did not pass."""
-    judged: dict[str, Judgement] = dict(result.edits[place])
-    for sentence, scores in result.sentences:
-        if sentence.sentence_id == number:
-            judged |= scores
-    return [gate for gate in gates if gate not in judged or judged[gate].passed is not True]

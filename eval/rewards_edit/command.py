@@ -190,6 +190,7 @@ def _closing(tally: Tally, seconds: float, out: Path | None) -> list[str]:
         f" {tally.cut:,} completions cut at the limit of tokens",
     ]
     lines += [f"{count:,}×: {reason}" for reason, count in tally.reasons.most_common(5)]
+    lines += [f"rejected {count:,}×: {reason}" for reason, count in tally.rejections.most_common(5)]
     lines.append(f"{seconds:.1f} s" + (f"; results in {out}" if out else ""))
     if tally.rejected and out:
         lines.append(f"rejected lines, with the reason for each, in {rejected_path(out)}")

@@ -35,7 +35,13 @@ class Tally:
     accepted: int = 0
     cut: int = 0  # completions that reached the limit of new tokens
     rounds: Counter[int] = field(default_factory=Counter)
+    rejections: Counter[str] = field(default_factory=Counter)  # why lines could not be read
     reasons: Counter[str] = field(default_factory=Counter)  # why arguments came back unchanged, or failed
+
+    def reject(self, reason: str) -> None:
+        """Count a line that cannot be read."""
+        self.rejected += 1
+        self.rejections[reason[:200] if len(self.rejections) < 100 else "other reasons"] += 1
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""

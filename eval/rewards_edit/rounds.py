@@ -34,11 +34,6 @@ class Plan:
     best_of: int = 1
 
     @property
-    def gates(self) -> tuple[str, ...]:
-        """The rewards that an edit must pass."""
-        return tuple(component.name for component in self.suite.components if component.gate)
-
-    @property
     def joint(self) -> bool:
         """Whether verdicts on an edit depend on its neighbours, so that what is left must be judged again.
 
@@ -128,7 +123,7 @@ def _judge(plan: Plan, proposals: Sequence[Proposal]) -> None:
     pending = list(proposals)
     while pending:
         results = plan.suite.score([proposal.draft.revision for proposal in pending])
-        grown = [p for p, result in zip(pending, results, strict=True) if p.judge(result, plan.gates)]
+        grown = [p for p, result in zip(pending, results, strict=True) if p.judge(result)]
         pending = grown if plan.joint else []
         for proposal in pending:
             proposal.redraft()

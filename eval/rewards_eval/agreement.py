@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rewards.fitting.measures import calibration_bins, calibration_error, roc_auc
+from rewards.scored import judgements
 from rewards_eval.formulas import CUT, INAPPROPRIATE
 from rewards_eval.labels import By, Labels, Unit, keys
 from rewards_eval.statistics import Draws, draw_counts, interval
@@ -60,8 +61,8 @@ def scores_of(system: System, by: By) -> dict[str, Scores]:
             if edit["valid"]:
                 found["accepted"].values[unit] = float(edit["accepted"])
                 found["accepted"].passed[unit] = edit["accepted"]
-            for name, score in edit["scores"].items():
-                _add(found[name], unit, score, name in lower)
+                for name, score in judgements(record, edit).items():
+                    _add(found[name], unit, score, name in lower)
         _add_argument(found, identifier, record, lower)
     return {name: scores for name, scores in found.items() if scores.values}
 

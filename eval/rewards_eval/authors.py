@@ -155,6 +155,7 @@ def _edit(item: Mapping[str, Any], sentences: Sequence[str]) -> dict[str, Any]:
         if not number:
             raise RecordError(f"a valid edit's part occurs in no sentence: {before[:80]!r}", "edits")
     known = 1 <= number <= len(sentences)
+    scores = {ours: _score(item["rewards"][theirs]) for theirs, ours in GATES.items()} if item["valid"] else {}
     return {
         "sentence_id": number if known else None,
         "start": sentences[number - 1].index(before) if item["valid"] else None,
@@ -164,7 +165,8 @@ def _edit(item: Mapping[str, Any], sentences: Sequence[str]) -> dict[str, Any]:
         "valid": item["valid"],
         "invalid_reason": None if item["valid"] else "invalid in the authors' file",
         "accepted": bool(item["valid"] and item["rewards"]["perfect"]),
-        "scores": {ours: _score(item["rewards"][theirs]) for theirs, ours in GATES.items()} if item["valid"] else {},
+        "failed_gates": [name for name, score in scores.items() if not score["passed"]],
+        "scores": scores,
     }
 
 

@@ -32,7 +32,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
     """
     pairs, owners, strangers, left_out = [], [], [], Counter[str]()
     for row in job.rows():
-        if "before" not in row.record and "after" not in row.record:
+        if "text" in row.record and "before" not in row.record and "after" not in row.record:
             strangers.append(row.text("text"))
         elif pair := revised(row, left_out):
             pairs.append(pair)

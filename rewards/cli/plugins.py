@@ -20,12 +20,12 @@ def list_all() -> None:
     rewards = [(n, r.level, _gate(r), r.summary, origin.distribution) for n, r, origin in found.rewards]
     suites = [(name, _description(path), origin.distribution) for name, path, origin in found.suites]
     formats = [(name, format_.description, origin.distribution) for name, format_, origin in found.formats]
-    print_table("rewards", ("name", "level", "gate", "measures", "from"), rewards, "measures", "from")
+    print_table("rewards", ("name", "level", "passes", "measures", "from"), rewards, "measures", "from")
     print()
     print_table("suites", ("name", "description", "from"), suites, "description", "from")
     print()
     print_table("formats", ("name", "description", "from"), formats, "description", "from")
-    print("\ngate: what passes, embedded/full where profiles differ; rewards show NAME: more")
+    print("\npasses: from where, embedded/full where profiles differ; rewards show NAME: more")
     _warn(found)
 
 
@@ -135,7 +135,7 @@ def _print_card(key: str, value: Any, depth: int) -> None:
         print(f"{indent}{key}:")
         for inner, item in value.items():
             _print_card(str(inner), item, depth + 1)
-    elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+    elif isinstance(value, list) and any(isinstance(item, (dict, list)) or " " in str(item) for item in value):
         print(f"{indent}{key}:")
         for number, item in enumerate(value, 1):
             _print_card(str(number), item, depth + 1)

@@ -88,7 +88,7 @@ class Display:
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""
-        table = self._rewards(suite, summary)
+        table = self._rewards(header["suite"], suite, summary)
         whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
         self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
@@ -109,7 +109,10 @@ class Display:
                 f"features: {counts['requested']:,} asked for, {counts['computed']:,} computed"
                 f" ({saved / counts['requested']:.0%} shared or cached), {counts['truncated_texts']:,} texts truncated"
             )
+        if not summary.records and not summary.rejected:
+            lines.append("there were no records to score")
         lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
+        lines += [f"rejected {count:,}×: {error}" for error, count in list(summary.rejections.items())[:5]]
         lines.append(f"{header['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
         # The file that --append adds to may have lost its own.
         if summary.rejected and out and (rejected := rejected_path(out)).exists():
@@ -117,8 +120,8 @@ class Display:
         for line in lines:
             self._console.print(escape(plain(line)), soft_wrap=True)
 
-    def _rewards(self, suite: Suite, summary: Summary) -> Table:
-        table = Table(title=f"suite {escape(suite.name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    def _rewards(self, called: str, suite: Suite, summary: Summary) -> Table:
+        table = Table(title=f"suite {escape(called)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
         table.caption = "mean over n records; passed: share of the edits or sentences scored"
         table.caption_justify = "left"
         for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):

@@ -45,7 +45,9 @@ class Tally(Protocol):
     """What counts output records: of scoring, a Summary."""
 
     records: int
-    rejected: int
+
+    def reject(self, reason: str) -> None:
+        """Count a line that cannot be read."""
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""
@@ -170,7 +172,7 @@ def read_items(
             if not isinstance(error, RecordError):
                 log.exception("line %s could not be read", line.number)
                 error = RecordError(f"could not be read: {type(error).__name__}: {error}")
-            summary.rejected += 1
+            summary.reject(str(error))
             sink.reject(Line(line.number, None, error, line.raw))
         else:
             yield item

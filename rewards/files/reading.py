@@ -89,6 +89,12 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
                 raise RewardsError(
                     f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
                 )
+            elif path.suffix in (".csv", ".tsv"):
+                separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
+                raise RewardsError(
+                    f'{path} is no JSONL; make one: python -c "import pandas; pandas.read_csv({path.name!r}{separator})'
+                    f".to_json({path.stem + '.jsonl'!r}, orient='records', lines=True)\""
+                )
             else:
                 yield from _json_lines(file, position, report)
     except FileNotFoundError as error:

@@ -153,7 +153,7 @@ def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
 
 
 def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
-    return orjson.dumps({**fingerprint, "chunk": chunk}, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps({**fingerprint, "batch_size": chunk}, option=orjson.OPT_SORT_KEYS)
 
 
 class File:

@@ -223,7 +223,8 @@ def _snapshot(source: Hub) -> Path:
         )
     except Exception as error:
         # The transport's own exceptions depend on the version of the hub client; the user can act on all of them alike.
-        raise ModelError(f"model {source.id!r} cannot be fetched: {_hub_reason(source, error)}") from error
+        near = nearest(source.id, [wheel.name for wheel in OFFERED])
+        raise ModelError(f"model {source.id!r}{near} cannot be fetched: {_hub_reason(source, error)}") from error
     return Path(path)
 
 

@@ -90,6 +90,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
         "spans": [[offsets[start], offsets[end]] for start, end in places],
         "edits": [
             _edit(edit, _kind(index, scored), _place(edit, places, offsets), _scores(item["scores"], at_edits))
+            | ({"failed": gates} if (gates := item.get("failed_gates")) else {})
             for index, (edit, item) in enumerate(zip(revision.edits, record["edits"], strict=True))
         ],
         "sentences": {

@@ -17,7 +17,12 @@ def review(
         list[Path], typer.Argument(metavar="FILE", help="Scored files; with --agreement, files of decisions.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File of decisions. [default: FILE.decisions.jsonl]")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File of decisions. [default: FILE.decisions.jsonl, with --compare FILE.comparison.jsonl]",
+        ),
     ] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a system, one for each FILE in order. [default: the file's]")

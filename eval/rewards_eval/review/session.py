@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from rewards.errors import RecordError, RewardsError
+from rewards.scored import judgements
 from rewards.types import Revision
 from rewards_eval.html.compact import compact_argument, compact_record, describe_rewards
 from rewards_eval.review.journal import DECISIONS, VERSION, Line, latest, subject
@@ -254,7 +255,7 @@ def _about(source: Source, record: Mapping[str, Any], revision: Revision, index:
         "sentence": edit.sentence_before,
         "argument": revision.argument,
         "accepted": stated["accepted"],
-        "scores": {name: score.get("value") for name, score in stated["scores"].items()},
+        "scores": {name: score.get("value") for name, score in judgements(record, stated).items()},
         "file": source.file,
         "digest": source.digest,
     }
