@@ -133,6 +133,7 @@ def test_edits_are_told_apart_without_colour(opened: Any) -> None:
     assert brackets == ['"["', '"]"']
     assert "dashed" in one(opened, ".edit.rejected del").value_of_css_property("text-decoration")
     assert rejected.get_attribute("aria-label") == "Edit 2, rejected"
+    assert "Not passed: shortness." in texts(opened, ".cards .rejected .why")
 
 
 def test_scores_show_on_focus_and_on_hover_and_escape_hides_them(opened: Any) -> None:

@@ -91,6 +91,20 @@ def test_edits_are_accepted_rejected_amended_and_taken_back(browser: Any, scored
         assert texts(browser, ".arguments .issue") == ["Should lunch be longer?"]
 
 
+def test_what_gates_say_is_hidden_as_scores_are(browser: Any, tmp_path: Path) -> None:
+    longer = record("longer")
+    longer["edits"][0]["rewritten_part"] = "very much too"
+    path = write_lines(tmp_path / "sys.jsonl", *pages.score(tmp_path, longer))
+    with serving(path, "-o", tmp_path / "d.jsonl", "--reviewer", "me") as server:
+        enter(browser, server)
+        if all_of(browser, ".chips"):
+            press(browser, "s")
+        assert not [text for text in texts(browser, ".why") if "Not passed" in text]
+        press(browser, "s")
+        assert [text for text in texts(browser, ".why") if "Not passed" in text] == ["Not passed: shortness."]
+        press(browser, "s")
+
+
 def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:

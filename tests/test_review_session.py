@@ -42,7 +42,7 @@ def test_a_decision_says_all_that_one_must_know(sources: list[Source]) -> None:
         "version": 1, "kind": "edit", "reviewer": "me", "id": 3, "issue": "Should lunch be longer?", "system": "anna",
         "edit": 1, "sentence_id": 1, "start": 22, "before": ", duh", "after": "", "reason": "Toxic Emotions",
         "sentence": "Lunch is way too short, duh.", "argument": "Lunch is way too short, duh. Everybody knows it.",
-        "accepted": True, "scores": {"shortness": 1.0}, "file": "anna.jsonl", "digest": sources[0].digest,
+        "accepted": True, "scores": {"shortness": 1.0, "busyness": 2.0}, "file": "anna.jsonl", "digest": sources[0].digest,
         "decision": "amend", "amended": ", please", "scores_shown": True,
     }  # fmt: skip
     assert line["sentence"][line["start"] :].startswith(line["before"])

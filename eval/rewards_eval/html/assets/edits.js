@@ -76,14 +76,14 @@ function scoreTable(scores, rewards) {
   return rows.length ? h("table", { class: "scores" }, h("tbody", {}, rows)) : null;
 }
 
-/** What hover and focus say about an edit. */
+/** What hover and focus say about an edit; `rewards` is null where nobody shall know what they think. */
 function tipOf(edit, index, state, rewards) {
   return [h("p", { class: "tip-title" }, h("strong", {}, `Edit ${index + 1}`), " ", badge(state), edit.reason ? h("span", {}, shown(edit.reason)) : h("span", { class: "muted" }, "no reason given")),
-    edit.why ? h("p", { class: "why" }, shown(edit.why)) : null, turnedDown(edit), scoreTable(edit.scores, rewards)];
+    edit.why ? h("p", { class: "why" }, shown(edit.why)) : null, turnedDown(edit, rewards), scoreTable(edit.scores, rewards ?? [])];
 }
 
 /** Which gates an edit did not pass; those of a sentence judge all its edits together, and are not among the edit's scores. */
-const turnedDown = (edit) => edit.failed ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(words).join(", "), ".") : null;
+const turnedDown = (edit, rewards) => edit.failed && rewards ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(words).join(", "), ".") : null;
 
 const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${STATES[state].says}`);
 
@@ -96,7 +96,7 @@ function editCard(text, edit, index, state, rewards, actions) {
   return h("li", { class: `card ${state}`, "data-edit": index },
     h("div", { class: "card-head" }, h("span", { class: "index" }, `${index + 1}`), badge(state), h("span", { class: "reason" }, edit.reason ? shown(edit.reason) : h("span", { class: "muted" }, "no reason given"))),
     h("p", { class: "change" }, change), edit.why ? h("p", { class: "why" }, "Not applied: ", shown(edit.why), ".") : null,
-    turnedDown(edit), scoreChips(edit.scores ?? [], rewards), actions);
+    turnedDown(edit, rewards), scoreChips(edit.scores ?? [], rewards ?? []), actions);
 }
 
 function scoreChips(scores, rewards) {

@@ -84,7 +84,7 @@ function start(data, decisions) {
 
   function suggestions(argument, record) {
     const text = textOf(argument, record), states = statesOf(argument, record);
-    const rewards = opened.scores ? (data.rewards[picker.state.system] ?? []).filter((reward) => reward.level === "edit") : [];
+    const rewards = opened.scores ? (data.rewards[picker.state.system] ?? []).filter((reward) => reward.level === "edit") : null;
     const afterOf = (edit, index) => verdictOn(argument, index)?.amended ?? edit.after;
     const tracked = h("div", { class: "text" }, segments(text, record.edits).map((part) => (typeof part === "string" ? shown(part)
       : withClick(inlineEdit(text, part, states[part.index], afterOf(part.edit, part.index), () => tipOf(part.edit, part.index, states[part.index], rewards)), part.index))));
