@@ -24,7 +24,8 @@ def names() -> list[list[str]]:
 
     def walk(command: Any, path: list[str]) -> None:
         found.append(path)
-        for name, inner in getattr(command, "commands", {}).items():
+        shown = {name: inner for name, inner in getattr(command, "commands", {}).items() if not inner.hidden}
+        for name, inner in shown.items():
             walk(inner, [*path, name])
 
     walk(get_command(build()), [])
