@@ -44,10 +44,12 @@ def test_marks_set_apart() -> None:
 def test_a_judgement_that_is_null_is_none_and_judged_edits_fall_as_their_writers_do(tmp_path: Path) -> None:
     edit = {"before": "They walked to the old shop.", "after": "They walked to the shop.", "doc": "argrewrite_3_a"}
     rows = [{**edit, "fluent": None}, {**edit, "fluent": 0}, {**edit, "doc": "argrewrite_3_b"}]
+    rows.append({"text": "This has nothing to judge in a table of all.", "fluent": None})
     said: list[str] = []
     found = pairs(list(read_rows([write_lines(tmp_path / "rows.jsonl", *rows)])), say=said.append)
     assert sum(pair.kind in ("human", "judged") for pair in found) == 2
-    assert len({pair.split for pair in found}) == 1
+    assert len({pair.split for pair in found if pair.owner == "3"}) == 1
+    assert any("judge" in pair.before for pair in found)
     assert said[-1] == "rows left out: 1 whose judgement is null"
 
 

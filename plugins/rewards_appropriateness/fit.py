@@ -86,6 +86,8 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
         more = [_example(one, names) for one in (*given.mixed, *given.unlabelled)]
         calibrating = [_example(one, names) for one in valid]
         own = replace(recipe, epochs=options.teacher_epochs)
+        count = len(examples) + len(more)
+        job.say(f"a teacher, {options.teacher}, learns from {len(examples):,} texts and labels {count:,}")
         examples = taught(job, teacher, own, examples, more, calibrating, list(shares.values()))
         recipe = replace(recipe, balanced=False)  # shares say how sure to be: weights would bend them
     tensors = fit_adapter(student, examples, len(names), recipe, job.seed, job.say)

@@ -60,7 +60,6 @@ def taught(
     labelled texts fall short.
     """
     every = [*labelled, *more]
-    job.say(f"a teacher, {teacher.name}, learns from {len(labelled):,} texts and labels {len(every):,}")
     found = fit_teacher(teacher, labelled, [*more, *valid], len(shares), recipe, job.seed, job.say)
     known = found[len(every) :]
     labels = np.array([one.label for one in valid])

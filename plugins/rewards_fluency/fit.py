@@ -49,7 +49,6 @@ class Options:
 
 def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card."""
-    folder = store.ensure(SMOLLM2, say=job.say)
     drawn, counts = _drawn(job, options)
     train, valid, test = (drawn[name] for name in SPLITS)
     for fluent in (False, True):
@@ -62,7 +61,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     job.say(f"{len(train):,} edits to fit on, {len(valid):,} to calibrate on, {len(test):,} to measure on")
     recipe = options.recipe
     rows = [Example(pair.after, pair.before, FLUENT if pair.fluent else 1 - FLUENT) for pair in train]
-    tensors = fit_adapter(folder, rows, len(LABELS), recipe, job.seed, job.say)
+    tensors = fit_adapter(store.ensure(SMOLLM2), rows, len(LABELS), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)

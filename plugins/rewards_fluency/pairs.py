@@ -46,7 +46,7 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
     for row in rows:
         # Nothing before: a sentence that somebody added.
         kind = next((name for name in kinds if name in row.record), "before" if "after" in row.record else None)
-        if "fluent" in row.null:
+        if kind == "before" and "fluent" in row.null:
             left_out["whose judgement is null"] += 1
             continue
         if kind is None:
