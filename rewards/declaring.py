@@ -32,7 +32,8 @@ def check_signature(declared: Reward) -> None:
     if inspect.Parameter.VAR_KEYWORD in kinds:
         raise broken(name, "**keywords would hide misspelt arguments; name each one")
     for p in parameters:
-        if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
+        settable = declared.reads is None and p is not next(iter(parameters))  # else it may be a feature, or the units
+        if settable and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
             raise broken(name, f"its argument {p.name!r} could not be set: put `*` before it in the signature")
         if p.kind is p.KEYWORD_ONLY and p.name in SETTINGS:
             raise broken(name, f"its argument {p.name!r} could not be set: all rewards have such a setting; rename it")

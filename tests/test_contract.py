@@ -14,6 +14,7 @@ import pytest
 import rewards
 from rewards.declaring import SETTINGS
 from rewards.errors import ConfigError, PluginError
+from rewards.features import Embedding
 from rewards.models.catalog import ENCODER
 from rewards.suite import Setting
 from rewards.verdicts import to_scores
@@ -148,6 +149,12 @@ def test_an_argument_that_no_suite_could_set_is_refused() -> None:
         @rewards.reward(level="edit", range=(0, 1))
         def scaled(edits: list[rewards.Edit], factor: float = 1.0) -> list[float]:
             return []
+
+    @rewards.reward(level="edit", range=(0, 1), models=(ENCODER,), reads=lambda e: (Embedding(e.before, ENCODER),))
+    def optional(edits: Sequence[rewards.Edit] = (), before: object = None, after: object = None) -> list[float]:
+        return [0.0] * len(edits)  # a feature may have a default
+
+    assert optional.takes == (0, 2)
 
 
 @pytest.mark.parametrize(

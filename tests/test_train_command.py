@@ -221,12 +221,14 @@ def test_optimizers_that_need_bitsandbytes(optimizer: str, asks: bool) -> None:
     ("override", "message"),
     [
         ("sync_ref_model=true", "sync_ref_model: the reference that moves is in no checkpoint"),
-        ("ignore_data_skip=true", "ignore_data_skip: a resumed run would begin its epoch's arguments again"),
+        ("ignore_data_skip=true", "ignore_data_skip: a resumed run would begin its epoch's data again"),
     ],
 )
 def test_what_could_not_go_on_exactly_is_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         run.trainer_config(recipe.resolve("smoke", [override, "beta=0.1"]), tmp_path, [1.0], evaluates=False)
+    with pytest.raises(ConfigError, match=r"sft\.args\.ignore_data_skip: a resumed run would begin"):
+        run.check_data_skip(SimpleNamespace(ignore_data_skip=True), "sft.args")
 
 
 def test_an_adapter_of_a_float32_policy_is_trained_without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,8 +270,10 @@ def test_weights_under_an_adapter_come_back_from_vllm_to_the_bit(tmp_path: Path)
     from rewards_train.syncing import keep_base
 
     torch.manual_seed(1)
-    plain: Any = AutoModelForCausalLM.from_pretrained(tiny.causal(tmp_path), dtype=torch.bfloat16)
-    model: Any = get_peft_model(plain, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    plain: Any = AutoModelForCausalLM.from_pretrained(tiny.causal(tmp_path), dtype=torch.bfloat16, attention_bias=True)
+    model: Any = get_peft_model(
+        plain, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, lora_bias=True)
+    )
 
     def send() -> None:  # as TRL does
         model.merge_adapter()

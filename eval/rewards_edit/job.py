@@ -41,7 +41,8 @@ class Tally:
     def reject(self, reason: str) -> None:
         """Count a line that cannot be read."""
         self.rejected += 1
-        self.rejections[reason[:200] if len(self.rejections) < 100 else "other reasons"] += 1
+        reason = reason[:200]
+        self.rejections[reason if reason in self.rejections or len(self.rejections) < 100 else "other reasons"] += 1
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""

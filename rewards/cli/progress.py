@@ -88,7 +88,7 @@ class Display:
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""
-        table = self._rewards(header["suite"], suite, summary)
+        table = self._rewards("appended" in header, suite, summary)
         whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
         self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
@@ -120,8 +120,9 @@ class Display:
         for line in lines:
             self._console.print(escape(plain(line)), soft_wrap=True)
 
-    def _rewards(self, called: str, suite: Suite, summary: Summary) -> Table:
-        table = Table(title=f"suite {escape(called)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    def _rewards(self, appended: bool, suite: Suite, summary: Summary) -> Table:
+        title = "appended" if appended else f"suite {suite.name}"
+        table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
         table.caption = "mean over n records; passed: share of the edits or sentences scored"
         table.caption_justify = "left"
         for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):

@@ -51,6 +51,7 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
     write_chunks(pairs(), add, job, sink, summary, report, so_far)
+    summary.rejections.update(old.get("counts", {}).get("rejections", {}))
     summary.rejected = int(old.get("counts", {}).get("rejected", 0))  # by the scoring before; their file stays
     header = {**merge_headers(old, {**describe(job), **so_far()}), "counts": summary.to_record()}
     sink.finish(header)

@@ -89,12 +89,8 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
                 raise RewardsError(
                     f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
                 )
-            elif path.suffix in (".csv", ".tsv"):
-                separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
-                raise RewardsError(
-                    f'{path} is no JSONL; make one: python -c "import pandas; pandas.read_csv({path.name!r}{separator})'
-                    f".to_json({path.stem + '.jsonl'!r}, orient='records', lines=True)\""
-                )
+            elif path.suffix in (".csv", ".tsv") and magic[:1] != b"{":
+                raise RewardsError(f"{path} is no JSONL; make one: {_from_table(path)}")
             else:
                 yield from _json_lines(file, position, report)
     except FileNotFoundError as error:
@@ -150,6 +146,14 @@ def _parse(number: int, line: bytes) -> Line:
         return Line(number, orjson.loads(line), None, line)
     except orjson.JSONDecodeError as error:
         return Line(number, None, RecordError(_why(line, error)), line)
+
+
+def _from_table(path: Path) -> str:
+    """The command that makes JSON lines of a table."""
+    separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
+    lines = str(path.with_suffix(".jsonl"))
+    read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
+    return f'python -c "import pandas; {read}"'
 
 
 def _why(line: bytes, error: orjson.JSONDecodeError) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
@@ -147,14 +146,19 @@ def check_saving(config: Any) -> None:
         raise ConfigError(
             "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
         )
-    if config.ignore_data_skip:
-        raise ConfigError("grpo.ignore_data_skip: a resumed run would begin its epoch's arguments again; leave it out")
+    check_data_skip(config, "grpo")
     if getattr(config, "sync_ref_model", False):
         raise ConfigError(
             "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
         )
     if config.save_only_model:
         raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
+
+
+def check_data_skip(config: Any, section: str) -> None:
+    """Raise ConfigError where a resumed run would begin its epoch again."""
+    if config.ignore_data_skip:
+        raise ConfigError(f"{section}.ignore_data_skip: a resumed run would begin its epoch's data again; leave it out")
 
 
 def check_size(config: Any, arguments: int) -> None:
@@ -229,7 +233,8 @@ def train(out: Path, resume: bool) -> None:
             go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
-            trainer.accelerator.end_training()  # together: a launcher ends the others with the first that leaves
+            trainer.accelerator.wait_for_everyone()  # a launcher ends the others with the first that leaves
+            trainer.accelerator.end_training()
             raise KeyboardInterrupt
         left_out = len(splits.train.dropped) + len(splits.eval.dropped)
         finish.finish(
@@ -260,8 +265,10 @@ def go_on(trainer: Any, checkpoint: Path | None) -> None:
     """Train to the end; after the last step nothing but its state is loaded, where transformers would train one more."""
     from rewards_train.callbacks import AllDone
 
-    with contextlib.suppress(AllDone):
+    try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except AllDone:  # trackers have begun, and are told that it is over
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
 
 
 def build(

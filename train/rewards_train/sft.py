@@ -18,6 +18,7 @@ from rewards.records import completion_text, read_revision
 from rewards_train import data, extras, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
 from rewards_train.run import (
+    check_data_skip,
     go_on,
     on_one_device,
     precision,
@@ -157,6 +158,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
         config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise extras.refused("SFTConfig", error) from error
+    check_data_skip(config, "sft.args")
     with extras.refusals("SFTConfig"):
         trainer: Any = SFTTrainer(
             model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),

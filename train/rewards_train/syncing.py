@@ -33,11 +33,16 @@ def keep_base(trainer: Any) -> None:
 
 
 def _rounded(model: Any) -> Iterator[torch.Tensor]:
-    """The weights that adapters are folded into, where they have fewer digits than float32."""
+    """What adapters are folded into, weights and biases, where it has fewer digits than float32."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
-            weight: Any = module.get_base_layer().weight
-            if weight.dtype in (torch.bfloat16, torch.float16):
-                yield weight
+            base: Any = module.get_base_layer()
+            for name in (
+                getattr(module, "parameter_name", "weight"),
+                "bias",
+            ):  # of experts the parameter has another name
+                found = getattr(base, name, None)
+                if isinstance(found, torch.Tensor) and found.dtype in (torch.bfloat16, torch.float16):
+                    yield found
