@@ -74,7 +74,7 @@ def test_texts_that_are_cut_are_said(folder: Path) -> None:
     said: list[str] = []
     long = [*examples(), Example("a" * 41, "b" * 40, 1), Example("a", "b" * 50, 0)]
     fit_adapter(folder, long, 2, replace(RECIPE, epochs=1, longest=40), 1, said.append)
-    assert said[0] == "2 texts are longer than 40 tokens: what comes after is not read"
+    assert said[0] == "2 texts are too long to be read whole: their ends are left out"
     said.clear()
     fit_adapter(folder, examples(), 2, replace(RECIPE, epochs=1, longest=40), 1, said.append)
     assert "longer" not in said[0]

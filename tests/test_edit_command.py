@@ -120,6 +120,7 @@ def test_records_in_order_that_score_reads(run: Edit, ending: Path, suite: Path,
     assert [(one["line"], one["field"]) for one in rejected] == [(2, None), (4, "argument"), (5, None)]
     errors = done.stderr
     assert "3 records: 2 edited, 0 unchanged, 1 failed; 3 rejected" in errors
+    assert errors.count("rejected 1×: ") == 3  # each with its reason
     assert "1×: the prompt is too long\n" in errors
 
     header = json.loads((tmp_path / "out.jsonl.meta.json").read_text())

@@ -63,7 +63,7 @@ class Tally:
     def to_record(self) -> dict[str, Any]:
         """The counts as the header holds them."""
         found = {**asdict(self), "rounds": {str(number): n for number, n in sorted(self.rounds.items())}}
-        return {**found, "reasons": dict(self.reasons.most_common())}
+        return {**found, "rejections": dict(self.rejections), "reasons": dict(self.reasons.most_common())}
 
 
 @dataclass(frozen=True, slots=True)
