@@ -31,9 +31,9 @@ def check_signature(declared: Reward) -> None:
         raise broken(name, "its function must take the units as first positional argument")
     if inspect.Parameter.VAR_KEYWORD in kinds:
         raise broken(name, "**keywords would hide misspelt arguments; name each one")
-    for p in parameters:
-        settable = declared.reads is None and p is not next(iter(parameters))  # else it may be a feature, or the units
-        if settable and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
+    _, *others = parameters  # beside the units
+    for p in others:
+        if declared.reads is None and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
             raise broken(name, f"its argument {p.name!r} could not be set: put `*` before it in the signature")
         if p.kind is p.KEYWORD_ONLY and p.name in SETTINGS:
             raise broken(name, f"its argument {p.name!r} could not be set: all rewards have such a setting; rename it")

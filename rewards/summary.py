@@ -52,7 +52,7 @@ class Summary:
     def reject(self, reason: str) -> None:
         """Count a line that cannot be read."""
         self.rejected += 1
-        self._count(self.rejections, reason[:200])
+        count_reason(self.rejections, reason[:200])
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""
@@ -60,7 +60,7 @@ class Summary:
         self.unread += record["problem"] is not None
         if record["status"] != "scored":
             self.failed += 1
-            self._count(self.errors, str(record["error"])[:200])
+            count_reason(self.errors, str(record["error"])[:200])
         self.reward.add(record["reward"])
         for name, value in record["rewards"].items():
             self.rewards[name].add(value)  # None where it failed: the n beside the mean shows it
@@ -69,7 +69,7 @@ class Summary:
             self.valid += edit["valid"]
             self.accepted += edit["accepted"]
             if not edit["valid"]:
-                self._count(self.invalid, _cause(edit["invalid_reason"]))
+                count_reason(self.invalid, _cause(edit["invalid_reason"]))
             self._passes(edit["scores"])
         for sentence in record["sentences"]:
             self._passes(sentence["scores"])
@@ -93,14 +93,15 @@ class Summary:
             "rejections": dict(self.rejections),
         }
 
-    def _count(self, counts: dict[str, int], reason: str) -> None:
-        """Count a reason; beyond a hundred different ones they are counted together, so that memory stays flat."""
-        counts[reason if reason in counts or len(counts) < 100 else "other reasons"] += 1
-
     def _passes(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
         for name, score in scores.items():
             if score["passed"] is not None:
                 self.passed[name].add(float(score["passed"]))
+
+
+def count_reason(counts: dict[str, int], reason: str) -> None:
+    """Count a reason; beyond a hundred different ones they are counted together, so that memory stays flat."""
+    counts[reason if reason in counts or len(counts) < 100 else "other reasons"] += 1
 
 
 def _cause(reason: str) -> str:

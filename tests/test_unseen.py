@@ -29,7 +29,7 @@ def test_rows_that_share_eight_words_with_a_test_row_are_left_out(tmp_path: Path
         {"text": KEPT, "issue": "Should this be a sentence of eight words or more?", "folds": {"fold0.0": "TEST"}},
         {"text": "Here nothing is said that anybody would want to measure.", "folds": {"fold0.0": "TRAIN"}},
     )
-    unseen = Unseen.of(kept, "fold0.0", splits=True)
+    unseen = Unseen.of(kept, {"fold": "fold0.0"})
 
     def held(**record: Any) -> bool:
         return unseen.holds(Row(tmp_path / "other.jsonl", 1, record))
@@ -65,12 +65,12 @@ def test_a_file_is_kept_from_itself_only_by_a_fit_that_reads_no_splits(tmp_path:
     assert said[0].startswith("41 of 161 rows share words")
     assert card["rows"]["sentences"] == 120
     (own,) = (row for row in read_rows([data]) if row.record["before"] == "No.")
-    assert not Unseen.of_options(data, {"fold": "fold0.0"}).holds(own)
+    assert not Unseen.of(data, {"fold": "fold0.0"}).holds(own)
 
 
 def test_a_file_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--unseen .*short\.jsonl has no test row with a text of 8 words or more"):
-        Unseen.of(write_lines(tmp_path / "short.jsonl", {"text": "Too short."}), "fold0.0", splits=False)
+        Unseen.of(write_lines(tmp_path / "short.jsonl", {"text": "Too short."}), {})
 
 
 @pytest.mark.shared
@@ -78,7 +78,7 @@ def test_no_edit_that_fluency_was_fitted_on_is_of_a_sentence_that_it_is_measured
     corpus = shared / "arguments" / "appropriateness_corpus.jsonl"
     card = read_card(rewards_fluency.PARAMS)
     assert card["unseen"]["sha256"] == file_digest(corpus)
-    unseen = Unseen.of(corpus, "fold0.0", splits=True)
+    unseen = Unseen.of(corpus, {"fold": "fold0.0"})
     rows = list(read_rows([shared / "arguments" / "ukpconvarg1.jsonl"]))
     measured = {
         plain(sentence)

@@ -48,7 +48,7 @@ class Bench:
         card = read_card(params)
         unseen = card.get("unseen")
         options = card["options"]
-        kept = Unseen.of_options(self.named(unseen), options) if unseen else None
+        kept = Unseen.of(self.named(unseen), options) if unseen else None
         job = Job(tuple(map(self.named, card["data"])), out, self.engine, card["seed"], unseen=kept)
         return job, options
 

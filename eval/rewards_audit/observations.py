@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import header_path, read_header, read_lines
 from rewards.scored import SHAPE
+from rewards.summary import count_reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +106,7 @@ class _Collector:
         if failure is not None:
             self.failed += 1
             reason = failure[:200]
-            self.failures[reason if reason in self.failures or len(self.failures) < 100 else "other reasons"] += 1
+            count_reason(self.failures, reason)
 
     def finish(self, path: Path, settings: Mapping[str, Any] | None) -> Observations:
         """The columns as arrays."""

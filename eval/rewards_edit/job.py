@@ -15,6 +15,7 @@ from rewards.files.pipeline import Job, Report, describe, making, read_items, wr
 from rewards.files.reading import Line
 from rewards.files.writing import Sink
 from rewards.records import read_revision
+from rewards.summary import count_reason
 from rewards.types import Revision
 from rewards_edit.case import Case
 from rewards_edit.policy import Policy
@@ -41,8 +42,7 @@ class Tally:
     def reject(self, reason: str) -> None:
         """Count a line that cannot be read."""
         self.rejected += 1
-        reason = reason[:200]
-        self.rejections[reason if reason in self.rejections or len(self.rejections) < 100 else "other reasons"] += 1
+        count_reason(self.rejections, reason[:200])
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one output record."""
@@ -57,8 +57,7 @@ class Tally:
             self.valid += sum(stated["valid"] for stated in one["edits"])
             self.accepted += sum(stated["accepted"] for stated in one["edits"])
         if record["reason"] is not None:
-            reason = str(record["reason"]).partition(":")[0]
-            self.reasons[reason if reason in self.reasons or len(self.reasons) < 100 else "other reasons"] += 1
+            count_reason(self.reasons, str(record["reason"]).partition(":")[0])
 
     def to_record(self) -> dict[str, Any]:
         """The counts as the header holds them."""

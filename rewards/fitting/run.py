@@ -52,7 +52,7 @@ def run(
     engine.check_roles(model.role for model in reward.models)
     described = _all_described("--data", files)  # before the fit: what it is about to read
     described_unseen = _all_described("--unseen", [unseen] if unseen else [])
-    kept = Unseen.of_options(unseen, chosen) if unseen else None
+    kept = Unseen.of(unseen, chosen) if unseen else None
     out = out.resolve()
     folder = _scratch(out)
     try:
@@ -104,9 +104,8 @@ def _check_replaceable(out: Path) -> None:
         return
     except OSError as error:
         raise ConfigError(f"-o {out} is no folder that can be replaced: {error.strerror or error}") from error
-    strangers = [name for name in found if name != CARD and not name.endswith(".safetensors")]
-    if found and CARD not in found:
-        strangers = found  # weights without a card are somebody's model
+    # Weights without a card are somebody's model.
+    strangers = [name for name in found if CARD not in found or not (name == CARD or name.endswith(".safetensors"))]
     if strangers:
         raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
 
@@ -162,10 +161,10 @@ def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:
     for file in files:
         if str(file) == "-":
             raise ConfigError(f"{option} -: a fit reads its files more than once, so none can be standard input")
-        if file.exists() and not file.is_file():
-            raise ConfigError(f"{option} {file}: a fit reads its files more than once, so they must be regular files")
         if not file.exists():
             raise ConfigError(f"{option} {file}: no such file")
+        if not file.is_file():
+            raise ConfigError(f"{option} {file}: a fit reads its files more than once, so they must be regular files")
         digest = file_digest(file)
         if digest in found:
             raise ConfigError(f"{option} {file} holds the same as {found[digest]}: every row would count twice")

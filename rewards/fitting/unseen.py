@@ -27,16 +27,12 @@ class Unseen:
     splits: bool
 
     @classmethod
-    def of_options(cls, file: Path, options: Mapping[str, Any]) -> Unseen:
-        """For a fit with these options, which reads splits where it has the option `fold`. Raises ConfigError as `of`."""
-        return cls.of(file, str(options.get("fold", "fold0.0")), splits="fold" in options)
+    def of(cls, file: Path, options: Mapping[str, Any]) -> Unseen:
+        """Of the rows whose `folds` or `split` says test; where a row says neither, it is kept too.
 
-    @classmethod
-    def of(cls, file: Path, fold: str, *, splits: bool) -> Unseen:
-        """Of the rows whose `folds` (at `fold`) or `split` says test; where a row says neither, it is kept too.
-
-        Raises ConfigError where no row has a text of that many words.
+        A fit whose `options` have a `fold` reads splits. Raises ConfigError where no row has a text of that many words.
         """
+        fold = str(options.get("fold", "fold0.0"))
         found, rows = set[str](), set[int]()
         for row in read_rows([file]):
             stated = row.record.get("folds") or row.record.get("split")
@@ -45,7 +41,7 @@ class Unseen:
                 rows.add(row.number)
         if not found:
             raise ConfigError(f"--unseen {file} has no test row with a text of {RUN} words or more")
-        return cls(file, frozenset(found), frozenset(rows), splits)
+        return cls(file, frozenset(found), frozenset(rows), "fold" in options)
 
     def holds(self, row: Row) -> bool:
         """Whether a fit must not learn from the row: a text of it shares a run of words with these, or it is one of these."""

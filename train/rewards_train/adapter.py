@@ -101,12 +101,12 @@ class Pass:
         return [None if reason is not None or result is None else result.reward for result, reason in pairs]
 
 
-def _deletion(record: Mapping[str, Any]) -> Revision:
-    """The record's argument with one word deleted."""
-    plain = read_revision({**record, "completion": None, "edits": []})
-    first = next((i for i, text in enumerate(plain.sentences, 1) if text.strip()), 1)
-    word = plain.sentences[first - 1].split()[0]
-    edit = {"sentence_id": first, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
+def deletion(record: Mapping[str, Any]) -> Revision:
+    """The record's argument with the longest word of its longest sentence deleted."""
+    sentences = read_revision({**record, "completion": None, "edits": []}).sentences
+    index = max(range(len(sentences)), key=lambda i: len(sentences[i]))
+    word = max(sentences[index].split() or [""], key=len)
+    edit = {"sentence_id": index + 1, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
     return read_revision({**record, "completion": None, "edits": [edit]})
 
 
@@ -168,7 +168,7 @@ class Scorer:
         """
         error = None
         for one in (record, *others):
-            (result,) = self.suite.score([_deletion(one)])
+            (result,) = self.suite.score([deletion(one)])
             if result.reward is not None:
                 break
             error = result.error

@@ -9,10 +9,9 @@ from typing import Any
 
 from rewards.cli.terminal import plain, print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
-from rewards.records import read_revision
 from rewards.suite import Suite
 from rewards_train import data, extras, opening, policy, recipe, run, sharding
-from rewards_train.adapter import Scorer
+from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
 
@@ -129,18 +128,11 @@ class Plan:
 
     def _batch(self, scorer: Scorer, items: tuple[data.Item, ...]) -> None:
         """Score made-up deletions in real arguments: reward models load, and every reward computes."""
-        revisions = []
-        for item in (items * BATCH)[:BATCH]:
-            index = max(range(len(item.sentences)), key=lambda i: len(item.sentences[i]))
-            word = max(item.sentences[index].split() or [""], key=len)
-            edit = {
-                "sentence_id": index + 1,
-                "inappropriate_part": word,
-                "rewritten_part": "",
-                "reason": "Other Reasons",
-            }
-            texts = {"argument": item.argument, "sentences": list(item.sentences), "edits": [edit]}
-            revisions.append(read_revision({"id": item.id, "issue": item.issue, **texts}))
+        chosen = (items * BATCH)[:BATCH]
+        revisions = [
+            deletion({"id": one.id, "issue": one.issue, "argument": one.argument, "sentences": list(one.sentences)})
+            for one in chosen
+        ]
         try:
             scorer.suite.score(revisions[:1])
         except RewardsError as error:

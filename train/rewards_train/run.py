@@ -14,6 +14,7 @@ from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
 from rewards_train import data, extras, finish, folder, log, opening, policy, sharding
 from rewards_train.adapter import Budget, RewardPlan, Scorer
+from rewards_train.devices import on_gpu, own_gpu, take_gpu
 from rewards_train.recipe import Recipe
 
 WARM = 8  # arguments on one of which the rewards must work before anything is trained
@@ -42,10 +43,7 @@ def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
     """The plan of a recipe's rewards: each process computes its own, on its own GPU unless the recipe names one."""
     device = recipe.reward_device
     if device == "auto":
-        import torch
-
-        on_gpu = torch.cuda.is_available() and not recipe.grpo.get("use_cpu")
-        device = f"cuda:{local_rank % torch.cuda.device_count()}" if on_gpu else "cpu"
+        device = f"cuda:{own_gpu(local_rank)}" if on_gpu(recipe.grpo) else "cpu"
     return RewardPlan(
         suite=recipe.suite,
         rewards=tuple(recipe.rewards),
@@ -109,15 +107,13 @@ def precision(given: dict[str, Any], dtype: str, lora: dict[str, Any] | None) ->
     There a GPU multiplies in TF32, which leaves additions whole. On a CPU never: with prompts read once float32 costs little
     more.
     """
-    import torch
     from transformers.utils.import_utils import is_torch_tf32_available
 
     from rewards.engine.device import pick_dtype
 
     if "bf16" in given or given.get("fp16"):
         return {}
-    on_gpu = torch.cuda.is_available() and not given.get("use_cpu")
-    fast = on_gpu and pick_dtype("auto", "cuda:0", "causal-lm") == "bfloat16"
+    fast = on_gpu(given) and pick_dtype("auto", "cuda:0", "causal-lm") == "bfloat16"
     if fast and lora is not None and dtype == "float32":
         return {"bf16": False, **({"tf32": True} if is_torch_tf32_available() else {})}
     return {"bf16": fast}
@@ -209,7 +205,7 @@ def train(out: Path, resume: bool) -> None:
     quiet()
     recipe = read_recipe(out)
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
-    take_gpu(recipe, local)
+    take_gpu(recipe.grpo, local)
     start = policy.folder_of(recipe.model) if recipe.sft is None else out / folder.WARM_START
     tokenizer = policy.load_tokenizer(start)
     splits = data.load(recipe, tokenizer)
@@ -241,14 +237,6 @@ def train(out: Path, resume: bool) -> None:
             trainer, recipe, scorer, splits, out, {"seconds": seconds, "from_step": step, "left_out": left_out}
         )
         trainer.accelerator.end_training()
-
-
-def take_gpu(recipe: Recipe, local_rank: int) -> None:
-    """Let a process use its own GPU from the start: what asks before the trainer does would take memory on the first one."""
-    import torch
-
-    if torch.cuda.is_available() and not recipe.grpo.get("use_cpu"):
-        torch.cuda.set_device(local_rank % torch.cuda.device_count())
 
 
 def distribution(config: Any) -> str:

@@ -39,10 +39,8 @@ def _rounded(model: Any) -> Iterator[torch.Tensor]:
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             base: Any = module.get_base_layer()
-            for name in (
-                getattr(module, "parameter_name", "weight"),
-                "bias",
-            ):  # of experts the parameter has another name
+            weight = getattr(module, "parameter_name", "weight")  # that of experts has another name
+            for name in (weight, "bias"):
                 found = getattr(base, name, None)
                 if isinstance(found, torch.Tensor) and found.dtype in (torch.bfloat16, torch.float16):
                     yield found
