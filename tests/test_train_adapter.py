@@ -15,11 +15,14 @@ import rewards
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite
-from rewards_train.adapter import Budget, RewardPlan, Scorer
+from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.log import RewardLog
+from rewards_train.losses import Budget
 from rewards_train.metrics import means
+from rewards_train.remote import RemoteTotal
 from tests import tiny
 from tests.conftest import registry_of
+from tests.serving import Served, running
 
 SENTENCES = ["Lunch is way too short, duh.", "Everybody knows it."]
 GOOD = "1 | way too | too"
@@ -305,7 +308,23 @@ def test_inside_rloo(suite: Callable[..., Suite], policy: Path, tmp_path: Path) 
 
 
 def test_inside_the_rollout_loop_of_async_grpo(policy: Path, tmp_path: Path) -> None:
-    """That trainer sends its reward functions to a process without a GPU, and sums them without weights."""
+    """That trainer sends its reward functions to a process without a GPU, and sums them without weights.
+
+    A suite that is served may be on one.
+    """
+    path = tmp_path / "paid.yaml"
+    path.write_text("description: paid twice\nrewards: {format: {weight: 2.0}}\n", encoding="utf-8")
+    here = score_in_async_grpo(policy, Scorer(RewardPlan(str(path), format="compact")).total())
+    with running(Served("--suite", path, "--format", "compact")) as server:
+        there = score_in_async_grpo(policy, RemoteTotal(server.url))
+    for samples in (here, there):
+        assert [sample.metrics["rewards/total"] for sample in samples[:2]] == [2.0, 0.0]
+        assert math.isnan(samples[2].metrics["reward"])
+        assert [sample.advantage for sample in samples] == pytest.approx([1.0, -1.0, 0.0])
+
+
+def score_in_async_grpo(policy: Path, reward: Any) -> list[Any]:
+    """What the trainer's loop makes of a group of three completions, of which the last is of a row that is broken off."""
     import asyncio
     import multiprocessing as mp
 
@@ -314,15 +333,12 @@ def test_inside_the_rollout_loop_of_async_grpo(policy: Path, tmp_path: Path) -> 
     from transformers import AutoTokenizer
     from trl.experimental.async_grpo import async_rollout_worker as trl_loop
 
-    path = tmp_path / "paid.yaml"
-    path.write_text("description: paid twice\nrewards: {format: {weight: 2.0}}\n", encoding="utf-8")
-    sent = pickle.dumps([Scorer(RewardPlan(str(path), format="compact")).total()])
     tokenizer = AutoTokenizer.from_pretrained(policy)
     tokenizer.response_template = {}  # read where it takes completions apart, which are given here
     PartialState()  # its logger asks for it
     spawn = mp.get_context("spawn")
     loop = trl_loop._AsyncRolloutLoop(
-        model_name="tiny", dataset=Dataset.from_list([{"prompt": "Edit."}]), reward_funcs=pickle.loads(sent),
+        model_name="tiny", dataset=Dataset.from_list([{"prompt": "Edit."}]), reward_funcs=[pickle.loads(pickle.dumps(reward))],
         processing_class=tokenizer, eos_token_ids=[1], rollout_buffer=spawn.Queue(),
         model_version_value=spawn.Value("i", 0), heartbeat_value=spawn.Value("d", 0.0), failed_event=spawn.Event(),
         exception_info_queue=spawn.Queue(), metrics_queue=spawn.Queue(),
@@ -336,10 +352,7 @@ def test_inside_the_rollout_loop_of_async_grpo(policy: Path, tmp_path: Path) -> 
         completions_ids=given["completion_ids"], completions_sequences=[[sequence]] * 3, tool_call_counts=[0] * 3,
         tool_failure_counts=[0] * 3, model_version=0, group_id=0, env_rewards=[None] * 3, rollout_rewards=[None] * 3,
     )  # fmt: skip
-    samples = asyncio.run(loop._score_group(group))
-    assert [sample.metrics["rewards/total"] for sample in samples[:2]] == [2.0, 0.0]
-    assert math.isnan(samples[2].metrics["reward"])
-    assert [sample.advantage for sample in samples] == pytest.approx([1.0, -1.0, 0.0])
+    return list(asyncio.run(loop._score_group(group)))
 
 
 def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite], policy: Path, tmp_path: Path) -> None:

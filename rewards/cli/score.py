@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rewards.cli.logs import log_level, log_to_terminal
-from rewards.cli.options import Cache, DType, Models, Profile, build_engine
+from rewards.cli.options import (
+    Cache,
+    DType,
+    Format,
+    Models,
+    Profile,
+    Rewards,
+    Settings,
+    TokenBudget,
+    build_suite,
+    check_format,
+    settings_of,
+)
 from rewards.engine.device import listed
 from rewards.errors import ConfigError
 
@@ -25,22 +36,9 @@ def score(
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
     suite: Annotated[str | None, typer.Option(help="Name of a suite, or a YAML file. [default: default]")] = None,
-    reward: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[.KEY=VALUE]",
-            help="Measure this reward: alone, or besides those of --suite. May be repeated."
-            " NAME.params=DIR takes parameters of `rewards fit`.",
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
-    ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it."),
-    ] = None,
+    reward: Rewards = None,
+    set_: Settings = None,
+    format: Format = None,
     profile: Profile = None,
     model: Models = None,
     device: Annotated[
@@ -57,7 +55,7 @@ def score(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Records that are scored together, and kept on --resume.")
     ] = 64,
-    token_budget: Annotated[int, typer.Option(min=0, help="Padded tokens in one forward pass; 0 picks by device.")] = 0,
+    token_budget: TokenBudget = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")] = False,
 ) -> None:
     """Score the edits in FILE: one output record per input record, in order."""
@@ -70,15 +68,14 @@ def score(
     from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
-    rewards = [text.partition(".")[0] if "=" in text else text for text in reward or ()]
-    settings = parse_settings([*(text for text in reward or () if "=" in text), *(set_ or ())])
+    rewards, settings = settings_of(reward or (), set_ or ())
     devices = listed(device, dtype)
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
     target = targets.target_of(file, out, resume, append)
     options = (suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
-    chosen = _suite(*options, devices[0])
-    _check_format(format)
+    chosen = build_suite(*options, devices[0])
+    check_format(format)
     fingerprint = {
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
         "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
@@ -142,55 +139,8 @@ def _check_append(
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 
-def _suite(
-    name: str | None,
-    rewards: Sequence[str],
-    settings: dict[str, dict[str, Any]],
-    dtype: str,
-    token_budget: int,
-    cache: Path | None,
-    models: Sequence[str],
-    profile: str | None,
-    strict: bool,
-    device: str,
-) -> Suite:
-    """What is to be scored with, on a device."""
-    from rewards.suite import load_suite, suite_of
-
-    engine = build_engine(device, dtype, token_budget, cache, models, profile)
-    options: dict[str, Any] = {"settings": settings, "engine": engine, "profile": profile, "strict": strict}
-    if name is None and rewards:
-        return suite_of(rewards, **options)
-    return load_suite(name or "default", rewards=rewards, **options)
-
-
 def _suite_of_worker(level: int, *options: Any) -> Suite:
-    """`_suite` in a process of its own, which logs as this one does."""
+    """The suite in a process of its own, which logs as this one does."""
     log_to_terminal()
     log_level(level)
-    return _suite(*options)
-
-
-def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
-    from rewards.config import parse_value
-
-    settings: dict[str, dict[str, Any]] = {}
-    for text in given:
-        path, equals, value = text.partition("=")
-        reward, dot, key = path.partition(".")
-        if not equals or not dot or not reward or not key:
-            raise ConfigError(f"--set {text!r}: expected NAME.KEY=VALUE, e.g. brevity.factor=0.8")
-        parsed = parse_value(value)
-        if isinstance(parsed, float) and not math.isfinite(parsed):
-            raise ConfigError(f"--set {text!r}: the value must be finite")
-        settings.setdefault(reward, {})[key] = parsed
-    return settings
-
-
-def _check_format(name: str | None) -> None:
-    from rewards.plugins import registry
-    from rewards.records import EDITS
-
-    if name is not None and name != EDITS:
-        registry().format(name)
+    return build_suite(*options)

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, RecordError, RewardFailed
+from rewards.errors import ConfigError, RecordError
 from rewards.records import completion_text, read_revision
 from rewards.result import Result
 from rewards.suite import Component, Suite, load_suite
 from rewards.types import Revision
+from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import metrics, table
 
-log = logging.getLogger("rewards.train")
 FLOAT32 = 3.4028234e38  # the largest number that TRL's tensors hold; beyond it a finite reward becomes infinite
 CARRIED = ("id", "issue", "argument", "sentences")
 """The dataset columns that a completion is scored with; `argument` or `sentences` must be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How many completions may fail: more than `share` of the last `window`, and the run stops."""
-
-    share: float = 0.05
-    window: int = 256
-
-    @property
-    def allowed(self) -> int:
-        """How many of the last `window` completions may fail."""
-        return int(self.share * self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +109,7 @@ class Scorer:
         self._lock = threading.RLock()  # asynchronous trainers ask for columns from several threads
         self._last: tuple[Any, Pass] | None = None
         self._served: set[str | None] = set()
-        self._failed: deque[bool] = deque(maxlen=self.plan.budget.window)
+        self._losses = Losses(self.plan.budget)
         self._told = time.monotonic()
         if suite is not None:
             _check(suite)
@@ -179,7 +164,7 @@ class Scorer:
     def ask(self, name: str | None, completions: Sequence[Any], given: Mapping[str, Any]) -> list[float | None]:
         """The values of one column for a batch, scored where no column has asked for it yet."""
         with self._lock:
-            rows = _rows(completions, given)
+            rows = rows_of(completions, given)
             key = [(row.completion, *(row.record.get(k) for k in CARRIED)) for row in rows]
             # A column that asks again means a new batch, even where the policy says the same once more.
             if self._last is None or name in self._served or self._last[0] != key:
@@ -210,7 +195,7 @@ class Scorer:
         if callable(say := given.get("log_extra")):
             for column, values in table(done, suite).items():
                 say(column, values)
-        self._spend(done)
+        self._losses.count(done.dropped, done.step)
         return done
 
     def _results(self, rows: Sequence[Row]) -> tuple[tuple[Result | None, ...], tuple[str | None, ...]]:
@@ -229,22 +214,6 @@ class Scorer:
             reasons[index] = _why_dropped(result, self.suite)
         return tuple(results), tuple(reasons)
 
-    def _spend(self, done: Pass) -> None:
-        """Count what failed. Raises RewardFailed past the budget."""
-        reasons = [reason for reason in done.dropped if reason is not None]
-        self._failed.extend(reason is not None for reason in done.dropped)
-        if reasons:
-            log.warning(
-                "step %d: %d of %d completions dropped: %s", done.step, len(reasons), len(done.rows), reasons[0]
-            )
-        failed, budget = sum(self._failed), self.plan.budget
-        if failed > budget.allowed:
-            raise RewardFailed(
-                f"step {done.step}: {failed} of the last {len(self._failed)} completions could not be scored, more than"
-                f" the {budget.allowed} that failures.share {budget.share:g} of {budget.window} allows; the last:"
-                f" {reasons[-1] if reasons else 'earlier'}"
-            )
-
 
 class Column:
     """One reward function as TRL calls it; None as its component means the total."""
@@ -256,8 +225,7 @@ class Column:
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
         """One value per completion; None where the completion is dropped."""
-        if len(prompts) != len(completions):
-            raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
+        check_sizes(prompts, completions)
         return self.scorer.ask(self.component, completions, given)
 
     def __repr__(self) -> str:
@@ -269,7 +237,13 @@ def _check(suite: Suite) -> None:
         raise ConfigError(f"suite {suite.name!r} pays nothing, so there is nothing to learn: give a reward a weight")
 
 
-def _rows(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, ...]:
+def check_sizes(prompts: Sequence[Any], completions: Sequence[Any]) -> None:
+    """Raise ConfigError where there is not one completion per prompt."""
+    if len(prompts) != len(completions):
+        raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
+
+
+def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, ...]:
     """The completions with the columns that the dataset carries for them."""
     if given.get("sentences") is None and given.get("argument") is None:
         raise ConfigError(

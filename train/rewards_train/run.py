@@ -13,8 +13,9 @@ from typing import Any
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
 from rewards_train import data, extras, finish, folder, log, opening, policy, sharding
-from rewards_train.adapter import Budget, RewardPlan, Scorer
+from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.devices import on_gpu, own_gpu, take_gpu
+from rewards_train.losses import Budget
 from rewards_train.recipe import Recipe
 
 WARM = 8  # arguments on one of which the rewards must work before anything is trained

@@ -1,0 +1,92 @@
+"""`python -m bench.serving`: what it costs to ask a server (`rewards serve`) instead of scoring in the process that asks.
+
+The same groups of 8 completions, each way on models that are loaded and a cache that is empty: in one call here; over HTTP in
+one request, one completion a request with all at once, and one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bench.machine import machine
+from bench.training import sampled
+from rewards.records import read_revision
+from rewards.suite import load_suite
+from rewards_train import data
+from rewards_train.recipe import EXAMPLES
+from rewards_train.remote import RemoteTotal
+
+AT_ONCE = 64
+Ask = Callable[[RemoteTotal, Sequence[dict[str, Any]]], list[dict[str, Any]]]
+
+
+def main() -> None:
+    records = work()
+    began = here(records)
+    ways: dict[str, Ask] = {
+        "one request": lambda client, asked: client.score(asked),
+        f"a completion a request, {AT_ONCE} at once": at_once,
+        "a completion a request, in turn": lambda client, asked: [client.score([one])[0] for one in asked],
+    }
+    seconds = {"in this process": began[0]}
+    differences = {}
+    for name, ask in ways.items():
+        seconds[name], rewards = there(records, ask)
+        differences[name] = max(abs(a - b) for a, b in zip(rewards, began[1], strict=True))
+    told = {
+        "completions": len(records),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "times_in_process": {name: round(value / began[0], 2) for name, value in seconds.items()},
+        "largest_difference_of_a_reward": differences,
+    }
+    print(json.dumps({"machine": machine(), **told}, indent=2))
+
+
+def work(arguments: int = 12) -> list[dict[str, Any]]:
+    """Eight completions, as a policy samples them, of each of so many arguments of the examples."""
+    found = []
+    for number, record in enumerate(list(data.records(EXAMPLES, "train"))[:arguments]):
+        carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
+        found += [{**carried, "completion": text} for text in sampled(record, random.Random(number))]
+    return found
+
+
+def here(records: Sequence[dict[str, Any]]) -> tuple[float, list[float]]:
+    """Seconds and rewards of one call."""
+    suite = load_suite()
+    suite.score([read_revision(records[-1], format="compact")])  # loads the models
+    suite.engine.cache.clear()
+    began = time.monotonic()
+    results = suite.score([read_revision(record, format="compact") for record in records])
+    return time.monotonic() - began, [result.reward or 0.0 for result in results]
+
+
+def there(records: Sequence[dict[str, Any]], ask: Ask) -> tuple[float, list[float]]:
+    """Seconds and rewards of a server of its own."""
+    command = [sys.executable, "-m", "rewards", "serve", "--format", "compact", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            client = RemoteTotal(server.stdout.readline().strip())
+            began = time.monotonic()
+            results = ask(client, records)
+            return time.monotonic() - began, [result["reward"] for result in results]
+        finally:
+            server.terminate()
+
+
+def at_once(client: RemoteTotal, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One completion a request, as OpenRLHF does."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda one: client.score([one])[0], records))
+
+
+if __name__ == "__main__":
+    main()

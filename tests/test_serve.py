@@ -1,0 +1,345 @@
+"""`rewards serve`: the same scores as a file's, together where requests come together, and nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import json
+import pickle
+import re
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from rewards.errors import ConfigError, RewardFailed, RewardsError
+from rewards.files.reading import header_path
+from rewards_train.losses import Budget
+from rewards_train.remote import RemoteTotal
+from tests.conftest import ROOT, command, read_lines, write_lines
+from tests.serving import Served, asked, serving
+
+FAILED = "reward 'fragile' of toy_rewards 1.0 failed: ZeroDivisionError: division by zero"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("serve")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Served]:
+    with serving(folder) as found:
+        yield found
+
+
+RECORDS = [asked(identifier="a"), asked(edit="short -> very short", identifier="b"), asked("boom", identifier="c")]
+
+
+@pytest.fixture(scope="module")
+def scored(server: Served, folder: Path) -> Path:
+    """What `rewards score` makes of the records."""
+    write_lines(folder / "in.jsonl", *RECORDS)
+    out = folder / "out.jsonl"
+    command("score", folder / "in.jsonl", "-o", out, "--suite", folder / "toy.yaml", PYTHONPATH=str(folder))
+    return out
+
+
+def test_results_are_those_of_rewards_score(server: Served, scored: Path) -> None:
+    answer = server.post("/score", {"records": [*RECORDS, {"id": "d"}]})
+    assert answer.status_code == 200
+    *results, rejected = answer.json()["results"]
+    assert results == read_lines(scored)
+    assert [result["reward"] for result in results] == [1.5, 0.0, None]
+    assert results[2]["error"] == FAILED
+    assert rejected == {
+        "id": "d",
+        "status": "rejected",
+        "error": "argument: no text: give `sentences`, `argument` or `text`",
+        "field": "argument",
+        "reward": None,
+        "rewards": {"shorter": None, "patient": None, "fragile": None, "format": None},
+    }
+
+
+def test_the_suite_is_stated_as_in_a_header(server: Served, scored: Path) -> None:
+    stated = requests.get(f"{server.url}/suite", timeout=60).json()
+    header = json.loads(header_path(scored).read_text(encoding="utf-8"))
+    assert stated["rewards"] == header["rewards"]
+    assert stated["versions"].items() <= header["versions"].items()
+
+
+def test_requests_that_come_together_are_scored_together(folder: Path) -> None:
+    with serving(folder) as server, ThreadPoolExecutor(33) as pool:
+        slow = pool.submit(server.post, "/score", {"records": [asked("slow")]})
+        while server.health()["waiting"] == 0:
+            time.sleep(0.01)
+        bodies = [{"records": [asked(identifier=number)]} for number in range(32)]
+        found = list(pool.map(lambda body: server.post("/score", body).json()["results"], bodies))
+        assert [result["id"] for (result,) in found] == list(range(32))
+        assert slow.result().status_code == 200
+        assert server.health() == {"status": "ok", "waiting": 0, "scored": 33}
+        code, said = server.interrupt()
+    assert code == 0
+    passes = [int(match[1]) for match in re.finditer(r"(\d+) completions of \d+ requests", said)]
+    assert passes[0] == 1
+    assert sum(passes) == 33
+    assert len(passes) < 10  # what gathers during the slow pass is scored in one, not in 32
+
+
+def test_what_does_not_fit_is_told_to_come_back(folder: Path) -> None:
+    with serving(folder, "--max-waiting", 2) as server, ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(server.post, "/score", {"records": [asked("slow"), asked("slow")]})
+        while server.health()["waiting"] == 0:
+            time.sleep(0.01)
+        full = server.post("/score", {"records": [asked()]})
+        assert (full.status_code, full.headers["Retry-After"]) == (503, "1")
+        assert full.json() == {"error": "2 completions wait, and 2 may: ask again in a moment"}
+        large = server.post("/score", {"records": [asked()] * 3})
+        assert large.status_code == 413
+        assert large.json() == {"error": "3 records; at most 2 in one request"}
+        # The client of trainers comes back.
+        client = RemoteTotal(server.url)
+        (result,) = client.score([asked()])
+        assert result["reward"] == 1.5
+        assert len(slow.result().json()["results"]) == 2
+
+
+def test_a_request_that_breaks_the_pass_costs_the_others_nothing(folder: Path) -> None:
+    with serving(folder) as server, ThreadPoolExecutor(3) as pool:
+        slow = pool.submit(server.post, "/score", {"records": [asked("slow")]})
+        while server.health()["waiting"] == 0:
+            time.sleep(0.01)
+        leaving = pool.submit(server.post, "/score", {"records": [asked("leave")]})
+        honest = pool.submit(server.post, "/score", {"records": [asked()]})
+        assert slow.result().status_code == honest.result().status_code == 200
+        assert leaving.result().status_code == 500
+        assert "KeyboardInterrupt: seven" in leaving.result().json()["error"]
+        assert server.post("/score", {"records": [asked()]}).status_code == 200
+
+
+def test_who_has_gone_is_not_scored(folder: Path) -> None:
+    with serving(folder) as server, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(server.post, "/score", {"records": [asked("slow")]})
+        while server.health()["waiting"] == 0:
+            time.sleep(0.01)
+        with pytest.raises(requests.Timeout):
+            requests.post(f"{server.url}/score", json={"records": [asked()] * 5}, timeout=0.2)
+        assert slow.result().status_code == 200
+        while server.health()["waiting"]:
+            time.sleep(0.01)
+        assert server.health()["scored"] == 1
+
+
+def test_ctrl_c_answers_what_was_taken_in(folder: Path) -> None:
+    with serving(folder) as server, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(server.post, "/score", {"records": [asked("slow")]})
+        while server.health()["waiting"] == 0:
+            time.sleep(0.01)
+        code, said = server.interrupt()
+        assert slow.result().json()["results"][0]["reward"] == 1.5
+    assert code == 0
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        (b"{}", {"Content-Type": "text/plain"}, 415, "the body must be application/json"),
+        (b"{", {}, 400, "the body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b"{}", {}, 422, "the body: the key 'records' is missing"),
+        (b'{"record": []}', {}, 422, "the body: unknown key 'record' (did you mean 'records'?); known: records"),
+        (b'{"records": [1]}', {}, 422, "the body: records.0: Input should be a valid dictionary (given: 1)"),
+        (b'{"records": []}', {"Host": "elsewhere.example"}, 400, None),
+    ],
+)
+def test_wrong_requests_are_named(
+    server: Served, body: bytes, headers: dict[str, str], status: int, error: str | None
+) -> None:
+    stated = {"Content-Type": "application/json", **headers}
+    answer = requests.post(f"{server.url}/score", data=body, headers=stated, timeout=60)
+    assert answer.status_code == status
+    assert error is None or answer.json() == {"error": error}
+
+
+def test_a_body_is_bounded(server: Served) -> None:
+    stated = {"Content-Type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+    connection.request("POST", "/score", headers={**stated, "Content-Length": str(10**12)})
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read()) == {
+        "error": "a request has at most 67,108,864 bytes; send fewer records at a time"
+    }
+    connection.close()
+    parts = (b" " * 2**20 for _ in range(80))
+    status = 413
+    with contextlib.suppress(requests.ConnectionError):  # closed before all of it was sent
+        status = requests.post(f"{server.url}/score", data=parts, headers=stated, timeout=60).status_code
+    assert status == 413
+    assert len(list(parts)) < 80 - 60  # most was sent, then no more
+
+
+def test_a_token_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret-word\n", encoding="utf-8")
+    with serving(folder, "--token-file", tmp_path / "token") as server:
+        assert server.post("/score", {"records": []}).status_code == 401
+        for wrong in ("Bearer secret", "secret-word", "Basic secret-word", "Basic é"):
+            answer = server.post("/score", {"records": []}, headers={"Authorization": wrong.encode("latin-1")})
+            assert answer.status_code == 401
+        assert requests.get(f"{server.url}/suite", timeout=60).status_code == 401
+        assert server.health()["status"] == "ok"
+        assert RemoteTotal(server.url, "secret-word").score([asked()])[0]["reward"] == 1.5
+        # Clients that know nothing but an address, such as OpenRLHF, put it there.
+        address = server.url.replace("http://", "http://any:secret-word@")
+        assert requests.post(f"{address}/score", json={"records": []}, timeout=60).json() == {"results": []}
+        with pytest.raises(ConfigError, match="refused a request: 401"):
+            RemoteTotal(server.url).score([asked()])
+    other = command("serve", "--host", "0.0.0.0")  # noqa: S104  (refused)
+    assert other.returncode == 2
+    assert b"--host 0.0.0.0: others can reach it, so give it a token" in other.stderr
+
+
+def test_what_cannot_be_served_is_said_before_models_load(folder: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = command("serve", "--port", taken.getsockname()[1])
+    assert found.returncode == 2
+    assert b"Address already in use" in found.stderr
+    (tmp_path / "token").write_text("two words", encoding="utf-8")
+    for arguments, said in (
+        (("--format", "compct"), "did you mean 'compact'"),
+        (("--token-file", tmp_path / "token"), "expected one word"),
+        (("--token-file", tmp_path / "none"), "cannot be read"),
+        (("--host", "no.such.host.invalid"), "others can reach it"),
+    ):
+        found = command("serve", *arguments)
+        assert found.returncode == 2
+        assert said in found.stderr.decode()
+
+
+def test_what_is_not_installed_is_named_with_the_line_that_installs_it(tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')")
+    found = command("serve", "--port", 0, PYTHONPATH=str(tmp_path))
+    assert found.returncode == 2
+    assert found.stderr == b"error: uvicorn is not installed here: pip install 'appropriateness-rewards[serve]'\n"
+
+
+def test_rewards_that_never_work_are_not_served(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        AssertionError,
+        match="error: the rewards fail: reward 'rejecting' of rejecting_rewards 1.0 failed: ValueError: never",
+    ):
+        Served("--reward", "rejecting", PYTHONPATH=str(_plugin(tmp_path)))
+
+
+def _plugin(path: Path) -> Path:
+    from tests.conftest import installed
+
+    code = """
+import rewards
+
+@rewards.reward(level="global", range=(0, 1))
+def rejecting(arguments):
+    "Fails."
+    raise ValueError("never")
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(rejecting)
+"""
+    return installed(path, "rejecting_rewards", code)
+
+
+PROMPT = "<|im_start|>user\nEdit.<|im_end|>\n<|im_start|>assistant\n"
+LABEL = {"issue": "lunch", "argument": "Lunch is way too short, duh."}
+
+
+def test_openrlhf_is_answered(server: Served, folder: Path) -> None:
+    """As its executor does: one query a request, many at once, over aiohttp, with special tokens and nothing of ours."""
+    import aiohttp
+
+    async def one(session: aiohttp.ClientSession, answer: str, label: Any) -> Any:
+        body = {"query": [f"{PROMPT}{answer}"], "prompts": [PROMPT], "labels": [label]}
+        async with session.post(f"{server.url}/get_reward", json=body) as response:
+            return response.status, await response.json()
+
+    async def all_of_them() -> list[Any]:
+        async with aiohttp.ClientSession() as session:
+            return await asyncio.gather(
+                one(session, "1 | way too | too<|im_end|>", LABEL),
+                one(session, "1 | way too | too<|im_end|>\n<|endoftext|>", json.dumps(LABEL)),
+                one(session, "1 | short | very short</s>", LABEL),
+                one(session, "1 | way too | too", LABEL | {"issue": "boom"}),
+                one(session, "1 | way too | too", "no label"),
+            )
+
+    good, same, longer, failed, unknown = asyncio.run(all_of_them())
+    logged = {"patient": [1.0], "fragile": [1.0], "edits": [1.0], "edits_accepted": [1.0]}
+    assert good == same == (200, {"rewards": [1.5], "scores": [1.5], "extra_logs": logged})
+    assert longer[1]["rewards"] == [0.0]
+    assert longer[1]["extra_logs"] == {"patient": [0.0], "fragile": [0.0], "edits": [1.0], "edits_accepted": [0.0]}
+    assert failed[0] == 500  # it is asked again, and then has no reward; a number would be a lie
+    assert failed[1] == {"error": f"query[0]: {FAILED}"}
+    assert unknown[0] == 422
+    assert unknown[1]["error"].startswith("labels[0]: expected {issue, argument}")
+
+
+def test_openrlhf_with_several_servers_sends_empty_lists(server: Served) -> None:
+    answer = server.post("/get_reward", {"query": [], "prompts": [], "labels": []})
+    assert answer.json()["rewards"] == answer.json()["scores"] == []
+    wrong = server.post("/get_reward", {"query": ["a"], "prompts": [], "labels": []})
+    assert wrong.json() == {"error": "the body: `prompts` has 0 entries for 1 queries"}
+    wrong = server.post("/get_reward", {"query": ["a"], "prompts": ["b"], "labels": [LABEL]})
+    assert wrong.json() == {"error": "query[0]: it does not begin with its prompt, so its completion is not known"}
+
+
+def test_the_client_is_what_a_trainer_calls(server: Served) -> None:
+    client = pickle.loads(pickle.dumps(RemoteTotal(server.url, budget=Budget(0.5, 4))))
+    given = {
+        "prompts": ["p"] * 2,
+        "completions": [[{"role": "assistant", "content": "1 | way too | too"}], "1 | short | very short"],
+        "issue": ["lunch"] * 2,
+        "argument": ["Lunch is way too short, duh."] * 2,
+    }
+    assert client.__name__ == "total"
+    assert client(**given) == [1.5, 0.0]
+    assert client(**given | {"issue": ["boom", "lunch"]}) == [None, 0.0]
+    with pytest.raises(RewardFailed, match=r"3 of the last 4 completions could not be scored.*division by zero"):
+        client(**given | {"issue": ["boom", "boom"]})
+    with pytest.raises(ConfigError, match="2 prompts came with 1 completions"):
+        client(["p", "p"], ["a"])
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(RewardsError, match=r"no answer from the reward server at http://127\.0\.0\.1:\d+ in 0 s"):
+        RemoteTotal(f"http://127.0.0.1:{port}", patience=0)(**given)
+
+
+def test_a_token_in_an_address_may_hold_anything() -> None:
+    from rewards_serve.app import _holds
+
+    word = "wörd:with:colons"
+    assert _holds("Basic " + base64.b64encode(f"any:{word}".encode()).decode(), word)
+    assert _holds(f"bearer {word}", word)
+    assert not _holds("Basic !!!", word)
+    assert not _holds("", word)
+
+
+def test_the_programs_on_the_page_run(server: Served) -> None:
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8").replace("http://127.0.0.1:8000", server.url)
+    trl, verl = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(trl.replace("\nreward(", "\nanswer = reward("), found)  # noqa: S102  (our own page)
+    assert found["answer"] == [1.5]
+    exec(verl, found)  # noqa: S102  (as above)
+    info = {"issue": "lunch", "argument": "Lunch is way too short, duh."}
+    assert found["compute_score"](["a"] * 2, ["1 | way too | too", "none"], ["", ""], [info, info]) == [1.5, 0.0]
+    with pytest.raises(RuntimeError, match="1 completions could not be scored"):
+        found["compute_score"](["a"], ["1 | way too | too"], [""], [info | {"issue": "boom"}])

@@ -1,0 +1,74 @@
+"""What OpenRLHF asks of a reward server (`--remote_rm_url`), and what it is answered.
+
+Its queries are prompts with their completions, special tokens included, one in each request; `labels` hold what its
+`--label_key` names. From https://github.com/OpenRLHF/OpenRLHF, `openrlhf/utils/agent.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from rewards.errors import ConfigError, RecordError
+from rewards.result import Result
+from rewards.suite import Suite
+
+_ENDING = re.compile(r"(?:\s*(?:<\|[^<>|\s]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\]))+\s*\Z")
+
+
+class Query(BaseModel):
+    """The body of a request; what other versions send besides is nothing to us."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    query: list[str]
+    prompts: list[str] = []
+    labels: list[Any] = []
+
+
+def to_records(asked: Query) -> list[dict[str, Any]]:
+    """One input record per query. Raises ConfigError where the lists do not fit, RecordError where one entry does not."""
+    for name, values in (("prompts", asked.prompts), ("labels", asked.labels)):
+        if len(values) != len(asked.query):
+            raise ConfigError(f"the body: `{name}` has {len(values)} entries for {len(asked.query)} queries")
+    entries = zip(asked.query, asked.prompts, asked.labels, strict=True)
+    return [_record(index, *entry) for index, entry in enumerate(entries)]
+
+
+def to_answer(results: Sequence[Result], suite: Suite) -> dict[str, Any]:
+    """`{rewards, scores, extra_logs}`; logged is what the suite pays for, 0 where it does not apply, and edits.
+
+    Held-out rewards are left out: they may have no value, and OpenRLHF has no way to say so. Raises RecordError for a
+    completion without a reward.
+    """
+    for index, result in enumerate(results):
+        if result.reward is None:
+            raise RecordError(result.error or "the suite has no total for it", f"query[{index}]")
+    paid = [component.name for component in suite.components if component.weight]
+    totals = [result.reward for result in results]
+    logged: dict[str, list[float]] = {name: [result.rewards[name] or 0.0 for result in results] for name in paid}
+    logged["edits"] = [float(len(result.edits)) for result in results]
+    logged["edits_accepted"] = [float(len(result.accepted)) for result in results]
+    return {"rewards": totals, "scores": totals, "extra_logs": logged}
+
+
+def _record(index: int, query: str, prompt: str, label: Any) -> dict[str, Any]:
+    if not query.startswith(prompt):
+        raise RecordError("it does not begin with its prompt, so its completion is not known", f"query[{index}]")
+    if isinstance(label, str):
+        try:
+            label = orjson.loads(label)
+        except orjson.JSONDecodeError:
+            label = None
+    if not isinstance(label, Mapping) or not {"argument", "sentences"} & label.keys():
+        raise RecordError(
+            "expected {issue, argument} or {issue, sentences}, as an object or as JSON text: rewards need the original, and do"
+            " not guess it from the prompt (OpenRLHF's --label_key names the column)",
+            f"labels[{index}]",
+        )
+    kept = {key: label[key] for key in ("id", "issue", "argument", "sentences") if key in label}
+    return {**kept, "completion": _ENDING.sub("", query[len(prompt) :])}
