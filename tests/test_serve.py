@@ -340,6 +340,6 @@ def test_the_programs_on_the_page_run(server: Served) -> None:
     assert found["answer"] == [1.5]
     exec(verl, found)  # noqa: S102  (as above)
     info = {"issue": "lunch", "argument": "Lunch is way too short, duh."}
-    assert found["compute_score"](["a"] * 2, ["1 | way too | too", "none"], ["", ""], [info, info]) == [1.5, 0.0]
+    assert found["compute_score"](["a"] * 2, ["1 | way too | too", "1 | short | very short"], ["", ""], [info, info]) == [1.5, 0.0]
     with pytest.raises(RuntimeError, match="1 completions could not be scored"):
         found["compute_score"](["a"], ["1 | way too | too"], [""], [info | {"issue": "boom"}])
