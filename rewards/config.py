@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from rewards.errors import ConfigError, RewardsError, nearest
 
 M = TypeVar("M", bound=BaseModel)
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def parse(model: type[M], data: Any, where: str) -> M:
             raise ConfigError(f"{where}: unknown key {place!r}{hint}; known: {', '.join(known)}") from error
         if problem["type"] == "missing":
             raise ConfigError(f"{where}: the key {place!r} is missing") from error
-        raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {problem.get('input')!r})") from error
+        raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {_SHOWN.repr(problem.get('input'))})") from error
 
 
 def parse_value(text: str) -> Any:

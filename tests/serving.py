@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def patient(arguments):
     issues = [a.issue for a in arguments]
     if "leave" in issues:
         raise KeyboardInterrupt("seven")
-    time.sleep(0.8 if "slow" in issues else 0)
+    time.sleep(1.5 if "slow" in issues else 0)
     return [1.0 for _ in arguments]
 
 
@@ -78,9 +79,22 @@ class Served:
         """What it says of itself."""
         return dict(requests.get(f"{self.url}/health", timeout=60).json())
 
+    def busy(self, records: int = 1) -> None:
+        """Return once so many completions wait or are being scored."""
+        ends = time.monotonic() + 30
+        while self.health()["waiting"] < records:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+
     def interrupt(self) -> tuple[int, str]:
         """End it as Ctrl-C does; its exit code and what it said."""
-        self.process.send_signal(signal.SIGINT)
+        return self.end(signal.SIGINT)
+
+    def end(self, *signals: signal.Signals) -> tuple[int, str]:
+        """End it by signals, one after the other; its exit code and what it said."""
+        for one in signals:
+            self.process.send_signal(one)
+            time.sleep(0.3)
         said = self.process.communicate(timeout=60)[1]
         return self.process.returncode, said
 

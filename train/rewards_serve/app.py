@@ -1,28 +1,28 @@
-"""The HTTP side: bodies in, records to the desk, answers out. Nothing is computed in the loop that answers."""
+"""The HTTP side: bodies in, records to the desk, answers out. Reading and writing them is left to threads."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from rewards.config import parse
-from rewards.errors import ConfigError, RecordError
+from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.records import read_revision
 from rewards.result import Result
 from rewards.suite import Suite
@@ -30,7 +30,9 @@ from rewards.types import Revision
 from rewards_serve import openrlhf
 from rewards_serve.desk import Desk, Full
 
-MAX_BODY = 64 * 2**20  # bytes of one request
+log = logging.getLogger("rewards.serve")
+MAX_BODY = 16 * 2**20  # bytes of one request
+SILENCE = 30.0  # seconds that the next part of a body may take
 RETRY = {"Retry-After": "1"}
 
 
@@ -39,7 +41,7 @@ class Records(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    records: list[dict[str, Any]]
+    records: list[Any]  # each is read by itself
 
 
 class Answer(Response):
@@ -62,8 +64,10 @@ class Service:
     format: str | None = None
 
     async def health(self, request: Request) -> Response:
-        """`{status, waiting, scored}`, for whoever asks."""
-        return Answer({"status": "ok", "waiting": self.desk.waiting, "scored": self.desk.scored})
+        """`{status, waiting, scored}`, for whoever asks; 503 with the problem where the last pass failed as a whole."""
+        desk = self.desk
+        state = {"status": "failing" if desk.problem else "ok", "waiting": desk.waiting, "scored": desk.scored}
+        return Answer({**state, "error": desk.problem} if desk.problem else state, 503 if desk.problem else 200)
 
     async def about(self, request: Request) -> Response:
         """The suite with every setting, as the header of a scored file states it."""
@@ -73,48 +77,75 @@ class Service:
     async def score(self, request: Request) -> Response:
         """`{results}`: one output record for every input record of `{records}`, in order.
 
-        One that cannot be read is `rejected`, with the reason, and costs the others nothing.
+        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_body` and
+        `_results` raise.
         """
-        asked = parse(Records, await _json(request), "the body")
+        body = await self._body(request)
+        asked = await run_in_threadpool(parse, Records, body, "the body")
         read = await run_in_threadpool(self._read, asked.records)
         results = iter(await self._results(request, [one for one in read if isinstance(one, Revision)]))
         found = [one if isinstance(one, RecordError) else next(results) for one in read]
         return await run_in_threadpool(lambda: Answer({"results": list(map(self._told, asked.records, found))}))
 
     async def get_reward(self, request: Request) -> Response:
-        """OpenRLHF's request; it has no word for a completion that could not be scored, so that is an error."""
-        asked = parse(openrlhf.Query, await _json(request), "the body")
+        """OpenRLHF's answer. Its protocol has no word for a completion that could not be scored: that is an error.
+
+        Raises RecordError and ConfigError for what was asked wrongly, and what `_body` and `_results` raise.
+        """
+        body = await self._body(request)
+        asked = await run_in_threadpool(parse, openrlhf.Query, body, "the body")
         read = await run_in_threadpool(lambda: self._read(openrlhf.to_records(asked)))
         for index, one in enumerate(read):
             if isinstance(one, RecordError):
-                raise RecordError(one.reason, f"query[{index}].{one.field}" if one.field else f"query[{index}]")
+                raise openrlhf.at_fault(index, one)
         results = await self._results(request, [one for one in read if isinstance(one, Revision)])
         try:
             return Answer(openrlhf.to_answer(results, self.suite))
         except RecordError as error:
             raise HTTPException(500, str(error)) from error
 
-    def _read(self, records: Sequence[Mapping[str, Any]]) -> list[Revision | RecordError]:
+    def _read(self, records: Sequence[Any]) -> list[Revision | RecordError]:
         found: list[Revision | RecordError] = []
         for number, record in enumerate(records, 1):
             try:
                 found.append(read_revision(record, format=self.format, number=number))
             except RecordError as error:
                 found.append(error)
+            except Exception as error:
+                log.exception("record %d of a request could not be read", number)
+                found.append(RecordError(f"could not be read: {type(error).__name__}: {error}"))
         return found
 
-    def _told(self, record: Mapping[str, Any], found: Result | RecordError) -> dict[str, Any]:
+    def _told(self, record: Any, found: Result | RecordError) -> dict[str, Any]:
         """The output record, or what stands in its place where the record cannot be read."""
         if isinstance(found, Result):
             return found.to_record()
+        stated = record.get("id") if isinstance(record, Mapping) else None
         unknown = {component.name: None for component in self.suite.components}
-        stated = {"id": record.get("id"), "status": "rejected", "error": str(found), "field": found.field or None}
-        return {**stated, "reward": None, "rewards": unknown}
+        return {
+            "id": stated if isinstance(stated, str | int) and not isinstance(stated, bool) else None,
+            "status": "rejected", "error": str(found), "field": found.field or None, "reward": None, "rewards": unknown,
+        }  # fmt: skip
+
+    async def _body(self, request: Request) -> Any:
+        """The body of a request for which there is room. Raises HTTPException where there is none, and for a wrong body."""
+        try:
+            self.desk.check_room(1)
+        except Full as error:
+            raise HTTPException(503, str(error), RETRY) from error
+        return await _json(request)
 
     async def _results(self, request: Request, revisions: Sequence[Revision]) -> list[Result]:
-        """What the desk makes of the revisions; nothing, where who asked has gone."""
+        """What the desk makes of the revisions.
+
+        Raises HTTPException where there is no room, ClientDisconnect where who asked has gone, and what the desk's future
+        ends with.
+        """
+        if not revisions:
+            return []
         if len(revisions) > self.desk.limit:
-            raise HTTPException(413, f"{len(revisions):,} records; at most {self.desk.limit:,} in one request")
+            told = f"{len(revisions):,} records; at most {self.desk.limit:,} in one request (--max-waiting)"
+            raise HTTPException(413, told)
         try:
             future = asyncio.wrap_future(self.desk.submit(revisions))
         except Full as error:
@@ -123,24 +154,23 @@ class Service:
         try:
             await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
             if not future.done():
-                future.cancel()
                 raise ClientDisconnect
             return future.result()
         finally:
             gone.cancel()
+            future.cancel()  # nothing, where it is done
 
 
-def build(service: Service, hosts: Sequence[str] | None) -> Starlette:
-    """The application. `hosts` are the names it answers to, None for any."""
-    limits = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)] if hosts else []
-    guarded = [
-        Route("/suite", _guarded(service.about, service.token), methods=["GET"]),
-        Route("/score", _guarded(service.score, service.token), methods=["POST"]),
-        Route("/get_reward", _guarded(service.get_reward, service.token), methods=["POST"]),
+def build(service: Service, hosts: Collection[str] | None) -> Starlette:
+    """The application. `hosts` are the names and addresses it answers to, None for any."""
+    ways: list[tuple[str, str, Endpoint, str | None]] = [
+        ("/health", "GET", service.health, None),
+        ("/suite", "GET", service.about, service.token),
+        ("/score", "POST", service.score, service.token),
+        ("/get_reward", "POST", service.get_reward, service.token),
     ]
     return Starlette(
-        routes=[Route("/health", service.health, methods=["GET"]), *guarded],
-        middleware=limits,
+        routes=[Route(path, _guarded(answer, hosts, token), methods=[method]) for path, method, answer, token in ways],
         exception_handlers={HTTPException: _refuse, ConfigError: _unusable, RecordError: _unusable, Exception: _broken},
     )
 
@@ -148,8 +178,12 @@ def build(service: Service, hosts: Sequence[str] | None) -> Starlette:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def _guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
+def _guarded(endpoint: Endpoint, hosts: Collection[str] | None, token: str | None) -> Endpoint:
+    """The endpoint, for those who may ask."""
+
     async def checked(request: Request) -> Response:
+        if hosts is not None and _name(request.headers.get("Host", "")) not in hosts:
+            raise HTTPException(400, "this server answers to the names of its own machine only")
         if token is not None and not _holds(request.headers.get("Authorization", ""), token):
             raise HTTPException(401, "a token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
         try:
@@ -160,8 +194,16 @@ def _guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
     return checked
 
 
+def _name(host: str) -> str | None:
+    """The name or address in a header `Host`; None where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 def _holds(header: str, token: str) -> bool:
-    """Whether the header holds the token: as a bearer's, or as the password of an address `http://any:TOKEN@host`."""
+    """Whether the header holds the token: as a bearer's, or as the password in an address `http://any:TOKEN@host`."""
     kind, _, value = header.partition(" ")
     if kind.lower() == "basic":
         try:
@@ -181,11 +223,16 @@ async def _json(request: Request) -> Any:
     if int(request.headers.get("Content-Length", 0)) > MAX_BODY:
         raise too_large
     parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise too_large
+    try:
+        async with asyncio.timeout(SILENCE) as silence:
+            async for part in request.stream():
+                silence.reschedule(asyncio.get_running_loop().time() + SILENCE)
+                parts.append(part)
+                size += len(part)
+                if size > MAX_BODY:
+                    raise too_large
+    except TimeoutError as error:
+        raise HTTPException(408, f"the rest of the body did not come in {SILENCE:g} s") from error
     try:
         return await run_in_threadpool(orjson.loads, b"".join(parts))
     except orjson.JSONDecodeError as error:
@@ -208,4 +255,7 @@ async def _unusable(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    return Answer({"error": f"this is a bug in rewards or a plugin: {type(error).__name__}: {error}"}, 500)
+    if isinstance(error, RewardsError):
+        return Answer({"error": str(error)}, 500)
+    cause = error.__cause__ or error
+    return Answer({"error": f"this is a bug in rewards or a plugin: {type(cause).__name__}: {cause}"}, 500)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,11 +24,9 @@ from rewards.cli.options import (
     check_format,
     settings_of,
 )
-from rewards.errors import ConfigError, ModelError
+from rewards.errors import ConfigError
 
-if TYPE_CHECKING:
-    from rewards.suite import Suite
-
+LOCAL = ("127.0.0.1", "localhost", "::1")
 TOKEN = "REWARDS_TOKEN"  # noqa: S105  (the name of a variable)
 
 
@@ -58,8 +54,8 @@ def serve(
 ) -> None:
     """Serve a suite over HTTP: POST /score, OpenRLHF's POST /get_reward, GET /suite and GET /health.
 
-    It listens once its models are loaded. Requests that come while it computes are scored together. End it with Ctrl-C; what
-    was taken in is still answered.
+    It listens once its models are loaded. Requests that come while it computes are scored together. Ctrl-C and SIGTERM end it
+    with exit code 0, once what was taken in is answered.
     """
     token = _token(token_file)
     local = _is_loopback(host)
@@ -68,45 +64,37 @@ def serve(
     check_format(format)
     names, settings = settings_of(reward or (), set_ or ())
     try:
-        import uvicorn
-
         from rewards_serve.app import Service, build
         from rewards_serve.desk import Desk
+        from rewards_serve.listening import run, warm_up
     except ModuleNotFoundError as error:
         missing = f"{error.name} is not installed here: pip install 'appropriateness-rewards[serve]'"
         raise ConfigError(missing) from error
-    listening = _listen(host, port)
-    with listening:
+    with _listen(host, port) as listening:
         chosen = build_suite(suite, names, settings, dtype, token_budget, cache, model or (), profile, False, device)
-        _warm_up(chosen)
+        warm_up(chosen)
         with Desk(chosen, max_waiting, batch_size) as desk:
-            app = build(
-                Service(chosen, desk, token, format), ["127.0.0.1", "localhost", "::1", "[::1]"] if local else None
-            )
-            config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off")
-            listening.listen(2048)
-            shown = f"[{host}]" if ":" in host else host
-            print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
-            print(f"serving suite {chosen.name!r}; end it with Ctrl-C", file=sys.stderr)
-            with contextlib.suppress(KeyboardInterrupt):  # uvicorn passes it on once everybody is answered
-                uvicorn.Server(config).run(sockets=[listening])
+            app = build(Service(chosen, desk, token, format), {*LOCAL, host.lower()} if local else None)
+            run(app, listening, host, chosen.name)
 
 
 def _token(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get(TOKEN) or None
+    """The token that requests must bring; None where there is none. Raises ConfigError for one that no header can hold."""
+    place = f"--token-file {path}" if path else TOKEN
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = (path.read_text(encoding="utf-8") if path else os.environ.get(TOKEN, "")).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file {path} cannot be read: {error}") from error
-    if not token or len(token.split()) > 1:
-        raise ConfigError(f"--token-file {path}: expected one word")
+        raise ConfigError(f"{place} cannot be read: {error}") from error
+    if not token and path is None:
+        return None
+    if not token or not (token.isascii() and token.isprintable()) or " " in token:
+        raise ConfigError(f"{place}: expected one word of letters, digits and marks, without others than ASCII's")
     return token
 
 
 def _is_loopback(host: str) -> bool:
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -118,16 +106,6 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
-    except OSError as error:
-        raise ConfigError(f"--host {host} --port {port}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"--host {host} --port {port}: {getattr(error, 'strerror', None) or error}") from error
     return found
-
-
-def _warm_up(suite: Suite) -> None:
-    """Load every model by scoring one edit. Raises ModelError where a reward fails on it."""
-    from rewards.records import read_revision
-
-    edit = {"sentence_id": 1, "inappropriate_part": "a stupid", "rewritten_part": "a weak", "reason": "Toxic Emotions"}
-    (result,) = suite.score([read_revision({"argument": "That is a stupid idea.", "edits": [edit]})])
-    if result.error is not None:
-        raise ModelError(f"the rewards fail: {result.error}")

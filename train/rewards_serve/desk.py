@@ -1,4 +1,4 @@
-"""One thread scores what many requests bring, together: while it computes one batch, the next one gathers."""
+"""One thread scores what many requests bring, together: while it computes one pass, the next one gathers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from rewards.errors import RewardsError
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
@@ -32,21 +33,23 @@ class Work:
 
 
 class Desk:
-    """Takes in the work of requests, at most `limit` revisions at a time, and scores `batch` of them in one pass.
+    """Takes in the work of requests, at most `limit` revisions at a time, and scores up to `batch` of them together.
 
-    Nobody waits for company: what is there when a pass begins goes into it. A context manager; when it is left, what was
-    taken in is still scored.
+    Nobody waits for company: what is there when a pass begins goes into it. A context manager; when it is left, the pass
+    that runs is ended and what has not begun is cancelled. `problem` is why the last pass failed as a whole, None where it
+    did not.
     """
 
     def __init__(self, suite: Suite, limit: int, batch: int) -> None:
         self.limit = limit
-        self.waiting = 0  # revisions that are taken in and not scored
+        self.waiting = 0  # revisions that are taken in and neither scored nor given up
         self.scored = 0
+        self.problem: str | None = None
         self._suite, self._batch = suite, batch
         self._queue: deque[Work] = deque()
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="rewards-serve", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="rewards-serve", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,65 +60,89 @@ class Desk:
     ) -> None:
         with self._changed:
             self._closing = True
+            left = list(self._queue)
+            self._queue.clear()
             self._changed.notify_all()
+        for work in left:
+            work.future.cancel()
         self._thread.join()
+
+    def check_room(self, size: int) -> None:
+        """Raise Full where so many revisions do not fit beside those that wait."""
+        if self._closing:
+            raise Full("the server is stopping")
+        if self.waiting + size > self.limit:
+            raise Full(
+                f"{self.waiting:,} completions wait, and {self.limit:,} may (--max-waiting): ask again in a moment"
+            )
 
     def submit(self, revisions: Sequence[Revision]) -> Future[list[Result]]:
         """The results to come, one per revision, in order. Cancelled before its turn, a future costs nothing.
 
-        Raises Full where the work does not fit beside what waits already.
+        It ends with a RewardsError where the pass failed for a known reason, and with a RuntimeError for any other. Raises
+        Full where there is no room.
         """
         work = Work(revisions)
         with self._changed:
-            if self._closing:
-                raise Full("the server is stopping")
-            if self.waiting + len(revisions) > self.limit:
-                raise Full(f"{self.waiting:,} completions wait, and {self.limit:,} may: ask again in a moment")
+            self.check_room(len(revisions))
             self.waiting += len(revisions)
             self._queue.append(work)
             self._changed.notify_all()
+        # The first callback of the future: whoever hears of its end finds the room free.
+        work.future.add_done_callback(lambda _: self._free(len(revisions)))
         return work.future
 
-    def _work(self) -> None:
+    def _free(self, size: int) -> None:
+        with self._changed:
+            self.waiting -= size
+
+    def _serve(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
                 taken = self._take()
-            wanted = [work for work in taken if work.future.set_running_or_notify_cancel()]
-            try:
-                self._score(wanted)
-            finally:
-                with self._changed:
-                    self.waiting -= sum(len(work.revisions) for work in taken)
+            self._score([work for work in taken if work.future.set_running_or_notify_cancel()])
 
     def _take(self) -> list[Work]:
-        """The work of one pass: whole requests, in order, until there is enough for a batch."""
+        """Whole requests, in order, until there is enough for a batch."""
         taken = [self._queue.popleft()]
         while self._queue and sum(len(work.revisions) for work in taken) < self._batch:
             taken.append(self._queue.popleft())
         return taken
 
     def _score(self, wanted: Sequence[Work]) -> None:
-        began = time.monotonic()
+        """Give every request its results; where a pass breaks, those without are tried one by one, so that one fails alone."""
+        began, open_ = time.monotonic(), deque(wanted)
+        revisions = [revision for work in wanted for revision in work.revisions]
+        results: list[Result] = []
         try:
-            results = self._results([revision for work in wanted for revision in work.revisions])
+            for at in range(0, max(1, len(revisions)), self._batch):
+                results += self._suite.score(revisions[at : at + self._batch])
+                while open_ and len(open_[0].revisions) <= len(results):
+                    self._settle(open_.popleft(), results)
         except BaseException as error:  # noqa: BLE001  (whatever it is: who waits must hear of it, and others go on)
-            if len(wanted) > 1:
-                for work in wanted:
+            if len(open_) > 1:
+                for work in open_:
                     self._score([work])
-            elif wanted:
-                ordinary = isinstance(error, Exception)  # another kind would end the loop that waits for it
-                wanted[0].future.set_exception(error if ordinary else RuntimeError(f"{type(error).__name__}: {error}"))
+            else:
+                self.problem = f"{type(error).__name__}: {error}"
+                open_[0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
             return
-        at = 0
-        for work in wanted:
-            work.future.set_result(results[at : at + len(work.revisions)])
-            at += len(work.revisions)
-        self.scored += at
-        log.info("%d completions of %d requests in %.2f s", at, len(wanted), time.monotonic() - began)
+        self.problem = None
+        told = "%d completions of %d requests in %.2f s, %d so far"
+        log.info(told, len(revisions), len(wanted), time.monotonic() - began, self.scored)
 
-    def _results(self, revisions: Sequence[Revision]) -> list[Result]:
-        pieces = [revisions[at : at + self._batch] for at in range(0, len(revisions), self._batch)]
-        return [result for piece in pieces for result in self._suite.score(piece)]
+    def _settle(self, work: Work, results: list[Result]) -> None:
+        size = len(work.revisions)
+        self.scored += size
+        work.future.set_result(results[:size])
+        del results[:size]
+
+
+def _unexpected(error: BaseException) -> RuntimeError:
+    """An error that may wait in a future: some kinds end the loop that waits, or are never told."""
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FailFast
 
 from rewards.errors import ConfigError, RecordError
 from rewards.result import Result
 from rewards.suite import Suite
 
-_ENDING = re.compile(r"(?:\s*(?:<\|[^<>|\s]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\]))+\s*\Z")
+SPECIAL = re.compile(r"(?:<\|[^<>|\s]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\])\Z")
+LONGEST = 44  # characters of what it matches
 
 
 class Query(BaseModel):
@@ -25,8 +26,8 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    query: list[str]
-    prompts: list[str] = []
+    query: Annotated[list[str], FailFast()]
+    prompts: Annotated[list[str], FailFast()] = []
     labels: list[Any] = []
 
 
@@ -39,16 +40,25 @@ def to_records(asked: Query) -> list[dict[str, Any]]:
     return [_record(index, *entry) for index, entry in enumerate(entries)]
 
 
+def at_fault(index: int, error: RecordError) -> RecordError:
+    """The error of reading a record, by the entry of the request that it came from."""
+    if error.field.startswith(("completion", "edits")) or not error.field:
+        return RecordError(error.reason, f"query[{index}]")
+    return RecordError(error.reason, f"labels[{index}].{error.field}")
+
+
 def to_answer(results: Sequence[Result], suite: Suite) -> dict[str, Any]:
     """`{rewards, scores, extra_logs}`; logged is what the suite pays for, 0 where it does not apply, and edits.
 
     Held-out rewards are left out: they may have no value, and OpenRLHF has no way to say so. Raises RecordError for a
-    completion without a reward.
+    completion without a reward, ConfigError where the suite pays nothing.
     """
+    paid = [component.name for component in suite.components if component.weight]
+    if not paid:
+        raise ConfigError(f"suite {suite.name!r} pays nothing, so there is no reward: give one of its rewards a weight")
     for index, result in enumerate(results):
         if result.reward is None:
             raise RecordError(result.error or "the suite has no total for it", f"query[{index}]")
-    paid = [component.name for component in suite.components if component.weight]
     totals = [result.reward for result in results]
     logged: dict[str, list[float]] = {name: [result.rewards[name] or 0.0 for result in results] for name in paid}
     logged["edits"] = [float(len(result.edits)) for result in results]
@@ -71,4 +81,12 @@ def _record(index: int, query: str, prompt: str, label: Any) -> dict[str, Any]:
             f"labels[{index}]",
         )
     kept = {key: label[key] for key in ("id", "issue", "argument", "sentences") if key in label}
-    return {**kept, "completion": _ENDING.sub("", query[len(prompt) :])}
+    return {**kept, "completion": without_special(query[len(prompt) :])}
+
+
+def without_special(text: str) -> str:
+    """The text without special tokens at its end, and without space before them."""
+    end = len(text.rstrip())
+    while found := SPECIAL.search(text, max(0, end - LONGEST), end):
+        end = len(text[: found.start()].rstrip())
+    return text[:end]

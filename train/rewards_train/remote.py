@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -20,7 +22,7 @@ class RemoteTotal:
     """The weighted total of a served suite, called as TRL calls reward functions; None where a completion is dropped.
 
     `url` is what `rewards serve` printed, `token` what it was given; `timeout` in seconds is for one answer, `patience` for
-    how long a server that does not answer is asked again. Pickles; other processes count their own losses.
+    how long a server that is busy or away is asked again. Pickles; each process counts its own losses.
     """
 
     def __init__(
@@ -32,14 +34,20 @@ class RemoteTotal:
         patience: float = 60.0,
         budget: Budget | None = None,
     ) -> None:
-        self.url, self.token = url.rstrip("/"), token
+        parts = urlsplit(url)
+        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
         self.timeout, self.patience = timeout, patience
-        self.budget = budget or Budget()
         self.__name__ = "total"  # what TRL logs it as
-        self._losses = Losses(self.budget)
+        self._token = token or unquote(parts.password or "") or None
+        self._local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        self._losses = Losses(budget or Budget())
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
-        """One value per completion. Raises RewardFailed past the budget, RewardsError where no server answers."""
+        """One value per completion.
+
+        Raises RewardFailed past the budget, ConfigError where what the dataset carries does not fit, RewardsError where the
+        server does not answer.
+        """
         check_sizes(prompts, completions)
         rows = rows_of(completions, given)
         results = self.score([{**row.record, "completion": row.completion} for row in rows])
@@ -50,34 +58,54 @@ class RemoteTotal:
     def score(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The output record of every input record, in order; one that cannot be read has the status `rejected`.
 
-        Raises RewardsError where no server answers, ConfigError where it refuses the request.
+        Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
         """
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        ends = time.monotonic() + self.patience
+        body = _encoded({"records": list(records)})
+        since: float | None = None
         while True:
-            try:
-                answer = requests.post(
-                    f"{self.url}/score", json={"records": list(records)}, headers=headers, timeout=self.timeout
-                )
-                problem = f"{answer.status_code}: {answer.text[:500]}"
-            except requests.ConnectionError as error:
-                answer, problem = None, str(error)
-            except requests.RequestException as error:
-                raise RewardsError(f"the reward server at {self.url} failed: {error}") from error
+            answer, problem = self._post(body)
             if answer is not None and answer.status_code not in RETRIED:
                 break
-            if time.monotonic() >= ends:
-                raise RewardsError(
-                    f"no answer from the reward server at {self.url} in {self.patience:g} s: {problem}."
-                    " Is `rewards serve` running there?"
-                )
-            time.sleep(1)
+            since = since or time.monotonic()
+            if time.monotonic() - since >= self.patience:
+                raise RewardsError(f"the reward server at {self.url} did not answer in {self.patience:g} s: {problem}")
+            time.sleep(min(1.0, self.patience))
         if answer.status_code != 200:
             raise ConfigError(f"the reward server at {self.url} refused a request: {problem}")
-        return list(answer.json()["results"])
+        try:
+            return list(answer.json()["results"])
+        except (requests.JSONDecodeError, KeyError, TypeError) as error:
+            raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {answer.text[:200]!r}") from error
+
+    def _post(self, body: bytes) -> tuple[requests.Response | None, str]:
+        """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""
+        with requests.Session() as session:
+            session.trust_env = not self._local  # a proxy does not lead to this machine
+            headers = {"Content-Type": "application/json"}
+            try:
+                answer = session.post(
+                    f"{self.url}/score", data=body, headers=headers, auth=self._authorize, timeout=self.timeout
+                )
+            except requests.ConnectionError as error:
+                return None, f"{error}. Is `rewards serve` running there?"
+            except requests.RequestException as error:
+                raise RewardsError(f"the reward server at {self.url} failed: {error}") from error
+            return answer, f"{answer.status_code}: {answer.text[:500]}"
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with the token, which a .netrc cannot replace."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def __repr__(self) -> str:
         return f"<reward 'total' at {self.url}>"
+
+
+def _encoded(body: Any) -> bytes:
+    """JSON without lone surrogates, which a completion can hold and a server cannot read."""
+    text = json.dumps(body, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _why_dropped(result: dict[str, Any]) -> str | None:
