@@ -55,11 +55,11 @@ def test_edits_that_help_earn_more_than_bad_ones_and_than_nothing(revisions: lis
     assert helps.reward is not None
     assert bad.reward is not None
     assert (helps.rewards["appropriateness_gain"] or 0.0) > 0.2
-    assert helps.reward > 0.1 > 0.05 > bad.reward
+    assert helps.reward > 0.15 > 0.05 > bad.reward
     # Careful edits that the gates turn down but for one, which changes nothing for the better: no better than none.
     turned_down = results["nuclear-json-good"]
     assert len(turned_down.accepted) == 1
-    assert -0.1 < (turned_down.reward or 0.0) < 0.01
+    assert turned_down.reward == pytest.approx(0.0, abs=0.05)
 
 
 def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> None:
