@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.machine import machine
-from bench.training import sampled
+from bench.training import asked
 from rewards.records import read_revision
 from rewards.suite import load_suite
 from rewards_train import data
@@ -29,21 +29,21 @@ Ask = Callable[[RemoteTotal, Sequence[dict[str, Any]]], list[dict[str, Any]]]
 
 def main() -> None:
     records = work()
-    began = here(records)
+    alone, expected = here(records)
     ways: dict[str, Ask] = {
-        "one request": lambda client, asked: client.score(asked),
+        "one request": lambda client, records: client.score(records),
         f"a completion a request, {AT_ONCE} at once": at_once,
-        "a completion a request, in turn": lambda client, asked: [client.score([one])[0] for one in asked],
+        "a completion a request, in turn": lambda client, records: [client.score([one])[0] for one in records],
     }
-    seconds = {"in this process": began[0]}
+    seconds = {"in this process": alone}
     differences = {}
     for name, ask in ways.items():
         seconds[name], rewards = there(records, ask)
-        differences[name] = max(abs(a - b) for a, b in zip(rewards, began[1], strict=True))
+        differences[name] = max(abs(a - b) for a, b in zip(rewards, expected, strict=True))
     told = {
         "completions": len(records),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
-        "times_in_process": {name: round(value / began[0], 2) for name, value in seconds.items()},
+        "times_in_process": {name: round(value / alone, 2) for name, value in seconds.items()},
         "largest_difference_of_a_reward": differences,
     }
     print(json.dumps({"machine": machine(), **told}, indent=2))
@@ -51,11 +51,8 @@ def main() -> None:
 
 def work(arguments: int = 12) -> list[dict[str, Any]]:
     """Eight completions, as a policy samples them, of each of so many arguments of the examples."""
-    found = []
-    for number, record in enumerate(list(data.records(EXAMPLES, "train"))[:arguments]):
-        carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
-        found += [{**carried, "completion": text} for text in sampled(record, random.Random(number))]
-    return found
+    records = list(data.records(EXAMPLES, "train"))[:arguments]
+    return [one for number, record in enumerate(records) for one in asked(record, random.Random(number))]
 
 
 def here(records: Sequence[dict[str, Any]]) -> tuple[float, list[float]]:

@@ -55,8 +55,13 @@ def group(arguments: int = 12) -> dict[str, Any]:
 
 def completions(record: dict[str, Any], draw: random.Random) -> list[Revision]:
     """Eight completions as a policy samples them, read."""
+    return [read_revision(one, format="compact") for one in asked(record, draw)]
+
+
+def asked(record: dict[str, Any], draw: random.Random) -> list[dict[str, Any]]:
+    """The records of eight completions as a policy samples them."""
     carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
-    return [read_revision({**carried, "completion": text}, format="compact") for text in sampled(record, draw)]
+    return [{**carried, "completion": text} for text in sampled(record, draw)]
 
 
 def sampled(record: dict[str, Any], draw: random.Random) -> list[str]:

@@ -15,6 +15,7 @@ from rewards.scored import is_scored, read_scored
 from rewards.text.anchor import anchor
 from rewards.text.diff import revision_edits
 from rewards.text.segment import join_gaps, locate, split
+from rewards.text.surrogates import without_surrogates
 from rewards.types import Parsed, ProposedEdit, Revision
 
 TEXT_KEYS = ("argument", "text", "before")
@@ -204,11 +205,9 @@ def _encodes(edit: ProposedEdit) -> bool:
 
 
 def _replace_surrogates(edit: ProposedEdit) -> ProposedEdit:
-    def clean(text: str) -> str:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-    reason = None if edit.reason is None else clean(edit.reason)
-    return ProposedEdit(edit.sentence_id, clean(edit.before), clean(edit.after), reason, None, None, edit.problem)
+    before, after = without_surrogates(edit.before), without_surrogates(edit.after)
+    reason = None if edit.reason is None else without_surrogates(edit.reason)
+    return ProposedEdit(edit.sentence_id, before, after, reason, None, None, edit.problem)
 
 
 @functools.cache

@@ -122,7 +122,7 @@ def describe(job: Job) -> dict[str, Any]:
     """How the job's results are made: the suite, the models, the versions."""
     return {
         **job.suite.describe(),
-        "versions": _versions(),
+        "versions": versions(),
         "source": as_text(job.source),
         "batch_size": job.chunk,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -178,7 +178,7 @@ def read_items(
             yield item
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Of this distribution, Python, and the libraries that compute."""
     names = ("appropriateness-rewards", "torch", "transformers", "sentence-transformers", "numpy")
     return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from rewards.text.surrogates import without_surrogates
+
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d"}
 _CHUNKS = {close: re.compile(rf"[^\\{close}]*(?:\\.[^\\{close}]*)*", re.DOTALL) for close in _QUOTES.values()}
 # Every look ahead is bounded, so that no input makes the scan quadratic.
@@ -196,7 +198,7 @@ def _unescaped(content: str) -> str:
         return content
     plain = _ESCAPE.sub(_character, content)
     # Two escapes may be one character; a lone half is not a character.
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not plain.isascii() else plain
+    return plain if plain.isascii() else without_surrogates(plain)
 
 
 def _character(escape: re.Match[str]) -> str:

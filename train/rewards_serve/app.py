@@ -8,8 +8,7 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,6 +22,7 @@ from starlette.routing import Route
 
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.files.pipeline import versions
 from rewards.records import read_revision
 from rewards.result import Result
 from rewards.suite import Suite
@@ -33,7 +33,7 @@ from rewards_serve.desk import Desk, Full
 log = logging.getLogger("rewards.serve")
 MAX_BODY = 16 * 2**20  # bytes of one request
 SILENCE = 30.0  # seconds that the next part of a body may take
-RETRY = {"Retry-After": "1"}
+M = TypeVar("M", bound=BaseModel)
 
 
 class Records(BaseModel):
@@ -71,17 +71,15 @@ class Service:
 
     async def about(self, request: Request) -> Response:
         """The suite with every setting, as the header of a scored file states it."""
-        version = metadata.version("appropriateness-rewards")
-        return Answer({**self.suite.describe(), "versions": {"appropriateness-rewards": version}})
+        return Answer({**self.suite.describe(), "versions": versions()})
 
     async def score(self, request: Request) -> Response:
         """`{results}`: one output record for every input record of `{records}`, in order.
 
-        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_body` and
+        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_asked` and
         `_results` raise.
         """
-        body = await self._body(request)
-        asked = await run_in_threadpool(parse, Records, body, "the body")
+        asked = await self._asked(request, Records)
         read = await run_in_threadpool(self._read, asked.records)
         results = iter(await self._results(request, [one for one in read if isinstance(one, Revision)]))
         found = [one if isinstance(one, RecordError) else next(results) for one in read]
@@ -90,10 +88,9 @@ class Service:
     async def get_reward(self, request: Request) -> Response:
         """OpenRLHF's answer. Its protocol has no word for a completion that could not be scored: that is an error.
 
-        Raises RecordError and ConfigError for what was asked wrongly, and what `_body` and `_results` raise.
+        Raises RecordError and ConfigError for what was asked wrongly, and what `_asked` and `_results` raise.
         """
-        body = await self._body(request)
-        asked = await run_in_threadpool(parse, openrlhf.Query, body, "the body")
+        asked = await self._asked(request, openrlhf.Query)
         read = await run_in_threadpool(lambda: self._read(openrlhf.to_records(asked)))
         for index, one in enumerate(read):
             if isinstance(one, RecordError):
@@ -127,29 +124,26 @@ class Service:
             "status": "rejected", "error": str(found), "field": found.field or None, "reward": None, "rewards": unknown,
         }  # fmt: skip
 
-    async def _body(self, request: Request) -> Any:
-        """The body of a request for which there is room. Raises HTTPException where there is none, and for a wrong body."""
-        try:
-            self.desk.check_room(1)
-        except Full as error:
-            raise HTTPException(503, str(error), RETRY) from error
-        return await _json(request)
+    async def _asked(self, request: Request, kind: type[M]) -> M:
+        """The body of a request, read only where there is room for it.
+
+        Raises Full where there is none, HTTPException for a body that is no JSON, ConfigError for one of another kind.
+        """
+        self.desk.check_room(1)
+        return await run_in_threadpool(parse, kind, await _json(request), "the body")
 
     async def _results(self, request: Request, revisions: Sequence[Revision]) -> list[Result]:
         """What the desk makes of the revisions.
 
-        Raises HTTPException where there is no room, ClientDisconnect where who asked has gone, and what the desk's future
-        ends with.
+        Raises Full where there is no room, HTTPException where there never is, ClientDisconnect where who asked has gone,
+        and what the desk's future ends with.
         """
         if not revisions:
             return []
         if len(revisions) > self.desk.limit:
             told = f"{len(revisions):,} records; at most {self.desk.limit:,} in one request (--max-waiting)"
             raise HTTPException(413, told)
-        try:
-            future = asyncio.wrap_future(self.desk.submit(revisions))
-        except Full as error:
-            raise HTTPException(503, str(error), RETRY) from error
+        future = asyncio.wrap_future(self.desk.submit(revisions))
         gone = asyncio.ensure_future(_gone(request))
         try:
             await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +165,13 @@ def build(service: Service, hosts: Collection[str] | None) -> Starlette:
     ]
     return Starlette(
         routes=[Route(path, _guarded(answer, hosts, token), methods=[method]) for path, method, answer, token in ways],
-        exception_handlers={HTTPException: _refuse, ConfigError: _unusable, RecordError: _unusable, Exception: _broken},
+        exception_handlers={
+            HTTPException: _refuse,
+            Full: _later,
+            ConfigError: _unusable,
+            RecordError: _unusable,
+            Exception: _broken,
+        },
     )
 
 
@@ -248,6 +248,10 @@ async def _gone(request: Request) -> None:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (it is registered for these)
     return Answer({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _later(request: Request, error: Exception) -> Response:
+    return Answer({"error": str(error)}, 503, {"Retry-After": "1"})
 
 
 async def _unusable(request: Request, error: Exception) -> Response:

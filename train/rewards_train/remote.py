@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from rewards.errors import ConfigError, RewardsError
+from rewards.text.surrogates import without_surrogates
 from rewards_train.adapter import FLOAT32, check_sizes, rows_of
 from rewards_train.losses import Budget, Losses
 
@@ -60,7 +61,8 @@ class RemoteTotal:
 
         Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
         """
-        body = _encoded({"records": list(records)})
+        # A completion can hold lone surrogates, which a server could not read.
+        body = without_surrogates(json.dumps({"records": list(records)}, ensure_ascii=False)).encode()
         since: float | None = None
         while True:
             answer, problem = self._post(body)
@@ -100,12 +102,6 @@ class RemoteTotal:
 
     def __repr__(self) -> str:
         return f"<reward 'total' at {self.url}>"
-
-
-def _encoded(body: Any) -> bytes:
-    """JSON without lone surrogates, which a completion can hold and a server cannot read."""
-    text = json.dumps(body, ensure_ascii=False)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _why_dropped(result: dict[str, Any]) -> str | None:
