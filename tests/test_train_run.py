@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pyarrow import parquet
 from rewards.errors import ConfigError, RewardsError
 from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
-from rewards_train.recipe import Recipe, resolve
+from rewards_train.recipe import Recipe, dump, resolve
 from tests import tiny
 from tests.conftest import command, installed, write_lines
 
@@ -657,3 +658,67 @@ def test_tensorboard(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.Monk
 def test_memory_that_runs_out_says_what_to_lower(recipe_file: Path, tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match=r"out of memory .*Lower per_device_train_batch_size.*--resume"):
         run(made(recipe_file, tmp_path / "big", "lora.r=1000000000000000"), Launch(), resume=False)
+
+
+BEST = ("save_steps=2", "eval_steps=2", "eval_on_start=false", "max_steps=6", "load_best_model_at_end=true")
+BEST_OF = (*BEST, "metric_for_best_model=rewards/format/mean", "greater_is_better=false")
+"""What training raises, lower is better: so a policy is at its best early."""
+
+
+@pytest.fixture(scope="module")
+def best(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that leaves the weights that were best on held-out arguments, which are not the last ones."""
+    out = tmp_path_factory.mktemp("runs") / "best"
+    run(made(recipe_file, out, *BEST_OF, "save=adapter"), Launch(), resume=False)
+    return out
+
+
+def test_the_best_weights_of_held_out_arguments_are_left(best: Path) -> None:
+    tracks = {entry["step"]: entry["eval_rewards/format/mean"] for entry in history(best) if "eval_reward" in entry}
+    step = min(tracks, key=lambda at: (tracks[at], at))
+    assert step != max(tracks)  # else the last weights would do
+    told = {"step": step, "metric": "eval_rewards/format/mean", "value": tracks[step]}
+    assert folder.read_state(best)["best"] == told
+    assert tensors_of(best) == tensors_of(best / f"checkpoints/checkpoint-{step}")
+    assert tensors_of(best) != tensors_of(best / f"checkpoints/checkpoint-{max(tracks)}")
+    card = (best / "README.md").read_text(encoding="utf-8")
+    assert f"the weights after step {step}, whose `eval_rewards/format/mean` is the best" in card
+    assert f"| step {min(tracks)} | step {step} |" in card
+
+
+def test_a_run_that_broke_off_after_its_last_step_leaves_the_best_weights_too(
+    best: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "best"
+    shutil.copytree(best, out)
+    for name in ("run.json", "adapter_model.safetensors"):
+        (out / name).unlink()
+    recipe = made(recipe_file, out, *BEST_OF, "save=adapter")
+    (best / "checkpoints").rename(best / "moved")  # so that nothing is read from where the run was before
+    (out / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
+    try:
+        run(recipe, Launch(), resume=True)
+    finally:
+        (best / "moved").rename(best / "checkpoints")
+    assert tensors_of(out) == tensors_of(best)
+    assert folder.read_state(out)["best"] == folder.read_state(best)["best"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("metric_for_best_model=rewards/formt/mean", "did you mean 'rewards/format/mean'"),
+        ("data.eval_fraction=0", "give data.eval or data.eval_fraction"),
+    ],
+)
+def test_what_to_choose_the_best_by_is_checked_before_the_first_step(
+    recipe_file: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(made(recipe_file, tmp_path / "out", *BEST, override), Launch(), resume=False)
+
+
+def tensors_of(out: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return {name: tensor.tolist() for name, tensor in load_file(out / "adapter_model.safetensors").items()}

@@ -51,7 +51,13 @@ class Keeper(TrainerCallback):
         self.stopped = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Raise AllDone before a step too many: where epochs end elsewhere, transformers compares only after one."""
+        """Raise AllDone before a step too many: where epochs end elsewhere, transformers compares only after one.
+
+        The best checkpoint of a run that is gone on with lies in today's folder, wherever that lay before.
+        """
+        there = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
+        if there.is_dir():
+            state.best_model_checkpoint = str(there)
         if state.global_step >= state.max_steps:
             raise AllDone
 

@@ -50,8 +50,9 @@ def write(
     out: Path,
     history: Sequence[Mapping[str, Any]],
     versions: Mapping[str, str],
+    best: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of README.md."""
+    """The text of README.md; `best` says after which step the weights were best, where they were chosen so."""
     name = out.resolve().name
     method = recipe.trainer.upper()
     licence = policy.licence(recipe.model)
@@ -61,9 +62,9 @@ def write(
         f" that make an argument appropriate, in the format `{recipe.format}`. It was trained with {method} of"
         f" [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
         quick_start(recipe, out),
-        _procedure(recipe, splits, history, method),
+        _procedure(recipe, splits, history, method, best),
         _suite(suite),
-        _evaluation(suite, splits, history),
+        _evaluation(suite, splits, history, best),
         _limits(recipe, licence),
         "## Framework versions\n\n" + "\n".join(f"- {name}: {version}" for name, version in versions.items()),
         f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
@@ -117,19 +118,30 @@ def _base(recipe: Recipe) -> str:
     return f"`{Path(recipe.model).name if Path(recipe.model).is_dir() else recipe.model}`"
 
 
-def _procedure(recipe: Recipe, splits: Splits, history: Sequence[Mapping[str, Any]], method: str) -> str:
+def _procedure(
+    recipe: Recipe,
+    splits: Splits,
+    history: Sequence[Mapping[str, Any]],
+    method: str,
+    best: Mapping[str, Any] | None,
+) -> str:
     steps = max((int(entry["step"]) for entry in history), default=0)
     start = "after a supervised warm start" if recipe.sft is not None else "from the base model"
     badge = _badge(recipe)
     plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in recipe.grpo.items()}
     settings = "\n".join(f"| {name} | {value} |" for name, value in plain.items())
     lora = "every weight" if recipe.lora is None else f"LoRA, {', '.join(f'{k} {v}' for k, v in recipe.lora.items())}"
+    kept = (
+        ""
+        if best is None
+        else f" These are the weights after step {best['step']:,}, whose `{best['metric']}` is the best."
+    )
     return (
         "## Training procedure\n\n"
         + (f"{badge}\n\n" if badge else "")
         + f"{method}, {steps:,} steps, {start}; trained:"
         f" {lora}. {len(splits.train.items):,} arguments. The whole recipe is in [recipe.yaml](recipe.yaml); what was"
-        " earned for every completion in [rewards.parquet](rewards.parquet).\n\n"
+        f" earned for every completion in [rewards.parquet](rewards.parquet).{kept}\n\n"
         f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
     )
 
@@ -191,11 +203,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 600 else f"{text[:597]}…"
 
 
-def _evaluation(suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]]) -> str:
+def _evaluation(
+    suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None
+) -> str:
     entries = [entry for entry in history if entry.get("eval_reward") is not None]
     if not entries:
         return "## Evaluation\n\nNo arguments were kept apart, so there are no held-out numbers."
-    first, last = entries[0], entries[-1]
+    first, last = entries[0], next((one for one in entries if best and one["step"] == best["step"]), entries[-1])
     keys = {"eval_reward": "reward", "eval_suite/with_accepted_edit": "completions with an accepted edit"}
     keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} (weight {c.weight:g})" for c in suite.components}
     rows = [

@@ -12,7 +12,7 @@ from typing import Any
 
 from rewards.errors import PluginError, RewardsError
 from rewards.plugins import registry
-from rewards_train import card, curves, folder, log, policy
+from rewards_train import best, card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
 from rewards_train.data import Splits
 from rewards_train.recipe import Recipe
@@ -37,8 +37,10 @@ def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Pa
         put(temporary, out)
         rows = log.merge(out / folder.PARTS, out)
         history = [dict(entry) for entry in trainer.state.log_history]
-        leave(recipe, scorer, splits, out, history, {**known, "rows": rows, "steps": trainer.state.global_step})
-        say(recipe, out, history)
+        chosen = best.kept(trainer)
+        known = {**known, **chosen, "rows": rows, "steps": trainer.state.global_step}
+        leave(recipe, scorer, splits, out, history, known)
+        say(recipe, out, history, chosen.get("best"))
     trainer.accelerator.wait_for_everyone()
 
 
@@ -86,16 +88,20 @@ def leave(
     versions = {**{name: metadata.version(name) for name in LIBRARIES}, "python": platform.python_version()}
     (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
     curves.draw(history, [component.name for component in scorer.suite.components], out / "curves.png")
-    text = card.write(recipe, scorer.suite, splits, out, history, versions)
+    text = card.write(recipe, scorer.suite, splits, out, history, versions, known.get("best"))
     (out / "README.md").write_text(text, encoding="utf-8")
     folder.write_state(out, finished=True, **known)
 
 
-def say(recipe: Recipe, out: Path, history: list[dict[str, Any]]) -> None:
+def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str, Any] | None) -> None:
     """Where things are, and what to do next."""
     tracks = [entry["eval_reward"] for entry in history if entry.get("eval_reward") is not None]
     tracks = tracks or [entry["reward"] for entry in history if entry.get("reward") is not None]
     lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
+    if best:
+        lines.insert(
+            0, f"kept: the weights after step {best['step']}, whose {best['metric']} {best['value']:.4g} is the best"
+        )
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
     base = recipe.model if recipe.sft is None else out / folder.WARM_START

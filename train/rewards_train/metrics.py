@@ -40,6 +40,11 @@ def completions(done: Pass, suite: Suite) -> list[dict[str, float | None]]:
     ]
 
 
+def held_out(suite: Suite) -> list[str]:
+    """The names of what an evaluation of held-out arguments logs of its completions, without TRL's `eval_`."""
+    return ["reward", *(f"rewards/{one.name}/mean" for one in suite.components), *_stated(None, None, suite)]
+
+
 def means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     """The mean of each name over the rows that have a number for it."""
     found: dict[str, list[float]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from rewards.cli.terminal import plain, print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
-from rewards_train import data, extras, opening, policy, recipe, run, sharding
+from rewards_train import best, data, extras, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -60,6 +60,7 @@ class Plan:
         # Each process of the run has its share; here there is one.
         stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
         config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
+        best.check(config, scorer.suite)
         self._config = config
         prompts = config.generation_batch_size // config.num_generations
         print(

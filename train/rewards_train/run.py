@@ -12,7 +12,7 @@ from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
-from rewards_train import data, extras, finish, folder, log, opening, policy, sharding
+from rewards_train import best, data, extras, finish, folder, log, opening, policy, sharding
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.devices import on_gpu, own_gpu, take_gpu
 from rewards_train.losses import Budget
@@ -63,6 +63,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
     from rewards_train import fields
 
     given = {**DEFAULTS, **precision(recipe.grpo, recipe.dtype, recipe.lora), **context(recipe), **recipe.grpo}
+    given |= best.settings(recipe.grpo, evaluates)
     if not evaluates:
         given |= {"eval_strategy": "no", "eval_on_start": False}
     given["chat_template_kwargs"] = recipe.template_settings
@@ -216,6 +217,7 @@ def train(out: Path, resume: bool) -> None:
     with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
+        best.check(config, scorer.suite)
         if config.process_index == 0:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
@@ -251,12 +253,13 @@ def distribution(config: Any) -> str:
 
 
 def go_on(trainer: Any, checkpoint: Path | None) -> None:
-    """Train to the end; after the last step nothing but its state is loaded, where transformers would train one more."""
+    """Train to the end; after the last step nothing but what it left is loaded, where transformers would train one more."""
     from rewards_train.callbacks import AllDone
 
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except AllDone:  # trackers have begun, and are told that it is over
+        best.load(trainer)
         trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
 
 

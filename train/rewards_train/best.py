@@ -1,0 +1,54 @@
+"""Which weights a run leaves: those after the last step, or those that did best on held-out arguments.
+
+Those are what transformers' `load_best_model_at_end` asks for, by any number that an evaluation of held-out arguments logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rewards.errors import ConfigError, nearest
+from rewards.suite import Suite
+from rewards_train import metrics
+
+DEFAULT = "reward"
+"""The number to choose by where a recipe names none; transformers would take the loss, which says little in GRPO."""
+
+
+def settings(given: Mapping[str, Any], evaluates: bool) -> dict[str, Any]:
+    """What to add to the trainer's settings. Raises ConfigError where nothing is held out to choose by."""
+    if not given.get("load_best_model_at_end"):
+        return {}
+    if not evaluates:
+        raise ConfigError(
+            "grpo.load_best_model_at_end: no arguments are held out to choose by; give data.eval or data.eval_fraction"
+        )
+    return {"metric_for_best_model": given.get("metric_for_best_model") or DEFAULT}
+
+
+def check(config: Any, suite: Suite) -> None:
+    """Raise ConfigError for a number that no evaluation logs: else the run would break off at its first checkpoint."""
+    if not config.load_best_model_at_end:
+        return
+    name, known = str(config.metric_for_best_model).removeprefix("eval_"), {*metrics.held_out(suite), "loss"}
+    if name not in known:
+        raise ConfigError(
+            f"grpo.metric_for_best_model {name!r}{nearest(name, known)} is not logged of held-out arguments; for example:"
+            f" {DEFAULT}, {', '.join(f'rewards/{component.name}/mean' for component in suite.components[-1:])}"
+        )
+
+
+def load(trainer: Any) -> None:
+    """Take the best weights, as the trainer does after its last step, where a resumed run has made that already."""
+    if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint is not None:
+        trainer._load_best_model()
+
+
+def kept(trainer: Any) -> dict[str, Any]:
+    """Of which step the weights are that are left, and by which number they were chosen, where they were."""
+    state = trainer.state
+    if not trainer.args.load_best_model_at_end or state.best_model_checkpoint is None:
+        return {}
+    name = str(trainer.args.metric_for_best_model).removeprefix("eval_")
+    return {"best": {"step": state.best_global_step, "metric": f"eval_{name}", "value": state.best_metric}}
