@@ -29,6 +29,9 @@ Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
 Reads = Callable[..., "tuple[Request, ...] | None"]
 
+RESERVED = ("edits", "reward", "total")
+"""What stands beside the names of rewards in results, logs and tables."""
+
 MORE = ("validation", "limits")
 """What may stand beside a card."""
 
@@ -120,7 +123,13 @@ class Reward:
         for name, parameter in self.keyword_only():
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (self._hint(name, parameter.annotation), default)
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=())
+        config = ConfigDict(
+            extra="forbid",
+            arbitrary_types_allowed=True,
+            allow_inf_nan=False,
+            protected_namespaces=(),
+            validate_default=True,
+        )
         try:
             made: type[BaseModel] = create_model(f"{self.name}_arguments", __config__=config, **fields)
         except Exception as error:
@@ -220,9 +229,15 @@ def reward(
             raise broken(label, f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
         if not label.isidentifier():
             raise broken(label, "a name must be a Python identifier, so that logs can carry it")
+        if label in RESERVED:
+            raise broken(label, f"{', '.join(RESERVED)} stand beside rewards in results; give it another name")
+        if not isinstance(higher_is_better, bool):
+            raise broken(label, f"higher_is_better is {higher_is_better!r}; it must be True or False")
         if not (card is None or isinstance(card, Path)):
             raise broken(label, f'card is {card!r}; it must be a Path: Path(__file__).parent / "params" / "card.json"')
-        bounds, passes, reading = _bounds(label, range), _thresholds(label, threshold), _models(label, models)
+        bounds, reading = _bounds(label, range), _models(label, models)
+        passes = _thresholds(label, threshold, bounds)
+        _check_fitter(label, fitter)
         declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter)
         check_signature(declared)
         check_reads(declared)
@@ -255,26 +270,37 @@ def _bounds(label: str, given: Any) -> tuple[float, float]:
     return low, high
 
 
-def _thresholds(label: str, given: Any) -> dict[Profile, Threshold]:
+def _thresholds(label: str, given: Any, bounds: tuple[float, float]) -> dict[Profile, Threshold]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        return dict.fromkeys(PROFILES, _threshold(label, given))
+        return dict.fromkeys(PROFILES, _threshold(label, given, bounds))
     for profile in given:
         if profile not in PROFILES:
             near = nearest(str(profile), PROFILES)
             raise broken(label, f"threshold names the profile {profile!r}{near}; there are {', '.join(PROFILES)}")
-    return {profile: _threshold(label, one) for profile, one in given.items()}
+    return {profile: _threshold(label, one, bounds) for profile, one in given.items()}
 
 
-def _threshold(label: str, given: Any) -> Threshold:
+def _threshold(label: str, given: Any, bounds: tuple[float, float]) -> Threshold:
     try:
         found = given if isinstance(given, Threshold) else Threshold(float(given))
-        if math.isfinite(found.value):
-            return found
+        finite = math.isfinite(found.value)
     except (TypeError, ValueError):
-        pass
-    raise broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
+        finite = False
+    if not finite:
+        raise broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
+    low, high = bounds
+    if not low <= found.value <= high:
+        raise broken(label, f"the threshold {found.value:g} lies outside its range [{low:g}, {high:g}]")
+    return found
+
+
+def _check_fitter(label: str, given: Any) -> None:
+    from rewards.fitting import Fitter
+
+    if not (given is None or isinstance(given, Fitter)):
+        raise broken(label, f"fitter is {given!r:.100}; it must be a Fitter: Fitter(fit, load)")
 
 
 def _models(label: str, given: Any) -> tuple[Model, ...]:

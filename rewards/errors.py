@@ -32,7 +32,11 @@ class RewardFailed(PluginError):  # noqa: N818  (it says what happened to the re
 
 
 class ModelError(RewardsError):
-    """Model files that are missing, corrupt or not of the expected kind."""
+    """Model files that are missing, corrupt or not of the expected kind. `role` is what the model was wanted for, where known."""
+
+    def __init__(self, reason: str, role: str = "") -> None:
+        super().__init__(reason)
+        self.role = role
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import typer
 
 GROUP = "rewards"
+OWN = "appropriateness-rewards"
+"""The distribution that this module is of."""
 T = TypeVar("T")
 
 
@@ -35,7 +39,12 @@ class Origin:
 
     def __str__(self) -> str:
         """`distribution version (plugin name)`."""
-        return f"{self.distribution} {self.version} (plugin {self.plugin!r})"
+        return f"{self.of} (plugin {self.plugin!r})"
+
+    @property
+    def of(self) -> str:
+        """`distribution version`."""
+        return f"{self.distribution} {self.version}".rstrip()
 
 
 @dataclass(slots=True)
@@ -75,8 +84,10 @@ class Shelf(Generic[T]):
         found = []
         for name, entries in sorted(self._items.items()):
             origins = list(dict.fromkeys(str(origin) for _, origin in entries))
+            others = list(dict.fromkeys(o.distribution for _, o in entries if o.distribution != OWN))
             if len(origins) > 1:
-                found.append(f"{self.kind} {name!r} is registered by {' and by '.join(origins)}; uninstall one of them")
+                remedy = "uninstall one of them" if len(others) != 1 else f"rename that of {others[0]}, or uninstall it"
+                found.append(f"{self.kind} {name!r} is registered by {' and by '.join(origins)}; {remedy}")
             elif len(entries) > 1:
                 found.append(
                     f"{self.kind} {name!r} is registered {len(entries)} times by {origins[0]}; register it once"
@@ -134,7 +145,8 @@ class Registry:
             plugin = Plugin(origin, point.value)
             self.plugins.append(plugin)
             try:
-                self._add(point.load(), plugin)
+                with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+                    self._add(point.load(), plugin)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  (a plugin may fail in any way, by sys.exit too: the others go on)
@@ -221,6 +233,9 @@ class Registry:
             raise PluginError(
                 f"plugin {plugin.origin} registered {item!r} as a {shelf.kind}; expected a {expected.__name__}{hint}"
             )
+        file = item if isinstance(item, Path) else getattr(item, "card_path", None)
+        if file is not None and not file.is_file():
+            plugin.note(f"{file} is not there; is it in the wheel?")
         items.append((shelf, str(item.stem if isinstance(item, Path) else item.name), item))
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
@@ -244,7 +259,7 @@ def registry() -> Registry:
     loaded = Registry()
     from rewards import formats  # formats are a plugin of the core like any other
 
-    loaded.add(formats, "formats", "appropriateness-rewards", _own_version())
+    loaded.add(formats, "formats", OWN, _own_version())
     loaded.load_entry_points()
     return loaded
 
@@ -277,6 +292,6 @@ def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:
 
 def _own_version() -> str:
     try:
-        return metadata.version("appropriateness-rewards")
+        return metadata.version(OWN)
     except metadata.PackageNotFoundError:
         return "(not installed)"

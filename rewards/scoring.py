@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
-from rewards.errors import PluginError, RewardFailed
+from rewards.errors import ModelError, PluginError, RewardFailed
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Judgement, Result
 from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
-from rewards.verdicts import to_requests, to_scores
+from rewards.verdicts import NotPerUnit, to_requests, to_scores
 
 if TYPE_CHECKING:
     from rewards.suite import Component, Suite
@@ -192,8 +192,21 @@ def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
     """The scores of every column, after computing the features that all of them ask for in one pass."""
     plans = [_plan(column, suite.strict) for column in columns]
     requests = [request for plan in plans for entry in plan if isinstance(entry, tuple) for request in entry]
-    features = suite.engine.compute(requests) if requests else {}
+    try:
+        features = suite.engine.compute(requests) if requests else {}
+    except ModelError as error:
+        raise _named(error, columns, plans) from error
     return [_evaluate(column, plan, features, suite.strict) for column, plan in zip(columns, plans, strict=True)]
+
+
+def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequence[Any]]) -> ModelError:
+    """The error with the rewards that ask for features of the model at fault."""
+    names = [
+        column.component.name
+        for column, plan in zip(columns, plans, strict=True)
+        if any(isinstance(one, tuple) and any(r.model.role == error.role for r in one) for one in plan)
+    ]
+    return ModelError(f"{error} (asked for by {', '.join(names)})" if names else str(error), error.role)
 
 
 def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
@@ -265,7 +278,7 @@ def _one_by_one(
     error: BaseException,
 ) -> list[Score]:
     """Score revision by revision after a batch failed, so that only the revisions at fault fail."""
-    if isinstance(error, PluginError):  # not one value per unit: smaller batches would only hide it
+    if isinstance(error, NotPerUnit):  # not one value per unit: smaller batches would only hide it
         return [_failure(column, None, error, strict)] * len(ready)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in ready:
@@ -281,7 +294,8 @@ def _one_by_one(
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
     name, origin = column.component.name, column.component.origin
-    reason = f"reward {name!r} of {origin.distribution} {origin.version} failed: {type(error).__name__}: {error}"
+    kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+    reason = f"reward {name!r} of {origin.of} failed: {kind}{error}"
     if strict:
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)

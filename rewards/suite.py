@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -300,6 +301,8 @@ def _check_models(components: Sequence[Component]) -> None:
 
 def _plain(value: Any) -> Any:
     """An argument as JSON can hold it; what it has no type for as text."""
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

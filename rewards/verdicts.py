@@ -17,6 +17,10 @@ ROUNDING = 1e-4
 """How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
 
 
+class NotPerUnit(PluginError):  # noqa: N818  (it says what was returned)
+    """A reward that returned something else than one value per unit: for a smaller batch it might look right."""
+
+
 def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
     """What the `reads` of a reward returned for one unit.
 
@@ -48,18 +52,19 @@ def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
 def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     """What a reward returned, as one checked Score per unit.
 
-    Raises PluginError when it is not one value per unit. A value that is not a finite float inside the declared range,
+    Raises NotPerUnit when it is not one value per unit. A value that is not a finite float inside the declared range,
     or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, save that what
     rounding puts outside (ROUNDING) counts as the bound.
     """
     if hasattr(returned, "tolist"):  # numpy and torch
+        shape = tuple(getattr(returned, "shape", ()))
+        if len(shape) > 1:
+            raise NotPerUnit(f"it returned an array of shape {shape}; expected ({count},)")
         returned = returned.tolist()
     if isinstance(returned, (str, bytes, Mapping)) or not isinstance(returned, Sequence):
-        raise PluginError(
-            f"reward {declared.name!r} returned {type(returned).__name__}; it must return one value per unit"
-        )
+        raise NotPerUnit(f"it returned {type(returned).__name__}; it must return one value per unit")
     if len(returned) != count:
-        raise PluginError(f"reward {declared.name!r} returned {len(returned)} values for {count} units")
+        raise NotPerUnit(f"it returned {len(returned)} values for {count} units")
     return [_to_score(declared, value) for value in returned]
 
 

@@ -232,9 +232,20 @@ def test_arrays_are_lists() -> None:
     assert [s.value for s in to_scores(brevity, np.array([0.0, 1.0], np.float32), 2)] == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("returned", [[0.5], "ab", {"a": 1, "b": 2}, 0.5, None])
-def test_anything_but_one_value_per_unit_is_an_error_of_the_plugin(returned: Any) -> None:
-    with pytest.raises(PluginError, match="brevity"):
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ([0.5], "it returned 1 values for 2 units"),
+        ("ab", "it returned str; it must return one value per unit"),
+        ({"a": 1, "b": 2}, "it returned dict"),
+        (0.5, "it returned float"),
+        (None, "it returned NoneType"),
+        (np.zeros((2, 1)), r"it returned an array of shape \(2, 1\); expected \(2,\)"),
+        (np.float32(1), "it returned float"),
+    ],
+)
+def test_anything_but_one_value_per_unit_is_an_error_of_the_plugin(returned: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
         to_scores(brevity, returned, 2)
 
 
@@ -261,14 +272,29 @@ def test_anything_but_one_value_per_unit_is_an_error_of_the_plugin(returned: Any
             r"`reads` takes 'facor' \(did you mean 'factor'\?\), which is none .*: factor",
         ),
         ({"reads": lambda e, **more: ()}, "`reads` takes 'more'"),
+        ({"name": "total"}, "edits, reward, total stand beside rewards"),
+        ({"threshold": 50}, r"the threshold 50 lies outside its range \[0, 1\]"),
+        ({"threshold": {"embedded": 0.5, "full": 70}}, "the threshold 70 lies outside"),
+        ({"higher_is_better": "no"}, "higher_is_better is 'no'; it must be True or False"),
+        ({"fitter": "fit"}, r"fitter is 'fit'; it must be a Fitter"),
     ],
 )
 def test_a_wrong_declaration_names_the_reward_and_the_remedy(declaration: dict[str, Any], message: str) -> None:
     def function(edits: list[rewards.Edit], *, factor: float = 1.0) -> list[float]:
         return []
 
-    with pytest.raises(PluginError, match=f"reward 'x': {message}"):
+    label = declaration.get("name", "x")
+    with pytest.raises(PluginError, match=f"reward '{label}': {message}"):
         rewards.reward(**{"level": "edit", "range": (0, 1), "name": "x", **declaration})(function)
+
+
+def test_the_default_of_an_argument_is_checked_too() -> None:
+    def function(edits: list[rewards.Edit], *, n: int = "many") -> list[float]:  # type: ignore[assignment]  # the mistake
+        return []
+
+    one = rewards.reward(level="edit", range=(0, 1), name="x")(function)
+    with pytest.raises(ConfigError, match="reward 'x', argument 'n': Input should be a valid integer"):
+        one.parse_arguments({})
 
 
 def test_thresholds_of_profiles_may_be_plain_numbers() -> None:

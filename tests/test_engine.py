@@ -349,8 +349,28 @@ def test_what_is_no_request_is_named(folders: dict[str, Path]) -> None:
     for one, message in wrong:
         with pytest.raises(PluginError, match=message):
             engine().compute([HiddenState("x", causal, 1), one])
-    with pytest.raises(PluginError, match="`reads` of the tiny head: expected requests .* got int 3"):
-        engine().compute([ClassProbabilities("x", head(causal, halves, lambda request: (3,)))])
+
+
+def test_a_head_that_asks_for_what_is_no_request_fails_for_that_text_alone(folders: dict[str, Path]) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    model = head(causal, halves, lambda one: (3 if one.text == "bad" else HiddenState(one.text, causal, 1),))
+    bad, good = (ClassProbabilities(text, model) for text in ("bad", "good"))
+    found = engine().compute([bad, good])
+    assert isinstance(failure := found[bad], Failure)
+    assert failure.reason.startswith("`reads` of the tiny head: expected requests of rewards.features, got int 3")
+    assert not isinstance(found[good], Failure)
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_nobody_changes_a_fresh_feature_that_another_reads(
+    folders: dict[str, Path], tmp_path: Path, disk: bool
+) -> None:
+    causal = role(folders["causal"], "causal-lm")
+    chosen = Engine(cache=DiskCache(tmp_path) if disk else MemoryCache())
+    found = chosen.compute([TokenLogProbs("one two", causal), HiddenState("one two", causal, 1)])
+    for one in found.values():
+        with pytest.raises(ValueError, match="read-only"):
+            one *= 2  # type: ignore[operator,assignment]  # a Failure is none here
 
 
 def test_threads_take_turns(folders: dict[str, Path]) -> None:

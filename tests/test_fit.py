@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rewards
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
-from rewards.fitting import Job
+from rewards.fitting import Fitter, Job
 from rewards.fitting.calibrate import calibrate, threshold_of
 from rewards.fitting.measures import calibration_error, macro_f1, platt, roc_auc
 from rewards.fitting.params import load_params, read_card
@@ -318,7 +319,11 @@ def register_rewards(register):
         ("rewards.RewardsError('too few')", 2, "error: too few\n"),
         ("OSError(28, 'No space left on device')", 2, "mine: No space left on device\n"),
         ("KeyboardInterrupt", 130, "interrupted\n"),
-        ("ValueError('x')", 3, "ValueError: x\n"),
+        (
+            "ValueError('x')",
+            2,
+            "the fit of 'breaks' of breaks 1.0 failed: ValueError: x; REWARDS_DEBUG=1 shows where\n",
+        ),
     ],
 )
 def test_what_a_broken_fit_left_is_told_also_without_progress(
@@ -532,3 +537,91 @@ def test_every_bad_line_stops_a_fit(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "data.jsonl", {"a": 1}, [1, 2])
     with pytest.raises(ConfigError, match="line 2: expected an object, found list"):
         list(read_rows([file]))
+
+
+FITS = """
+import numpy as np
+import rewards
+from rewards.fitting import Fitter
+
+def fit(job{option}):
+    {body}
+
+def load(folder):
+    {load}
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5, fitter=Fitter(fit, load))
+def fits(edits):
+    return [1.0 for _ in edits]
+
+other = rewards.reward(level="global", range=(0, 1), name="fits")(lambda arguments: [])
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(fits)
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "body", "message"),
+    [
+        ("", "return None", "failed: TypeError: it returned NoneType; expected the card, a mapping"),
+        ("", "return {'threshold': float('nan')}", "failed: ValueError: Out of range float values"),
+        ("", "(job.out / 'sub').mkdir(); return {}", "wrote 'sub'; parameters are safetensors files without folders"),
+        ("", "(job.out / 'a.pkl').touch(); return {}", "wrote 'a.pkl'; parameters are safetensors files"),
+        (", *, share", "return {}", "its option 'share' has no type annotation; add one"),
+        (", *, share: 'Any'", "return {}", "its options cannot be read (NameError: name 'Any' is not defined)"),
+    ],
+)
+def test_a_fit_that_breaks_its_contract_is_named(tmp_path: Path, option: str, body: str, message: str) -> None:
+    path = installed(tmp_path, "fits", FITS.format(option=option, body=body, load="return fits"))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    done = command("fit", "fits", "--data", data, "-o", tmp_path / "mine", "-q", PYTHONPATH=str(path))
+    assert done.returncode == 2
+    assert "the fit of 'fits'" in done.stderr.decode()
+    assert message in done.stderr.decode()
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_fit_that_reads_its_data_past_the_job_takes_no_unseen(tmp_path: Path) -> None:
+    path = installed(tmp_path, "fits", FITS.format(option="", body="return {}", load="return fits"))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    unseen = write_lines(tmp_path / "unseen.jsonl", {"text": "one two three four five six seven eight"})
+    run = ("fit", "fits", "--data", data, "-o", tmp_path / "mine", "-q", "--unseen", unseen)
+    done = command(*run, PYTHONPATH=str(path))
+    assert done.returncode == 2
+    assert "does not read its data with `job.rows()`: --unseen has no effect on it" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        ("return other", "gave reward 'fits' at global level"),
+        ("return None", "gave None"),
+        ("raise KeyError('threshold')", "its parameters do not fit reward 'fits': KeyError: 'threshold'"),
+    ],
+)
+def test_what_is_loaded_must_be_the_same_reward(tmp_path: Path, load: str, message: str) -> None:
+    path = installed(tmp_path, "fits", FITS.format(option="", body="return {'n': np.int64(3)}", load=load))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    done = command("fit", "fits", "--data", data, "-o", tmp_path / "mine", "-q", PYTHONPATH=str(path))
+    assert done.returncode == 0, done.stderr.decode()
+    assert read_card(tmp_path / "mine")["n"] == 3
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = command("score", source, "--reward", f"fits.params={tmp_path / 'mine'}", "-q", PYTHONPATH=str(path))
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+
+
+def test_a_threshold_of_one_profile_leaves_those_of_others(tmp_path: Path) -> None:
+    def load(folder: Path) -> rewards.Reward:
+        threshold = rewards.Threshold.from_card(folder / "card.json")
+        return rewards.reward(level="edit", range=(0, 1), name="kept", threshold=threshold)(lambda edits: [])
+
+    kept = rewards.reward(
+        level="edit", range=(0, 1), name="kept", threshold=0.5, fitter=Fitter(lambda job: {}, load, any_models=True)
+    )(lambda edits: [])
+    card = {"reward": "kept", "profile": "full", "threshold": {"value": 0.7, "source": "fitted"}}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    loaded, _ = load_params(kept, tmp_path)
+    assert loaded.thresholds == {"embedded": rewards.Threshold(0.5), "full": rewards.Threshold(0.7, "fitted")}

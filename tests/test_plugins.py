@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,69 @@ def test_a_clash_names_both_distributions_and_leaves_the_rest_alone() -> None:
         found.reward("brevity")
     assert [name for name, _, _ in found.rewards] == ["other"]
     assert len(found.rewards.clashes()) == 1
+
+
+def test_a_clash_with_the_toolkit_itself_is_not_solved_by_uninstalling_it() -> None:
+    found = registry_of(brevity)
+    found.add(plugin(brevity), "own", "appropriateness-rewards", "1.0")
+    with pytest.raises(PluginError, match="; rename that of toy-distribution, or uninstall it"):
+        found.reward("brevity")
+
+
+def test_files_that_the_wheel_lacks_are_told(tmp_path: Path) -> None:
+    without = rewards.reward(level="edit", range=(0, 1), name="without", card=tmp_path / "card.json")(lambda edits: [])
+    (told,) = registry_of(without).plugins
+    assert told.problems == [f"{tmp_path / 'card.json'} is not there; is it in the wheel?"]
+
+
+CHATTY = """
+import rewards
+
+print("imported")
+
+@rewards.reward(level="edit", range=(0, 1))
+def chatty(edits):
+    print("scoring", len(edits))
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(chatty)
+"""
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_what_a_plugin_prints_is_no_result(tmp_path: Path, device: str) -> None:
+    path = installed(tmp_path, "chatty", CHATTY)
+    source = write_lines(tmp_path / "in.jsonl", *(record(str(n)) for n in range(3)))
+    done = command("score", source, "--reward", "chatty", "--device", device, "-q", PYTHONPATH=str(path))
+    assert done.returncode == 0, done.stderr.decode()
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["0", "1", "2"]
+    assert b"imported" in done.stderr
+    assert b"scoring" in done.stderr
+
+
+def test_show_says_types_as_written_and_how_to_fit(tmp_path: Path) -> None:
+    code = """
+from typing import Annotated, Literal
+from annotated_types import Gt
+import rewards
+
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def shown(edits, *, formula: Literal["flesch", "length"] = "length", n: Annotated[int, Gt(0)] = 3):
+    "A reward."
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(shown)
+"""
+    done = command("show", "shown", PYTHONPATH=str(installed(tmp_path, "shown", code)))
+    assert done.returncode == 0, done.stderr.decode()
+    told = done.stdout.decode()
+    assert "argument   formula: Literal['flesch', 'length'], default 'length'\n" in told
+    assert "argument   n: int, Gt(gt=0), default 3\n" in told
+    assert "fit        rewards fit shown --data FILE -o DIR; options: percentile\n" in told
 
 
 def test_a_plugin_that_registers_a_name_twice_is_told_so() -> None:
@@ -468,6 +532,30 @@ def test_a_checkpoint_of_no_known_architecture_is_refused() -> None:
 
     with pytest.raises(PluginError, match="architecture is 'sequence-classifier'; it must be one of sentence-encoder"):
         Checkpoint(Hub("x"), "sequence-classifier")  # type: ignore[arg-type]  # what a writer may well guess
+
+
+def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None:
+    from rewards.models.specs import Checkpoint, Derived, Hub, Model
+
+    good = Checkpoint(Hub("x"), "classifier")
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (
+            lambda: Model("mine", {"embedded": "name/model"}),
+            r"is 'name/model' in profile 'embedded'; it must be a Checkpoint",
+        ),
+        (lambda: Model("mine", {"fulll": good}), r"names the profile 'fulll' \(did you mean 'full'\?\)"),
+        (lambda: Checkpoint("name/model", "classifier"), r"source is 'name/model'; it must be a Hub"),
+        (lambda: Checkpoint(Hub("x"), "classifier", labels="rude"), "labels are 'rude'; expected a tuple of names"),
+        (
+            lambda: Derived("a head", "0", ("a",), lambda r: (), lambda s: s, ()),
+            r"a head: fitted_on is \(\); it must name",
+        ),
+        (lambda: Derived("a head", "0", ("a",), lambda r: (), lambda s: s, (Model("m", {}),)), "a head: fitted_on is"),
+    ]
+    for declare, message in wrong:
+        with pytest.raises(PluginError, match=message):
+            declare()
+    assert Derived("a head", "0", ["a", "b"], lambda r: (), lambda s: s, [good]).labels == ("a", "b")
 
 
 @pytest.mark.parametrize(

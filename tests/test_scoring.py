@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import rewards
-from rewards.errors import ConfigError, PluginError, RewardFailed
+from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
@@ -323,3 +323,33 @@ def test_the_description_rebuilds_the_suite() -> None:
         "distribution": "toy-distribution",
         "version": "0.0.1",
     }
+
+
+def test_a_reward_that_refuses_a_record_with_our_own_error_fails_that_record_alone() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def refusing(edits: list[rewards.Edit]) -> list[float]:
+        if any("bad" in edit.sentence_before for edit in edits):
+            raise PluginError("not that one")
+        return [1.0] * len(edits)
+
+    edit = {"sentence_id": 1, "inappropriate_part": "bad", "rewritten_part": "good", "reason": "Other Reasons"}
+    bad = {"issue": "Which?", "sentences": ["This is bad."], "edits": [edit]}
+    results = score(suite(refusing), record(), bad, record())
+    assert [result.failures for result in results] == [
+        {},
+        {"refusing": "reward 'refusing' of toy-distribution 0.0.1 failed: not that one"},
+        {},
+    ]
+
+
+def test_a_model_that_cannot_give_what_is_asked_names_who_asks(tmp_path: Path) -> None:
+    from rewards.features import HiddenState
+
+    model = Model("tiny", {"embedded": Checkpoint(Hub(str(tiny.causal(tmp_path))), "causal-lm")})
+
+    @rewards.reward(level="edit", range=(-9, 9), models=(model,), reads=lambda e: (HiddenState(e.after, model, 99),))
+    def deep(edits: list[rewards.Edit], states: Any) -> list[float]:
+        return [0.0] * len(edits)
+
+    with pytest.raises(ModelError, match=r"layer 99 was asked for \(asked for by deep\)"):
+        score(suite(part_length, deep), record())

@@ -162,12 +162,12 @@ def _run(
     from rewards.cli.progress import Display
     from rewards.cli.terminal import plain
     from rewards.files.pipeline import Job
-    from rewards.files.writing import File, Sink, Stream
+    from rewards.files.writing import File, Sink, Stream, results_alone
     from rewards_edit.job import Tally, run
 
     tally = Tally()
     sink: Sink = File(out, fingerprint, batch_size, resume, tally.add) if out else Stream()
-    with Display(file, quiet, "editing", "tokens") as display:
+    with results_alone(), Display(file, quiet, "editing", "tokens") as display:
         try:
             job = Job(file, work.plan.suite, work.plan.format.name, limit, batch_size)
             header = run(job, work, sink, tally, display.report, display.on_texts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import typing
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +41,9 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
     reward, origin = found.reward(name)
     import inspect
 
+    from rewards.fitting.calibrate import threshold_fit
+    from rewards.fitting.run import options_of
+
     print(f"{reward.name}: a reward at {reward.level} level, from {origin}\n")
     print(inspect.getdoc(reward.function) or "(no description)")
     low, high = reward.range
@@ -48,9 +53,13 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
             f"passes     {_sign(reward)} {threshold.value:.6g} in profile {profile}: {threshold.source or 'set in code'}"
         )
     for argument, field in reward.arguments.model_fields.items():
-        kind = getattr(field.annotation, "__name__", str(field.annotation))
+        kind = _type(field.annotation, field.metadata)
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"argument   {argument}: {kind}, {default}")
+    fit = reward.fitter.fit if reward.fitter else threshold_fit(name) if reward.level != "global" else None
+    if fit is not None:
+        options = ", ".join(options_of(name, fit)) or "none"
+        print(f"fit        rewards fit {name} --data FILE -o DIR; options: {options}")
     for model in reward.models:
         for profile, spec in model.profiles.items():
             print(f"model      {model.role} ({profile}): {_model(spec)}")
@@ -102,6 +111,13 @@ def _gate(reward: Reward) -> str:
         return ""
     told = "/".join(dict.fromkeys(values[profile] for profile in PROFILES if profile in values))
     return f"{_sign(reward)} {told}" + ("" if len(values) == len(PROFILES) else f" ({', '.join(values)})")
+
+
+def _type(annotation: Any, bounds: Sequence[Any]) -> str:
+    """A type as its author wrote it, with what bounds its values: `Literal['a', 'b']`, `int, Ge(ge=1)`."""
+    generic = bool(typing.get_args(annotation))
+    name = str(annotation).replace("typing.", "") if generic else getattr(annotation, "__name__", str(annotation))
+    return ", ".join([name, *map(str, bounds)])
 
 
 def _sign(reward: Reward) -> str:

@@ -65,7 +65,7 @@ def score(
     from rewards.files import pipeline, targets
     from rewards.files.reading import beside, identity, rejected_path
     from rewards.files.workers import Workers
-    from rewards.files.writing import File, Stream, finished
+    from rewards.files.writing import File, Stream, finished, results_alone
     from rewards.summary import Summary
 
     rewards, settings = settings_of(reward or (), set_ or ())
@@ -90,7 +90,7 @@ def score(
     job = pipeline.Job(file, chosen, format, limit, batch_size)
     kept = beside(Path(file), rejected_path) if append else None
     sink = File(target, fingerprint, batch_size, resume, summary.add, kept) if target else Stream()
-    with Display(file, quiet) as display:
+    with results_alone(), Display(file, quiet) as display:
         chosen.engine.progress = display.on_texts
         try:
             if append:
@@ -141,6 +141,7 @@ def _check_append(
 
 def _suite_of_worker(level: int, *options: Any) -> Suite:
     """The suite in a process of its own, which logs as this one does."""
+    sys.stdout = sys.stderr  # standard output is for results
     log_to_terminal()
     log_level(level)
     return build_suite(*options)

@@ -65,13 +65,17 @@ def _probable(found: Array, spec: Derived) -> Feature:
 def reads(
     spec: Derived, requests: Sequence[Request]
 ) -> tuple[dict[Request, tuple[Request, ...]], dict[Request, Failure]]:
-    """What each request reads, and the Failure of those for which the head's `reads` raised."""
+    """What each request reads, and the Failure of those for which the head's `reads` raised or gave what are no requests."""
     found: dict[Request, tuple[Request, ...]] = {}
     failures: dict[Request, Failure] = {}
 
     def work(part: list[Request]) -> None:
         for request in part:
-            found[request] = tuple(checked(spec.reads(request), f"`reads` of {describe(spec)}"))
+            returned = spec.reads(request)
+            try:
+                found[request] = tuple(checked(returned, f"`reads` of {describe(spec)}"))
+            except PluginError as error:
+                failures[request] = Failure(str(error))
 
     def failed(request: Request, reason: str) -> None:
         failures[request] = Failure(reason)

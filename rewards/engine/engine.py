@@ -173,7 +173,11 @@ class Engine:
             groups[spec].append(request)
         features: dict[Request, Feature] = {}
         for checkpoint, group in groups.items():
-            features |= self._compute_group(checkpoint, group)
+            try:
+                features |= self._compute_group(checkpoint, group)
+            except ModelError as error:
+                error.role = error.role or group[0].model.role
+                raise
         return features
 
     def _compute_group(self, checkpoint: Checkpoint, requests: list[Request]) -> dict[Request, Feature]:
@@ -193,6 +197,8 @@ class Engine:
             self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
             kept = {name: feature for name, feature in fresh.items() if not isinstance(feature, Failure)}
             self.cache.put(kept, cut & kept.keys())
+            for feature in kept.values():  # every reward that asks for it gets this array
+                feature.setflags(write=False)
             found |= fresh
         return {request: found[name] for request, name in names.items()}
 

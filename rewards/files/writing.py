@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +59,13 @@ class Sink(Protocol):
         """Give up before the first chunk."""
 
 
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Standard output for results alone: what plugins print meanwhile goes to standard error."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 class Stream:
     """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
 
@@ -68,18 +75,19 @@ class Stream:
     def __init__(self) -> None:
         if sys.stdout is None:
             raise RewardsError("standard output is closed; give -o OUT to write to a file")
+        self._out = sys.stdout
 
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Write one chunk of output records."""
         lines = [dump(record) for record in records]
         try:
-            sys.stdout.buffer.writelines(lines)
-            sys.stdout.buffer.flush()
+            self._out.buffer.writelines(lines)
+            self._out.buffer.flush()
         except BrokenPipeError:  # the reader went away: no failure
             raise
         except OSError as error:
             with suppress(OSError):  # what is left in the buffer would fail once more at the end of the process
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
             raise RewardsError(
                 f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
             ) from error

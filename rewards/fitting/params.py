@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards.contract import Reward, Threshold
-from rewards.errors import ConfigError, RewardsError
+from rewards.errors import ConfigError, PluginError, RewardsError
 from rewards.models.specs import PROFILES, Profile
 
 CARD = "card.json"
@@ -42,8 +42,27 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
     except RewardsError:
         raise
     except Exception as error:
-        raise ConfigError(f"{folder}: its parameters do not fit reward {reward.name!r}: {error}") from error
+        raise ConfigError(
+            f"{folder}: its parameters do not fit reward {reward.name!r}: {type(error).__name__}: {error}"
+        ) from error
+    _check_loaded(reward, loaded, folder)
+    profile: Any = stated.get("profile")
+    if profile in loaded.thresholds:  # found with the models of that profile: those of others stay
+        loaded = replace(loaded, thresholds={**reward.thresholds, profile: loaded.thresholds[profile]})
     return loaded, Params(folder, digest_of(folder))
+
+
+def _check_loaded(reward: Reward, loaded: Any, folder: Path) -> None:
+    """Raise PluginError where `load` of the reward's Fitter gave something else than that reward."""
+    same = isinstance(loaded, Reward) and all(
+        getattr(loaded, one) == getattr(reward, one) for one in ("name", "level", "higher_is_better")
+    )
+    if not same:
+        what = f"reward {loaded.name!r} at {loaded.level} level" if isinstance(loaded, Reward) else f"{loaded!r:.100}"
+        raise PluginError(
+            f"reward {reward.name!r}: `load` of its Fitter gave {what} for {folder}; it must give the same reward, with the"
+            " parameters of that folder"
+        )
 
 
 def read_card(folder: Path) -> dict[str, Any]:

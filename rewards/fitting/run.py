@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.errors import ConfigError, PluginError, RewardsError, nearest
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
@@ -56,7 +56,7 @@ def run(
     out = out.resolve()
     folder = _scratch(out)
     try:
-        fitted = fit(Job(tuple(files), folder, engine, seed, say, kept), **chosen)
+        fitted = _fitted(f"{name!r} of {origin.of}", fit, Job(tuple(files), folder, engine, seed, say, kept), chosen)
         card = {
             "reward": name,
             **fitted,
@@ -69,7 +69,7 @@ def run(
             "versions": {"python": platform.python_version(), origin.distribution: origin.version, **_versions()},
         }
         (folder / CARD).write_text(
-            json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+            json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False, default=_number) + "\n", encoding="utf-8"
         )
     except BaseException as error:
         told = error
@@ -84,6 +84,37 @@ def run(
         raise told from error
     _move(folder, out)
     return card
+
+
+def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the fit says, checked: a card that JSON can hold, of a fit that wrote safetensors alone.
+
+    Raises PluginError that names the fit for whatever it raises besides errors that the user can act on.
+    """
+    try:
+        card = fit(job, **options)
+        if not isinstance(card, Mapping):
+            raise TypeError(f"it returned {type(card).__name__}; expected the card, a mapping")
+        json.dumps({**card}, allow_nan=False, default=_number)
+    except (RewardsError, OSError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"the fit of {who} failed: {type(error).__name__}: {error}; REWARDS_DEBUG=1 shows where"
+        ) from error
+    if job.unseen is not None and not job.unseen.asked:
+        raise PluginError(f"the fit of {who} does not read its data with `job.rows()`: --unseen has no effect on it")
+    others = [path.name for path in sorted(job.out.iterdir()) if path.suffix != ".safetensors" or not path.is_file()]
+    if others:
+        raise PluginError(f"the fit of {who} wrote {others[0]!r}; parameters are safetensors files without folders")
+    return card
+
+
+def _number(value: Any) -> Any:
+    """A number of numpy or torch as JSON has it."""
+    if callable(item := getattr(value, "item", None)):
+        return item()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
 
 def _scratch(out: Path) -> Path:
@@ -132,15 +163,31 @@ def _move(folder: Path, out: Path) -> None:
         shutil.rmtree(old)
 
 
+def options_of(name: str, fit: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each option of a fit: its keyword-only parameters. Raises PluginError where a type is missing."""
+    try:
+        parameters = inspect.signature(fit, eval_str=True).parameters
+    except (NameError, TypeError, ValueError) as error:
+        raise PluginError(
+            f"the fit of {name!r}: its options cannot be read ({type(error).__name__}: {error}); what their types name must"
+            " be imported outside `if TYPE_CHECKING:`"
+        ) from error
+    known = {
+        key: (one.annotation, ... if one.default is one.empty else one.default)
+        for key, one in parameters.items()
+        if one.kind is one.KEYWORD_ONLY
+    }
+    for key, (kind, _) in known.items():
+        if kind is inspect.Parameter.empty:
+            raise PluginError(f"the fit of {name!r}: its option {key!r} has no type annotation; add one")
+    return known
+
+
 def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The fit's options: those given, checked and converted, and the defaults of the others."""
     from pydantic import ConfigDict, ValidationError, create_model
 
-    known = {
-        key: (parameter.annotation, parameter.default)
-        for key, parameter in inspect.signature(fit, eval_str=True).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
+    known = options_of(name, fit)
     for key in given:
         if key not in known:
             takes = ", ".join(known) or "none"

@@ -14,17 +14,19 @@ from rewards.fitting.rows import Row, read_rows, split_of
 RUN = 8  # words in a row that two texts do not share by chance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unseen:
     """The runs of `RUN` words of the texts in a file that are kept for measuring.
 
-    `rows` are their numbers. Where the fit reads `splits`, it keeps them apart itself in the file they stand in.
+    `rows` are their numbers. Where the fit reads `splits`, it keeps them apart itself in the file they stand in. `asked`
+    says whether anybody has asked about a row.
     """
 
     file: Path
     runs: frozenset[str]
     rows: frozenset[int]
     splits: bool
+    asked: bool = False
 
     @classmethod
     def of(cls, file: Path, options: Mapping[str, Any]) -> Unseen:
@@ -45,6 +47,7 @@ class Unseen:
 
     def holds(self, row: Row) -> bool:
         """Whether a fit must not learn from the row: a text of it shares a run of words with these, or it is one of these."""
+        self.asked = True
         if row.file.resolve() == self.file.resolve():
             if self.splits:
                 return False

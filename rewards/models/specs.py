@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from rewards.errors import PluginError
+from rewards.errors import PluginError, nearest
 
 if TYPE_CHECKING:
     from rewards.features import Request
@@ -84,10 +84,15 @@ class Checkpoint:
     layers: int = 0  # how many blocks of an encoder run: its token vectors are those after the last of them; 0: all
 
     def __post_init__(self) -> None:
+        if not (self.source is None or isinstance(self.source, (Wheel, Hub))):
+            raise PluginError(
+                f"a Checkpoint's source is {self.source!r:.100}; it must be a Hub, as in Hub('name/model')"
+            )
         if self.architecture not in (known := get_args(Architecture)):
             raise PluginError(
                 f"a Checkpoint's architecture is {self.architecture!r}; it must be one of {', '.join(known)}"
             )
+        object.__setattr__(self, "labels", _labels("a Checkpoint's", self.labels))
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,15 @@ class Derived:
     compute: Callable[..., Any] = field(compare=False)
     fitted_on: tuple[Checkpoint, ...] = field(compare=False)
 
+    def __post_init__(self) -> None:
+        if not self.fitted_on or not all(isinstance(one, Checkpoint) for one in self.fitted_on):
+            raise PluginError(
+                f"{self.name}: fitted_on is {self.fitted_on!r:.100}; it must name the Checkpoints whose features it reads,"
+                " as in fitted_on=(EMBEDDED_CAUSAL_LM,)"
+            )
+        object.__setattr__(self, "fitted_on", tuple(self.fitted_on))
+        object.__setattr__(self, "labels", _labels(f"{self.name}: its", self.labels))
+
 
 Spec = Checkpoint | Derived
 
@@ -121,6 +135,17 @@ class Model:
     profiles: Mapping[Profile, Spec]
 
     def __post_init__(self) -> None:
+        for profile, spec in self.profiles.items():
+            if profile not in PROFILES:
+                raise PluginError(
+                    f"the model of role {self.role!r} names the profile {profile!r}{nearest(str(profile), PROFILES)};"
+                    f" there are {', '.join(PROFILES)}"
+                )
+            if not isinstance(spec, (Checkpoint, Derived)):
+                raise PluginError(
+                    f"the model of role {self.role!r} is {spec!r:.100} in profile {profile!r}; it must be a Checkpoint, as"
+                    " in Checkpoint(Hub('name/model'), 'classifier')"
+                )
         object.__setattr__(self, "profiles", dict(self.profiles))  # a copy: what the caller does to theirs stays theirs
 
     def __eq__(self, other: object) -> bool:
@@ -132,6 +157,12 @@ class Model:
         # Equal models have equal roles. Profiles would cost more to hash than the rare collision: an engine refuses
         # two different models of one role anyway.
         return hash(self.role)
+
+
+def _labels(whose: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not all(isinstance(one, str) for one in given):
+        raise PluginError(f"{whose} labels are {given!r:.100}; expected a tuple of names")
+    return tuple(given)
 
 
 def describe(spec: Spec) -> str:
