@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import rewards
 from rewards.errors import ConfigError, RewardsError
-from rewards_eval import outputs
+from rewards.suite import load_suite
+from rewards_eval import outputs, values
+from rewards_eval.agreement import scores_of
+from rewards_eval.html.compact import compact_record
 from rewards_eval.models import Computing
 from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
-from tests.conftest import command, read_lines, record, write_lines
-from tests.scored import edit, scored, two_systems
+from rewards_eval.systems import read_system
+from tests.conftest import command, read_lines, record, registry_of, write_lines
+from tests.scored import edit, keeps, polite, scored, told, two_systems
 
 FEW = Draws(0, 200)
 
@@ -373,3 +382,121 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, out: str) -> None:
 def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^the name 'x{40}'… is too long .* at most 200 bytes with --name$"):
         run(options(tmp_path, two_systems(tmp_path)[0], names=("x" * 300,)))
+
+
+SENTENCES = """description: a gate for sentences, and a threshold that only measures
+rewards:
+  short: {gate: true}
+  keeps:
+  polite: {weight: 1}
+"""
+
+
+@rewards.reward(level="sentence", range=(0, 1), threshold=0.5)
+def short(sentences: Sequence[rewards.Sentence]) -> list[float]:
+    """1 where the sentence gets no longer; fails where it says so."""
+    if any("STOP" in sentence.after for sentence in sentences):
+        raise ValueError("told to stop")
+    return [float(len(sentence.after) <= len(sentence.before)) for sentence in sentences]
+
+
+def by_sentence(folder: Path, name: str, *records: dict[str, Any]) -> Path:
+    """A scored file whose only gate is at sentence level."""
+    suite_file = folder / "sentences.yaml"
+    suite_file.write_text(SENTENCES, encoding="utf-8")
+    suite = load_suite(suite_file, plugins=registry_of(keeps, polite, short))
+    results = suite.score([rewards.read_revision(one) for one in records])
+    path = write_lines(folder / name, *(result.to_record() for result in results))
+    header = {**suite.describe(), "counts": {"rejected": 0}}
+    path.with_name(f"{name}.meta.json").write_text(json.dumps(header), encoding="utf-8")
+    return path
+
+
+def test_what_is_accepted_is_known_unless_a_gate_failed(tmp_path: Path) -> None:
+    unknown, known = edit("way too", "STOP"), edit("way too", "FAIL")  # the gate fails; what only measures does
+    path = by_sentence(tmp_path, "one.jsonl", record(1, edits=[unknown]), record(2, edits=[known]))
+    report = run(options(tmp_path, path))
+    cells = table(report, "edits")["one", None]
+    assert value(cells["accepted"]) == (1.0, 1)
+    assert value(cells["valid"]) == (1.0, 2)
+    assert value(table(report, "arguments")["one", "accepted edits"]["nes"])[1] == 1
+    assert value(table(report, "reasons")["Toxic Emotions", "one"]["accepted"]) == (1.0, 1)
+    found = scores_of(read_system(str(path), "one", "scored"), "place")
+    assert {name: len(found[name].values) for name in ("valid", "accepted")} == {"valid": 2, "accepted": 1}
+
+
+def test_gates_of_sentences_have_a_column_and_systems_without_a_valid_edit_pass_none(tmp_path: Path) -> None:
+    longer = edit("way too", "much, much too")
+    one = by_sentence(tmp_path, "one.jsonl", record(1, edits=[longer]), record(2, edits=[edit("way too", "too")]))
+    other = by_sentence(tmp_path, "other.jsonl", *(record(n, edits=[edit("not there", "x")]) for n in (1, 2)))
+    report = run(options(tmp_path, one, other))
+    cells = table(report, "edits")
+    assert value(cells["one", None]["pass:short"]) == value(cells["one", None]["accepted"]) == (0.5, 2)
+    assert [value(cells["other", None][key]) for key in ("valid", "pass:short", "pass:keeps")] == [(0.0, 2)] * 3
+    (edits,) = [one for one in report["tables"] if one["id"] == "edits"]
+    assert "Accepted is what passes short. Intervals" in edits["caption"]
+
+
+def test_another_judge_is_not_asked_where_the_measuring_one_failed(tmp_path: Path) -> None:
+    path = by_sentence(tmp_path, "one.jsonl", record(1, edits=[edit("way too", "too")]))
+    (kept,) = read_lines(path)
+    assert values.probabilities_after(kept, "accepted") == told("Lunch is too short, duh. Everybody knows it.")
+    kept["details"]["evaluation"] = {"before": None, "accepted": {"dimensions": None}}
+    assert values.probabilities_before(kept) is values.probabilities_after(kept, "accepted") is None
+    assert "dimensions" not in compact_record(kept, (), kept["argument"])
+    kept["details"]["evaluation"] = {"before": {"Inappropriateness": 0.75}, "accepted": {"dimensions": told("")}}
+    assert compact_record(kept, (), kept["argument"])["dimensions"]["Inappropriateness"] == [0.75, 0.1]
+
+
+def test_one_argument_or_one_value_has_no_interval(tmp_path: Path) -> None:
+    path = by_sentence(tmp_path, "one.jsonl", record(1, edits=[edit("way too", "too")]))
+    report = run(options(tmp_path, path))
+    cell = table(report, "arguments")["one", "accepted edits"]["nes"]
+    assert cell["value"] is not None
+    assert (cell["low"], cell["high"]) == (None, None)
+    (arguments,) = [one for one in report["tables"] if one["id"] == "arguments"]
+    assert arguments["caption"].startswith("Means over the 1 argument that all systems have")
+
+
+def test_names_that_begin_with_an_underscore_are_in_the_legend(tmp_path: Path) -> None:
+    report = run(options(tmp_path, *two_systems(tmp_path), names=("_one", "other")))
+    (rates,) = [one for one in report["figures"] if one["id"] == "rates"]
+    assert "> _one<" in rates["svg"]
+    with pytest.raises(ConfigError, match="a system is called ''; give each a name that can be seen"):
+        run(options(tmp_path, *two_systems(tmp_path), names=("", "other")))
+
+
+def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
+    one = scored(tmp_path, "one.jsonl", *(record(n, edits=[]) for n in (1, 2, 3)))
+    other = scored(tmp_path, "other.jsonl", *(record(n, edits=[]) for n in (1, "2", "3")))
+    report = run(options(tmp_path, one, other))
+    assert "2 of the ids left out differ in their type alone: as text they would be the same" in " ".join(
+        report["notes"]
+    )
+
+
+@pytest.mark.parametrize("counts", ["null", '{"rejected": "x"}', '{"rejected": null}'])
+def test_a_header_that_says_nothing_of_rejected_lines_is_named(tmp_path: Path, counts: str) -> None:
+    path = scored(tmp_path, "one.jsonl", record(1, edits=[]))
+    path.with_name("one.jsonl.meta.json").write_text(f'{{"counts": {counts}}}', encoding="utf-8")
+    with pytest.raises(RewardsError, match=r"one\.jsonl\.meta\.json: counts\.rejected is no number"):
+        run(options(tmp_path, path))
+
+
+def test_a_terminal_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:
+    path = scored(tmp_path, "one.jsonl", record(1, edits=[]))
+    program = [sys.executable, "-m", "rewards", "eval", str(path), "-o", str(tmp_path / "out"), "--resamples", "100"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().endswith("error: standard output cannot be written: No space left on device\n")
+    assert (tmp_path / "out/report.html").exists()
+
+
+def test_file_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
+    path = scored(tmp_path, "one.jsonl", record(1, edits=[]))
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xffname.jsonl"))
+    path.rename(strange)
+    report = run(options(tmp_path, strange))
+    assert report["systems"][0]["name"] == "bad\\xffname"
+    assert (tmp_path / "out/report.json").exists()

@@ -23,7 +23,7 @@ from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import read_system
 from tests import tiny
-from tests.conftest import read_lines, record, write_lines
+from tests.conftest import command, read_lines, record, write_lines
 from tests.scored import edit, scored, two_systems
 
 
@@ -228,3 +228,38 @@ def test_sim_is_rescaled_by_the_baseline_of_its_own_model_alone(tmp_path: Path) 
     other = build_engine(profile="full", models=(f"bertscore={tiny.deberta(tmp_path / 'other')}",))
     for one in (build_engine(), build_engine(models=(named,)), other):  # another model, another layer
         assert roles.rescale(0.7, known, one) == 0.7
+
+
+def test_the_suite_that_scored_a_file_is_known_wherever_it_was_scored(tmp_path: Path, models: tuple[str, ...]) -> None:
+    file = write_lines(tmp_path / "system.jsonl", *(record(n, edits=[edit("way too", "too")]) for n in (1, 2)))
+    before = tmp_path / "system.scored.jsonl"
+    assert (
+        command("score", file, "-o", before, "--reward", "useless_edits", "--set", "useless_edits.weight=-1").returncode
+        == 0
+    )
+    suite = tmp_path / "one.yaml"
+    suite.write_text("description: one\nrewards:\n  useless_edits: {weight: -1}\n", encoding="utf-8")
+    labels = write_lines(tmp_path / "labels.jsonl", {"id": 1, "label": 1}, {"id": 2, "label": 0})
+    found = []
+    for path, computing in ((file, Computing(suite=str(suite), models=models, quiet=True)), (before, Computing())):
+        out = tmp_path / f"out{len(found)}"
+        report = run(
+            Options([str(path)], out, measure=False, labels=str(labels), draws=Draws(0, 100), computing=computing)
+        )
+        agreed = next(one for one in report["tables"] if one["id"] == "agreement")["rows"]
+        found.append((agreed, report["suite"]["scored_with"]["system"]["rewards"]))
+    assert found[0] == found[1]
+
+
+def test_measurements_of_other_systems_are_refused_before_anything_is_scored(
+    tmp_path: Path, models: tuple[str, ...]
+) -> None:
+    file = write_lines(tmp_path / "new.jsonl", record(1, edits=[edit("way too", "too")]))
+    (tmp_path / "out").mkdir()
+    write_lines(tmp_path / "out/measured.jsonl", {})
+    (tmp_path / "out/measured.jsonl.meta.json").write_text('{"fingerprint": "another", "counts": {}}', encoding="utf-8")
+    with pytest.raises(
+        RewardsError, match="measured.jsonl was made with other settings or another input; give another -o"
+    ):
+        run(options(tmp_path / "out", models, file))
+    assert not list((tmp_path / "out").glob("new.*"))

@@ -17,7 +17,7 @@ from rewards_eval.labels import By, Labels, Unit, keys
 from rewards_eval.statistics import Draws, draw_counts, interval
 from rewards_eval.systems import System
 from rewards_eval.tables import Table, cell, column, row, table
-from rewards_eval.values import probabilities_after
+from rewards_eval.values import decided, probabilities_after
 
 Array = np.ndarray[Any, Any]
 HELD = 4_000_000  # weights of a few draws that are held at a time
@@ -54,13 +54,15 @@ def scores_of(system: System, by: By) -> dict[str, Scores]:
     found: dict[str, Scores] = defaultdict(Scores)
     lower = {name for name, one in system.header.get("rewards", {}).items() if one.get("higher_is_better") is False}
     for identifier, record in system.records.items():
+        known = decided(record)
         for key, edit in zip(keys(record["edits"], by), record["edits"], strict=True):
             unit = identifier, key
             found["valid"].values[unit] = float(edit["valid"])
             found["valid"].passed[unit] = edit["valid"]
             if edit["valid"]:
-                found["accepted"].values[unit] = float(edit["accepted"])
-                found["accepted"].passed[unit] = edit["accepted"]
+                if known:
+                    found["accepted"].values[unit] = float(edit["accepted"])
+                    found["accepted"].passed[unit] = edit["accepted"]
                 for name, score in judgements(record, edit).items():
                     _add(found[name], unit, score, name in lower)
         _add_argument(found, identifier, record, lower)

@@ -15,7 +15,15 @@ from rewards_eval.formulas import REASONS
 from rewards_eval.statistics import interval, ratio, resampled_means
 from rewards_eval.systems import Common, Id, compare
 from rewards_eval.tables import Cell, Table, cell, column, mean_cell, row, table
-from rewards_eval.values import ARGUMENT_METRICS, VARIANTS, References, probabilities_after, probabilities_before
+from rewards_eval.values import (
+    ARGUMENT_METRICS,
+    VARIANTS,
+    References,
+    decided,
+    is_reasoned,
+    probabilities_after,
+    probabilities_before,
+)
 
 ISSUES = 20  # rows of the table by issue; the others are counted together,
 ENOUGH = 3  # and so are those with fewer arguments
@@ -178,8 +186,8 @@ def reasons(evaluation: Evaluation) -> Table | None:
         "valid": lambda edit, _: edit["valid"],
         "accepted": lambda edit, _: edit["accepted"],
         "app": lambda _, found: found.get("app"),
-        "strict": lambda edit, found: found.get("strict") if edit["reason"] else None,
-        "relaxed": lambda edit, found: found.get("relaxed") if edit["reason"] else None,
+        "strict": lambda edit, found: found.get("strict") if edit["reasoned"] else None,
+        "relaxed": lambda edit, found: found.get("relaxed") if edit["reasoned"] else None,
     }
     rows = []
     for system in evaluation.common.systems:
@@ -201,7 +209,12 @@ def reasons(evaluation: Evaluation) -> Table | None:
 
 def _with_found(record: Mapping[str, Any]) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     found = (record["details"].get("evaluation") or {}).get("edits") or [{}] * len(record["edits"])
-    return zip(record["edits"], found, strict=False)
+    known = decided(record)
+    edits = [
+        {**edit, "accepted": edit["accepted"] if known else None, "reasoned": is_reasoned(record, edit)}
+        for edit in record["edits"]
+    ]
+    return zip(edits, found, strict=False)
 
 
 def _named(reason: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rewards.cli.options import Cache, Device, DType, Models
+from rewards.cli.terminal import plain
 
 
 def evaluate(
@@ -57,6 +58,6 @@ def evaluate(
     report = run(Options(files, out, tuple(name or ()), reference, labels, measure, computing, draws, strict))
     if not quiet:
         outputs.print_report(report)
-        print(f"\neverything is in {out}: report.html, report.json, tables (.csv, .tex) and plots (.svg, .png)")
+        print(plain(f"\neverything is in {out}: report.html, report.json, tables (.csv, .tex) and plots (.svg, .png)"))
     if any(system["failed"] or system["rejected"] for system in report["systems"]):
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.files.reading import as_text
 from rewards_eval import formulas, statistics
 from rewards_eval.statistics import Draws, interval, resampled_means
 from rewards_eval.systems import Common
@@ -75,7 +76,7 @@ def describe_system(common: Common, index: int) -> dict[str, Any]:
     system = common.systems[index]
     return {
         "name": system.name,
-        "file": system.file,
+        "file": as_text(system.file),
         "digest": system.digest,
         "dialect": system.dialect,
         "records": len(system.records),

@@ -15,6 +15,9 @@ from rewards_eval.agreement import Agreement
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST = 80
+"""Rows of the plot of wins."""
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 """Of systems, in order: told apart by eyes that see no red or no green (Okabe and Ito)."""
 
@@ -113,7 +116,7 @@ def _trade_off(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
         if x.get("value") is None or y.get("value") is None:
             continue
         colour = COLOURS[names.index(row["label"]) % len(COLOURS)]
-        label = None if row["label"] in seen else plain(row["label"])
+        label = None if row["label"] in seen else _legend(row["label"])
         seen.add(row["label"])
         axes.errorbar(
             x["value"], y["value"], xerr=_errors([x]), yerr=_errors([y]), color=colour, label=label, capsize=2,
@@ -139,7 +142,7 @@ def _rates(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
         places = [i + height * (s - (len(names) - 1) / 2) for i, _ in known]
         axes.barh(
             places, [cell["value"] for _, cell in known], height * 0.9, xerr=_errors([cell for _, cell in known]),
-            color=COLOURS[s % len(COLOURS)], label=plain(row["label"]), error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
+            color=COLOURS[s % len(COLOURS)], label=_legend(row["label"]), error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
         )  # fmt: skip
     axes.set_yticks(range(len(columns)), [plain(one["label"]) for one in columns])
     axes.invert_yaxis()
@@ -152,7 +155,8 @@ def _rates(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
 def _wins(table: Mapping[str, Any]) -> Plot:
     """Wins, ties and losses of every comparison."""
     rows = [row for row in table["rows"] if row["group"] in ("accepted edits", "rewards")] or table["rows"]
-    rows = rows[:30]
+    left_out = len(rows) - MOST
+    rows = rows[:MOST]
     figure, axes = _figure(7.2, 1.2 + 0.3 * len(rows))
     left = [0.0] * len(rows)
     for key, colour in (("wins", COLOURS[0]), ("ties", "#d0d0d0"), ("losses", COLOURS[1])):
@@ -169,6 +173,8 @@ def _wins(table: Mapping[str, Any]) -> Plot:
         "On how many arguments the first system is better, equal or worse; where neither direction is better, as with NES:"
         " higher, equal or lower. * p < .05, ** p < .01 after Holm's correction."
     )
+    if left_out > 0:
+        caption += f" The last {left_out} of {len(rows) + left_out} differences are in the table alone."
     return _plot("wins", "Wins, ties and losses", caption, figure)
 
 
@@ -186,7 +192,7 @@ def _dimensions(table: Mapping[str, Any], names: Sequence[str]) -> Plot:
         offset = 0.5 * (s - (len(names) - 1) / 2) / max(1, len(names))
         axes.errorbar(
             [cell["value"] for _, cell in known], [i + offset for i, _ in known], xerr=_errors([cell for _, cell in known]),
-            fmt="o", markersize=4.5, capsize=2, color=COLOURS[s % len(COLOURS)], label=plain(column["label"]),
+            fmt="o", markersize=4.5, capsize=2, color=COLOURS[s % len(COLOURS)], label=_legend(column["label"]),
         )  # fmt: skip
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [plain(row["label"]) for row in rows])
@@ -212,7 +218,7 @@ def _rounds(table: Mapping[str, Any]) -> Plot:
             ]
             axes.errorbar(
                 [number for number, _ in known], [cell["value"] for _, cell in known], yerr=_errors([c for _, c in known]),
-                marker="o", capsize=2, color=COLOURS[s % len(COLOURS)], label=plain(system) if column is keys[0] else None,
+                marker="o", capsize=2, color=COLOURS[s % len(COLOURS)], label=_legend(system) if column is keys[0] else None,
             )  # fmt: skip
         axes.set(xlabel="round", title=column["label"])
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -234,6 +240,12 @@ def _reliability(agreements: Sequence[Agreement]) -> Plot:
     return _plot(
         "calibration", "Calibration", "Ten bins of equal width; on the diagonal values are probabilities.", figure
     )
+
+
+def _legend(name: str) -> str:
+    """A name as legends show it: matplotlib leaves out those that begin with `_`."""
+    shown = plain(name)
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _has(table: Mapping[str, Any], key: str) -> bool:

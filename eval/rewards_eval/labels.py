@@ -13,7 +13,7 @@ from rewards.files.reading import Line, read_lines
 from rewards_eval import authors
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
 from rewards_eval.systems import Id, System, detect, read_system
-from rewards_eval.values import probabilities_after
+from rewards_eval.values import decided, probabilities_after
 
 DECISIONS = {
     "accept": 1.0, "accepted": 1.0, "yes": 1.0, "true": 1.0,
@@ -136,12 +136,14 @@ def _verdicts(system: System) -> Labels:
     found: dict[str, dict[Unit, float]] = defaultdict(dict)
     for identifier, record in system.records.items():
         measured = (record["details"].get("evaluation") or {}).get("edits") or []
+        known = decided(record)
         for i, (content, edit) in enumerate(zip(contents(record["edits"]), record["edits"], strict=True)):
             unit = identifier, content
             found["valid"][unit] = float(edit["valid"])
             if not edit["valid"]:
                 continue  # its verdicts follow from that, and say nothing about the edit
-            found["accepted"][unit] = float(edit["accepted"])
+            if known:
+                found["accepted"][unit] = float(edit["accepted"])
             for name, score in edit["scores"].items():
                 if score["passed"] is not None:
                     found[name][unit] = float(score["passed"])

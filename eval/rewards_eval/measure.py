@@ -48,11 +48,7 @@ def measure(
     progress: Callable[[int, int], None],
 ) -> list[System]:
     """The systems with `details.evaluation` in every record; kept in `path`, and read from there when it is complete."""
-    fingerprint = {
-        "systems": [[system.name, system.digest] for system in systems],
-        "references": [[identifier, *texts] for identifier, texts in references.items()],
-        **settings,
-    }
+    fingerprint = _fingerprint([(system.name, system.digest) for system in systems], references, settings)
     items = list(_items(systems))
     if finished(path, fingerprint, CHUNK) is None:
         _run(items, engine, roles, references, File(path, fingerprint, CHUNK, resume=True), progress)
@@ -62,6 +58,21 @@ def measure(
             one = orjson.loads(line)
             found[one["system"], one["round"], one["id"]] = one["evaluation"]
     return [_with(system, found) for system in systems]
+
+
+def check(systems: Sequence[tuple[str, str]], references: References, path: Path, settings: Mapping[str, Any]) -> None:
+    """Raise RewardsError where `path` holds measurements of other systems (name, digest of the file) or settings."""
+    finished(path, _fingerprint(systems, references, settings), CHUNK)
+
+
+def _fingerprint(
+    systems: Sequence[tuple[str, str]], references: References, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "systems": [list(one) for one in systems],
+        "references": [[identifier, *texts] for identifier, texts in references.items()],
+        **settings,
+    }
 
 
 def _items(systems: Sequence[System]) -> Iterator[Item]:

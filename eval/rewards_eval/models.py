@@ -88,6 +88,12 @@ class Models:
         self._header = read_header(path) or {}
         return measured
 
+    def check(self, systems: Sequence[tuple[str, str]], references: References) -> None:
+        """Raise RewardsError where the folder holds measurements of other systems (name, digest of the file) or settings."""
+        from rewards_eval import measure
+
+        measure.check(systems, references, self._folder / "measured.jsonl", self._settings())
+
     def _settings(self) -> dict[str, Any]:
         """What numbers depend on besides the texts."""
         one = self._computing

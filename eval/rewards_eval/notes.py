@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rewards_eval.agreement import scores_of
 from rewards_eval.evaluation import Evaluation
 from rewards_eval.labels import Labels
-from rewards_eval.systems import Common, System
+from rewards_eval.systems import ALIKE, Common, System
 from rewards_eval.values import References
 
 
@@ -44,6 +44,8 @@ def _left_out(common: Common) -> Iterator[str]:
     if any(common.left_out.values()):
         listed = ", ".join(f"{count:,} of {name}" for name, count in common.left_out.items() if count)
         yield f"Only the {len(common.ids):,} arguments that every system has are compared; left out: {listed}."
+    if common.alike:
+        yield f"{common.alike:,} of the ids left out differ in their type alone: {ALIKE}."
 
 
 def _incomparable(systems: Sequence[System]) -> Iterator[str]:

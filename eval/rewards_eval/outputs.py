@@ -123,7 +123,9 @@ def to_csv(table: Table) -> str:
 
 def _no_formula(value: Any) -> Any:
     """A text that a spreadsheet takes for text: files are named by strangers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+    if not isinstance(value, str):
+        return value
+    return f"'{plain(value)}" if value[:1] in "=+-@\t\r" and value else plain(value)
 
 
 def to_latex(table: Table) -> str:

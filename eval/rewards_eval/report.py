@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from rewards.errors import RewardsError
+from rewards.files.reading import as_text
 from rewards_eval import outputs
 from rewards_eval.evaluation import Evaluation, describe_system
 from rewards_eval.figures import Plot
@@ -39,7 +40,7 @@ def build(
         "version": VERSION,
         "title": f"Evaluation of {names}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": ["rewards", *sys.argv[1:]],
+        "command": ["rewards", *map(as_text, sys.argv[1:])],
         "suite": dict(suite),
         "versions": versions(),
         "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},

@@ -80,12 +80,16 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
         pairs = zip(options.files, known, strict=True)
         systems.check_common([(file, one.records if one else systems.stated_ids(file)) for file, one in pairs])
     _make(options.out)
+    wanted = unscored if options.measure is None else options.measure
+    if wanted:
+        models.check(
+            [(name, systems.digest(file)) for name, file in zip(names, options.files, strict=True)], references
+        )
     read = [
         one or systems.read_system(file, name, "unscored", models.score(file, name))
         for file, name, one in zip(options.files, names, known, strict=True)
     ]
     systems.compare(read)  # before anything is measured: what does not fit together is told at once
-    wanted = unscored if options.measure is None else options.measure
     if not (wanted or unscored) and (options.computing.models or options.computing.profile):
         raise ConfigError("--model and --profile say what computes, but every FILE is scored already; add --measure")
     return models.measure(read, references) if wanted else read

@@ -27,8 +27,8 @@ class Comparison:
     """System A against system B on one metric: A − B over the arguments for which both have a value."""
 
     difference: float
-    low: float
-    high: float
+    low: float | None  # None where all resamples agree
+    high: float | None
     p: float
     effect: (
         float | None
@@ -69,9 +69,13 @@ def resampled_means(pairs: Array, draws: Draws, owners: Array | None = None) -> 
 
 
 def interval(resampled: Array) -> tuple[float, float] | None:
-    """The percentile interval of resampled means; None where there is nothing to take it of."""
+    """The percentile interval of resampled means.
+
+    None where there is nothing to take it of, or all resamples agree, as of one argument, or where every argument has the
+    same value: that says nothing about how sure the mean is.
+    """
     known = resampled[np.isfinite(resampled)]
-    if not known.size:
+    if not known.size or np.ptp(known) <= _ULPS * np.abs(known).max():
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
@@ -105,7 +109,7 @@ def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: f
     difference = float(_difference(one.sum(0), other.sum(0)))
     each = one[:, 0] / one[:, 1] - other[:, 0] / other[:, 1]
     signs = better * np.where(np.abs(each) <= _ULPS * np.abs(one[:, 0] / one[:, 1]), 0.0, np.sign(each))
-    low, high = limits or (difference, difference)
+    low, high = limits or (None, None)
     wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
     ties = len(each) - wins - losses
     effect = effect_size(difference, _influences(one) - _influences(other))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import ConfigError, RecordError, RewardsError
-from rewards.files.reading import Line, read_header, read_lines
+from rewards.files.reading import Line, as_text, header_path, read_header, read_lines
 from rewards.scored import read_scored
 from rewards_eval import authors
 
@@ -24,6 +24,7 @@ Id = str | int
 Record = Mapping[str, Any]
 LONGEST = 200  # bytes of a system's name; file systems take 255, of which endings take some
 TEXTS = ("argument_after_accepted", "argument_after_all")
+ALIKE = "as text they would be the same: some files hold numbers, others strings"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Common:
         first, numbers = self.systems[0], dict[str, int]()
         texts = (first.records[identifier]["argument"] for identifier in self.ids)
         return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+    @property
+    def alike(self) -> int:
+        """How many more ids would be common if numbers and strings were the same."""
+        return len(set.intersection(*({str(one) for one in system.records} for system in self.systems))) - len(self.ids)
 
     @property
     def arguments(self) -> int:
@@ -139,9 +145,20 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
         raise RewardsError(f"{source} holds no records")
-    header = read_header(Path(path)) or {}
-    rejected = scored.rejected if scored else int(header.get("counts", {}).get("rejected", 0))
-    return System(name, path, _digest(path), dialect, rounds, header, rejected)
+    header = read_header(Path(source)) or {}
+    rejected = scored.rejected if scored else _rejected(source, header)
+    return System(name, path, digest(path), dialect, rounds, header, rejected)
+
+
+def _rejected(path: str, header: Mapping[str, Any]) -> int:
+    """How many lines a header says were rejected. Raises RewardsError where it says what `rewards score` does not."""
+    counts = header.get("counts", {})
+    found = counts.get("rejected", 0) if isinstance(counts, Mapping) else None
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise RewardsError(
+            f"{header_path(Path(path))}: counts.rejected is no number; score the file again, or delete it"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +226,8 @@ def _can_be_scored(record: Mapping[str, Any]) -> bool:
     return text and any(record.get(key) is not None for key in ("completion", "edits", "rewrite", "after"))
 
 
-def _digest(path: str) -> str:
+def digest(path: str) -> str:
+    """SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -221,6 +239,8 @@ def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
     names = list(given) or [_stem(file) for file in files]
     safe = [safe_name(name) for name in names]
     for name, one in zip(names, safe, strict=True):
+        if not name.strip():
+            raise ConfigError(f"a system is called {name!r}; give each a name that can be seen, with --name")
         if len(one.encode()) > LONGEST:
             raise ConfigError(
                 f"the name {name[:40]!r}… is too long for a part of a file's name: give one of at most {LONGEST} bytes"
@@ -237,7 +257,7 @@ def safe_name(name: str) -> str:
 
 
 def _stem(file: str) -> str:
-    name = Path(file).name
+    name = as_text(Path(file).name)
     for ending in (".gz", ".parquet", ".jsonl", ".json", ".scored", ".generated"):
         name = name.removesuffix(ending)
     return name
@@ -266,8 +286,8 @@ def check_common(files: Sequence[tuple[str, Collection[Id]]]) -> None:
     if set.intersection(*(set(own) for _, own in files)):
         return
     listed = "; ".join(f"{file}: {_some(own)}" for file, own in files)
-    as_text = set.intersection(*({str(identifier) for identifier in own} for _, own in files))
-    hint = " (as text they would be the same: some files hold numbers, others strings)" if as_text else ""
+    alike = set.intersection(*({str(identifier) for identifier in own} for _, own in files))
+    hint = f" ({ALIKE})" if alike else ""
     raise RewardsError(f"the files have no id in common{hint}: {listed}; give records the same `id` in every file")
 
 

@@ -17,6 +17,7 @@ from rewards_eval.values import (
     REFERENCE_METRICS,
     VARIANTS,
     Metric,
+    gates,
     pass_metric,
     reward_metric,
 )
@@ -82,15 +83,23 @@ def _known(evaluation: Evaluation, key: str) -> bool:
 
 def edits(evaluation: Evaluation) -> Table:
     """Edit level: rates over all edits of a system."""
-    gates = [key.removeprefix("edits.pass:") for key in evaluation.values.keys if key.startswith("edits.pass:")]
-    order = [*EDIT_METRICS[:3], *map(pass_metric, gates), EDIT_METRICS[4], EDIT_METRICS[3], *EDIT_METRICS[5:]]
+    passed = [key.removeprefix("edits.pass:") for key in evaluation.values.keys if key.startswith("edits.pass:")]
+    order = [*EDIT_METRICS[:3], *map(pass_metric, passed), EDIT_METRICS[4], EDIT_METRICS[3], *EDIT_METRICS[5:]]
     metrics = [metric for metric in order if evaluation.values.present(f"edits.{metric.key}")]
     rows = [
         row(system.name, {m.key: mean_cell(evaluation.mean(s, f"edits.{m.key}"), m) for m in metrics})
         for s, system in enumerate(evaluation.common.systems)
     ]
-    caption = "Rates over all edits stated; an edit that cannot be applied passes nothing. " + _intervals(evaluation)
+    caption = f"Rates over all edits stated; an edit that cannot be applied passes nothing. {_gates(evaluation)}"
+    caption += _intervals(evaluation)
     return table("edits", "Edits", caption, map(metric_column, metrics), rows)
+
+
+def _gates(evaluation: Evaluation) -> str:
+    """Which thresholds decide what is accepted, where all files say the same."""
+    stated = {gates(system.header) for system in evaluation.common.systems}
+    named = stated.pop() if len(stated) == 1 else ()
+    return f"Accepted is what passes {', '.join(named)}. " if named else ""
 
 
 def rewards(evaluation: Evaluation) -> Table | None:
@@ -140,7 +149,8 @@ def comparisons(evaluation: Evaluation) -> Table | None:
     corrected = statistics.holm([result.p for _, result in known])
     rows = []
     for ((_, metric, group, later, earlier), result), p in zip(known, corrected, strict=True):
-        label = f"{metric.label}: {systems[later].name} − {systems[earlier].name}"
+        what = f"share of {metric.label}" if metric.total else metric.label
+        label = f"{what}: {systems[later].name} − {systems[earlier].name}"
         rows.append(row(label, _comparison_cells(result, p, metric), group))
     return table("comparisons", "Differences between systems", _tests(evaluation, len(known)), _COMPARISON, rows)
 
@@ -193,15 +203,17 @@ def _comparison_cells(result: Comparison, p: float, metric: Metric) -> dict[str,
 
 def _tests(evaluation: Evaluation, count: int) -> str:
     return (
-        f"Paired by argument. Intervals: bootstrap over arguments; p: paired permutation test; both with"
-        f" {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}. Holm's correction covers all {count} tests."
+        "Paired by argument: means over those where both systems have a value. Intervals: bootstrap over arguments; p: paired"
+        f" permutation test; both with {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}. Holm's correction"
+        f" covers all {count} tests."
     )
 
 
 def _means_of(evaluation: Evaluation) -> str:
     common = evaluation.common
     several = "" if common.arguments == len(common.ids) else f"{len(common.ids):,} completions of the "
-    shared = f"the {several}{common.arguments:,} arguments that all systems have"
+    noun = "argument" if common.arguments == 1 else "arguments"
+    shared = f"the {several}{common.arguments:,} {noun} that all systems have"
     return f"Means over {shared}, each over those with a value (n). " + _intervals(evaluation)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.plugins import registry
+from rewards.scored import judgements
 from rewards_eval import formulas
 from rewards_eval.formulas import INAPPROPRIATE
 from rewards_eval.references import rouge, sari
@@ -79,7 +80,12 @@ EDIT_METRICS = (
 def pass_metric(name: str) -> Metric:
     """The pass rate of one threshold over all edits; an invalid edit does not pass."""
     return Metric(
-        f"pass:{name}", name, 3, "higher", f"share of edits that pass {name}; an invalid edit does not", "edits"
+        f"pass:{name}",
+        name,
+        3,
+        "higher",
+        f"share of edits that pass {name}, or stand in a sentence that does; an invalid edit does not",
+        "edits",
     )
 
 
@@ -112,7 +118,7 @@ def collect(common: Common, references: References) -> Values:
     rows: list[list[dict[str, Pair]]] = []
     for system in common.systems:
         records = [system.records[one] for one in common.ids]
-        thresholds = judged_by(records)
+        thresholds = tuple(dict.fromkeys([*judged_by(records), *_stated(system.header)]))
         rows.append([dict(contributions(record, thresholds, references.get(record["id"], ()))) for record in records])
     keys = tuple(dict.fromkeys(key for system in rows for row in system for key in row))
     data = np.zeros((len(rows), len(keys), len(common.ids), 2))
@@ -124,9 +130,24 @@ def collect(common: Common, references: References) -> Values:
 
 
 def judged_by(records: Iterable[Record]) -> tuple[str, ...]:
-    """The rewards that judge single edits of these records against a threshold."""
-    scores = (edit["scores"] for record in records for edit in record["edits"])
+    """The rewards that judge edits of these records, or the sentences they stand in, against a threshold."""
+    scores = (judgements(record, edit) for record in records for edit in record["edits"] if edit["valid"])
     return tuple(dict.fromkeys(name for one in scores for name, score in one.items() if score["passed"] is not None))
+
+
+def _stated(header: Mapping[str, Any]) -> Iterator[str]:
+    """The rewards with a threshold for edits or sentences that a file's header names: of a system without a valid edit too."""
+    rewards = header.get("rewards")
+    for name, one in rewards.items() if isinstance(rewards, Mapping) else ():
+        if isinstance(one, Mapping) and one.get("threshold") is not None and one.get("level") != "global":
+            yield name
+
+
+def gates(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """The rewards that decide which edits are accepted, as a file's header names them."""
+    rewards = header.get("rewards")
+    stated = rewards if isinstance(rewards, Mapping) else {}
+    return tuple(name for name, one in stated.items() if isinstance(one, Mapping) and one.get("gate"))
 
 
 def contributions(
@@ -163,18 +184,20 @@ def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[st
 
 
 def decided(record: Record) -> bool:
-    """Whether it is known which edits are accepted: no threshold of an edit failed."""
+    """Whether it is known which edits are accepted: no gate failed on an edit or on its sentence."""
     return not any(
-        score.get("failed") and score.get("threshold") is not None
+        judgements(record, edit).get(gate, {}).get("failed")
         for edit in record["edits"]
-        for score in edit["scores"].values()
+        for gate in edit.get("failed_gates") or ()
     )
 
 
 def probabilities_before(record: Record) -> Mapping[str, float] | None:
     """The dimensions of the original: as measured here, else as a reward left them in the record's details."""
-    measured = (record["details"].get("evaluation") or {}).get("before")
-    return measured or _told(record, "before")
+    measured = record["details"].get("evaluation")
+    if measured is not None:  # of one judge for all systems: another's word is not taken where it failed
+        return measured.get("before") or None
+    return _told(record, "before")
 
 
 def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | None:
@@ -183,10 +206,10 @@ def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | N
     Scoring tells those after the accepted edits alone. Where all edits were accepted the other text is the same one, but
     a mean over just these arguments would be one over the best.
     """
-    measured = ((record["details"].get("evaluation") or {}).get(variant) or {}).get("dimensions")
-    if measured or variant != "accepted":
-        return measured or None
-    return _told(record, "after") if decided(record) else None
+    measured = record["details"].get("evaluation")
+    if measured is not None:
+        return (measured.get(variant) or {}).get("dimensions") or None
+    return _told(record, "after") if variant == "accepted" and decided(record) else None
 
 
 def _told(record: Record, when: str) -> Mapping[str, float] | None:
@@ -226,8 +249,9 @@ def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pai
     yield "edits.valid", (float(sum(edit["valid"] for edit in edits)), count)
     if decided(record):
         yield "edits.accepted", (float(sum(edit["accepted"] for edit in edits)), count)
+    judged = [judgements(record, edit) if edit["valid"] else {} for edit in edits]
     for name in thresholds:
-        scores = [edit["scores"].get(name) or {} for edit in edits]
+        scores = [one.get(name) or {} for one in judged]
         failed = sum(bool(score.get("failed")) for score in scores)
         yield f"edits.pass:{name}", (float(sum(bool(score.get("passed")) for score in scores)), count - failed)
     yield from _measured(record, count)
@@ -239,8 +263,7 @@ def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
     if len(measured) != count:
         return
     edits = list(zip(record["edits"], measured, strict=True))
-    unreasoned = record["format"] in _without_reasons()
-    reasoned = [found for edit, found in edits if edit["reason"] is not None or not (edit["valid"] or unreasoned)]
+    reasoned = [found for edit, found in edits if is_reasoned(record, edit)]
     for key, name, chosen in (
         ("edit_app", "app", measured),
         ("reason_strict", "strict", reasoned),
@@ -249,6 +272,11 @@ def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
         values = [found[name] for found in chosen]
         if not any(value is None for value in values):
             yield f"edits.{key}", (float(sum(values)), float(len(values)))
+
+
+def is_reasoned(record: Record, edit: Mapping[str, Any]) -> bool:
+    """Whether an edit's reason counts: it states one, or cannot be read and should have stated one."""
+    return edit["reason"] is not None or not (edit["valid"] or record["format"] in _without_reasons())
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _version(value: bool) -> None:
@@ -106,6 +108,10 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # its buffer would fail once more
+            print(plain(f"error: standard output cannot be written: {error.strerror}"), file=sys.stderr)
+            return EXIT_USAGE
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
             show()
             return EXIT_USAGE

@@ -9,6 +9,7 @@ from typing import Any
 from rewards.errors import RecordError, RewardsError
 from rewards.scored import Scored, read_scored
 from rewards.types import Edit, Revision
+from rewards_eval.values import probabilities_after, probabilities_before
 
 EXACT = 2**53
 """The largest integer that JavaScript tells from its neighbours."""
@@ -104,7 +105,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
             data[key] = record[key]
     if revision.argument != text:
         data["text"] = revision.argument
-    dimensions = _dimensions(record["details"])
+    dimensions = _dimensions(record)
     if dimensions:
         data["dimensions"] = dimensions
     return data
@@ -150,13 +151,12 @@ def _score(score: Mapping[str, Any]) -> Any:
     return [_short(score.get("value")), None if passed is None else int(passed)]
 
 
-def _dimensions(details: Mapping[str, Any]) -> dict[str, list[float | None]] | None:
-    """The first pair of profiles in the details, `{dimension: [before, after]}`: appropriateness, where it was scored."""
-    for detail in details.values():
-        if isinstance(detail, Mapping) and all(isinstance(detail.get(key), Mapping) for key in ("before", "after")):
-            before, after = detail["before"], detail["after"]
-            return {name: [_short(before.get(name)), _short(after.get(name))] for name in {**before, **after}}
-    return None
+def _dimensions(record: Mapping[str, Any]) -> dict[str, list[float | None]] | None:
+    """`{dimension: [before, after]}` of the accepted edits, where they were measured or scored: what the tables say too."""
+    before, after = probabilities_before(record), probabilities_after(record, "accepted")
+    if before is None or after is None:
+        return None
+    return {name: [_short(before.get(name)), _short(after.get(name))] for name in {**before, **after}}
 
 
 def _short(value: Any) -> float | None:

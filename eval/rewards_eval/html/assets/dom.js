@@ -2,7 +2,7 @@
 
 // Characters that are not seen, or that turn around what is seen. Joiners stay where they belong: after non-ASCII.
 const UNSEEN = new RegExp(
-  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]" +
+  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u034f\\u115f\\u1160\\u2800\\u3164\\uffa0]" +
     "|(?<=^|[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u{e0000}-\\u{e007f}]|[\\ud800-\\udfff]", "gu");
 
 const code = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
@@ -43,9 +43,11 @@ const hidden = (text) => h("span", { class: "hidden" }, text);
 
 const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
-/** A number with this many digits after the point, a leading zero kept, a true minus. */
+/** A number with this many digits after the point, thousands apart, a true minus, and no minus before zero. */
 function fixed(value, digits = 2) {
-  return value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
+  if (value === null || value === undefined) return "–";
+  const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return Number(value.toFixed(digits)) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
 const words = (name) => plain(name).replaceAll("_", " ");

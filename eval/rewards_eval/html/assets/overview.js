@@ -68,7 +68,14 @@ function provenanceOf(report) {
   const versions = Object.entries(report.versions ?? {}).map(([name, version]) => `${plain(name)} ${plain(typeof version === "object" ? JSON.stringify(version) : version)}`);
   return h("section", { class: "provenance", "aria-labelledby": "made" }, h("h2", { id: "made" }, "How this was made"),
     h("pre", { class: "command", tabindex: "0", "data-scrolls": true }, plain((report.command ?? []).join(" "))),
+    judgesOf(report.suite?.measured_with?.models ?? {}),
     h("p", { class: "muted" }, [plain(report.created ?? ""), ...versions].filter(Boolean).join(" · ")));
+}
+
+/** The models that measured the texts. */
+function judgesOf(models) {
+  const named = Object.entries(models).map(([name, one]) => `${plain(name)} (${[one.digest?.replace(/^sha256:/, "").slice(0, 12), one.dtype].filter(Boolean).map(plain).join(", ")})`);
+  return named.length ? h("p", { class: "muted" }, `Measured with ${named.join(" · ")}`) : null;
 }
 
 function figureOf(figure) {
@@ -111,6 +118,7 @@ function tableOf(table, systems) {
   const helps = table.columns.filter((column) => column.help);
   return h("section", { "aria-labelledby": `table-${plain(table.id)}` },
     h("h2", { id: `table-${plain(table.id)}` }, shown(table.title)), table.caption ? h("p", { class: "caption" }, shown(table.caption)) : null, body,
+    body.querySelector(".best") ? h("p", { class: "muted star" }, "★ the best mean of each group, not a test: see the differences between systems") : null,
     helps.length ? h("details", { class: "legend" }, h("summary", {}, "What the columns mean"),
       h("dl", {}, helps.map((column) => h("div", {}, h("dt", {}, shown(column.label)), h("dd", {}, shown(column.help)))))) : null);
 }
