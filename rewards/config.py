@@ -34,18 +34,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _refuse_doubles(node: Any, path: Path) -> None:
+def _refuse_doubles(node: Any, path: Path, seen_nodes: set[int] | None = None) -> None:
     """A key that stands twice in one mapping is an error: YAML would silently keep the last."""
+    visited = (
+        set[int]() if seen_nodes is None else seen_nodes
+    )  # an alias is the same node again, or one that holds itself
+    if id(node) in visited:
+        return
+    visited.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
             if key.value in seen:
                 raise ConfigError(f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
             seen.add(key.value)
-            _refuse_doubles(value, path)
+            _refuse_doubles(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            _refuse_doubles(value, path)
+            _refuse_doubles(value, path, visited)
 
 
 def parse(model: type[M], data: Any, where: str) -> M:

@@ -287,7 +287,7 @@ def _threshold(label: str, given: Any, bounds: tuple[float, float]) -> Threshold
         found = given if isinstance(given, Threshold) else Threshold(float(given))
         finite = math.isfinite(found.value)
     except (TypeError, ValueError):
-        finite = False
+        found, finite = Threshold(math.nan), False
     if not finite:
         raise broken(label, f"threshold is {given!r}; it must be a number, a rewards.Threshold, or one per profile")
     low, high = bounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,16 @@ from rewards.types import Parsed, ProposedEdit, Revision
 
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
+log = logging.getLogger("rewards.records")
 EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
+
+
+def unreadable(error: Exception, where: str) -> RecordError:
+    """Why a record could not be read: a format of a plugin may fail in any way, and only its record with it."""
+    if isinstance(error, RecordError):
+        return error
+    log.error("%s could not be read", where, exc_info=error)
+    return RecordError(f"could not be read: {type(error).__name__}: {error}")
 
 
 def read_revision(

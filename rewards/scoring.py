@@ -16,6 +16,7 @@ from rewards.contract import Unit
 from rewards.errors import ModelError, PluginError, RewardFailed
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Judgement, Result
+from rewards.text.surrogates import without_surrogates
 from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
 from rewards.verdicts import NotPerUnit, to_requests, to_scores
 
@@ -295,7 +296,7 @@ def _one_by_one(
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
     name, origin = column.component.name, column.component.origin
     kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
-    reason = f"reward {name!r} of {origin.of} failed: {kind}{error}"
+    reason = without_surrogates(f"reward {name!r} of {origin.of} failed: {kind}{error}")
     if strict:
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)

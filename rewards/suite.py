@@ -102,7 +102,7 @@ class Suite:
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
         error propagates.
         """
-        from rewards.scoring import score  # the two modules need each other's types
+        from rewards.scoring import score  # it imports this module's types
 
         return score(self, revisions)
 

@@ -11,6 +11,7 @@ import orjson
 from rewards.contract import Reward
 from rewards.errors import PluginError
 from rewards.features import Request
+from rewards.text.surrogates import without_surrogates
 from rewards.types import Score
 
 ROUNDING = 1e-4
@@ -101,7 +102,7 @@ def _reason(declared: Reward, failed: Any) -> str:
     """What the reward says of its failure."""
     if not isinstance(failed, str):
         return f"{declared.name}: `failed` of its Score is {failed!r:.100}; it must be the reason, as text"
-    return failed or f"{declared.name}: failed, and did not say why"
+    return without_surrogates(failed) or f"{declared.name}: failed, and did not say why"
 
 
 def _slack(bound: float) -> float:

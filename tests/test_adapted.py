@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,3 +174,24 @@ def test_a_file_that_is_no_adapter_is_refused(folder: Path, tmp_path: Path, cont
     request = ClassProbabilities("x", model(folder, file))
     with pytest.raises(ModelError, match=r"adapter\.safetensors cannot be read as an adapter"):
         Engine(dtype="float32").compute([request])
+
+
+def test_long_texts_are_read_as_if_cut_by_hand(folder: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewards.models.causal_lm import CausalLM
+
+    read: list[list[int]] = []
+    whole = CausalLM.read
+
+    def watching(self: CausalLM, depth: int, sequences: list[list[int]], *more: Any) -> Any:
+        read.extend(sequences)
+        return whole(self, depth, sequences, *more)
+
+    monkeypatch.setattr(CausalLM, "read", watching)
+    critic, half = model(folder, adapter), MAX_TOKENS // 2
+    engine = Engine(dtype="float32")
+    long = ClassProbabilities("a" * (2 * MAX_TOKENS), critic, "b" * MAX_TOKENS)
+    found = engine.compute([long])[long]
+    assert [len(tokens) <= MAX_TOKENS for tokens in read] == [True]
+    by_hand = ClassProbabilities("a" * (MAX_TOKENS - half - 2), critic, "b" * half)
+    np.testing.assert_array_equal(engine.compute([by_hand])[by_hand], found)
+    assert read[0] == read[1]

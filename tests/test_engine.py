@@ -86,15 +86,15 @@ def test_every_setting_that_changes_outputs_is_part_of_the_key(folders: dict[str
 
 def test_start_token_version_and_limit_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Checkpoint(Hub("x"), "causal-lm")
-    found = {keys.prefix(checkpoint, "digest", "float32"), keys.prefix(checkpoint, "other", "float32")}
-    found.add(keys.prefix(replace(checkpoint, start_token="<s>"), "digest", "float32"))  # noqa: S106  (no secret)
+    found = {keys.prefix(checkpoint, "digest", "float32", "cpu"), keys.prefix(checkpoint, "other", "float32", "cpu")}
+    found.add(keys.prefix(replace(checkpoint, start_token="<s>"), "digest", "float32", "cpu"))  # noqa: S106  (no secret)
     monkeypatch.setattr(keys, "FEATURES_VERSION", "next")
-    found.add(keys.prefix(checkpoint, "digest", "float32"))
+    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
     monkeypatch.setattr(keys, "MAX_TOKENS", 7)
-    found.add(keys.prefix(checkpoint, "digest", "float32"))
+    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
     assert len(found) == 5
     elsewhere = replace(checkpoint, source=Hub("y"), query_prompt="not of the model but of the text: ")
-    assert keys.prefix(elsewhere, "digest", "float32") in found
+    assert keys.prefix(elsewhere, "digest", "float32", "cpu") in found
 
 
 def test_a_changed_tokenizer_or_pooling_is_another_model(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -417,7 +417,31 @@ def test_a_budget_that_is_changed_counts_from_then_on(
         one.token_budget = budget
         replace(one, profile="embedded").compute([Embedding(f"{budget} {n}", encoder) for n in range(3)])
     assert sizes == [3, 1, 1, 1]
-    assert len(one._used) == 1  # a view shares what is loaded
+    assert len(one._loaded) == 1  # a view shares what is loaded
+    assert (one.counts.computed, one.truncated) == (0, 0)  # and counts for itself
+
+
+def test_views_of_one_engine_may_mean_other_models_by_one_role(folders: dict[str, Path]) -> None:
+    shared = engine()
+    first, second = (role(folders[name], "classifier", "critic") for name in ("modernbert", "deberta"))
+    for model in (first, second):
+        replace(shared).compute([ClassProbabilities("x", model)])
+    one = replace(shared)
+    one.compute([ClassProbabilities("x", first)])
+    with pytest.raises(ModelError, match="two different models claim the role 'critic'"):
+        one.compute([ClassProbabilities("x", second)])
+    assert [Path(name).name for name in one.describe()["models"]] == ["modernbert"]
+
+
+def test_a_precision_that_is_set_later_is_the_one_that_computes(folders: dict[str, Path]) -> None:
+    one, model = engine(), role(folders["causal"], "causal-lm")
+    request = HiddenState("x", model, 1)
+    before = one.compute([request])[request]
+    one.dtype = "bfloat16"
+    assert not np.array_equal(one.compute([request])[request], before)
+    assert {used["dtype"] for used in one.identify([model]).values()} == {"bfloat16"}
+    with pytest.raises(ConfigError, match=r"no dtype is called 'bfloat' \(did you mean 'bfloat16'\?\)"):
+        replace(one, dtype="bfloat")  # type: ignore[arg-type]  # the mistake
 
 
 # Devices.

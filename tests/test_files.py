@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from rewards.errors import RewardsError
+from rewards.files import lock
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
 from rewards.files.writing import File, Stream, finished
 from tests.conftest import record, write_lines
@@ -163,3 +164,39 @@ def test_a_finished_file_is_known_through_a_link(tmp_path: Path) -> None:
     header = read_header(link)
     assert header is not None
     assert header == read_header(tmp_path / "real.jsonl")
+
+
+def test_a_file_whose_writer_ends_meanwhile_is_locked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    first.write([{"id": 1}])
+    taken = lock.take
+
+    def ends_meanwhile(file: int) -> bool:
+        if (tmp_path / "out.jsonl.partial").exists() and not hasattr(first, "ended"):
+            first.ended = True  # type: ignore[attr-defined]  # of this test alone
+            first.finish({})  # between the opening of the lock's file and the lock
+        return taken(file)
+
+    monkeypatch.setattr(lock, "take", ends_meanwhile)
+    second = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    with pytest.raises(RewardsError, match="is being written by another process"):
+        File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    second.write([{"id": 2}])
+    second.finish({})
+    assert (tmp_path / "out.jsonl").read_text() == '{"id":2}\n'
+
+
+def test_a_header_is_put_in_place_once_the_results_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.jsonl.meta.json").write_text("old")
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    sink.write([{"id": 1}])
+
+    def killed(file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        sink.finish({})
+    assert (tmp_path / "out.jsonl.meta.json").read_text() == "old"

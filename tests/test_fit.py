@@ -17,7 +17,7 @@ from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
 from rewards.fitting import Fitter, Job
 from rewards.fitting.calibrate import calibrate, threshold_of
-from rewards.fitting.measures import calibration_error, macro_f1, platt, roc_auc
+from rewards.fitting.measures import calibration_error, interval, macro_f1, platt, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
 from rewards.fitting.run import run
@@ -625,3 +625,22 @@ def test_a_threshold_of_one_profile_leaves_those_of_others(tmp_path: Path) -> No
     (tmp_path / "card.json").write_text(json.dumps(card))
     loaded, _ = load_params(kept, tmp_path)
     assert loaded.thresholds == {"embedded": rewards.Threshold(0.5), "full": rewards.Threshold(0.7, "fitted")}
+
+
+def test_intervals_depend_on_the_seed_and_on_what_hangs_together() -> None:
+    values = np.repeat(np.linspace(0, 1, 30), 20)
+    first, second = (interval(lambda some: float(some.mean()), values, seed=seed) for seed in (0, 1))
+    assert first != second
+    assert first == interval(lambda some: float(some.mean()), values, seed=0)
+    owners = np.repeat(np.arange(30), 20)
+    narrow, wide = (threshold_of(values, 50, True, 0, owners=one)["interval_95"] for one in (None, owners))
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+
+
+def test_the_loss_of_every_class_counts_alike() -> None:
+    from rewards.fitting.adapters import Example, Recipe, _class_weights
+
+    rows = [Example("a", "", int(n == 0)) for n in range(10)]
+    recipe = Recipe(depth=2, first=1, rank=2, learning_rate=1e-2)
+    assert _class_weights(rows, 2, recipe).tolist() == pytest.approx([10 / 18, 5.0])
+    assert _class_weights(rows, 2, replace(recipe, balanced=False)).tolist() == [1.0, 1.0]

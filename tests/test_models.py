@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -298,8 +299,8 @@ def test_packed_rows_are_right_under_eager_attention(
     monkeypatch.setattr(causal_lm, "weights_only", lambda **more: weights_only(attn_implementation="eager", **more))
     eager = Engine(dtype=dtype, device="cpu")
     found = eager.compute(requests)
-    (used,) = eager._used.values()
-    assert used.backend._model.config._attn_implementation == "eager"
+    (backend,) = eager._loaded.values()
+    assert backend._model.config._attn_implementation == "eager"
     for request, one in zip(requests, plain, strict=True):
         np.testing.assert_allclose(found[request], one, atol=2e-6 if dtype == "float32" else 0.05)
 
@@ -316,6 +317,7 @@ def test_a_head_that_is_more_than_a_matrix_gives_its_own_log_probabilities(
 
     folder = tiny.more_than_a_matrix(tmp_path / architecture, architecture)
     monkeypatch.setattr(causal_lm, "weights_only", lambda **more: weights_only(attn_implementation=attention, **more))
+    monkeypatch.setattr(causal_lm, "LOGIT_ROWS", 5)  # several rounds
     model = role(folder, "causal-lm")
     found = compute([TokenLogProbs(text, model) for text in TEXTS])
     states = compute([HiddenState(text, model, 1) for text in TEXTS])
@@ -524,3 +526,32 @@ def test_the_full_profile_says_what_is_not_published(tmp_path: Path) -> None:
     done = command("score", source, "--profile", "full", "--reward", "fluency")
     assert done.returncode == 2
     assert b"--model fluency=FOLDER" in done.stderr
+
+
+def test_an_encoder_reads_as_many_tokens_as_it_has_positions_for(tmp_path: Path) -> None:
+    folder = tiny.sentence_encoder(tmp_path / "mpnet", "mpnet")  # of 64 positions, of which texts have 62
+    engine = Engine(dtype="float32", device="cpu")
+    long, short = (TokenEmbeddings("a" * count, role(folder, "sentence-encoder")) for count in (90, 5))
+    found = engine.compute([long, short])
+    assert not isinstance(found[long], Failure), found[long]
+    assert engine.truncated == 1
+
+
+def test_a_classifier_with_one_output_is_refused_as_one_of_a_softmax(tmp_path: Path) -> None:
+    folder = tiny.roberta(tmp_path / "one", labels=1)
+    with pytest.raises(ModelError, match="has one output, of which a softmax is 1 whatever the text"):
+        compute([ClassProbabilities("a", role(folder, "classifier", labels=("calm",)))])
+    (found,) = compute([ClassProbabilities("a", role(folder, "classifier", labels=("calm",), multi_label=True))])
+    assert 0 < found[0] < 1
+
+
+def test_a_folder_that_is_written_anew_is_another_model(tmp_path: Path) -> None:
+    from rewards.models import folders as model_folders
+
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"one")
+    before = model_folders.digest(tmp_path)
+    stamp = weights.stat().st_mtime_ns
+    weights.write_bytes(b"two")  # as long as the first
+    os.utime(weights, ns=(stamp + 1, stamp + 1))
+    assert model_folders.digest(tmp_path) != before

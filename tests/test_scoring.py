@@ -11,6 +11,7 @@ import pytest
 import rewards
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
+from rewards.files.writing import dump
 from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision
@@ -353,3 +354,17 @@ def test_a_model_that_cannot_give_what_is_asked_names_who_asks(tmp_path: Path) -
 
     with pytest.raises(ModelError, match=r"layer 99 was asked for \(asked for by deep\)"):
         score(suite(part_length, deep), record())
+
+
+def test_reasons_that_no_file_can_hold_are_written_out() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def strange(edits: list[rewards.Edit]) -> list[rewards.Score]:
+        if edits[0].after == "x":
+            return [rewards.Score(None, failed="caf\udce9")] * len(edits)
+        raise ValueError("no file caf\udce9.txt")
+
+    for after in ("x", "y"):
+        edit = {"sentence_id": 1, "inappropriate_part": "bad", "rewritten_part": after, "reason": "Other Reasons"}
+        (result,) = score(suite(strange), {"issue": "Which?", "sentences": ["This is bad."], "edits": [edit]})
+        assert "caf\ufffd" in result.failures["strange"]
+        dump(result.to_record())

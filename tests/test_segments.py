@@ -51,8 +51,8 @@ def compute(path: Path, dtype: Any, *, alone: bool = False) -> tuple[list[Any], 
     features = {}
     for part in [[request] for request in requests] if alone else [requests]:
         features |= engine.compute(part)
-    (used,) = engine._used.values()
-    backend: Any = used.backend
+    backend: Any
+    (backend,) = engine._loaded.values()
     return [features[request] for request in requests], backend.segmented
 
 

@@ -11,6 +11,7 @@ import rewards
 import rewards_edit_quality
 import rewards_format
 import rewards_suites
+from rewards.config import read_yaml
 from rewards.errors import ConfigError, PluginError
 from rewards.features import ClassProbabilities
 from rewards.models.specs import Checkpoint, Hub, Model
@@ -255,3 +256,13 @@ def test_the_profile_is_the_callers_then_the_files_then_the_engines(tmp_path: Pa
     small = written(tmp_path, "profile: embedded\nrewards: {short: }")
     with pytest.raises(ConfigError, match=f"{small}: its profile is 'embedded', the engine's is 'full'; say which"):
         load(small, engine=full)
+
+
+def test_aliases_of_yaml_are_read_once(tmp_path: Path) -> None:
+    nested = "description: x\na0: &a0 {x: 1}\n"
+    nested += "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 24))
+    (tmp_path / "deep.yaml").write_text(nested)
+    assert read_yaml(tmp_path / "deep.yaml")["a1"] == {"x": {"x": 1}, "y": {"x": 1}}
+    (tmp_path / "itself.yaml").write_text("description: x\nrewards: &a {b: *a}\n")
+    with pytest.raises(ConfigError):
+        load_suite(tmp_path / "itself.yaml")

@@ -15,6 +15,7 @@ import rewards
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite
+from rewards_train import adapter
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.log import RewardLog
 from rewards_train.losses import Budget
@@ -369,3 +370,26 @@ def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite],
         seen
         == [{"completion_ids", "id", "issue", "argument", "sentences", "trainer_state", "log_extra", "log_metric"}] * 6
     )
+
+
+def test_a_format_that_fails_costs_its_completion(suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = adapter.read_revision
+
+    def breaks(record: Any, **more: Any) -> Any:
+        return 1 / 0 if record["completion"] == "boom" else read(record, **more)
+
+    monkeypatch.setattr(adapter, "read_revision", breaks)
+    passes: list[Any] = []
+    found = ask(scorer(suite(), observe=passes.append).columns(), batch("boom", GOOD))
+    assert [values[0] for values in found.values()] == [None] * 3
+    assert None not in [values[1] for values in found.values()]
+    reason = "its record cannot be read: could not be read: ZeroDivisionError: division by zero"
+    assert passes[0].dropped == (reason, None)
+
+
+def test_a_server_that_answers_for_other_records_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = RemoteTotal("http://127.0.0.1:1")
+    answer = SimpleNamespace(status_code=200, text="", json=lambda: {"results": [{"reward": 1.0, "error": None}]})
+    monkeypatch.setattr(client, "_post", lambda body: (answer, ""))
+    with pytest.raises(ConfigError, match="is no `rewards serve`: 1 results for 2 records"):
+        client(**batch(GOOD, BAD))

@@ -408,6 +408,9 @@ def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
     assert (len(found.train.items), len(found.eval.items), found.train.cut) == (8, 3, 10)
     assert [where for where, _ in found.train.dropped] == ["line 11", "line 12"]
     assert data.load(on(train=str(file), eval_fraction=0.3, max_sentences=2)) == found
+    other = on(train=str(file), eval_fraction=0.3, max_sentences=2)
+    other.grpo["seed"] = 5
+    assert data.load(other).eval != found.eval
     assert all(len(item.sentences) <= 2 for item in found.train.items)
     assert all(" ".join(item.sentences) == item.argument for item in found.train.items)
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -722,3 +723,30 @@ def tensors_of(out: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     return {name: tensor.tolist() for name, tensor in load_file(out / "adapter_model.safetensors").items()}
+
+
+def test_a_run_stops_between_generations_only(tmp_path: Path) -> None:
+    from rewards_train.callbacks import Keeper
+
+    keeper = Keeper(tmp_path, 2, lambda step: None, lambda wish: wish)
+    (tmp_path / folder.STOP).touch()
+    asked = []
+    for step in (1, 2, 3):
+        control = SimpleNamespace(should_save=False, should_training_stop=False)
+        keeper.on_step_end(None, SimpleNamespace(global_step=step, max_steps=9), control)
+        asked.append((control.should_save, control.should_training_stop))
+    assert asked == [(False, False), (True, True), (False, False)]
+
+
+def test_the_order_of_prompts_depends_on_seed_and_epoch_alone() -> None:
+    from rewards_train.order import EpochOrder
+
+    def order(seed: int, epoch: int, drawn: int = 0) -> list[int]:
+        settings: dict[str, Any] = {"mini_repeat_count": 1, "batch_size": 2, "repeat_count": 1, "shuffle": True}
+        sampler = EpochOrder(data_source=range(20), seed=seed, epoch=lambda: epoch, **settings)
+        for _ in range(drawn):
+            list(sampler)
+        return list(sampler)
+
+    assert order(1, 3) == order(1, 3, drawn=2)  # whatever was drawn before
+    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6

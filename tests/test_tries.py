@@ -16,6 +16,7 @@ def test_every_text_is_packed_once_and_reads_as_itself(texts: list[list[int]], l
     found = {index: [row.tokens[node] for node in path] for row in rows for index, path in row.paths}
     assert found == dict(enumerate(texts))
     assert sum(len(row.paths) for row in rows) == len(texts)
+    assert all(len(row) <= limit or len(row.paths) == 1 for row in rows)
 
 
 @given(sequences)

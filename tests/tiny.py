@@ -127,14 +127,30 @@ def encoder(folder: Path, architecture: str) -> Path:
     return folder
 
 
-def roberta(folder: Path) -> Path:
+def sentence_encoder(folder: Path, architecture: str) -> Path:
+    """`encoder` as a sentence-transformers model that averages tokens, whose tokenizer states no limit."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    except ImportError:  # before sentence-transformers 6.1
+        from sentence_transformers.models import Pooling, Transformer
+
+    encoder(folder / "network", architecture)
+    tokenizer(folder / "network", pair=True, limit=10**9)
+    network = Transformer(str(folder / "network"))
+    SentenceTransformer(modules=[network, Pooling(32)]).save(str(folder / "whole"))
+    return folder / "whole"
+
+
+def roberta(folder: Path, labels: int = 2) -> Path:
     """A RoBERTa classifier with 32 positions, of which texts have 31, whose tokenizer states no limit."""
     size = tokenizer(folder, pair=True, limit=10**9)
     torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
         max_position_embeddings=32, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-        id2label={0: "calm", 1: "angry"}, num_labels=2,
+        id2label=dict(enumerate(("calm", "angry")[:labels])),
     )  # fmt: skip
     RobertaForSequenceClassification(config).save_pretrained(folder)
     return folder

@@ -160,9 +160,9 @@ def _run(
     quiet: bool,
 ) -> Tally:
     from rewards.cli.progress import Display
-    from rewards.cli.terminal import plain
+    from rewards.cli.terminal import plain, results_alone
     from rewards.files.pipeline import Job
-    from rewards.files.writing import File, Sink, Stream, results_alone
+    from rewards.files.writing import File, Sink, Stream
     from rewards_edit.job import Tally, run
 
     tally = Tally()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +24,7 @@ from rewards.cli.options import (
     check_format,
     settings_of,
 )
+from rewards.cli.terminal import results_alone
 from rewards.engine.device import listed
 from rewards.errors import ConfigError
 
@@ -65,7 +65,7 @@ def score(
     from rewards.files import pipeline, targets
     from rewards.files.reading import beside, identity, rejected_path
     from rewards.files.workers import Workers
-    from rewards.files.writing import File, Stream, finished, results_alone
+    from rewards.files.writing import File, Stream, finished
     from rewards.summary import Summary
 
     rewards, settings = settings_of(reward or (), set_ or ())
@@ -80,7 +80,7 @@ def score(
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
         "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
         **(chosen.identify() if target else {}),  # models are fetched and hashed for it
-        "version": metadata.version("appropriateness-rewards"),
+        "versions": pipeline.versions(),
     }
     if resume and target is not None and not append:
         _stop_where_complete(target, finished(target, fingerprint, batch_size))

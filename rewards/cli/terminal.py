@@ -1,10 +1,11 @@
-"""Texts of strangers on a terminal: shown, never obeyed."""
+"""What strangers write and print, on a terminal: shown, never obeyed, and never among results."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _COMFORT = 30  # columns below which a description makes the spare column give way
@@ -14,6 +15,13 @@ _LEAST = 20  # columns that it keeps on the narrowest terminal
 def plain(text: str) -> str:
     r"""The text with control characters (escape sequences, overrides of direction) written out, as `\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Standard output for results alone: what plugins print meanwhile goes to standard error."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def print_table(

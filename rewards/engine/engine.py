@@ -15,11 +15,11 @@ from rewards.engine import derived, roles
 from rewards.engine.batches import isolate
 from rewards.engine.cache import Array, Cache, MemoryCache, key
 from rewards.engine.device import own_precision, pick_device, pick_dtype
-from rewards.errors import ConfigError, ModelError
+from rewards.errors import ConfigError, ModelError, nearest
 from rewards.features import Failure, Request
 from rewards.models import keys
 from rewards.models.backend import Placement, Progress, load
-from rewards.models.specs import PROFILES, Checkpoint, Derived, Model, Profile, Spec, Wheel, describe
+from rewards.models.specs import PROFILES, Checkpoint, Derived, Model, Profile, Spec, Wheel, describe, named
 
 if TYPE_CHECKING:
     from rewards.models.backend import Backend
@@ -42,14 +42,13 @@ class Counts:
 
 @dataclass(slots=True)
 class _Used:
-    """A checkpoint in use: where its files are and what identifies them, and its backend once features were missing."""
+    """A checkpoint in use: where its files are and what identifies them."""
 
     folder: Path
     placement: Placement
     digest: str
     prefix: tuple[str, ...]
     cut: set[bytes] = field(default_factory=set)  # the `Identity.text_key` of every text that was too long
-    backend: Backend | None = None
 
 
 @dataclass(slots=True)
@@ -68,17 +67,20 @@ class Engine:
     token_budget: int = 0
     cache: Cache = field(default_factory=MemoryCache)
     models: Mapping[str, str] = field(default_factory=dict)
-    counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default=lambda _: None, repr=False)
-    # Arguments like the others, so that `replace(engine, profile=…)` is a view on the same models behind the same lock.
-    _used: dict[Checkpoint, _Used] = field(default_factory=dict, repr=False)
-    _asked: dict[str, Model] = field(default_factory=dict, repr=False)
-    _roles: dict[str, str] = field(default_factory=dict, repr=False)
+    counts: Counts = field(default_factory=Counts, init=False)
+    # Arguments, so that `replace(engine, profile=…)` is a view on the same models behind the same lock; each has its own
+    # counts, and its own roles.
+    _loaded: dict[tuple[Checkpoint, str, str], Backend] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    _used: dict[tuple[Checkpoint, str, str], _Used] = field(default_factory=dict, init=False, repr=False)
+    _asked: dict[str, Model] = field(default_factory=dict, init=False, repr=False)
+    _roles: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise ConfigError(f"no profile is called {self.profile!r}; there are {', '.join(PROFILES)}")
+        for kind, given, known in (("profile", self.profile, PROFILES), ("dtype", self.dtype, DTYPES)):
+            if given not in known:
+                raise ConfigError(f"no {kind} is called {given!r}{nearest(given, known)}; there are {', '.join(known)}")
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or the Failure that took its place.
@@ -107,12 +109,13 @@ class Engine:
     def describe(self) -> dict[str, Any]:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
         models: dict[str, dict[str, Any]] = {}
-        for checkpoint, used in list(self._used.items()):
-            place = used.placement
+        for (checkpoint, _, _), used in list(self._used.items()):
+            place, name = used.placement, named(checkpoint)
             fresh = {"digest": used.digest, "device": place.device, "dtype": place.dtype, "truncated_texts": 0}
+            if models.get(name, fresh)["digest"] != used.digest:  # two revisions of one name
+                name = f"{name} {used.digest[:16]}"
             # Two roles may use one model, each in its way.
-            one = models.setdefault(describe(checkpoint).removeprefix("model ").replace("'", ""), fresh)
-            one["truncated_texts"] += len(used.cut)
+            models.setdefault(name, fresh)["truncated_texts"] += len(used.cut)
         return {"profile": self.profile, "models": models, "roles": dict(self._roles)}
 
     @property
@@ -191,7 +194,9 @@ class Engine:
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
         if missing:
-            fresh = dict(zip((name for name, _ in missing), self._run(checkpoint, missing), strict=True))
+            results, cut_now = self._run(used, checkpoint, missing)
+            used.cut |= cut_now & {one.text_key for one in asked.values()}
+            fresh = dict(zip((name for name, _ in missing), results, strict=True))
             cut = {name for name, request in missing if asked[request].text_key in used.cut}
             self.counts.computed += len(fresh)
             self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
@@ -202,19 +207,21 @@ class Engine:
             found |= fresh
         return {request: found[name] for request, name in names.items()}
 
-    def _run(self, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]) -> list[Feature]:
-        """The features that the cache lacks, from the model, loaded for the first of them."""
-        used = self._used[checkpoint]
+    def _run(
+        self, used: _Used, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]
+    ) -> tuple[list[Feature], set[bytes]]:
+        """The features that the cache lacks, from the model, loaded for the first of them; and the keys of texts it has cut."""
         with own_precision(used.placement.device):
             return self._compute_on(used, checkpoint, missing)
 
     def _compute_on(
         self, used: _Used, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]
-    ) -> list[Feature]:
-        if used.backend is None:
+    ) -> tuple[list[Feature], set[bytes]]:
+        name = checkpoint, used.placement.device, used.placement.dtype
+        if name not in self._loaded:
             log.info("loading %s on %s in %s", describe(checkpoint), used.placement.device, used.placement.dtype)
-            used.backend = load(checkpoint, used.folder, used.placement)
-        backend = used.backend
+            self._loaded[name] = load(checkpoint, used.folder, used.placement)
+        backend = self._loaded[name]
         backend.placement = replace(used.placement, token_budget=self._budget(used.placement.device))
         results: list[Feature] = [Failure("not computed")] * len(missing)
 
@@ -227,17 +234,17 @@ class Engine:
             results[index] = Failure(reason)
 
         isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
-        used.cut |= backend.cut
-        return results
+        return results, backend.cut
 
     def _budget(self, device: str) -> int:
         return self.token_budget or (512 if device == "cpu" else 65536)
 
     def _use(self, checkpoint: Checkpoint) -> _Used:
-        if checkpoint not in self._used:
+        name = checkpoint, self.device, self.dtype
+        if name not in self._used:
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else every later fork prints a warning
-            self._used[checkpoint] = self._find(checkpoint)
-        return self._used[checkpoint]
+            self._used[name] = self._find(checkpoint)
+        return self._used[name]
 
     def _find(self, checkpoint: Checkpoint) -> _Used:
         """Where the checkpoint lies and what identifies its features: known from files, before any model is loaded."""
@@ -251,7 +258,7 @@ class Engine:
         placement = Placement(device, dtype, self._budget(device))
         folder = store.resolve(source)
         digest = store.digest(source)
-        return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype))
+        return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype, _kind(device)))
 
     def _identity(self, spec: Spec) -> dict[str, Any]:
         if isinstance(spec, Derived):
@@ -260,6 +267,11 @@ class Engine:
         return {
             "digest": found.digest,
             "dtype": found.placement.dtype,
-            "device": found.placement.device.partition(":")[0],  # one GPU computes what the next one does
-            "settings": key(*keys.prefix(spec, "", "")).hex()[:16],
+            "device": _kind(found.placement.device),
+            "settings": key(*keys.prefix(spec, "", "", "")).hex()[:16],
         }
+
+
+def _kind(device: str) -> str:
+    """Of `cuda:1`, `cuda`: one GPU computes what the next one does."""
+    return device.partition(":")[0]

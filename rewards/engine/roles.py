@@ -54,7 +54,7 @@ def _prompts_of(folder: Path) -> set[str]:
     try:
         stated = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
         return set(stated.get("prompts", {}).values())
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError):
         return set()  # whatever is wrong with the file, loading the model says it
 
 

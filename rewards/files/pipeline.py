@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import time
 from collections import Counter
@@ -15,10 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
-from rewards.errors import RecordError
 from rewards.files.reading import Line, as_text, read_lines
 from rewards.files.writing import Sink
-from rewards.records import read_revision
+from rewards.records import read_revision, unreadable
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards.types import Revision
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from rewards.files.workers import Workers
 
 T = TypeVar("T")
-log = logging.getLogger("rewards.files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +165,10 @@ def read_items(
             if line.error is not None:
                 raise line.error
             item = read(line)
-        except Exception as error:
-            if not isinstance(error, RecordError):
-                log.exception("line %s could not be read", line.number)
-                error = RecordError(f"could not be read: {type(error).__name__}: {error}")
-            summary.reject(str(error))
-            sink.reject(Line(line.number, None, error, line.raw))
+        except Exception as error:  # noqa: BLE001  (see `unreadable`)
+            reason = unreadable(error, f"line {line.number}")
+            summary.reject(str(reason))
+            sink.reject(Line(line.number, None, reason, line.raw))
         else:
             yield item
 

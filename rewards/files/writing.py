@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -57,13 +57,6 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """Give up before the first chunk."""
-
-
-@contextmanager
-def results_alone() -> Iterator[None]:
-    """Standard output for results alone: what plugins print meanwhile goes to standard error."""
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 class Stream:
@@ -193,15 +186,9 @@ class File:
         self._rejected = rejected_path(path)
         self._rejected_before = rejected
         self._fingerprint = _settings(fingerprint, chunk)
-        left = self._partial.exists() and self._settings.exists()
-        with _disk(path):
-            self._log: IO[bytes] = self._settings.open("ab")
+        self._log = self._locked()
         try:
-            if not lock.take(self._log.fileno()):
-                raise RewardsError(
-                    f"{path} is being written by another process; wait for it or end it, or give another -o"
-                )
-            if left:
+            if self._partial.exists() and self._log.tell():
                 if not resume:
                     raise RewardsError(
                         f"{self._partial} is left from a run that did not end: add --resume, or delete it"
@@ -219,6 +206,20 @@ class File:
         self._wrote = bool(self.done)
         # Bad lines are found again on resuming, so their file always starts anew.
         self._bad: IO[bytes] | None = None
+
+    def _locked(self) -> IO[bytes]:
+        """The file that says how OUT is made, kept to this process. Raises RewardsError where another one writes there."""
+        while True:
+            with _disk(self.path):
+                log = self._settings.open("ab")
+            if not lock.take(log.fileno()):
+                log.close()
+                raise RewardsError(
+                    f"{self.path} is being written by another process; wait for it or end it, or give another -o"
+                )
+            if self._settings.exists() and os.path.samestat(os.fstat(log.fileno()), self._settings.stat()):
+                return log
+            log.close()  # that of a process that has ended meanwhile, and taken the file away
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
         stated, *made = self._settings.read_bytes().split(b"\n")
@@ -257,11 +258,11 @@ class File:
     def abandon(self) -> None:
         """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
         if not self._wrote:
-            for file in filter(None, (self._log, self._out, self._bad)):
+            for path in (self._partial, _partial_of(self._rejected), self._settings):
+                path.unlink(missing_ok=True)
+            for file in filter(None, (self._bad, self._out, self._log)):  # the lock last
                 with suppress(OSError):  # a full disk refuses the rest of the buffer once more
                     file.close()
-            for path in (self._partial, self._settings, _partial_of(self._rejected)):
-                path.unlink(missing_ok=True)
 
     def reject(self, line: Line) -> None:
         """Append one bad line to the rejects file."""
@@ -274,6 +275,9 @@ class File:
         """Put everything in place: rejects and header first, so that OUT is there only when all is."""
         meta = header_path(self.path)
         with _disk(self.path):
+            self._out.flush()
+            os.fsync(self._out.fileno())  # takes its time: what follows it does not
+            self._out.close()
             if self._bad is not None:
                 self._bad.close()
                 _partial_of(self._rejected).replace(self._rejected)
@@ -286,12 +290,9 @@ class File:
             header = {**header, "fingerprint": hashlib.sha256(self._fingerprint).hexdigest()}
             temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             temporary.replace(meta)
-            self._out.flush()
-            os.fsync(self._out.fileno())
-            self._out.close()
             self._partial.replace(self.path)
+            self._settings.unlink(missing_ok=True)  # while the lock is held: nobody else has it then
             self._log.close()
-            self._settings.unlink(missing_ok=True)
 
 
 def _partial_of(path: Path) -> Path:

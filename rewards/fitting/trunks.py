@@ -13,8 +13,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from rewards.errors import ModelError
 from rewards.models.adapted import layout, line_break
 from rewards.models.backend import loading, weights_only
-from rewards.models.classifier import positions
-from rewards.models.keys import token_limit
+from rewards.models.keys import positions, token_limit
 
 Row = tuple[list[int], int]
 """The tokens of a pair and a text, and where those of the text begin."""

@@ -13,7 +13,7 @@ from rewards.engine.batches import batches, run_all
 from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
-from rewards.models.keys import MAX_TOKENS, identity, token_limit
+from rewards.models.keys import identity, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ class Classifier:
             # transformers would fill them with random numbers, and every score would be noise.
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise ModelError(f"{describe(checkpoint)} is not a fine-tuned classifier: it has no weights for {missing}")
+        if model.config.num_labels == 1 and not checkpoint.multi_label:
+            raise ModelError(
+                f"{describe(checkpoint)} has one output, of which a softmax is 1 whatever the text; say multi_label=True, or give"
+                " a classifier with an output for each label"
+            )
         self._model: Any = model.to(placement.device).eval()
         _agree_on_padding(self._tokenizer, model)
         self._order = self._label_order()
@@ -113,11 +118,3 @@ def _agree_on_padding(tokenizer: Any, model: Any) -> None:
         tokenizer.pad_token = tokenizer.eos_token
     for config in (model.config, model.config.get_text_config()):
         config.pad_token_id = tokenizer.pad_token_id
-
-
-def positions(model: Any) -> int:
-    """How many tokens the model has positions for: in the family of RoBERTa those up to that of padding are not used."""
-    count = int(getattr(model.config, "max_position_embeddings", MAX_TOKENS))
-    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    padding = getattr(table, "padding_idx", None)
-    return count if padding is None else count - padding - 1

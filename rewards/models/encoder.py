@@ -17,7 +17,7 @@ from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models import folders
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype
-from rewards.models.keys import identity, token_limit
+from rewards.models.keys import identity, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Encoder:
             _keep_layers(self._model, checkpoint)
         self._tokenizer: Any = self._model.tokenizer
         self._special = _special(self._tokenizer)
-        self._limit = token_limit(self._model.max_seq_length or self._tokenizer.model_max_length)
+        limit = self._model.max_seq_length or self._tokenizer.model_max_length
+        network = getattr(self._model[0], "auto_model", None)
+        self._limit = token_limit(limit if network is None else min(limit, positions(network)))
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each Embedding, (T, D) for each TokenEmbeddings; one forward for each distinct text."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rewards.engine.cache import key
 from rewards.errors import ModelError
@@ -66,8 +66,8 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
     raise ModelError(f"{describe(checkpoint)} is a {_KINDS[architecture]}: it gives no {type(request).__name__}")
 
 
-def prefix(checkpoint: Checkpoint, digest: str, dtype: str) -> tuple[str, ...]:
-    """What all features of a model have in common: its files, its precision, and every setting that changes outputs.
+def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tuple[str, ...]:
+    """What all features of a model have in common: its files, precision, kind of device, every setting that changes outputs.
 
     Settings are listed by what they are not, so that one that is added later is part of the key without being named.
     """
@@ -78,7 +78,15 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str) -> tuple[str, ...]:
     }
     if checkpoint.adapter:
         settings["adapter"] = checkpoint.adapter.digest
-    return (FEATURES_VERSION, digest, dtype, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))
+    return (FEATURES_VERSION, digest, dtype, device, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))
+
+
+def positions(model: Any) -> int:
+    """How many tokens a model of transformers has positions for: in the family of RoBERTa those of padding are not used."""
+    count = int(getattr(model.config, "max_position_embeddings", MAX_TOKENS))
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return count if padding is None else count - padding - 1
 
 
 def token_limit(stated: float) -> int:

@@ -172,8 +172,20 @@ def describe(spec: Spec) -> str:
     source = spec.source
     if source is None:
         return "no published model"
-    name = source.name if isinstance(source, Wheel) else source.id
-    return f"model {name!r}" + (f" with adapter {spec.adapter.digest[:16]}" if spec.adapter else "")
+    return f"model {_name(source)!r}{_adapted(spec)}"
+
+
+def named(spec: Checkpoint) -> str:
+    """The model as result files list it."""
+    return f"{_name(spec.source) if spec.source else 'none'}{_adapted(spec)}"
+
+
+def _name(source: Wheel | Hub) -> str:
+    return source.name if isinstance(source, Wheel) else source.id
+
+
+def _adapted(spec: Checkpoint) -> str:
+    return f" with adapter {spec.adapter.digest[:16]}" if spec.adapter else ""
 
 
 def in_full(spec: Spec) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,14 +22,13 @@ from starlette.routing import Route
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.pipeline import versions
-from rewards.records import read_revision
+from rewards.records import read_revision, unreadable
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
 from rewards_serve import openrlhf
 from rewards_serve.desk import Desk, Full
 
-log = logging.getLogger("rewards.serve")
 MAX_BODY = 16 * 2**20  # bytes of one request
 SILENCE = 30.0  # seconds that the next part of a body may take
 M = TypeVar("M", bound=BaseModel)
@@ -106,11 +104,8 @@ class Service:
         for number, record in enumerate(records, 1):
             try:
                 found.append(read_revision(record, format=self.format, number=number))
-            except RecordError as error:
-                found.append(error)
-            except Exception as error:
-                log.exception("record %d of a request could not be read", number)
-                found.append(RecordError(f"could not be read: {type(error).__name__}: {error}"))
+            except Exception as error:  # noqa: BLE001  (see `unreadable`)
+                found.append(unreadable(error, f"record {number} of a request"))
         return found
 
     def _told(self, record: Any, found: Result | RecordError) -> dict[str, Any]:

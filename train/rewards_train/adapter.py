@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, RecordError
-from rewards.records import completion_text, read_revision
+from rewards.errors import ConfigError
+from rewards.records import completion_text, read_revision, unreadable
 from rewards.result import Result
 from rewards.suite import Component, Suite, load_suite
 from rewards.types import Revision
@@ -193,7 +193,7 @@ class Scorer:
             for name, value in metrics(done, suite).items():
                 say(name, value)
         if callable(say := given.get("log_extra")):
-            for column, values in table(done, suite).items():
+            for column, values in table(done).items():
                 say(column, values)
         self._losses.count(done.dropped, done.step)
         return done
@@ -207,8 +207,8 @@ class Scorer:
                 record = {**row.record, "completion": row.completion}
                 revisions.append(read_revision(record, format=self.plan.format, number=index + 1))
                 places.append(index)
-            except RecordError as error:
-                reasons[index] = f"its record cannot be read: {error}"
+            except Exception as error:  # noqa: BLE001  (see `unreadable`)
+                reasons[index] = f"its record cannot be read: {unreadable(error, f'completion {index + 1}')}"
         for index, result in zip(places, self.suite.score(revisions), strict=True):
             results[index] = result
             reasons[index] = _why_dropped(result, self.suite)

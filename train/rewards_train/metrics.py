@@ -77,9 +77,8 @@ def _stated(result: Result | None, reason: str | None, suite: Suite) -> dict[str
     return found
 
 
-def table(done: Pass, suite: Suite) -> dict[str, list[Any]]:
+def table(done: Pass) -> dict[str, list[Any]]:
     """Columns of the completions table: the edits as tracked changes, and why those that were rejected were."""
-    del suite
     return {
         "edits": ["" if result is None else tracked(result) for result in done.results],
         "rejected": ["" if result is None else rejections(result) for result in done.results],

@@ -75,9 +75,14 @@ class RemoteTotal:
         if answer.status_code != 200:
             raise ConfigError(f"the reward server at {self.url} refused a request: {problem}")
         try:
-            return list(answer.json()["results"])
+            results = list(answer.json()["results"])
         except (requests.JSONDecodeError, KeyError, TypeError) as error:
             raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {answer.text[:200]!r}") from error
+        if len(results) != len(records):
+            raise ConfigError(
+                f"what answers at {self.url} is no `rewards serve`: {len(results)} results for {len(records)} records"
+            )
+        return results
 
     def _post(self, body: bytes) -> tuple[requests.Response | None, str]:
         """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""
