@@ -149,20 +149,20 @@ class _Draft:
         total = sum(component.weight * (values[component.name] or 0.0) for component in paid)
         complete = not any(c.name in self.failures for c in suite.components if c.weight or c.gate)
         return Result(
-            self.revision,
-            total if complete and paid else None,
-            values,
-            tuple(self.edits),
-            tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
-            argument.accepted,
-            tuple(
+            revision=self.revision,
+            reward=total if complete and paid else None,
+            rewards=values,
+            edits=tuple(self.edits),
+            sentences=tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
+            accepted=argument.accepted,
+            failed_gates=tuple(
                 tuple(name for name, passed in gates.items() if edit.valid and not passed)
                 for edit, gates in zip(self.revision.edits, argument.passes, strict=True)
             ),
-            argument.after,
-            self.revision.apply(range(len(self.revision.edits))),
-            {name: dict(score.details) for name, score in self.totals.items() if score.details},
-            self.failures,
+            after_accepted=argument.after,
+            after_all=self.revision.apply(range(len(self.revision.edits))),
+            details={name: dict(score.details) for name, score in self.totals.items() if score.details},
+            failures=self.failures,
         )
 
     def _value(self, component: Component, argument: Argument) -> float | None:

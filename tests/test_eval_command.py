@@ -63,7 +63,13 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         *(f"{name}.{kind}" for name in ("trade-off", "rates", "wins", "dimensions") for kind in ("svg", "png")),
     }  # fmt: skip
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert report["common"] == {"ids": 3, "arguments": 1, "left_out": {"one": 0, "other": 1}}
+    assert report["common"] == {
+        "ids": 3,
+        "arguments": 1,
+        "left_out": {"one": 0, "other": 1},
+        "lacking": {"one": [4], "other": []},
+    }
+    assert "note: one lacks 1: 4. If it fails on what is hard, it gains by what is left out." in out
     assert [(s["scored"], s["failed"], s["missing"]) for s in report["systems"]] == [(2, 1, 1), (4, 0, 0)]
 
 

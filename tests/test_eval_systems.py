@@ -13,6 +13,7 @@ import pytest
 from rewards.errors import ConfigError, RewardsError
 from rewards_eval import labels, references, systems
 from rewards_eval.models import Computing
+from rewards_eval.names import choose_names
 from rewards_eval.review.session import Review
 from rewards_eval.review.sources import read_sources
 from rewards_eval.run import Options, run
@@ -107,7 +108,7 @@ def test_names(good: Path, tmp_path: Path) -> None:
     other = scored(tmp_path / "more", "good.scored.jsonl", record(1, edits=[]))
     refused("two systems would be called 'good'; tell them apart with --name, one for each file", good, other)
     refused("--name was given 1 times for 2 files; give one for each, in order", good, other, names=("a",))
-    assert systems.choose_names(["a/x.scored.jsonl", "y.generated.jsonl.gz"], []) == ["x", "y"]
+    assert choose_names(["a/x.scored.jsonl", "y.generated.jsonl.gz"], []) == ["x", "y"]
 
 
 def test_options_that_do_not_fit(good: Path, tmp_path: Path) -> None:

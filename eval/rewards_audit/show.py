@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
 from rewards.suite import Suite
+from rewards.text.plain import plain
 from rewards_audit.attacks.attack import Attack
 from rewards_audit.audit import HALF, HONEST, NOTHING, WEAKER, Report, Trial, Verdict
 

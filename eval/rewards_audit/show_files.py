@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
+from rewards.text.plain import plain
 from rewards_audit.compare import Comparison
 from rewards_audit.show import role
 from rewards_audit.trends import FileReport

@@ -160,9 +160,10 @@ def _run(
     quiet: bool,
 ) -> Tally:
     from rewards.cli.progress import Display
-    from rewards.cli.terminal import plain, results_alone
+    from rewards.cli.terminal import results_alone
     from rewards.files.pipeline import Job
     from rewards.files.writing import File, Sink, Stream
+    from rewards.text.plain import plain
     from rewards_edit.job import Tally, run
 
     tally = Tally()

@@ -204,5 +204,8 @@ def to_table(found: Mapping[str, list[Agreement]], source: str) -> Table:
                 **{key: cell(getattr(one, key), one.n) for key in ("kappa", "tau", "ece", "positive")},
             }
             rows.append(row(f"{one.reward} ~ {one.label}", cells, system))
-    caption = f"Rewards (left of ~) against the labels of {source}. Intervals of areas: 95 %, bootstrap over arguments."
+    caption = (
+        f"Rewards (left of ~) against the labels of {source}. Intervals of areas: 95 %, bootstrap over arguments, at most"
+        f" {RESAMPLES:,} draws."
+    )
     return table("agreement", "Agreement with labels", caption, COLUMNS, rows)

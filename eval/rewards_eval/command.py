@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rewards.cli.options import Cache, Device, DType, Models
-from rewards.cli.terminal import plain
+from rewards.text.plain import plain
 
 
 def evaluate(

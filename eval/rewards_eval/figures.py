@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rewards.cli.terminal import plain
+from rewards.text.plain import plain
 from rewards_eval.agreement import Agreement
 
 if TYPE_CHECKING:

@@ -10,6 +10,9 @@ from rewards_eval.labels import Labels
 from rewards_eval.systems import ALIKE, Common, System
 from rewards_eval.values import References
 
+SHOWN = 5
+"""Ids that a note names; report.json has all of them."""
+
 
 def of(evaluation: Evaluation, reference: str | None, references: References) -> Iterator[str]:
     """Sentences about the systems and what they have in common."""
@@ -44,6 +47,10 @@ def _left_out(common: Common) -> Iterator[str]:
     if any(common.left_out.values()):
         listed = ", ".join(f"{count:,} of {name}" for name, count in common.left_out.items() if count)
         yield f"Only the {len(common.ids):,} arguments that every system has are compared; left out: {listed}."
+        for name, ids in common.lacking.items():
+            if ids:
+                named = ", ".join(repr(one) for one in ids[:SHOWN]) + (", …" if len(ids) > SHOWN else "")
+                yield f"{name} lacks {len(ids):,}: {named}. If it fails on what is hard, it gains by what is left out."
     if common.alike:
         yield f"{common.alike:,} of the ids left out differ in their type alone: {ALIKE}."
 

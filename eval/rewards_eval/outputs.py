@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
+from rewards.text.plain import plain
 
 Table = Mapping[str, Any]
 BREAKDOWNS = ("dimensions", "reasons", "lengths", "issues")

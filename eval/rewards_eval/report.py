@@ -45,7 +45,12 @@ def build(
         "versions": versions(),
         "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},
         "systems": systems,
-        "common": {"ids": len(common.ids), "arguments": common.arguments, "left_out": dict(common.left_out)},
+        "common": {
+            "ids": len(common.ids),
+            "arguments": common.arguments,
+            "left_out": dict(common.left_out),
+            "lacking": dict(common.lacking),
+        },
         "tables": list(tables),
         "figures": [plot.to_record() for plot in plots],
         "notes": list(notes),

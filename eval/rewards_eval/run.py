@@ -14,6 +14,7 @@ from rewards_eval import agreement, breakdowns, figures, notes, report, systems,
 from rewards_eval.evaluation import Evaluation, evaluate
 from rewards_eval.labels import read_labels
 from rewards_eval.models import Computing, Models
+from rewards_eval.names import choose_names
 from rewards_eval.references import read_references
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import System
@@ -41,7 +42,7 @@ def run(options: Options) -> dict[str, Any]:
         raise ConfigError(f"-o {options.out} is a file; give a folder")
     if "-" in options.files:
         raise ConfigError("a FILE is read more than once, so it cannot be standard input")
-    names = systems.choose_names(options.files, options.names)
+    names = choose_names(options.files, options.names)
     references: References = read_references(options.reference) if options.reference else {}
     labels = read_labels(options.labels) if options.labels else None
     if labels:

@@ -16,7 +16,8 @@ from rewards.files.reading import identity, read_lines, rejected_path
 from rewards.files.writing import File, dump, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
-from rewards_eval.systems import Scored, Stated, safe_name, stated_round
+from rewards_eval.names import safe_name
+from rewards_eval.systems import Scored, Stated, stated_round
 
 CHUNK = 64
 KEPT = ("id", "issue", "argument", "sentences", "format", "status")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,8 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rewards.errors import ConfigError, RecordError, RewardsError
-from rewards.files.reading import Line, as_text, header_path, read_header, read_lines
+from rewards.errors import RecordError, RewardsError
+from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.scored import read_scored
 from rewards_eval import authors
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 Dialect = Literal["scored", "authors", "unscored"]
 Id = str | int
 Record = Mapping[str, Any]
-LONGEST = 200  # bytes of a system's name; file systems take 255, of which endings take some
 TEXTS = ("argument_after_accepted", "argument_after_all")
 ALIKE = "as text they would be the same: some files hold numbers, others strings"
 
@@ -60,7 +58,7 @@ class Common:
     systems: tuple[System, ...]
     ids: tuple[Id, ...]
     left_out: Mapping[str, int]  # records whose id not every system has
-    missing: Mapping[str, int]  # ids that another system has and this one lacks
+    lacking: Mapping[str, tuple[Id, ...]]  # ids that another system has and this one lacks
 
     @cached_property
     def owners(self) -> np.ndarray[Any, Any]:
@@ -70,6 +68,11 @@ class Common:
         first, numbers = self.systems[0], dict[str, int]()
         texts = (first.records[identifier]["argument"] for identifier in self.ids)
         return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """How many ids that another system has each one lacks."""
+        return {name: len(ids) for name, ids in self.lacking.items()}
 
     @property
     def alike(self) -> int:
@@ -232,42 +235,12 @@ def digest(path: str) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
-    """One distinct name for each file: those given, or the files' own without their endings."""
-    if given and len(given) != len(files):
-        raise ConfigError(f"--name was given {len(given)} times for {len(files)} files; give one for each, in order")
-    names = list(given) or [_stem(file) for file in files]
-    safe = [safe_name(name) for name in names]
-    for name, one in zip(names, safe, strict=True):
-        if not name.strip():
-            raise ConfigError(f"a system is called {name!r}; give each a name that can be seen, with --name")
-        if len(one.encode()) > LONGEST:
-            raise ConfigError(
-                f"the name {name[:40]!r}… is too long for a part of a file's name: give one of at most {LONGEST} bytes"
-                " with --name"
-            )
-        if safe.count(one) > 1:
-            raise ConfigError(f"two systems would be called {name!r}; tell them apart with --name, one for each file")
-    return names
-
-
-def safe_name(name: str) -> str:
-    """The name as part of a file's name: a system may be called anything."""
-    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "system"
-
-
-def _stem(file: str) -> str:
-    name = as_text(Path(file).name)
-    for ending in (".gz", ".parquet", ".jsonl", ".json", ".scored", ".generated"):
-        name = name.removesuffix(ending)
-    return name
-
-
 def compare(systems: Sequence[System]) -> Common:
     """The systems with the ids that all of them have. Raises RewardsError where two disagree on an argument, or on all."""
     sets = [set(system.records) for system in systems]
     check_common([(system.file, system.records) for system in systems])
-    shared, everything = set.intersection(*sets), set.union(*sets)
+    shared = set.intersection(*sets)
+    everything = dict.fromkeys(one for system in systems for one in system.records)
     first = systems[0]
     for other in systems[1:]:
         for identifier in first.records:
@@ -277,7 +250,10 @@ def compare(systems: Sequence[System]) -> Common:
         tuple(systems),
         tuple(identifier for identifier in first.records if identifier in shared),
         {system.name: len(own - shared) for system, own in zip(systems, sets, strict=True)},
-        {system.name: len(everything - own) for system, own in zip(systems, sets, strict=True)},
+        {
+            system.name: tuple(one for one in everything if one not in own)
+            for system, own in zip(systems, sets, strict=True)
+        },
     )
 
 

@@ -13,9 +13,9 @@ import typer
 
 from rewards.cli import fit, models, plugins, score, suites
 from rewards.cli.logs import log_level, log_to_terminal
-from rewards.cli.terminal import plain
 from rewards.errors import RewardFailed, RewardsError
 from rewards.plugins import registry
+from rewards.text.plain import plain
 
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from rewards.cli.options import Cache, Models, build_engine
-from rewards.cli.terminal import plain
 from rewards.errors import ConfigError
+from rewards.text.plain import plain
 
 
 def fit(

@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Hashable
 
-from rewards.cli.terminal import plain
+from rewards.text.plain import plain
 
 
 class PlainFormatter(logging.Formatter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,26 +70,34 @@ def build_engine(
     return Engine(chosen_profile, device, dtype, token_budget, store, chosen)  # type: ignore[arg-type]  # checked above
 
 
-def build_suite(
-    name: str | None,
-    rewards: Sequence[str],
-    settings: Mapping[str, Mapping[str, Any]],
-    dtype: str,
-    token_budget: int,
-    cache: Path | None,
-    models: Sequence[str],
-    profile: str | None,
-    strict: bool,
-    device: str,
-) -> Suite:
-    """What is to be scored with, on a device: the suite, `default` without a name, or single rewards alone."""
-    from rewards.suite import load_suite, suite_of
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What is to be scored with: a suite, or single rewards alone, and what computes for them. It pickles."""
 
-    engine = build_engine(device, dtype, token_budget, cache, models, profile)
-    options: dict[str, Any] = {"settings": settings, "engine": engine, "profile": profile, "strict": strict}
-    if name is None and rewards:
-        return suite_of(rewards, **options)
-    return load_suite(name or "default", rewards=rewards, **options)
+    suite: str | None
+    rewards: Sequence[str]
+    settings: Mapping[str, Mapping[str, Any]]
+    dtype: str
+    token_budget: int
+    cache: Path | None
+    models: Sequence[str]
+    profile: str | None
+    strict: bool = False
+
+    def on(self, device: str) -> Suite:
+        """The suite on a device: the one named, `default` without a name, or the single rewards."""
+        from rewards.suite import load_suite, suite_of
+
+        engine = build_engine(device, self.dtype, self.token_budget, self.cache, self.models, self.profile)
+        options: dict[str, Any] = {
+            "settings": self.settings,
+            "engine": engine,
+            "profile": self.profile,
+            "strict": self.strict,
+        }
+        if self.suite is None and self.rewards:
+            return suite_of(self.rewards, **options)
+        return load_suite(self.suite or "default", rewards=self.rewards, **options)
 
 
 def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from rewards.cli.suites import text_of
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
 from rewards.contract import Reward
 from rewards.models.specs import PROFILES
 from rewards.plugins import Plugin, Registry, registry
+from rewards.text.plain import plain
 
 
 def list_all() -> None:

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rewards.cli.terminal import plain
 from rewards.files.pipeline import Report
 from rewards.files.reading import rejected_path
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
+from rewards.text.plain import plain
 
 _LEAST = 20  # columns that the names of rewards keep on the narrowest terminal
 

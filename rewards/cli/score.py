@@ -18,9 +18,9 @@ from rewards.cli.options import (
     Models,
     Profile,
     Rewards,
+    Scoring,
     Settings,
     TokenBudget,
-    build_suite,
     check_format,
     settings_of,
 )
@@ -73,8 +73,8 @@ def score(
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
     target = targets.target_of(file, out, resume, append)
-    options = (suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
-    chosen = build_suite(*options, devices[0])
+    scoring = Scoring(suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
+    chosen = scoring.on(devices[0])
     check_format(format)
     fingerprint = {
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
@@ -96,7 +96,7 @@ def score(
             if append:
                 header = appending.run(job, sink, summary, display.report)
             elif len(devices) > 1:
-                with Workers(partial(_suite_of_worker, log_level(), *options), devices) as workers:
+                with Workers(partial(_suite_of_worker, log_level(), scoring), devices) as workers:
                     header = pipeline.run(job, sink, summary, display.report, workers)
             else:
                 header = pipeline.run(job, sink, summary, display.report)
@@ -139,9 +139,9 @@ def _check_append(
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 
-def _suite_of_worker(level: int, *options: Any) -> Suite:
+def _suite_of_worker(level: int, scoring: Scoring, device: str) -> Suite:
     """The suite in a process of its own, which logs as this one does."""
     sys.stdout = sys.stderr  # standard output is for results
     log_to_terminal()
     log_level(level)
-    return build_suite(*options)
+    return scoring.on(device)

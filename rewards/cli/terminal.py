@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from rewards.text.plain import plain
+
 _COMFORT = 30  # columns below which a description makes the spare column give way
 _LEAST = 20  # columns that it keeps on the narrowest terminal
-
-
-def plain(text: str) -> str:
-    r"""The text with control characters (escape sequences, overrides of direction) written out, as `\x1b`."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 @contextmanager

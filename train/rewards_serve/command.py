@@ -18,9 +18,9 @@ from rewards.cli.options import (
     Models,
     Profile,
     Rewards,
+    Scoring,
     Settings,
     TokenBudget,
-    build_suite,
     check_format,
     settings_of,
 )
@@ -71,7 +71,7 @@ def serve(
         missing = f"{error.name} is not installed here: pip install 'appropriateness-rewards[serve]'"
         raise ConfigError(missing) from error
     with _listen(host, port) as listening:
-        chosen = build_suite(suite, names, settings, dtype, token_budget, cache, model or (), profile, False, device)
+        chosen = Scoring(suite, names, settings, dtype, token_budget, cache, model or (), profile).on(device)
         warm_up(chosen)
         with Desk(chosen, max_waiting, batch_size) as desk:
             app = build(Service(chosen, desk, token, format), {*LOCAL, host.lower()} if local else None)

@@ -106,7 +106,7 @@ class Scorer:
         self._given = suite is not None
         self._suite = suite
         self._observers: list[Callable[[Pass], None]] = []
-        self._lock = threading.RLock()  # asynchronous trainers ask for columns from several threads
+        self._lock = threading.RLock()  # asynchronous trainers ask from several threads; all columns of a batch in turn
         self._last: tuple[Any, Pass] | None = None
         self._served: set[str | None] = set()
         self._losses = Losses(self.plan.budget)

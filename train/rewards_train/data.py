@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rewards import prompts
-from rewards.cli.terminal import plain
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import read_lines
 from rewards.records import read_revision
+from rewards.text.plain import plain
 from rewards.types import Revision
 from rewards_train.recipe import EXAMPLES, Data, Recipe
 

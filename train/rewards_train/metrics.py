@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rewards.cli.terminal import plain
 from rewards.result import Judgement, Result
 from rewards.suite import Suite
+from rewards.text.plain import plain
 from rewards.types import Edit, apply_spans
 
 if TYPE_CHECKING:

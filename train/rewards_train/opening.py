@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from rewards.cli.terminal import plain
 from rewards.suite import Component, Suite
+from rewards.text.plain import plain
 from rewards_train.recipe import Recipe
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
+from rewards.text.plain import plain
 from rewards_train import best, data, extras, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES

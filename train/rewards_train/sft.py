@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rewards import prompts
-from rewards.cli.terminal import plain
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
+from rewards.text.plain import plain
 from rewards_train import data, extras, finish, folder, pairs, policy
 from rewards_train.recipe import Recipe
 from rewards_train.run import (

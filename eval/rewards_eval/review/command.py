@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from rewards.cli.terminal import plain, print_table
+from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError
+from rewards.text.plain import plain
 
 
 def review(
