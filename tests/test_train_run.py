@@ -719,6 +719,22 @@ def test_what_to_choose_the_best_by_is_checked_before_the_first_step(
         run(made(recipe_file, tmp_path / "out", *BEST, override), Launch(), resume=False)
 
 
+def test_the_best_is_chosen_in_the_direction_of_the_reward(whole: Path) -> None:
+    from rewards.suite import load_suite
+    from rewards_train import best
+
+    suite = load_suite(whole / "suite.yaml")
+    for name, given, greater in (
+        ("rewards/pattern_conformity/mean", {}, False),
+        ("rewards/pattern_conformity/mean", {"greater_is_better": True}, True),
+        ("eval_rewards/format/mean", {}, True),
+        ("loss", {}, False),
+    ):
+        config = SimpleNamespace(load_best_model_at_end=True, metric_for_best_model=name, greater_is_better=True)
+        best.check(config, suite, given)
+        assert config.greater_is_better is greater, name
+
+
 def tensors_of(out: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 

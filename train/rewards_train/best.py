@@ -27,8 +27,11 @@ def settings(given: Mapping[str, Any], evaluates: bool) -> dict[str, Any]:
     return {"metric_for_best_model": given.get("metric_for_best_model") or DEFAULT}
 
 
-def check(config: Any, suite: Suite) -> None:
-    """Raise ConfigError for a number that no evaluation logs: else the run would break off at its first checkpoint."""
+def check(config: Any, suite: Suite, given: Mapping[str, Any]) -> None:
+    """Choose in the direction of the reward, where a recipe (`given`) says none.
+
+    Raises ConfigError for a number that no evaluation logs: else the run would break off at its first checkpoint.
+    """
     if not config.load_best_model_at_end:
         return
     name, known = str(config.metric_for_best_model).removeprefix("eval_"), {*metrics.held_out(suite), "loss"}
@@ -37,6 +40,9 @@ def check(config: Any, suite: Suite) -> None:
             f"grpo.metric_for_best_model {name!r}{nearest(name, known)} is not logged of held-out arguments; for example:"
             f" {DEFAULT}, {', '.join(f'rewards/{component.name}/mean' for component in suite.components[-1:])}"
         )
+    if given.get("greater_is_better") is None:
+        lower = {f"rewards/{one.name}/mean" for one in suite.components if not one.reward.higher_is_better} | {"loss"}
+        config.greater_is_better = name not in lower
 
 
 def load(trainer: Any) -> None:

@@ -61,7 +61,7 @@ class Plan:
         # Each process of the run has its share; here there is one.
         stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
         config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
-        best.check(config, scorer.suite)
+        best.check(config, scorer.suite, self._recipe.grpo)
         self._config = config
         prompts = config.generation_batch_size // config.num_generations
         print(

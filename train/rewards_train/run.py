@@ -217,7 +217,7 @@ def train(out: Path, resume: bool) -> None:
     with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
         config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
         check_size(config, len(splits.train.items))
-        best.check(config, scorer.suite)
+        best.check(config, scorer.suite, recipe.grpo)
         if config.process_index == 0:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
