@@ -44,8 +44,8 @@ class Encoder:
         self._tokenizer: Any = self._model.tokenizer
         self._special = _special(self._tokenizer)
         limit = self._model.max_seq_length or self._tokenizer.model_max_length
-        network = getattr(self._model[0], "auto_model", None)
-        self._limit = token_limit(limit if network is None else min(limit, positions(network)))
+        network = getattr(self._model[0], "auto_model", None)  # a static embedding has none
+        self._limit = token_limit(limit if network is None else min(limit, positions(network, limit)))
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
         """(D,) for each Embedding, (T, D) for each TokenEmbeddings; one forward for each distinct text."""

@@ -81,9 +81,9 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tupl
     return (FEATURES_VERSION, digest, dtype, device, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))
 
 
-def positions(model: Any) -> int:
+def positions(model: Any, unstated: float = MAX_TOKENS) -> float:
     """How many tokens a model of transformers has positions for: in the family of RoBERTa those of padding are not used."""
-    count = int(getattr(model.config, "max_position_embeddings", MAX_TOKENS))
+    count = getattr(model.config, "max_position_embeddings", None) or unstated
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     return count if padding is None else count - padding - 1
