@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import rewards
+from rewards import scoring
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.files.writing import dump
@@ -356,7 +357,9 @@ def test_a_model_that_cannot_give_what_is_asked_names_who_asks(tmp_path: Path) -
         score(suite(part_length, deep), record())
 
 
-def test_reasons_that_no_file_can_hold_are_written_out() -> None:
+def test_reasons_that_no_file_can_hold_are_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring.log, "disabled", True)  # reports of tests cannot hold them either
+
     @rewards.reward(level="edit", range=(0, 1))
     def strange(edits: list[rewards.Edit]) -> list[rewards.Score]:
         if edits[0].after == "x":
