@@ -287,7 +287,12 @@ def test_several_completions_of_one_argument_are_not_independent(tmp_path: Path)
             for name, all_ in (("one", ones), ("other", others))
         ]  # fmt: skip
         report = run(options(tmp_path / f"{copies}", *files))
-        assert report["common"] == {"ids": 6 * copies, "arguments": 6, "left_out": {"one": 0, "other": 0}, "lacking": {"one": (), "other": ()}}
+        assert report["common"] == {
+            "ids": 6 * copies,
+            "arguments": 6,
+            "left_out": {"one": 0, "other": 0},
+            "lacking": {"one": (), "other": ()},
+        }
         means = table(report, "arguments")["one", "accepted edits"]["app"]
         cells = table(report, "comparisons")["App: other − one", "accepted edits"]
         areas = table(run(options(tmp_path / f"{copies}l", files[0], labels=str(files[1]))), "agreement")
