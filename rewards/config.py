@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         loaded = yaml.safe_load(text)
-        _refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        _refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), path, set())
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -34,12 +34,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _refuse_doubles(node: Any, path: Path, seen_nodes: set[int] | None = None) -> None:
+def _refuse_doubles(node: Any, path: Path, visited: set[int]) -> None:
     """A key that stands twice in one mapping is an error: YAML would silently keep the last."""
-    visited = (
-        set[int]() if seen_nodes is None else seen_nodes
-    )  # an alias is the same node again, or one that holds itself
-    if id(node) in visited:
+    if id(node) in visited:  # an alias is the same node again, or one that holds itself
         return
     visited.add(id(node))
     if isinstance(node, yaml.MappingNode):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -13,7 +12,7 @@ import typer
 
 from rewards.cli import fit, models, plugins, score, suites
 from rewards.cli.logs import log_level, log_to_terminal
-from rewards.errors import RewardFailed, RewardsError
+from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.plugins import registry
 from rewards.text.plain import plain
 
@@ -21,7 +20,6 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _version(value: bool) -> None:
@@ -85,6 +83,11 @@ def _how_to_go_on() -> str:
     return "; add --resume to go on where it stopped" if "--resume" in options and kept else ""
 
 
+def _discard_output() -> None:
+    """What is left in the buffer of standard output would fail once more at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run() -> int:
     try:
         code = build()(standalone_mode=False)
@@ -105,11 +108,11 @@ def _run() -> int:
     except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # its buffer would fail once more
+        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:
+            _discard_output()
             print(plain(f"error: standard output cannot be written: {error.strerror}"), file=sys.stderr)
             return EXIT_USAGE
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer

@@ -42,8 +42,7 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
     reward, origin = found.reward(name)
     import inspect
 
-    from rewards.fitting.calibrate import threshold_fit
-    from rewards.fitting.run import options_of
+    from rewards.fitting.run import fit_of, options_of
 
     print(f"{reward.name}: a reward at {reward.level} level, from {origin}\n")
     print(inspect.getdoc(reward.function) or "(no description)")
@@ -57,9 +56,8 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
         kind = _type(field.annotation, field.metadata)
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"argument   {argument}: {kind}, {default}")
-    fit = reward.fitter.fit if reward.fitter else threshold_fit(name) if reward.level != "global" else None
-    if fit is not None:
-        options = ", ".join(options_of(name, fit)) or "none"
+    if reward.fitter or reward.level != "global":  # a global reward is never a gate
+        options = ", ".join(options_of(name, fit_of(reward))) or "none"
         print(f"fit        rewards fit {name} --data FILE -o DIR; options: {options}")
     for model in reward.models:
         for profile, spec in model.profiles.items():

@@ -23,6 +23,7 @@ from rewards.models.wheels import file_digest
 from rewards.plugins import registry
 
 if TYPE_CHECKING:
+    from rewards.contract import Reward
     from rewards.engine.engine import Engine
 
 LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft")
@@ -44,7 +45,7 @@ def run(
     with the test rows of `unseen` are left out.
     """
     reward, origin = registry().reward(name)
-    fit = reward.fitter.fit if reward.fitter else threshold_fit(name)
+    fit = fit_of(reward)
     chosen = _options(name, fit, options)
     calibrates = reward.fitter is None or reward.fitter.any_models
     if not calibrates and (engine.profile != PROFILES[0] or engine.models):
@@ -161,6 +162,11 @@ def _move(folder: Path, out: Path) -> None:
     folder.replace(out)
     if old is not None:
         shutil.rmtree(old)
+
+
+def fit_of(reward: Reward) -> Callable[..., Any]:
+    """What `rewards fit` runs for a reward: its own, or the one that finds a threshold alone."""
+    return reward.fitter.fit if reward.fitter else threshold_fit(reward.name)
 
 
 def options_of(name: str, fit: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

@@ -38,7 +38,7 @@ def check(config: Any, suite: Suite, given: Mapping[str, Any]) -> None:
     if name not in known:
         raise ConfigError(
             f"grpo.metric_for_best_model {name!r}{nearest(name, known)} is not logged of held-out arguments; for example:"
-            f" {DEFAULT}, {', '.join(f'rewards/{component.name}/mean' for component in suite.components[-1:])}"
+            f" {DEFAULT}, rewards/{suite.components[-1].name}/mean"
         )
     if given.get("greater_is_better") is None:
         lower = {f"rewards/{one.name}/mean" for one in suite.components if not one.reward.higher_is_better} | {"loss"}

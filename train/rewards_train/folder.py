@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import ConfigError, RewardsError
+from rewards.errors import DISK_FULL, ConfigError, RewardsError
 from rewards.files import lock
 from rewards_train import log
 from rewards_train.recipe import Recipe, dump
@@ -141,7 +140,7 @@ def disk(out: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
         if not full and not any(sign in str(error) for sign in _FULL):
             raise
         remove_partial(out / CHECKPOINTS)
