@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from rewards.fitting.rows import read_rows
-from rewards_fluency.faults import corrupt, spaced_out
+from rewards_fluency.faults import corrupt, left_over, spaced_out
 from rewards_fluency.pairs import pairs
 from tests.conftest import write_lines
 
@@ -35,6 +35,34 @@ def test_a_number_in_the_place_of_a_word_is_among_the_faults() -> None:
     broken = [corrupt(SENTENCES[0], Random(seed)) for seed in range(500)]
     assert 20 < sum(any(letter.isdigit() for letter in text) for text in broken) < 100
     assert len(set(broken)) > 300
+
+
+def test_what_an_edit_leaves_over_that_misses_its_borders() -> None:
+    made = {left_over(SENTENCES[1], Random(seed)) for seed in range(500)}
+    assert f" {SENTENCES[1]}" in made
+    assert f"{SENTENCES[1]} " in made
+    assert SENTENCES[1].replace("The", "the", 1) in made
+    assert f"{SENTENCES[1]}." in made
+    assert f"{SENTENCES[1][:-1]}. ." in made
+    assert " of good shops was seen by the whole town in an hour." in made
+    assert "The importance of good shops was seen by the whole town " in made
+    assert "The importance. of good shops was seen by the whole town in an hour." in made
+    for sentence in SENTENCES:
+        assert all(left_over(sentence, Random(seed)) == left_over(sentence, Random(seed)) for seed in range(50))
+
+
+def test_a_space_that_was_there_before_is_no_fault_of_the_edit(tmp_path: Path) -> None:
+    rows = [
+        {"before": f"The {n} old shops were here.", "after": f"The {n} shops were here.", "doc": f"e_{n}_d"}
+        for n in range(300)
+    ]
+    found = pairs(list(read_rows([write_lines(tmp_path / "rows.jsonl", *rows)])))
+    kept = [pair for pair in found if pair.fluent and pair.before != pair.before.strip()]
+    assert kept
+    assert all(
+        len(pair.before) - len(pair.before.strip()) == len(pair.after) - len(pair.after.strip()) for pair in kept
+    )
+    assert any(pair.kind == "left over" and not pair.fluent for pair in found)
 
 
 def test_marks_set_apart() -> None:

@@ -43,6 +43,29 @@ def corrupt(sentence: str, rng: Random) -> str:
     return text if text != " ".join(sentence.split()) else " ".join(_repeat(words, rng))
 
 
+def left_over(sentence: str, rng: Random) -> str:
+    """The sentence as an edit leaves it that misses its borders by a space, a mark or a capital; maybe the sentence itself.
+
+    A beginning or an end cut off with the space kept, a space too many, a small first letter, two marks that meet, an end within.
+    """
+    words = sentence.split()
+    cut = rng.randint(1, max(1, min(4, len(words) - 2)))
+    end, mark = rng.choice((" ", " ", "")), rng.choice((".", ".", ",", "!", "?"))
+    k = rng.randint(1, max(1, len(words) - 2))
+    return rng.choice(
+        (
+            f" {' '.join(words[cut:])}",
+            f"{' '.join(words[:-cut])}{end or f' {mark}'}",
+            rng.choice((f" {sentence}", f"{sentence} ")),
+            sentence[:1].lower() + sentence[1:],
+            re.sub(
+                r"(?<=\w)([.!?,]?)$", lambda m: rng.choice((f"{m[1] or '.'}{mark}", f"{m[1] or '.'} {mark}")), sentence
+            ),
+            " ".join([*words[: k - 1], f"{words[k - 1]}{rng.choice('..;!')}" if words else "", *words[k:]]),
+        )
+    )
+
+
 def spaced_out(sentence: str) -> str:
     """The sentence as corpora write it that keep marks apart: "do n't stop , please ." for one."""
     return re.sub(

@@ -11,12 +11,14 @@ from random import Random
 from rapidfuzz.distance import Indel
 
 from rewards.fitting.rows import Row, Split, revised, say_left_out, split_of
-from rewards_fluency.faults import corrupt, spaced_out, tone_down
+from rewards_fluency.faults import corrupt, left_over, spaced_out, tone_down
 
 SEED = 20261122
 SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
 PER_PARADIGM = 48  # minimal pairs of each
 FAULTY = 4  # ways in which a human sentence is broken
+LEFT_OVER = 0.25  # of the broken ones stand beside one that differs by a space, a mark or a capital
+SPACED = 0.03  # of the edits are of sentences with a space at an end, before and after
 MORE = 0.7  # of the edits are broken a second time, and once more by a splice
 
 
@@ -61,7 +63,7 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
         *_owned(kinds["text"], lambda row: _arguments([row], fold, left_out)),
     ]
     judged = _owned(kinds["fluent"], lambda row: _judged([row], fold))
-    found = [*judged, *edits, *_splices(edits), *_blimp(kinds["good"], fold)]
+    found = [_as_found(pair) for pair in (*judged, *edits, *_splices(edits), *_blimp(kinds["good"], fold))]
     counts = ", ".join(f"{len(some):,} with {name}" for name, some in kinds.items() if some)
     say(f"rows: {counts}; {len(found):,} edits made of them (every second toxic one, {PER_PARADIGM} of a paradigm)")
     say_left_out(say, left_out)
@@ -155,6 +157,18 @@ def _faulty(sentence: str, rng: Random, split: Split) -> Iterator[Pair]:
     if rng.random() < 0.2:
         before, after = spaced_out(before), spaced_out(after)
     yield Pair(before, after, False, "corrupted", split)
+    more = _random(f"left over {before}{after}")
+    if more.random() < LEFT_OVER and (after := left_over(sentence, more)) not in (sentence, sentence.strip()):
+        yield Pair(sentence, after, False, "left over", split)
+
+
+def _as_found(pair: Pair) -> Pair:
+    """The pair, sometimes of a sentence that had a space at an end before it was edited; that is no fault of the edit."""
+    rng = _random(f"as found {pair.before}{pair.after}")
+    if pair.kind in ("judged", "left over") or rng.random() >= SPACED:
+        return pair
+    start, end = rng.choice(((" ", ""), ("", " ")))
+    return replace(pair, before=f"{start}{pair.before}{end}", after=f"{start}{pair.after}{end}")
 
 
 def _blimp(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
