@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import requests
 from starlette.exceptions import HTTPException
@@ -34,6 +35,7 @@ from rewards_serve.desk import Desk, Full
 from rewards_serve.openrlhf import without_special
 from rewards_train.losses import Budget
 from rewards_train.remote import RemoteTotal
+from rewards_train.verl import compute_score
 from tests.conftest import ROOT, command, read_lines, write_lines
 from tests.serving import Served, asked, serving
 
@@ -388,6 +390,25 @@ def test_the_client_is_what_a_trainer_calls(server: Served) -> None:
         match=r"the reward server at http://127\.0\.0\.1:\d+ did not answer in 0 s.*Is `rewards serve` running there",
     ):
         RemoteTotal(f"http://127.0.0.1:{port}", patience=0)(**given)
+
+
+def test_verl_gets_a_total_and_fixed_keys_beside_it(server: Served) -> None:
+    """Called by keyword, as verl's reward loop does, with an array of sentences, as Parquet gives them."""
+    original = {
+        "issue": "lunch",
+        "sentences": np.array(["Lunch is way too short, duh."], dtype=object),
+        "num_turns": None,
+    }
+    given: dict[str, Any] = {"data_source": "arguments", "ground_truth": "", "url": server.url}
+    paid = compute_score(**given, solution_str="1 | way too | too", extra_info=original)
+    assert paid["score"] == 1.5
+    assert compute_score(**given, solution_str="nothing", extra_info=original).keys() == paid.keys()
+    with pytest.raises(
+        ConfigError, match=r"extra_info holds neither `argument` nor `sentences`.*put the columns into extra_info"
+    ):
+        compute_score(**given, solution_str="1 | a | b", extra_info={"issue": "lunch"})
+    with pytest.raises(ConfigError, match=r"refused a request: 500: .*division by zero"):
+        compute_score(**given, solution_str="1 | way too | too", extra_info={**original, "issue": "boom"})
 
 
 def test_what_is_asked_for_from_afar_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""What OpenRLHF asks of a reward server (`--remote_rm_url`), and what it is answered.
+"""What OpenRLHF asks of a reward server (`--reward.remote_url`), and what it is answered.
 
 Its queries are prompts with their completions, special tokens included, one in each request; `labels` hold what its
-`--label_key` names. From https://github.com/OpenRLHF/OpenRLHF, `openrlhf/utils/agent.py`.
+`--data.label_key` names. From https://github.com/OpenRLHF/OpenRLHF, `openrlhf/utils/agent.py`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _record(index: int, query: str, prompt: str, label: Any) -> dict[str, Any]:
     if not isinstance(label, Mapping) or not {"argument", "sentences"} & label.keys():
         raise RecordError(
             "expected {issue, argument} or {issue, sentences}, as an object or as JSON text: rewards need the original, and do"
-            " not guess it from the prompt (OpenRLHF's --label_key names the column)",
+            " not guess it from the prompt (OpenRLHF's --data.label_key names the column)",
             f"labels[{index}]",
         )
     kept = {key: label[key] for key in ("id", "issue", "argument", "sentences") if key in label}

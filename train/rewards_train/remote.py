@@ -61,11 +61,26 @@ class RemoteTotal:
 
         Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
         """
+        answer = self.ask("score", {"records": list(records)})
+        results = answer.get("results")
+        if not isinstance(results, list):
+            raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {str(answer)[:200]!r}")
+        if len(results) != len(records):
+            raise ConfigError(
+                f"what answers at {self.url} is no `rewards serve`: {len(results)} results for {len(records)} records"
+            )
+        return results
+
+    def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the server answers to a body posted to `path`.
+
+        Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
+        """
         # A completion can hold lone surrogates, which a server could not read.
-        body = without_surrogates(json.dumps({"records": list(records)}, ensure_ascii=False)).encode()
+        data = without_surrogates(json.dumps(body, ensure_ascii=False)).encode()
         since: float | None = None
         while True:
-            answer, problem = self._post(body)
+            answer, problem = self._post(path, data)
             if answer is not None and answer.status_code not in RETRIED:
                 break
             since = since or time.monotonic()
@@ -75,23 +90,18 @@ class RemoteTotal:
         if answer.status_code != 200:
             raise ConfigError(f"the reward server at {self.url} refused a request: {problem}")
         try:
-            results = list(answer.json()["results"])
-        except (requests.JSONDecodeError, KeyError, TypeError) as error:
+            return dict(answer.json())
+        except (requests.JSONDecodeError, TypeError, ValueError) as error:
             raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {answer.text[:200]!r}") from error
-        if len(results) != len(records):
-            raise ConfigError(
-                f"what answers at {self.url} is no `rewards serve`: {len(results)} results for {len(records)} records"
-            )
-        return results
 
-    def _post(self, body: bytes) -> tuple[requests.Response | None, str]:
+    def _post(self, path: str, body: bytes) -> tuple[requests.Response | None, str]:
         """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""
         with requests.Session() as session:
             session.trust_env = not self._local  # a proxy does not lead to this machine
             headers = {"Content-Type": "application/json"}
             try:
                 answer = session.post(
-                    f"{self.url}/score", data=body, headers=headers, auth=self._authorize, timeout=self.timeout
+                    f"{self.url}/{path}", data=body, headers=headers, auth=self._authorize, timeout=self.timeout
                 )
             except requests.ConnectionError as error:
                 return None, f"{error}. Is `rewards serve` running there?"
