@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.engine.batches import batches, run_halving
+from rewards.models.batches import batches, run_halving
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 100), st.booleans())

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rewards.engine.cache import ENTRY, DiskCache, MemoryCache, key
+from rewards.engine.cache import ENTRY, DiskCache, MemoryCache
 from rewards.errors import RewardsError
+from rewards.models.keys import key
 
 
 def array(*values: float) -> np.ndarray:

@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rewards.engine import device
-from rewards.engine.batches import isolate
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError, PluginError
@@ -31,6 +30,7 @@ from rewards.features import (
     TokenLogProbs,
 )
 from rewards.models import keys
+from rewards.models.batches import isolate
 from rewards.models.specs import Checkpoint, Derived, Hub, Model
 from tests import tiny
 
@@ -84,7 +84,7 @@ def test_every_setting_that_changes_outputs_is_part_of_the_key(folders: dict[str
             assert not np.array_equal(found, expected)
 
 
-def test_start_token_version_and_limit_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_token_libraries_version_and_limit_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Checkpoint(Hub("x"), "causal-lm")
     found = {keys.prefix(checkpoint, "digest", "float32", "cpu"), keys.prefix(checkpoint, "other", "float32", "cpu")}
     found.add(keys.prefix(replace(checkpoint, start_token="<s>"), "digest", "float32", "cpu"))  # noqa: S106  (no secret)
@@ -92,7 +92,9 @@ def test_start_token_version_and_limit_are_part_of_the_key(monkeypatch: pytest.M
     found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
     monkeypatch.setattr(keys, "MAX_TOKENS", 7)
     found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
-    assert len(found) == 5
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"the next {name}")
+    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
+    assert len(found) == 6
     elsewhere = replace(checkpoint, source=Hub("y"), query_prompt="not of the model but of the text: ")
     assert keys.prefix(elsewhere, "digest", "float32", "cpu") in found
 

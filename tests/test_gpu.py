@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from rewards.engine import batches as halving
 from rewards.engine.engine import Engine
+from rewards.models import batches as halving
 from rewards.result import Result
 from rewards.suite import load_suite
 from tests.conftest import ROOT, command, read_lines

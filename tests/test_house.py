@@ -35,6 +35,11 @@ def test_the_core_imports_nobody() -> None:
             assert not name.startswith("rewards_"), f"{path} imports {name}"
 
 
+def test_models_know_nothing_of_the_engine_that_runs_them() -> None:
+    for path in (ROOT / "rewards" / "models").rglob("*.py"):
+        assert not [name for name in imports(path) if name.startswith("rewards.engine")], path
+
+
 def test_families_import_the_core_and_not_each_other() -> None:
     for package in packages():
         for path in package.rglob("*.py"):

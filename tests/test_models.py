@@ -333,8 +333,8 @@ def test_a_head_that_is_more_than_a_matrix_gives_its_own_log_probabilities(
 
 
 def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rewards.engine.tries import pack
     from rewards.models import causal_lm
+    from rewards.models.tries import pack
 
     monkeypatch.setattr(causal_lm, "POOLED_TOKENS", 7)  # several rounds
     rows = pack([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6, 7], [8], [9] * 11], 50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.engine.tries import pack
+from rewards.models.tries import pack
 
 sequences = st.lists(st.lists(st.integers(0, 2), max_size=9), max_size=12)
 

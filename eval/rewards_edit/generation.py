@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessor
 
-from rewards.engine.batches import batches, run_all
 from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ModelError, RewardsError
 from rewards.models.backend import quiet_loading, torch_dtype, weights_only
+from rewards.models.batches import batches, run_all
 from rewards_edit.policy import Answer, Ask, Files, Sampling, other_base
 
 log = logging.getLogger("rewards.edit")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import time
@@ -39,16 +38,6 @@ class Cache(Protocol):
 
     def clear(self) -> None:
         """Forget what need not outlive a batch of records."""
-
-
-def key(*parts: str) -> bytes:
-    """A digest of the parts. Lengths are hashed too, so that parts cannot run together."""
-    digest = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.digest()
 
 
 class MemoryCache:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rewards.engine.batches import isolate
 from rewards.engine.cache import Array
 from rewards.errors import ModelError, PluginError
 from rewards.features import ClassProbabilities, Embedding, Failure, HiddenState, Request
+from rewards.models.batches import isolate
 from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 
 log = logging.getLogger("rewards.engine")

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.engine import derived, roles
-from rewards.engine.batches import isolate
-from rewards.engine.cache import Array, Cache, MemoryCache, key
+from rewards.engine.cache import Array, Cache, MemoryCache
 from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ConfigError, ModelError, nearest
 from rewards.features import Failure, Request
 from rewards.models import keys
 from rewards.models.backend import Placement, Progress, load
+from rewards.models.batches import isolate
 from rewards.models.specs import PROFILES, Checkpoint, Derived, Model, Profile, Spec, Wheel, describe, named
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Engine:
     def _compute_group(self, checkpoint: Checkpoint, requests: list[Request]) -> dict[Request, Feature]:
         asked = {request: keys.identity(checkpoint, request) for request in requests}
         used = self._use(checkpoint)
-        names = {request: key(*used.prefix, *one.kind, *one.text) for request, one in asked.items()}
+        names = {request: keys.key(*used.prefix, *one.kind, *one.text) for request, one in asked.items()}
         distinct = {name: request for request, name in names.items()}
         found: dict[bytes, Feature] = dict(self.cache.get(distinct))
         used.cut.update(asked[distinct[name]].text_key for name in self.cache.cut(found))
@@ -268,7 +268,7 @@ class Engine:
             "digest": found.digest,
             "dtype": found.placement.dtype,
             "device": _kind(found.placement.device),
-            "settings": key(*keys.prefix(spec, "", "", "")).hex()[:16],
+            "settings": keys.key(keys.settings(spec)).hex()[:16],
         }
 
 

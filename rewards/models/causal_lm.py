@@ -16,15 +16,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from rewards.engine.batches import batches, run_all
-from rewards.engine.cache import key
-from rewards.engine.tries import Row, pack
 from rewards.errors import ModelError
 from rewards.features import Failure, HiddenState
 from rewards.models import segments
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
-from rewards.models.keys import MAX_TOKENS
+from rewards.models.batches import batches, run_all
+from rewards.models.keys import MAX_TOKENS, key
 from rewards.models.specs import Checkpoint, describe
+from rewards.models.tries import Row, pack
 
 if TYPE_CHECKING:
     from rewards.features import Request

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from rewards.engine.batches import batches, run_all
 from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
+from rewards.models.batches import batches, run_all
 from rewards.models.keys import identity, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
 

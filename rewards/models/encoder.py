@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from rewards.engine.batches import batches, run_all
-from rewards.engine.cache import key
 from rewards.errors import ModelError
 from rewards.features import Failure
 from rewards.models import folders
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype
-from rewards.models.keys import identity, positions, token_limit
+from rewards.models.batches import batches, run_all
+from rewards.models.keys import identity, key, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ A cache is asked before a model is loaded, so that a pass whose features are all
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+from importlib import metadata
 from typing import Any, NamedTuple
 
-from rewards.engine.cache import key
 from rewards.errors import ModelError
 from rewards.features import (
     FEATURES_VERSION,
@@ -32,6 +33,16 @@ _KINDS = {
 }
 # The source stands in the digest of its files, the prompts in the text that is put to the model.
 _NOT_SETTINGS = ("source", "query_prompt", "document_prompt")
+
+
+def key(*parts: str) -> bytes:
+    """A digest of the parts. Lengths are hashed too, so that parts cannot run together."""
+    digest = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
 
 
 class Identity(NamedTuple):
@@ -67,18 +78,28 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
 
 
 def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tuple[str, ...]:
-    """What all features of a model have in common: its files, precision, kind of device, every setting that changes outputs.
+    """What all features of a model have in common: files, precision, kind of device, settings, and the libraries that compute."""
+    return (FEATURES_VERSION, *_libraries(), digest, dtype, device, str(MAX_TOKENS), settings(checkpoint))
 
-    Settings are listed by what they are not, so that one that is added later is part of the key without being named.
+
+def _libraries() -> tuple[str, ...]:
+    """The versions of those that compute; importing them would take seconds."""
+    return tuple(f"{name} {metadata.version(name)}" for name in ("torch", "transformers"))
+
+
+def settings(checkpoint: Checkpoint) -> str:
+    """Every setting that changes outputs.
+
+    They are listed by what they are not, so that one that is added later is part of the key without being named.
     """
-    settings = {
+    found = {
         field.name: str(getattr(checkpoint, field.name))
         for field in dataclasses.fields(checkpoint)
         if field.name not in _NOT_SETTINGS
     }
     if checkpoint.adapter:
-        settings["adapter"] = checkpoint.adapter.digest
-    return (FEATURES_VERSION, digest, dtype, device, str(MAX_TOKENS), json.dumps(settings, sort_keys=True))
+        found["adapter"] = checkpoint.adapter.digest
+    return json.dumps(found, sort_keys=True)
 
 
 def positions(model: Any, unstated: float = MAX_TOKENS) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from rewards.engine.tries import Row
+from rewards.models.tries import Row
 
 NAME = "rewards_segments"
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})

@@ -11,8 +11,8 @@ from torch.nn import functional
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from rewards.engine.tries import pack
 from rewards.models.causal_lm import padded_inputs, row_tokens
+from rewards.models.tries import pack
 
 ROW_TOKENS = 2048  # the mask of a row grows with its square
 WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
