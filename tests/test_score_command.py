@@ -396,6 +396,22 @@ def kill_after(run: list[str], partial: Path, chunks: int, chunk: int) -> None:
     process.wait()
 
 
+def test_a_run_that_a_scheduler_ends_says_how_to_go_on(tmp_path: Path) -> None:
+    source, out = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(120))), tmp_path / "out.jsonl"
+    run = [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "4"]
+    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    for _ in range(6000):
+        if (tmp_path / "out.jsonl.partial").exists():
+            break
+        time.sleep(0.002)
+    process.terminate()
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.endswith(b"interrupted; add --resume to go on where it stopped\n")
+    assert subprocess.run([*run, "--resume"], capture_output=True, check=False).returncode == 0
+    assert len(read_lines(out)) == 120
+
+
 @pytest.mark.parametrize("chunks", [0, 1, 5])
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, chunks: int) -> None:
     lines: list[Any] = [record(i) if i % 7 else b"bad line\n" for i in range(120)]

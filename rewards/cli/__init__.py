@@ -12,6 +12,7 @@ import typer
 
 from rewards.cli import fit, models, plugins, score, suites
 from rewards.cli.logs import log_level, log_to_terminal
+from rewards.cli.signals import terminated_as_interrupted
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.plugins import registry
 from rewards.text.plain import plain
@@ -66,7 +67,8 @@ def main() -> None:
             reconfigure(errors="backslashreplace")  # a console that has no ≥ shows its code
     flood = log_to_terminal()
     try:
-        code = _run()
+        with terminated_as_interrupted():
+            code = _run()
     finally:
         flood.report()
     sys.exit(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import socket
 import sys
 from dataclasses import replace
@@ -54,7 +53,6 @@ def warm_up(suite: Suite) -> None:
 
 def run(app: Starlette, listening: socket.socket, host: str, name: str) -> None:
     """Answer on this socket until SIGINT or SIGTERM, and then what was taken in."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises what it caught again when it is done
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off")
     listening.listen(2048)
     shown = f"[{host}]" if ":" in host else host

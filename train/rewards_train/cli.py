@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,7 @@ def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume
     """Run one process of a run, as a launcher starts it."""
     from rewards_train.launch import run_worker
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a launcher ends what may wait for the others of its processes
     run_worker(stage, out, resume)
 
 

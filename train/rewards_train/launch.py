@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) ->
 
     Raises KeyboardInterrupt after an orderly stop, LaunchFailed where a process of several failed.
     """
-    with _terminated_as_interrupted(), folder.opened(recipe, resume) as out:
+    with folder.opened(recipe, resume) as out:
         _run_stages(recipe, out, launch, resume, only_sft)
 
 
@@ -116,19 +116,6 @@ def _runs(process: int) -> bool:
     except PermissionError:  # it runs, as somebody else
         return True
     return True
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, by which schedulers and containers end a run, means what Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def run_stage(stage: str, out: Path, resume: bool) -> None:
