@@ -476,16 +476,12 @@ def test_a_pass_that_fails_as_a_whole_shows() -> None:
         desk.submit([])
 
 
-def test_the_programs_on_the_page_run(server: Served) -> None:
+def test_what_the_page_shows_runs(server: Served) -> None:
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8").replace("http://127.0.0.1:8000", server.url)
-    trl, verl = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (trl,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     found: dict[str, Any] = {}
     exec(trl.replace("\nreward(", "\nanswer = reward("), found)  # noqa: S102  (our own page)
     assert found["answer"] == [1.5]
-    exec(verl, found)  # noqa: S102  (as above)
-    info = {"issue": "lunch", "argument": "Lunch is way too short, duh."}
-    assert found["compute_score"](
-        ["a"] * 2, ["1 | way too | too", "1 | short | very short"], ["", ""], [info, info]
-    ) == [1.5, 0.0]
-    with pytest.raises(RuntimeError, match="1 completions could not be scored"):
-        found["compute_score"](["a"], ["1 | way too | too"], [""], [info | {"issue": "boom"}])
+    assert (
+        f"path=pkg://{compute_score.__module__} " in page
+    )  # verl's name of the function is `compute_score` where none is given
