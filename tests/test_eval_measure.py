@@ -263,3 +263,19 @@ def test_measurements_of_other_systems_are_refused_before_anything_is_scored(
     ):
         run(options(tmp_path / "out", models, file))
     assert not list((tmp_path / "out").glob("new.*"))
+
+
+def test_what_another_suite_accepts_is_measured_anew(tmp_path: Path) -> None:
+    """Whoever deletes the scored files alone gets no measurements of the edits that were accepted before."""
+    file = write_lines(tmp_path / "new.jsonl", record(1, edits=[edit("way too", "too")]))
+    given = Options(
+        [str(file)], tmp_path / "out", draws=Draws(0, 100), computing=Computing(suite="default", quiet=True)
+    )
+    first = run(given)
+    assert run(given)["tables"] == first["tables"]  # everything is taken from the folder
+    other = replace(given, computing=replace(given.computing, suite="grpo_global_v3_sentence"))
+    for left in ("measured.jsonl", "new.scored.jsonl"):
+        with pytest.raises(RewardsError, match=f"{left} was made with other settings or another input"):
+            run(other)
+        for path in (tmp_path / "out").glob(f"{left}*"):
+            path.unlink()

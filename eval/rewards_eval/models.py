@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards.cli.options import build_engine
+from rewards.engine.roles import fill
 from rewards.errors import ConfigError, nearest
 from rewards.files.reading import read_header
-from rewards.models import folders
+from rewards.models import folders, keys
+from rewards.models.specs import Derived
 from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import Scored, System
 from rewards_eval.values import References
@@ -84,15 +86,34 @@ class Models:
                 )
         with _progress(self._computing.quiet) as progress:
             path = self._folder / "measured.jsonl"
-            measured = measure.measure(systems, self._engine, found, references, path, self._settings(), progress)
+            measured = measure.measure(systems, self._engine, found, references, path, self._measuring(), progress)
         self._header = read_header(path) or {}
         return measured
 
-    def check(self, systems: Sequence[tuple[str, str]], references: References) -> None:
-        """Raise RewardsError where the folder holds measurements of other systems (name, digest of the file) or settings."""
+    def check(self, systems: Sequence[tuple[str, str]], references: References, *, scored_here: bool) -> None:
+        """Raise RewardsError where the folder holds measurements of other systems (name, digest of the file) or settings.
+
+        `scored_here`: whether any of the files has to be scored first.
+        """
         from rewards_eval import measure
 
-        measure.check(systems, references, self._folder / "measured.jsonl", self._settings())
+        self._scored = scored_here
+        measure.check(systems, references, self._folder / "measured.jsonl", self._measuring())
+
+    def _measuring(self) -> dict[str, Any]:
+        """What measurements depend on: the settings, what measures, and the suite where it says which edits are accepted."""
+        found, engine = roles.find(), self._engine
+        specs = [
+            fill(role, engine.profile, engine.models) for role in (found.classifier, found.perplexity, found.similarity)
+        ]
+        judges_ = [
+            spec.digest if isinstance(spec, Derived) else [str(spec.source), keys.settings(spec)] for spec in specs
+        ]
+        return {
+            **self._settings(),
+            "judges": judges_,
+            **({"suite": scoring.described(self._suite)} if self._scored else {}),
+        }
 
     def _settings(self) -> dict[str, Any]:
         """What numbers depend on besides the texts."""

@@ -83,9 +83,8 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
     _make(options.out)
     wanted = unscored if options.measure is None else options.measure
     if wanted:
-        models.check(
-            [(name, systems.digest(file)) for name, file in zip(names, options.files, strict=True)], references
-        )
+        stated = [(name, systems.digest(file)) for name, file in zip(names, options.files, strict=True)]
+        models.check(stated, references, scored_here=unscored)
     read = [
         one or systems.read_system(file, name, "unscored", models.score(file, name))
         for file, name, one in zip(options.files, names, known, strict=True)

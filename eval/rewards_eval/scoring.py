@@ -28,11 +28,9 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
     """The scored file of one system, `folder/NAME.scored.jsonl`: read where it is complete, else scored."""
     out = folder / f"{safe_name(name)}.scored.jsonl"
     source = _by_round(file, folder / f"{safe_name(name)}.rounds.jsonl")
-    # Without what the engine has used so far: the same file must be known again, whichever files came before it.
-    described = {key: value for key, value in suite.describe().items() if key in ("suite", "rewards", "profile")}
     fingerprint = {
         "job": [identity(file), source],
-        "suite": described,
+        "suite": described(suite),
         **settings,
     }
     if finished(out, fingerprint, CHUNK) is None:
@@ -48,6 +46,11 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
                 raise
     rejected = _rejected(out)
     return Scored(str(out), _stated(source, rejected), len(rejected))
+
+
+def described(suite: Suite) -> dict[str, Any]:
+    """The suite without what its engine has used so far: a file must be known again, whichever came before it."""
+    return {key: value for key, value in suite.describe().items() if key in ("suite", "rewards", "profile")}
 
 
 def version() -> str:
