@@ -482,6 +482,5 @@ def test_what_the_page_shows_runs(server: Served) -> None:
     found: dict[str, Any] = {}
     exec(trl.replace("\nreward(", "\nanswer = reward("), found)  # noqa: S102  (our own page)
     assert found["answer"] == [1.5]
-    assert (
-        f"path=pkg://{compute_score.__module__} " in page
-    )  # verl's name of the function is `compute_score` where none is given
+    # Where no name is given, verl takes `compute_score`.
+    assert f"path=pkg://{compute_score.__module__} " in page

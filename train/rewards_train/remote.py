@@ -64,11 +64,9 @@ class RemoteTotal:
         answer = self.ask("score", {"records": list(records)})
         results = answer.get("results")
         if not isinstance(results, list):
-            raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {str(answer)[:200]!r}")
+            raise self.stranger(f"{str(answer)[:200]!r}")
         if len(results) != len(records):
-            raise ConfigError(
-                f"what answers at {self.url} is no `rewards serve`: {len(results)} results for {len(records)} records"
-            )
+            raise self.stranger(f"{len(results)} results for {len(records)} records")
         return results
 
     def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +90,11 @@ class RemoteTotal:
         try:
             return dict(answer.json())
         except (requests.JSONDecodeError, TypeError, ValueError) as error:
-            raise ConfigError(f"what answers at {self.url} is no `rewards serve`: {answer.text[:200]!r}") from error
+            raise self.stranger(f"{answer.text[:200]!r}") from error
+
+    def stranger(self, told: str) -> ConfigError:
+        """The error of an answer that no `rewards serve` gives; its address is without the token."""
+        return ConfigError(f"what answers at {self.url} is no `rewards serve`: {told}")
 
     def _post(self, path: str, body: bytes) -> tuple[requests.Response | None, str]:
         """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""

@@ -44,12 +44,13 @@ def compute_score(
             "extra_info holds neither `argument` nor `sentences`: rewards need the original, and do not guess it from the prompt"
             " (put the columns into extra_info where the data set is made)"
         )
-    answer = _server(url, token).ask("get_reward", {"query": [solution_str], "prompts": [""], "labels": [label]})
+    server = _server(url, token)
+    answer = server.ask("get_reward", {"query": [solution_str], "prompts": [""], "labels": [label]})
     try:
         logged = {name: float(values[0]) for name, values in answer["extra_logs"].items()}
         return {**logged, "score": float(answer["rewards"][0])}
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ConfigError(f"what answers at {url} is no `rewards serve`: {str(answer)[:200]!r}") from error
+        raise server.stranger(f"{str(answer)[:200]!r}") from error
 
 
 @cache
