@@ -9,13 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rewards import features as features
     from rewards.contract import Reward, Threshold, reward
     from rewards.engine.engine import Engine
     from rewards.errors import RewardsError
     from rewards.hookspecs import hookimpl
     from rewards.records import read_revision
     from rewards.result import Result
-    from rewards.suite import Suite, load_suite
+    from rewards.suite import Suite, load_suite, suite_of
     from rewards.types import Argument, Edit, Revision, Score, Sentence
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "load_suite": "rewards.suite",
     "read_revision": "rewards.records",
     "reward": "rewards.contract",
+    "suite_of": "rewards.suite",
 }
 
 __all__ = [
@@ -52,10 +54,13 @@ __all__ = [
     "load_suite",
     "read_revision",
     "reward",
+    "suite_of",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "features":  # a module of its own, for authors of rewards
+        return importlib.import_module("rewards.features")
     if name not in _HOMES:
         raise AttributeError(f"module 'rewards' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rewards.declaring import SETTINGS, broken, check_reads, check_signature
-from rewards.errors import ConfigError, PluginError, nearest
+from rewards.errors import ConfigError, PluginError, nearest, unknown
 from rewards.models.specs import PROFILES, Model, Profile
 from rewards.types import LEVELS, Argument, Edit, Level, Sentence
 
@@ -76,9 +76,7 @@ class Reward:
         for name, item in held.items():
             if item is self:
                 return _attribute, (module, name)
-        from _pickle import PicklingError  # the exception alone
-
-        raise PicklingError(
+        raise TypeError(
             f"reward {self.name!r} cannot be pickled: no attribute of module {module!r} is it; define it there at top level"
         )
 
@@ -276,9 +274,8 @@ def _thresholds(label: str, given: Any, bounds: tuple[float, float]) -> dict[Pro
     if not isinstance(given, Mapping):
         return dict.fromkeys(PROFILES, _threshold(label, given, bounds))
     for profile in given:
-        if profile not in PROFILES:
-            near = nearest(str(profile), PROFILES)
-            raise broken(label, f"threshold names the profile {profile!r}{near}; there are {', '.join(PROFILES)}")
+        if problem := unknown("profile", profile, PROFILES):
+            raise broken(label, f"threshold: {problem}")
     return {profile: _threshold(label, one, bounds) for profile, one in given.items()}
 
 

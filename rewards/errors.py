@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room to write."""
@@ -41,6 +41,13 @@ class ModelError(RewardsError):
     def __init__(self, reason: str, role: str = "") -> None:
         super().__init__(reason)
         self.role = role
+
+
+def unknown(kind: str, given: object, known: Sequence[str]) -> str:
+    """`no profile is called 'ful' (did you mean 'full'?); there are embedded, full`; empty where the name is a known one."""
+    if given in known:
+        return ""
+    return f"no {kind} is called {given!r}{nearest(str(given), known)}; there are {', '.join(known)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -18,12 +18,14 @@ from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
-from rewards.models.specs import PROFILES, Profile
+from rewards.models.specs import DEFAULT_PROFILE, Profile
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
 from rewards.types import Revision
 
 Empty = Literal["original", "zero"]
+IN_PROCESS = Origin("none", "this process", "")
+"""Where a reward comes from that was given as it is declared."""
 
 
 class Setting(BaseModel):
@@ -128,7 +130,7 @@ class Suite:
 def load_suite(
     name: str | Path = "default",
     *,
-    rewards: Sequence[str] = (),
+    rewards: Sequence[str | Reward] = (),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     engine: Engine | None = None,
     profile: Profile | None = None,
@@ -137,9 +139,9 @@ def load_suite(
 ) -> Suite:
     """The suite of this name or YAML file, ready to score.
 
-    `rewards` are measured besides, with weight 0; `settings` override, per reward, an argument or one of gate, weight,
-    threshold, empty, params. `profile` overrides the suite's, and where neither names one it is the engine's; `engine` also
-    carries device, dtype and cache. Raises ConfigError and PluginError for whatever does not fit.
+    `rewards`, by name or as they are declared, are measured besides, with weight 0; `settings` override, per reward, an argument
+    or one of gate, weight, threshold, empty, params. `profile` overrides the suite's, and where neither names one it is the
+    engine's; `engine` also carries device, dtype and cache. Raises ConfigError and PluginError for whatever does not fit.
     """
     plugins = plugins or registry()
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
@@ -148,7 +150,7 @@ def load_suite(
 
 
 def suite_of(
-    rewards: Sequence[str],
+    rewards: Sequence[str | Reward],
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     engine: Engine | None = None,
@@ -156,15 +158,18 @@ def suite_of(
     strict: bool = False,
     plugins: Registry | None = None,
 ) -> Suite:
-    """A suite of these rewards alone: measured, nothing gated, so that every valid edit is accepted, and nothing paid."""
-    stated = SuiteFile(description="rewards named on the command line", rewards={})
+    """A suite of these rewards alone, by name or as they are declared: none gates, so every valid edit is accepted, none pays.
+
+    `settings` are those of `load_suite`, so they can gate and pay. Raises ConfigError and PluginError for whatever does not fit.
+    """
+    stated = SuiteFile(description="these rewards alone", rewards={})
     return _build(None, stated, rewards, settings, engine, profile, strict, plugins or registry())
 
 
 def _build(
     path: Path | None,
     stated: SuiteFile,
-    extra: Sequence[str],
+    extra: Sequence[str | Reward],
     settings: Mapping[str, Mapping[str, Any]] | None,
     engine: Engine | None,
     profile: Profile | None,
@@ -174,8 +179,9 @@ def _build(
     name, settings, engine = path.stem if path else "custom", settings or {}, engine or Engine()
     _check_given(extra, settings)
     chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
-    for reward in extra:
-        chosen.setdefault(reward, Setting())
+    declared = {one.name: (one, IN_PROCESS) for one in extra if isinstance(one, Reward)}
+    for one in extra:
+        chosen.setdefault(one.name if isinstance(one, Reward) else one, Setting())
     for reward in settings:
         if reward not in chosen:
             raise ConfigError(
@@ -190,7 +196,8 @@ def _build(
     for reward, setting in chosen.items():
         given = settings.get(reward, {})
         with _in_file(path if reward in stated.rewards else None, [f"{reward}.{key}" for key in given]):
-            components.append(_component(reward, _override(setting, given, reward), engine.profile, plugins))
+            found = declared.get(reward) or plugins.reward(reward)
+            components.append(_component(*found, _override(setting, given, reward), engine.profile))
     roles = sorted({model.role for component in components for model in component.reward.models})
     for role in stated.models:
         if role not in roles:
@@ -205,8 +212,11 @@ def _build(
 
 def _check_given(extra: Any, settings: Any) -> None:
     """Raise ConfigError for what a call in Python may give by mistake."""
-    if isinstance(extra, str):
-        raise ConfigError(f"rewards={extra!r}: expected a list of names: rewards=[{extra!r}]")
+    if isinstance(extra, str | Reward) or not all(isinstance(one, str | Reward) for one in extra):
+        raise ConfigError(f"rewards={extra!r:.100}: expected a list of names or rewards, e.g. ['fluency', brevity]")
+    own = [one.name for one in extra if isinstance(one, Reward)]
+    if twice := {name for name in own if own.count(name) > 1}:
+        raise ConfigError(f"two of the rewards are called {min(twice)!r}")
     if not isinstance(settings, Mapping) or not all(isinstance(one, Mapping) for one in settings.values()):
         raise ConfigError(
             f"settings={settings!r:.100}: expected a mapping for each reward: {{'brevity': {{'weight': 1}}}}"
@@ -227,7 +237,7 @@ def _in_file(path: Path | None, overridden: Sequence[str]) -> Iterator[None]:
 
 def _profile(path: Path | None, stated: SuiteFile, engine: Engine) -> Profile:
     """The suite's profile, or the engine's where it names none. `embedded` may be an engine's default, so it gives way."""
-    if stated.profile and engine.profile not in (stated.profile, PROFILES[0]):
+    if stated.profile and engine.profile not in (stated.profile, DEFAULT_PROFILE):
         raise ConfigError(
             f"{path}: its profile is {stated.profile!r}, the engine's is {engine.profile!r};"
             " say which: load_suite(…, profile=…)"
@@ -261,9 +271,8 @@ def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Settin
     return parse(Setting, data, f"reward {reward!r}")
 
 
-def _component(name: str, setting: Setting, profile: Profile, plugins: Registry) -> Component:
-    reward, origin = plugins.reward(name)
-    params = None
+def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profile) -> Component:
+    name, params = reward.name, None
     if setting.params is not None:
         reward, params = load_params(reward, Path(setting.params).expanduser())
     threshold = reward.thresholds.get(profile)

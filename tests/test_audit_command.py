@@ -284,7 +284,7 @@ def test_attacks_of_ones_own_are_chosen_and_shown_by_their_names(
         ),
         (["-o", "nowhere/x.json"], "-o nowhere/x.json: the folder nowhere does not exist"),
         (["--set", "x"], "--set 'x': expected NAME.KEY=VALUE, e.g. brevity.factor=0.8"),
-        (["--profile", "tiny"], "--profile 'tiny': expected one of embedded, full"),
+        (["--profile", "tiny"], "no profile is called 'tiny'; there are embedded, full"),
         (["--suite", "defualt"], "no suite is called 'defualt' (did you mean 'default'?)"),
         (["--arguments", "none.jsonl"], "none.jsonl: no such file"),
     ],

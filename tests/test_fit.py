@@ -571,6 +571,7 @@ def register_rewards(register):
         ("", "(job.out / 'a.pkl').touch(); return {}", "wrote 'a.pkl'; parameters are safetensors files"),
         (", *, share", "return {}", "its option 'share' has no type annotation; add one"),
         (", *, share: 'Any'", "return {}", "its options cannot be read (NameError: name 'Any' is not defined)"),
+        (", *, rng: np.random.Generator = None", "return {}", "an option's type is nothing that a card can hold"),
     ],
 )
 def test_a_fit_that_breaks_its_contract_is_named(tmp_path: Path, option: str, body: str, message: str) -> None:
@@ -581,6 +582,17 @@ def test_a_fit_that_breaks_its_contract_is_named(tmp_path: Path, option: str, bo
     assert "the fit of 'fits'" in done.stderr.decode()
     assert message in done.stderr.decode()
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_card_holds_options_and_numbers_of_any_type_that_json_has_a_word_for(tmp_path: Path) -> None:
+    option, body = ", *, where: __import__('pathlib').Path", "return {'read': where.name, 'mean': np.float32(0.5)}"
+    path = installed(tmp_path, "fits", FITS.format(option=option, body=body, load="return fits"))
+    data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
+    run = ("fit", "fits", "--data", data, "-o", tmp_path / "mine", "-q", "--set", "where=a/b")
+    done = command(*run, PYTHONPATH=str(path))
+    assert done.returncode == 0, done.stderr.decode()
+    card = read_card(tmp_path / "mine")
+    assert (card["read"], card["mean"], card["options"]) == ("b", 0.5, {"where": "a/b"})
 
 
 def test_a_fit_that_reads_its_data_past_the_job_takes_no_unseen(tmp_path: Path) -> None:

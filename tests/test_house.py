@@ -64,12 +64,11 @@ def test_every_package_is_prefixed_typed_and_registered() -> None:
 
 
 def test_the_public_names_are_pinned() -> None:
-    assert rewards.__all__ == sorted(rewards.__all__, key=str.swapcase) or rewards.__all__ == sorted(rewards.__all__)
     assert rewards.__all__ == [
         "Argument", "Edit", "Engine", "Result", "Revision", "Reward", "RewardsError", "Score", "Sentence", "Suite",
-        "Threshold", "hookimpl", "load_suite", "read_revision", "reward",
+        "Threshold", "hookimpl", "load_suite", "read_revision", "reward", "suite_of",
     ]  # fmt: skip
-    for name in rewards.__all__:
+    for name in dir(rewards):
         assert getattr(rewards, name) is not None
 
 

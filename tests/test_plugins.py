@@ -543,7 +543,7 @@ def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None
             lambda: Model("mine", {"embedded": "name/model"}),
             r"is 'name/model' in profile 'embedded'; it must be a Checkpoint",
         ),
-        (lambda: Model("mine", {"fulll": good}), r"names the profile 'fulll' \(did you mean 'full'\?\)"),
+        (lambda: Model("mine", {"fulll": good}), r"no profile is called 'fulll' \(did you mean 'full'\?\)"),
         (lambda: Checkpoint("name/model", "classifier"), r"source is 'name/model'; it must be a Hub"),
         (lambda: Checkpoint(Hub("x"), "classifier", labels="rude"), "labels are 'rude'; expected a tuple of names"),
         (

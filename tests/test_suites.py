@@ -217,7 +217,7 @@ def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None
 def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
     text: Any = "short"
     wrong: Any = {"short": 0.5}
-    with pytest.raises(ConfigError, match=r"rewards='short': expected a list of names: rewards=\['short'\]"):
+    with pytest.raises(ConfigError, match="rewards='short': expected a list of names or rewards"):
         suite_of(text, plugins=registry_of(short))
     path = written(tmp_path, "rewards: {short: }")
     with pytest.raises(ConfigError, match="rewards='short'"):
@@ -225,6 +225,18 @@ def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
     for one in (wrong, text):
         with pytest.raises(ConfigError, match="settings=.*: expected a mapping for each reward"):
             load(path, settings=one)
+
+
+def test_rewards_are_given_by_name_or_as_they_are_declared(tmp_path: Path) -> None:
+    mine = rewards.reward(level="edit", range=(0, 1), name="short", threshold=0.5)(lambda edits: [1.0 for _ in edits])
+    suite = rewards.suite_of([mine, "plain_text"], settings={"short": {"weight": 1, "gate": True}})
+    result = suite.score([read_revision(record())])[0]
+    assert (result.reward, result.rewards["short"]) == (1.0, 1.0)
+    assert suite.describe()["rewards"]["short"]["distribution"] == "this process"
+    path = written(tmp_path, "rewards: {short: {weight: 2}}")  # in the place of what a plugin registers so
+    assert load(path, rewards=[mine]).components[0].reward is mine
+    with pytest.raises(ConfigError, match="two of the rewards are called 'short'"):
+        rewards.suite_of([mine, mine])
 
 
 def test_models_are_found_from_where_the_file_lies(tmp_path: Path) -> None:

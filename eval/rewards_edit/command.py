@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rewards.cli.options import Device
+from rewards.cli.terminal import stop_where_complete
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def edit(
 ) -> None:
     """Let a model edit the arguments in FILE: one record per argument (and sample), in order, for `rewards score`."""
     from rewards.files.targets import target_of  # here and below: `rewards --help` must not pay for it
+    from rewards.files.writing import finished
     from rewards_edit.policy import Sampling
 
     several = num_samples > 1 or best_of > 1
@@ -68,7 +70,7 @@ def edit(
     )
     fingerprint = _fingerprint(work, file, limit, token_budget, backend)
     if resume and out is not None:
-        _stop_where_complete(out, fingerprint, batch_size)
+        stop_where_complete(out, finished(out, fingerprint, batch_size))
     tally = _run(work, file, out, fingerprint, limit, batch_size, resume, quiet)
     if tally.failed or tally.rejected:
         raise typer.Exit(1)
@@ -138,15 +140,6 @@ def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, ba
         "suite": work.plan.suite.identify(),
         "version": metadata.version("appropriateness-rewards"),
     }
-
-
-def _stop_where_complete(out: Path, fingerprint: dict[str, Any], batch_size: int) -> None:
-    from rewards.files.writing import finished
-
-    complete = finished(out, fingerprint, batch_size)
-    if complete is not None:
-        print(f"{out} is complete: nothing to resume", file=sys.stderr)
-        raise typer.Exit(0 if complete else 1)
 
 
 def _run(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessor
 
 from rewards.engine.device import own_precision, pick_device, pick_dtype
-from rewards.errors import ModelError, RewardsError
-from rewards.models.backend import quiet_loading, torch_dtype, weights_only
+from rewards.models.backend import loading, torch_dtype, weights_only
 from rewards.models.batches import batches, run_all
 from rewards_edit.policy import Answer, Ask, Files, Sampling, other_base
 
@@ -75,14 +73,14 @@ class Generator:
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device, "causal-lm")
         self._budget = token_budget or BUDGET[self.device.partition(":")[0]]
-        with _loading(files):
+        with loading(f"model {files.full_name!r} cannot be loaded"):
             self.tokenizer: Any = load_tokenizer(files)
             self.window = window_of(AutoConfig.from_pretrained(files.folder, **_LOCAL), self.tokenizer)
         self._model: Any = None
         self._ends: list[int] = []
 
     def _load(self) -> None:
-        with _loading(self._files):
+        with loading(f"model {self._files.full_name!r} cannot be loaded"):
             self._model = _load(self._files, torch_dtype(self.dtype)).to(self.device).eval()
         self._ends = _ends(self._model, self.tokenizer)
         # Models bring settings of their own (a temperature, penalties): nothing is done that nobody asked for.
@@ -137,19 +135,6 @@ class Generator:
     def _answer(self, tokens: list[int]) -> Answer:
         end = next((place for place, token in enumerate(tokens) if token in self._ends), len(tokens))
         return answer_of(self.tokenizer, tokens[:end], ended=end < len(tokens))
-
-
-@contextmanager
-def _loading(files: Files) -> Iterator[None]:
-    """Turn whatever damaged or foreign files raise into one error: to the user it is one."""
-    try:
-        with quiet_loading():
-            yield
-    except RewardsError:
-        raise
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ModelError(f"model {files.full_name!r} cannot be loaded: {reason}") from error
 
 
 def answer_of(tokenizer: Any, tokens: Sequence[int], *, ended: bool) -> Answer:

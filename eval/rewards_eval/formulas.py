@@ -24,8 +24,7 @@ def nes(before: str, after: str) -> float:
     """
     from rapidfuzz.distance import Levenshtein
 
-    was, now = before.split(), after.split()
-    return 1.0 - Levenshtein.distance(was, now) / max(1, len(was), len(now))
+    return Levenshtein.normalized_similarity(before.split(), after.split())
 
 
 def nes_2024(before: str, after: str) -> float:

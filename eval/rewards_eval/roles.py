@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rewards.engine.engine import Engine
 from rewards.engine.roles import fill
 from rewards.errors import ConfigError
-from rewards.models.catalog import EMBEDDED_CAUSAL_LM, MINILM
+from rewards.models.catalog import BERTSCORE, EMBEDDED_CAUSAL_LM
 from rewards.models.specs import Checkpoint, Derived, Hub, Model
 from rewards.plugins import Registry, registry
 from rewards_eval.formulas import INAPPROPRIATE
@@ -21,15 +21,6 @@ PERPLEXITY = Model(
 )
 """Whose perplexity is PPL."""
 
-SIMILARITY = Model(
-    "bertscore",
-    {
-        "embedded": Checkpoint(MINILM, "sentence-encoder"),
-        "full": Checkpoint(Hub("microsoft/deberta-xlarge-mnli"), "sentence-encoder", layers=40),
-    },
-)
-"""Whose token vectors Sim compares."""
-
 BASELINE = 0.5150192
 """BERTScore F1 of unrelated texts under the full profile's model (layer 40), as bert-score publishes it for rescaling."""
 
@@ -41,12 +32,7 @@ class Roles:
     classifier: Model
     labels: tuple[str, ...]
     perplexity: Model = PERPLEXITY
-    similarity: Model = SIMILARITY
-
-
-def own_roles() -> tuple[str, ...]:
-    """The roles that only evaluation has: a suite knows nothing of them."""
-    return PERPLEXITY.role, SIMILARITY.role
+    similarity: Model = BERTSCORE
 
 
 def find(plugins: Registry | None = None) -> Roles:
@@ -73,7 +59,7 @@ def find(plugins: Registry | None = None) -> Roles:
 
 def is_rescaled(roles: Roles, engine: Engine) -> bool:
     """Whether Sim is rescaled, as bert-score does: with the model whose baseline is known, and no other."""
-    return fill(roles.similarity, engine.profile, engine.models) == SIMILARITY.profiles["full"]
+    return fill(roles.similarity, engine.profile, engine.models) == BERTSCORE.profiles["full"]
 
 
 def rescale(f1: float, roles: Roles, engine: Engine) -> float:

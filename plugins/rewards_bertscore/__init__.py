@@ -8,18 +8,19 @@ from typing import Any
 
 import rewards
 from rewards.features import TokenEmbeddings
-from rewards.models.catalog import ENCODER
+from rewards.models.catalog import BERTSCORE, ENCODER
+from rewards.models.specs import Model
 from rewards.text.matching import match, match_f1
 
 CARD = Path(__file__).parent / "params" / "card.json"
 
 
-def reads(argument: rewards.Argument) -> tuple[TokenEmbeddings, TokenEmbeddings]:
-    """Token vectors of the argument before and after its accepted edits."""
-    return TokenEmbeddings(argument.before, ENCODER), TokenEmbeddings(argument.after, ENCODER)
+def tokens(model: Model) -> Callable[[rewards.Argument], tuple[TokenEmbeddings, TokenEmbeddings]]:
+    """What a reward reads: token vectors of the argument before and after its accepted edits."""
+    return lambda argument: (TokenEmbeddings(argument.before, model), TokenEmbeddings(argument.after, model))
 
 
-@rewards.reward(level="global", range=(-1, 1), reads=reads, models=(ENCODER,), card=CARD)
+@rewards.reward(level="global", range=(-1, 1), reads=tokens(BERTSCORE), models=(BERTSCORE,), card=CARD)
 def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
     """BERTScore F1 of the argument after its accepted edits against the original.
 
@@ -30,7 +31,9 @@ def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) ->
     return [match_f1(a, b) for a, b in zip(after, before, strict=True)]
 
 
-@rewards.reward(level="global", range=(0, 1), higher_is_better=False, reads=reads, models=(ENCODER,), card=CARD)
+@rewards.reward(
+    level="global", range=(0, 1), higher_is_better=False, reads=tokens(ENCODER), models=(ENCODER,), card=CARD
+)
 def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
     """Share of the original's meaning that the argument after its accepted edits has no words for.
 

@@ -24,7 +24,7 @@ from rewards.cli.options import (
     check_format,
     settings_of,
 )
-from rewards.cli.terminal import results_alone
+from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import listed
 from rewards.errors import ConfigError
 
@@ -83,7 +83,7 @@ def score(
         "versions": pipeline.versions(),
     }
     if resume and target is not None and not append:
-        _stop_where_complete(target, finished(target, fingerprint, batch_size))
+        stop_where_complete(target, finished(target, fingerprint, batch_size))
     if append:
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
@@ -107,13 +107,6 @@ def score(
         display.table(header, chosen, summary, target)
     if summary.failed or summary.rejected:
         raise typer.Exit(1)
-
-
-def _stop_where_complete(target: Path, complete: bool | None) -> None:
-    """Leave the command where there is nothing to resume: with 1 where something in the file was not scored."""
-    if complete is not None:
-        print(f"{target} is complete: nothing to resume", file=sys.stderr)
-        raise typer.Exit(0 if complete else 1)
 
 
 def _check_append(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import typer
 
 from rewards.text.plain import plain
 
@@ -17,6 +20,13 @@ def results_alone() -> Iterator[None]:
     """Standard output for results alone: what plugins print meanwhile goes to standard error."""
     with redirect_stdout(sys.stderr):
         yield
+
+
+def stop_where_complete(file: Path, complete: bool | None) -> None:
+    """Leave the command where `file` leaves nothing to resume: with 1 where something in it failed; None is unfinished."""
+    if complete is not None:
+        print(f"{file} is complete: nothing to resume", file=sys.stderr)
+        raise typer.Exit(0 if complete else 1)
 
 
 def print_table(

@@ -14,12 +14,23 @@ from typing import TYPE_CHECKING, Any, Literal
 from rewards.engine import derived, roles
 from rewards.engine.cache import Array, Cache, MemoryCache
 from rewards.engine.device import own_precision, pick_device, pick_dtype
-from rewards.errors import ConfigError, ModelError, nearest
+from rewards.errors import ConfigError, ModelError, unknown
 from rewards.features import Failure, Request
 from rewards.models import keys
 from rewards.models.backend import Placement, Progress, load
 from rewards.models.batches import isolate
-from rewards.models.specs import PROFILES, Checkpoint, Derived, Model, Profile, Spec, Wheel, describe, named
+from rewards.models.specs import (
+    DEFAULT_PROFILE,
+    PROFILES,
+    Checkpoint,
+    Derived,
+    Model,
+    Profile,
+    Spec,
+    Wheel,
+    describe,
+    named,
+)
 
 if TYPE_CHECKING:
     from rewards.models.backend import Backend
@@ -61,7 +72,7 @@ class Engine:
     folder in the place of a role. One thread computes at a time; others wait.
     """
 
-    profile: Profile = "embedded"
+    profile: Profile = DEFAULT_PROFILE
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     token_budget: int = 0
@@ -79,8 +90,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         for kind, given, known in (("profile", self.profile, PROFILES), ("dtype", self.dtype, DTYPES)):
-            if given not in known:
-                raise ConfigError(f"no {kind} is called {given!r}{nearest(given, known)}; there are {', '.join(known)}")
+            if problem := unknown(kind, given, known):
+                raise ConfigError(problem)
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or the Failure that took its place.
@@ -194,8 +205,10 @@ class Engine:
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
         if missing:
-            results, cut_now = self._run(used, checkpoint, missing)
-            used.cut |= cut_now & {one.text_key for one in asked.values()}
+            with own_precision(used.placement.device):  # loading too: an adapter is folded in there
+                backend = self._backend(used, checkpoint)
+                results = self._run(backend, checkpoint, [request for _, request in missing])
+            used.cut |= backend.cut & {one.text_key for one in asked.values()}
             fresh = dict(zip((name for name, _ in missing), results, strict=True))
             cut = {name for name, request in missing if asked[request].text_key in used.cut}
             self.counts.computed += len(fresh)
@@ -207,34 +220,30 @@ class Engine:
             found |= fresh
         return {request: found[name] for request, name in names.items()}
 
-    def _run(
-        self, used: _Used, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]
-    ) -> tuple[list[Feature], set[bytes]]:
-        """The features that the cache lacks, from the model, loaded for the first of them; and the keys of texts it has cut."""
-        with own_precision(used.placement.device):
-            return self._compute_on(used, checkpoint, missing)
-
-    def _compute_on(
-        self, used: _Used, checkpoint: Checkpoint, missing: Sequence[tuple[bytes, Request]]
-    ) -> tuple[list[Feature], set[bytes]]:
+    def _backend(self, used: _Used, checkpoint: Checkpoint) -> Backend:
+        """The model of the checkpoint, loaded when it is first asked for."""
         name = checkpoint, used.placement.device, used.placement.dtype
         if name not in self._loaded:
             log.info("loading %s on %s in %s", describe(checkpoint), used.placement.device, used.placement.dtype)
             self._loaded[name] = load(checkpoint, used.folder, used.placement)
         backend = self._loaded[name]
         backend.placement = replace(used.placement, token_budget=self._budget(used.placement.device))
-        results: list[Feature] = [Failure("not computed")] * len(missing)
+        return backend
+
+    def _run(self, backend: Backend, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Feature]:
+        """The feature of each request, or the Failure that took its place; one that fails takes no other with it."""
+        results: list[Feature] = [Failure("not computed")] * len(requests)
 
         def work(part: list[int]) -> None:
-            computed = backend.compute([missing[index][1] for index in part], self.progress)
+            computed = backend.compute([requests[index] for index in part], self.progress)
             for index, feature in zip(part, computed, strict=True):
                 results[index] = derived.finite(feature, checkpoint)
 
         def failed(index: int, reason: str) -> None:
             results[index] = Failure(reason)
 
-        isolate([list(range(len(missing)))], work, failed, describe(checkpoint))
-        return results, backend.cut
+        isolate([list(range(len(requests)))], work, failed, describe(checkpoint))
+        return results
 
     def _budget(self, device: str) -> int:
         return self.token_budget or (512 if device == "cpu" else 65536)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rewards.contract import Reward, Threshold
 from rewards.errors import ConfigError, PluginError, RewardsError
-from rewards.models.specs import PROFILES, Profile
+from rewards.models.specs import DEFAULT_PROFILE, PROFILES, Profile
 
 CARD = "card.json"
 
@@ -88,7 +88,7 @@ def digest_of(folder: Path) -> str:
 
 def thresholds_of(folder: Path, others: Mapping[Profile, Threshold]) -> dict[Profile, Threshold]:
     """The threshold of a folder's card, for the profile it was found in, among the `others`."""
-    profile: Profile = read_card(folder).get("profile", PROFILES[0])
+    profile: Profile = read_card(folder).get("profile", DEFAULT_PROFILE)
     return {**others, profile: Threshold.from_card(folder / CARD)}
 
 

@@ -18,7 +18,7 @@ from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD
 from rewards.fitting.unseen import Unseen
-from rewards.models.specs import PROFILES
+from rewards.models.specs import DEFAULT_PROFILE
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
 
@@ -46,9 +46,9 @@ def run(
     """
     reward, origin = registry().reward(name)
     fit = fit_of(reward)
-    chosen = _options(name, fit, options)
+    chosen, stated = _options(name, fit, options)
     calibrates = reward.fitter is None or reward.fitter.any_models
-    if not calibrates and (engine.profile != PROFILES[0] or engine.models):
+    if not calibrates and (engine.profile != DEFAULT_PROFILE or engine.models):
         raise ConfigError(f"the fit of {name!r} reads no models but its own: leave out --profile and --model")
     engine.check_roles(model.role for model in reward.models)
     described = _all_described("--data", files)  # before the fit: what it is about to read
@@ -64,14 +64,13 @@ def run(
             **({"profile": engine.profile, "models": list(engine.describe()["models"])} if calibrates else {}),
             "data": described,
             **({"unseen": described_unseen[0]} if described_unseen else {}),
-            "options": chosen,
+            "options": stated,
             "seed": seed,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {"python": platform.python_version(), origin.distribution: origin.version, **_versions()},
         }
-        (folder / CARD).write_text(
-            json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False, default=_number) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / CARD).write_text(text + "\n", encoding="utf-8")
     except BaseException as error:
         told = error
         if isinstance(error, OSError):
@@ -87,8 +86,8 @@ def run(
     return card
 
 
-def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the fit says, checked: a card that JSON can hold, of a fit that wrote safetensors alone.
+def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The card that the fit returned, as JSON holds it; checks that the fit wrote safetensors alone.
 
     Raises PluginError that names the fit for whatever it raises besides errors that the user can act on.
     """
@@ -96,7 +95,7 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
         card = fit(job, **options)
         if not isinstance(card, Mapping):
             raise TypeError(f"it returned {type(card).__name__}; expected the card, a mapping")
-        json.dumps({**card}, allow_nan=False, default=_number)
+        stated: dict[str, Any] = json.loads(json.dumps({**card}, allow_nan=False, default=_number))
     except (RewardsError, OSError):
         raise
     except Exception as error:
@@ -108,7 +107,7 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
     others = [path.name for path in sorted(job.out.iterdir()) if path.suffix != ".safetensors" or not path.is_file()]
     if others:
         raise PluginError(f"the fit of {who} wrote {others[0]!r}; parameters are safetensors files without folders")
-    return card
+    return stated
 
 
 def _number(value: Any) -> Any:
@@ -189,9 +188,10 @@ def options_of(name: str, fit: Callable[..., Any]) -> dict[str, tuple[Any, Any]]
     return known
 
 
-def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fit's options: those given, checked and converted, and the defaults of the others."""
-    from pydantic import ConfigDict, ValidationError, create_model
+def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fit's options, those given checked and converted, and the defaults of the others; and the same as JSON has them."""
+    from pydantic import ConfigDict, PydanticUserError, ValidationError, create_model
+    from pydantic_core import PydanticSerializationError
 
     known = options_of(name, fit)
     for key in given:
@@ -201,10 +201,12 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> di
     fields: dict[str, Any] = known
     try:
         parsed = create_model("Options", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)(**given)
+        return {key: getattr(parsed, key) for key in known}, parsed.model_dump(mode="json", warnings=False)
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']}") from error
-    return {key: getattr(parsed, key) for key in known}
+    except (PydanticUserError, PydanticSerializationError) as error:
+        raise PluginError(f"the fit of {name!r}: an option's type is nothing that a card can hold ({error})") from error
 
 
 def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def run_halving(
         forward(batch)
         return
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         reason = f"out of memory: {error}"
     # Outside the except block: the exception's frames hold the tensors that must be freed first.
@@ -129,7 +129,8 @@ NO_MEMORY = (
 """Signs of it in messages; the libraries of CUDA want memory of their own, beside what torch holds."""
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is how torch, the libraries of CUDA or the system say that memory ran out."""
     import torch  # only models need torch
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
@@ -140,7 +141,7 @@ def _out_of_memory(error: BaseException) -> bool:
 def _device_failed(error: BaseException) -> bool:
     """Whether it is the GPU that failed (an assertion in a kernel, an illegal access): every later call would fail too."""
     torch = sys.modules.get("torch")  # without it no device was used
-    return torch is not None and isinstance(error, torch.AcceleratorError) and not _out_of_memory(error)
+    return torch is not None and isinstance(error, torch.AcceleratorError) and not out_of_memory(error)
 
 
 def _release() -> None:

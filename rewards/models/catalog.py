@@ -85,6 +85,15 @@ ENCODER = Model(
 )
 """Sentence embeddings."""
 
+BERTSCORE = Model(
+    "bertscore",
+    {
+        "embedded": Checkpoint(MINILM, "sentence-encoder"),
+        "full": Checkpoint(Hub("microsoft/deberta-xlarge-mnli"), "sentence-encoder", layers=40),
+    },
+)
+"""Token vectors that BERTScore compares."""
+
 EMBEDDED_CAUSAL_LM = Checkpoint(SMOLLM2, "causal-lm", start_token="<|endoftext|>")  # noqa: S106  (no secret)
 """What the shipped heads were fitted on."""
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from rewards.errors import PluginError, nearest
+from rewards.errors import PluginError, unknown
 
 if TYPE_CHECKING:
     from rewards.features import Request
 
 Profile = Literal["embedded", "full"]
 PROFILES: tuple[Profile, ...] = ("embedded", "full")
+DEFAULT_PROFILE: Profile = "embedded"
 Architecture = Literal["sentence-encoder", "causal-lm", "classifier", "adapted-classifier"]
 
 
@@ -136,11 +137,8 @@ class Model:
 
     def __post_init__(self) -> None:
         for profile, spec in self.profiles.items():
-            if profile not in PROFILES:
-                raise PluginError(
-                    f"the model of role {self.role!r} names the profile {profile!r}{nearest(str(profile), PROFILES)};"
-                    f" there are {', '.join(PROFILES)}"
-                )
+            if problem := unknown("profile", profile, PROFILES):
+                raise PluginError(f"the model of role {self.role!r}: {problem}")
             if not isinstance(spec, (Checkpoint, Derived)):
                 raise PluginError(
                     f"the model of role {self.role!r} is {spec!r:.100} in profile {profile!r}; it must be a Checkpoint, as"

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from rewards.errors import ConfigError, ModelError, RewardsError
-from rewards.models import store
+from rewards.models import batches, store
+from rewards.models.backend import loading, torch_dtype, weights_only
 from rewards.models.catalog import source_of
 from rewards.models.specs import Wheel
 from rewards_train.folder import WARM_START
@@ -24,8 +25,8 @@ LOWER = (
     " with vllm_gpu_memory_utilization"
 )
 """What to lower where memory runs out."""
-SHORT = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "No available memory", "KV cache")
-"""Signs of it in the messages of torch and of vLLM."""
+VLLM_SHORT = ("No available memory", "KV cache")
+"""How vLLM says so."""
 KEPT = (
     "--resume goes on, also with another gradient_checkpointing, vllm_gpu_memory_utilization or reward_device; the others"
     " make it another run, which needs another out=FOLDER"
@@ -88,16 +89,10 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(folder: Path, dtype: str) -> Any:
     """The causal language model, from safetensors."""
-    import torch
     from transformers import AutoModelForCausalLM
 
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
-    return model
+    with loading(f"{folder} cannot be loaded as a causal language model"):
+        return AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch_dtype(dtype)))
 
 
 def lora_config(given: dict[str, Any] | None) -> Any:
@@ -132,9 +127,7 @@ def name_base(model: Any, recipe: Recipe) -> None:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether this is how torch, vLLM or the system say so."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in SHORT)
+    return batches.out_of_memory(error) or any(sign in str(error) for sign in VLLM_SHORT)
 
 
 @contextmanager
