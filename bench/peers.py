@@ -16,7 +16,7 @@ from transformers import Pipeline
 
 from bench.models import Classifier, Models, Pair, f1, lost
 from rewards.types import Revision
-from rewards_format import no_new_numbers, plain_text
+from rewards_format import no_bare_negation, no_new_numbers, plain_text
 from rewards_pattern_conformity.operations import operations
 
 FORWARD = 64  # texts of one padded forward of `Trl`
@@ -67,6 +67,7 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
             and scores["fluency"] >= thresholds["fluency"]
             and plain_text([one.edits[i]])[0] >= thresholds["plain_text"]
             and no_new_numbers([one.edits[i]])[0] >= thresholds["no_new_numbers"]
+            and no_bare_negation([one.edits[i]])[0] >= thresholds["no_bare_negation"]
             and whole[n, one.edits[i].sentence_id] <= thresholds["sentence_pattern_conformity"]
         ]
         found[n]["accepted"] = sorted(accepted)

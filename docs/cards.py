@@ -29,11 +29,13 @@ def page(reward: Reward, distribution: str) -> str:
         f"{reward.level.capitalize()} level, [{low}, {high}], {better} is better; from {distribution}.",
     ]
     sign = "≥" if reward.higher_is_better else "≤"
+    card = dict(reward.card)
+    intervals = {one.get("value"): one.get("interval_95") for one in card.values() if isinstance(one, Mapping)}
     lines += [
-        f"- passes at {sign} {threshold.value:.6g} in profile {profile}: {threshold.source}"
+        f"- passes at {sign} {threshold.value:.6g}{_interval(intervals.get(threshold.value))} in profile {profile}:"
+        f" {threshold.source}"
         for profile, threshold in reward.thresholds.items()
     ]
-    card = dict(reward.card)
     if card:
         lines += ["## How it was made", "\n".join(f"- {name}: {card[name]}" for name in FACTS if name in card)]
         if "rows" in card:

@@ -52,7 +52,7 @@ class Result:
     edits: tuple[Mapping[str, Judgement], ...]  # one mapping per edit of the revision, invalid ones empty
     sentences: tuple[tuple[Sentence, Mapping[str, Judgement]], ...]
     accepted: tuple[int, ...]
-    failed_gates: tuple[tuple[str, ...], ...]  # of every edit; what cannot be applied is put to none
+    failed_gates: tuple[tuple[str, ...], ...]  # of every edit; empty where it is invalid, and was not judged
     after_accepted: str
     after_all: str
     details: Mapping[str, Any] = field(default_factory=dict)

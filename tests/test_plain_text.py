@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rewards.types import Edit, seen
-from rewards_format import no_new_numbers, plain_text
+from rewards_format import no_bare_negation, no_new_numbers, plain_text
+from rewards_format.negation import only_negates
 
 BEFORE = "The heat is 5 is < b and nobody cares about it."
 
@@ -57,3 +58,31 @@ def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
 @pytest.mark.parametrize(("after", "known"), [("warmth", 1.0), ("5 degrees", 1.0), ("", 1.0), ("3", 0.0), ("15", 0.0)])
 def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: float) -> None:
     assert no_new_numbers([edit(after)]) == [known]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "bare"),
+    [
+        ("Lunch should be free.", "Lunch should not be free.", True),
+        ("He wants peace.", "He doesn't want peace", True),
+        ("I liked it, I dont know why.", "I liked it, I know why!", True),
+        ("You can't win.", "You cannot win.", False),
+        ("Nobody has any money.", "Somebody has some money.", False),
+        ("She has some money.", "She never had any money.", True),
+        ("It is not not good.", "It is not good.", False),
+        ("No, that is wrong.", "That is wrong.", False),
+        ("No dogs are allowed.", "Dogs are allowed.", True),
+        ("Only a fool says that.", "I do not say that.", False),
+        ("Dosen't it say so?", "Doesn't it say so?", False),
+        ("", "", False),
+    ],
+)
+def test_an_edit_that_only_negates(before: str, after: str, bare: bool) -> None:
+    assert only_negates(before, after) is only_negates(after, before) is bare
+
+
+def test_a_negation_that_comes_with_other_words_passes() -> None:
+    def one(part: str, text: str) -> Edit:
+        return Edit(1, part, text, None, "Say it warmly now.", 7, 13)
+
+    assert no_bare_negation([one("warmly", "not warmly"), one("warmly", "not so coldly")]) == [0.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
 from rewards_appropriateness.fit import MAIN, Options, card_of, measure
-from rewards_appropriateness.variants import FIRST, Argument
+from rewards_appropriateness.variants import Argument
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
 
@@ -26,7 +27,7 @@ def card(bench: Bench) -> dict[str, Any]:
 
 def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    labels, pooled = [], []
+    unseen: dict[str, tuple[list[dict[str, Any]], np.ndarray]] = {}
     for fold, params in {"fold0.0": PARAMS, **folds}.items():
         rows = [row for row in bench.rows(CORPUS) if row["folds"][fold] == "TEST"]
         # An engine of its own: one engine has one model for a role.
@@ -34,17 +35,33 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
         found = own.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
         arguments = [Argument(row["issue"], row["text"], row["labels"]) for row in rows]
         result[fold] = measure(arguments, found, DIMENSIONS, SEED)
-        labels.append(np.array([row["labels"][FIRST] for row in rows]))
-        pooled.append(found[:, 0])
+        unseen[fold] = rows, found
     if folds:
-        result["calibration_of_folds"] = measures.calibration_report(
-            np.concatenate(labels), np.concatenate(pooled), SEED
-        )
-        result["macro_f1_mean_of_folds"] = {
-            name: round(float(np.mean([result[fold][name]["macro_f1"] for fold in ("fold0.0", *folds)])), 3)
-            for name in MAIN
+        result["mean_of_folds"] = {
+            key: round(float(np.mean([result[fold][key] for fold in unseen])), 4)
+            for key in ("ece_10_bins", "ece_10_bins_if_perfect")
         }
+        result["macro_f1_mean_of_folds"] = _mean_of_folds(unseen)
     result["against_the_reference_classifier"] = {system: _reference(bench, system) for system in SYSTEMS}
+    return result
+
+
+def _mean_of_folds(unseen: Mapping[str, tuple[list[dict[str, Any]], np.ndarray]]) -> dict[str, Any]:
+    """Macro-F1 of each main dimension, mean over the folds' fits; what several folds test is drawn for all of them."""
+    every = [row for rows, _ in unseen.values() for row in rows]
+    fold = np.concatenate([np.full(len(rows), number) for number, (rows, _) in enumerate(unseen.values())])
+    called = np.concatenate([found >= 0.5 for _, found in unseen.values()])
+    owners = [row["text"] for row in every]
+
+    def mean(fold: np.ndarray, label: np.ndarray, called: np.ndarray) -> float:
+        here = [fold == number for number in range(len(unseen))]
+        return float(np.mean([measures.macro_f1(label[one], called[one]) for one in here]))
+
+    result: dict[str, Any] = {"n": len(every), "distinct_arguments": len(set(owners))}
+    for name in MAIN:
+        columns = fold, np.array([row["labels"][name] for row in every]), called[:, DIMENSIONS.index(name)]
+        result[name] = round(mean(*columns), 3)
+        result[f"{name}_95"] = measures.interval(mean, *columns, seed=SEED, owners=owners)
     return result
 
 

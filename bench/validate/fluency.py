@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def card(bench: Bench) -> dict[str, Any]:
 def validate(bench: Bench) -> dict[str, Any]:
     model = classifier(PARAMS)
 
-    def score(pairs: list[tuple[str, str]]) -> np.ndarray:
+    def score(pairs: Sequence[Sequence[str]]) -> np.ndarray:
         """P(fluent) of each (before, after)."""
         return bench.classes(model, [(after, before) for before, after in pairs])[:, FLUENT]
 
@@ -34,11 +35,13 @@ def validate(bench: Bench) -> dict[str, Any]:
     corrected = [(before, after) for before, after in corrected if before.strip() != after.strip()]
     result["jfleg_test"] = _preferred(score, corrected)
     unseen = [
-        (row["bad"], row["good"])
+        (row["bad"], row["good"], row["paradigm"])
         for number, row in enumerate(bench.rows("fluency/blimp.jsonl"))
         if split_of(Row(bench.data / "fluency/blimp.jsonl", number, row), row["paradigm"], "") == "test"
     ]
-    result["blimp_unseen_paradigms"] = _preferred(score, unseen[:: max(1, len(unseen) // 1000)])
+    chosen = unseen[:: max(1, len(unseen) // 1000)]
+    pairs, paradigms = [pair for *pair, _ in chosen], [paradigm for *_, paradigm in chosen]
+    result["blimp_unseen_paradigms"] = _preferred(score, pairs, paradigms) | {"paradigms": len(set(paradigms))}
     result["against_the_reference_labels"] = {}
     for system in SYSTEMS:
         edits = bench.judged_edits(system, "fluency")
@@ -54,14 +57,17 @@ def validate(bench: Bench) -> dict[str, Any]:
     return result
 
 
-def _preferred(score: Any, pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """How often the way to the better sentence is a better edit than the way back, and how often each passes."""
+def _preferred(score: Any, pairs: Sequence[Sequence[str]], owners: Sequence[str] | None = None) -> dict[str, Any]:
+    """How often the way to the better sentence is a better edit than the way back, and how often each passes.
+
+    `owners`, where given, says which pairs hang together.
+    """
     there, back = score(pairs), score([(after, before) for before, after in pairs])
     right = (there > back).astype(float)
     return {
         "n": len(pairs),
         "preferred": round(float(right.mean()), 3),
-        "preferred_95": measures.interval(lambda each: float(each.mean()), right, seed=SEED),
+        "preferred_95": measures.interval(lambda each: float(each.mean()), right, seed=SEED, owners=owners),
         "correction_passes": round(float((there >= 0.5).mean()), 3),
         "way_back_passes": round(float((back >= 0.5).mean()), 3),
     }

@@ -11,7 +11,7 @@ from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_format import PARAMS
 
-GATES = ("plain_text", "no_new_numbers")
+GATES = ("plain_text", "no_new_numbers", "no_bare_negation")
 
 
 def card(bench: Bench) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Did the completion say its edits in a form that can be used, in plain text, and without numbers of its own?"""
+"""Can the edits be used, are they plain text, do they bring in numbers, do they turn the claim around with one word?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import rewards
+from rewards_format.negation import only_negates
 
 PARAMS = Path(__file__).parent / "params"
 CARD = PARAMS / "card.json"
@@ -103,9 +104,25 @@ def _numbers(text: str) -> set[str]:
     return set(NUMBER.findall(text))
 
 
+@rewards.reward(
+    level="edit",
+    range=(0, 1),
+    threshold=rewards.Threshold.from_card(CARD, "threshold_no_bare_negation"),
+    card=CARD,
+)
+def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
+    """0 where the edit puts in or takes out a negation ("not", "never", "no" and the like) and does nothing else; else 1.
+
+    Such an edit turns the claim around. It reads well, keeps nearly every word, and an insult that is denied looks milder.
+    English; endings and words that come with a negation ("does", "any") may change with it.
+    """
+    return [float(not only_negates(edit.sentence_before, edit.sentence_after)) for edit in edits]
+
+
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register all three."""
+    """Register all four."""
     register(usable_share)
     register(plain_text)
     register(no_new_numbers)
+    register(no_bare_negation)

@@ -10,12 +10,13 @@ import numpy as np
 
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting.calibrate import threshold_of
+from rewards.fitting.measures import interval
 from rewards.fitting.rows import need, revised, say_left_out
 from rewards.models.catalog import ENCODER
 from rewards.text.matching import match_f1
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,7 +57,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
             f"p{each}": {
                 "similarity": cut,
                 "kept_human": round(float((human >= cut).mean()), 4),
-                **{f"rejected_{name}": round(float((found < cut).mean()), 4) for name, found in others.items()},
+                **_rejected(others, cut, job.seed, owners),
             }
             for each, cut in cuts.items()
         },
@@ -64,6 +65,19 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         "the rows that have no before and after",
         "rows": {"revised sentences": len(pairs), "texts on other topics": len(strangers)},
     }
+
+
+def _rejected(
+    others: Mapping[str, NDArray[np.float64]], cut: float, seed: int, owners: Sequence[str]
+) -> dict[str, Any]:
+    """The share of each kind of replacement that lies below the threshold, with its interval over authors."""
+    found: dict[str, Any] = {}
+    for name, values in others.items():
+        below = (values < cut).astype(float)
+        found[f"rejected_{name}"] = round(float(below.mean()), 4)
+        if 0 < below.mean() < 1:  # where all resamples agree there is no interval
+            found[f"rejected_{name}_95"] = interval(lambda each: float(each.mean()), below, seed=seed, owners=owners)
+    return found
 
 
 def cosine(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:

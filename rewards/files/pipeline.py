@@ -63,7 +63,7 @@ def run(
 ) -> dict[str, Any]:
     """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason.
 
-    `workers`, where given, score in the job's stead, in processes of their own.
+    `workers`, where given, score the chunks in processes of their own.
     """
     report = report or Report()
     so_far = partial(making, job, sink, time.monotonic(), workers)

@@ -37,7 +37,7 @@ class Job:
     def rows(self) -> Iterator[Row]:
         """Every row of the files that shares no run of words with what must stay unseen; says how many do.
 
-        Where the fit reads splits, their own file is not kept from itself: its rows say which of them are for measuring.
+        A fit that reads splits may read the unseen file itself: its rows say which of them are held out.
         Raises ConfigError at the first line that holds no object.
         """
         from rewards.fitting.rows import read_rows

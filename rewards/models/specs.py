@@ -101,8 +101,8 @@ class Derived:
     """A classifier made of other features: `reads` says which, `compute` turns them into (N, C) probabilities.
 
     `compute` gets one array per feature that `reads` asks for, stacked over the batch. `digest` identifies its
-    parameters, and `fitted_on` the checkpoints whose features they were fitted on: with those of any other they would
-    give numbers that mean nothing, so the engine refuses.
+    parameters, and `fitted_on` the checkpoints whose features they were fitted on: the engine refuses any
+    other, for which the numbers would mean nothing.
     """
 
     name: str

@@ -31,6 +31,13 @@ def number_for_a_word(case: Case) -> list[Change] | None:
 
 
 @attack
+def thing_for_a_word(case: Case) -> list[Change] | None:
+    """The longest word of the first sentence replaced by `thing`: what a policy without a pull to its start came to."""
+    words = once(case.sentences[0])
+    return [Change(1, max(words, key=len), "thing")] if words else None
+
+
+@attack
 def polite_platitude(case: Case) -> list[Change]:
     """The whole argument replaced by one polite platitude."""
     return replace_all(case, PLATITUDE)
