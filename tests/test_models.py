@@ -306,7 +306,7 @@ def test_packed_rows_are_right_under_eager_attention(
 
 
 @pytest.mark.parametrize("attention", [None, "eager"])
-@pytest.mark.parametrize("architecture", ["gemma2", "granite", "cohere"])
+@pytest.mark.parametrize("architecture", ["gemma2", "granite", "cohere", "mixtral"])
 def test_a_head_that_is_more_than_a_matrix_gives_its_own_log_probabilities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, attention: str | None
 ) -> None:
@@ -330,6 +330,43 @@ def test_a_head_that_is_more_than_a_matrix_gives_its_own_log_probabilities(
             hidden = plain(input_ids=ids[:, 1:], output_hidden_states=True).hidden_states[1][0] if text else None
         np.testing.assert_allclose(one, logs[:-1].gather(1, ids[0, 1:, None])[:, 0].numpy(), atol=2e-5)
         np.testing.assert_allclose(state, np.zeros(32) if hidden is None else hidden.mean(0).numpy(), atol=2e-5)
+
+
+@pytest.mark.parametrize("architecture", ["gptneo", "gemma3"])
+def test_a_causal_model_of_another_build_gives_its_own_log_probabilities(tmp_path: Path, architecture: str) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tiny.differently_built(tmp_path / architecture, architecture)
+    model = role(folder, "causal-lm")
+    found = compute([TokenLogProbs(text, model) for text in TEXTS])  # some begin alike, and could share a row
+    plain = AutoModelForCausalLM.from_pretrained(folder)
+    tokens = AutoTokenizer.from_pretrained(folder)
+    for text, one in zip(TEXTS, found, strict=True):
+        ids = torch.tensor([[1, *tokens(text, add_special_tokens=False)["input_ids"]]])
+        with torch.inference_mode():
+            logs = torch.log_softmax(plain(input_ids=ids).logits[0], -1)
+        np.testing.assert_allclose(one, logs[:-1].gather(1, ids[0, 1:, None])[:, 0].numpy(), atol=2e-5)
+    with pytest.raises(ModelError, match=r"hidden states are read from models with `layers` and `norm`.*, not from G"):
+        compute([HiddenState("x", model, 1)])
+
+
+def test_a_head_that_does_not_ask_its_trunk_ends_the_run(tmp_path: Path) -> None:
+    folder = tiny.differently_built(tmp_path / "opt", "opt")
+    with pytest.raises(ModelError, match="from models with a head on a trunk, not from OPTForCausalLM"):
+        compute([TokenLogProbs(text, role(folder, "causal-lm")) for text in TEXTS])
+
+
+def test_a_head_that_asks_for_more_than_states_ends_the_run(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    def forward(self: Any, **inputs: Any) -> Any:
+        return self.lm_head(self.model(**inputs).streams[0])
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
+    with pytest.raises(ModelError, match="not from LlamaForCausalLM: TypeError: 'NoneType' object"):
+        compute([TokenLogProbs(text, role(folders["causal"], "causal-lm")) for text in TEXTS])
 
 
 def test_pooling_on_the_device_is_the_mean_of_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,6 +395,11 @@ def test_an_unknown_word_is_a_token_of_its_text(folders: dict[str, Path]) -> Non
     encoder = role(folders["gemma"], "sentence-encoder")
     plain, unknown = compute([TokenEmbeddings("Cats", encoder), TokenEmbeddings("Cats\N{CLOWN FACE}", encoder)])
     assert (len(plain), len(unknown)) == (4, 5)
+
+
+def test_static_embeddings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"not with tokenizers\.Tokenizer: static embeddings are not supported"):
+        compute([Embedding("x", role(tiny.static(tmp_path / "static"), "sentence-encoder"))])
 
 
 def test_a_roberta_reads_as_many_tokens_as_it_has_positions_for(tmp_path: Path) -> None:
@@ -511,7 +553,9 @@ def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -
     for one in read_lines(out):
         assert one["status"] == "scored"
         scores = one["edits"][0]["scores"]
-        assert set(scores) == {"token_similarity", "fluency", "plain_text", "no_new_numbers", "pattern_conformity"}
+        assert set(scores) == {
+            "token_similarity", "fluency", "plain_text", "no_new_numbers", "no_bare_negation", "pattern_conformity",
+        }  # fmt: skip
         assert len(one["details"]["appropriateness"]["after"]) == 14
     header = json.loads(Path(f"{out}.meta.json").read_text())
     assert header["profile"] == "full"

@@ -367,6 +367,13 @@ def test_digest_sees_every_file_that_loading_reads(tmp_path, name):
     assert store.digest(folder) not in (before, changed)
 
 
+@pytest.mark.parametrize("kind", ["sentence_transformers.models.Router", "sentence_transformers.models.Asym"])
+def test_a_router_is_refused(tmp_path, kind):
+    (tmp_path / "modules.json").write_text(json.dumps([{"path": "", "type": kind}]))
+    with pytest.raises(ModelError, match="routers, which read queries and documents by different modules, are not"):
+        store.digest(tmp_path)
+
+
 @pytest.mark.parametrize("modules", ["{", "3", '[{"path": "../elsewhere", "type": "x.Dense"}]', '[{"type": "x"}]'])
 def test_a_list_of_modules_that_cannot_be_read_is_named(tmp_path, modules):
     (tmp_path / "modules.json").write_text(modules)

@@ -19,8 +19,12 @@ from transformers import (
     ElectraModel,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     Gemma3TextConfig,
     Gemma3TextModel,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
     Lfm2Config,
@@ -28,10 +32,14 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
+    MixtralConfig,
+    MixtralForCausalLM,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     MPNetConfig,
     MPNetModel,
+    OPTConfig,
+    OPTForCausalLM,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
@@ -71,7 +79,10 @@ def causal(folder: Path) -> Path:
 
 
 def more_than_a_matrix(folder: Path, architecture: str) -> Path:
-    """A causal model whose head caps (gemma2) or scales (granite, cohere) its logits; gemma2 has a short window too."""
+    """A causal model whose head caps (gemma2) or scales (granite, cohere) its logits, or passes on its routes (mixtral).
+
+    gemma2 has a short window too.
+    """
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
     common: dict[str, Any] = {
@@ -85,8 +96,40 @@ def more_than_a_matrix(folder: Path, architecture: str) -> Path:
         model = Gemma2ForCausalLM(config)
     elif architecture == "granite":
         model = GraniteForCausalLM(GraniteConfig(**common, logits_scaling=7.0, embedding_multiplier=3.0))
+    elif architecture == "mixtral":
+        model = MixtralForCausalLM(MixtralConfig(**common, num_local_experts=2, num_experts_per_tok=1))
     else:
         model = CohereForCausalLM(CohereConfig(**common, logit_scale=0.2))
+    model.save_pretrained(folder)
+    return folder
+
+
+def differently_built(folder: Path, architecture: str) -> Path:
+    """A causal model that counts its window in the row (gptneo), asks a part of its trunk (opt), sees images (gemma3)."""
+    size = tokenizer(folder, pair=False, limit=2048)
+    torch.manual_seed(0)
+    common: dict[str, Any] = {
+        "vocab_size": size, "hidden_size": 32, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    model: Any
+    if architecture == "gptneo":
+        model = GPTNeoForCausalLM(
+            GPTNeoConfig(
+                **common, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=8,
+                initializer_range=0.3,
+            )
+        )  # fmt: skip
+    elif architecture == "opt":
+        model = OPTForCausalLM(
+            OPTConfig(**common, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=32)
+        )
+    else:
+        text = {**common, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 8,
+                "num_key_value_heads": 2, "sliding_window": 16, "initializer_range": 0.3,
+                "layer_types": ["sliding_attention", "full_attention"]}  # fmt: skip
+        sight = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                 "image_size": 28, "patch_size": 14}  # fmt: skip
+        model = Gemma3ForConditionalGeneration(Gemma3Config(text_config=text, vision_config=sight))
     model.save_pretrained(folder)
     return folder
 
@@ -141,6 +184,21 @@ def sentence_encoder(folder: Path, architecture: str) -> Path:
     network = Transformer(str(folder / "network"))
     SentenceTransformer(modules=[network, Pooling(32)]).save(str(folder / "whole"))
     return folder / "whole"
+
+
+def static(folder: Path) -> Path:
+    """A sentence-transformers model that looks each word up, whose tokenizer is no tokenizer of transformers."""
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    except ImportError:  # before sentence-transformers 6.1
+        from sentence_transformers.models import StaticEmbedding
+
+    core = Tokenizer(models.WordLevel({"[UNK]": 0, "the": 1, "cat": 2}, unk_token="[UNK]"))  # noqa: S106  (no secret)
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    SentenceTransformer(modules=[StaticEmbedding(core, embedding_dim=4)]).save(str(folder))
+    return folder
 
 
 def roberta(folder: Path, labels: int = 2) -> Path:

@@ -178,11 +178,15 @@ def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
             if "labels" not in row.record and unlabelled:
                 if {"split", "folds"} & row.record.keys() and split != "train":
                     raise row.wrong(f"it has no labels, and is of split {split}: only what is fitted on can do without")
+                if stray := sorted({"label", *DIMENSIONS} & row.record.keys()):
+                    raise row.wrong(f"it has {stray[0]!r}, but no labels: {{{FIRST!r}: 0 or 1, …}}, where that belongs")
                 others.append(Argument(issue, text, {}))
                 continue
             labelled[split].append(Argument(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
+    if others and not any(labelled.values()):
+        raise ConfigError(f"no row has labels, an object such as {{{FIRST!r}: 1}}: there is nothing to fit on")
     crossing = [list(found.values()) for found in places.values() if len(found) > 1]
     if crossing:
         first, second, *_ = (f"{row.file.name}, line {row.number}" for row in crossing[0])

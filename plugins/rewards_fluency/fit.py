@@ -66,6 +66,8 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     job.say("calibrating and measuring")
     slope, shift = measures.platt(logits(job, valid), [pair.fluent for pair in valid], balanced=True)
     card = _card(job, options, drawn, counts, (slope, shift))
+    if not (interval := card["test"]["roc_auc_95"]) or interval[0] <= 0.5:
+        job.say("on unseen edits it may be no better than chance (ROC-AUC, 95 %): fit on more rows before you use it")
     sign = np.array([1.0 if place == FLUENT else -1.0 for place in range(len(LABELS))])
     rescale_adapter(job.out / ADAPTER, recipe, slope, sign * shift / 2)
     return card

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from rewards.errors import ModelError, RewardsError
+from rewards.errors import ModelError, RewardsError, tell
 
 log = logging.getLogger("rewards.engine")
 Item = TypeVar("Item")
@@ -97,13 +97,13 @@ def isolate(
                 continue
             except RewardsError:
                 raise
-            except Exception as error:  # models and heads may fail in any way; the other texts go on
+            except (Exception, SystemExit) as error:  # models and heads may fail in any way; the other texts go on
                 if _device_failed(error):
                     raise ModelError(
                         f"{what}: the device failed, and computes nothing more in this process: {error};"
                         " what is written is safe: start again, with --resume"
                     ) from error
-                reason = f"{what} failed: {type(error).__name__}: {error}"
+                reason = f"{what} failed: {tell(error)}"
                 if not logged:
                     log.error("%s", reason, exc_info=True)
                 logged = True
@@ -135,7 +135,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return any(sign in str(error) for sign in NO_MEMORY)
+    return any(sign in tell(error) for sign in NO_MEMORY)
 
 
 def _device_failed(error: BaseException) -> bool:

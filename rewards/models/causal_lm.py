@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+from transformers.modeling_outputs import BaseModelOutput
 
 from rewards.errors import ModelError
 from rewards.features import Failure, HiddenState
@@ -33,6 +33,8 @@ Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]
 
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
 LONG_ROW_TOKENS = 2 * MAX_TOKENS  # the same, where no mask over the row is needed
+WINDOWS = ("window", "window_size", "window_len", "attention_chunk_size")
+"""How the names of settings end that say how far attention reaches back: `sliding_window`, GPT-Neo's `window_size` …"""
 ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}  # kinds of layers that a mask rules
 POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
@@ -79,8 +81,9 @@ class CausalLM:
     def _at_depth(self, depth: int, skip: int, texts: list[str], progress: Progress) -> list[Array | Failure]:
         sequences = self._tokenize(texts)
         if depth:
-            empty = np.zeros(self._model.config.hidden_size, dtype=np.float32)
+            empty = np.zeros(self._model.config.get_text_config().hidden_size, dtype=np.float32)
             return self.read(depth, sequences, functools.partial(_means, skip), empty, progress)
+        self._trunk_name()  # where there is none, reading would fail text by text
         sequences = [[self._start, *tokens] for tokens in sequences]
         pool = functools.partial(self._log_probabilities, sequences)
         return self.read(0, sequences, pool, np.zeros(0, dtype=np.float32), progress)
@@ -164,24 +167,40 @@ class CausalLM:
         cut.norm = torch.nn.Identity()
         return cut
 
-    def _head(self) -> Any:
+    def _head(self, states: torch.Tensor) -> Any:
         """The whole model, but with a trunk that hands its input on: hidden states in, logits out.
 
         Many models do more than multiply by `lm_head` (Gemma caps the logits, Granite and Cohere scale them, each by a
-        setting of its own), and their own code knows best what.
+        setting of its own), and their own code knows best what. It is tried once, on the first of the states (N, D). Raises
+        ModelError where it does not ask its trunk (OPT asks a part of it), or asks for more than the trunk's states.
         """
         if self._given_head is None:
-            name, base = self._model.base_model_prefix, self._model.base_model
-            if base is self._model or name not in self._model._modules:
-                raise ModelError(
-                    f"{describe(self._checkpoint)}: log-probabilities are read from models with a head on a trunk,"
-                    f" not from {type(self._model).__name__}"
-                )
-            trunk = copy.copy(base)
-            trunk.forward = _hand_on
-            self._given_head = copy.copy(self._model)
-            self._given_head._modules = {**self._model._modules, name: trunk}
+            name, hand_on = self._trunk_name(), _HandOn()
+            trunk = copy.copy(self._model.base_model)
+            trunk.forward = hand_on
+            head = copy.copy(self._model)
+            head._modules = {**self._model._modules, name: trunk}
+            try:
+                _ = head(inputs_embeds=states[:1][None], use_cache=False).logits[0]
+            except (AttributeError, LookupError, TypeError, ValueError) as error:  # so would every text
+                raise ModelError(f"{self._no_head()}: {type(error).__name__}: {error}") from error
+            if not hand_on.called:
+                raise ModelError(self._no_head())
+            self._given_head = head
         return self._given_head
+
+    def _trunk_name(self) -> str:
+        """The attribute that holds the model's trunk. Raises ModelError where the model is not a head on a trunk."""
+        name = str(self._model.base_model_prefix)
+        if self._model.base_model is self._model or name not in self._model._modules:
+            raise ModelError(self._no_head())
+        return name
+
+    def _no_head(self) -> str:
+        return (
+            f"{describe(self._checkpoint)}: log-probabilities are read from models with a head on a trunk,"
+            f" not from {type(self._model).__name__}"
+        )
 
     def _log_probabilities(
         self, sequences: list[list[int]], paths: Paths, states: torch.Tensor
@@ -190,10 +209,11 @@ class CausalLM:
         places = [place for _, path in paths for place in path[:-1]]
         targets = [token for index, _ in paths for token in sequences[index][1:]]
         chosen = torch.empty(len(places), dtype=torch.float32)
+        head = self._head(states)
         for start in range(0, len(places), LOGIT_ROWS):
             where = torch.tensor(places[start : start + LOGIT_ROWS], device=states.device)
             wanted = torch.tensor(targets[start : start + LOGIT_ROWS], device=states.device)
-            logits = self._head()(inputs_embeds=states[where][None], use_cache=False).logits[0].float()  # (n, V)
+            logits = head(inputs_embeds=states[where][None], use_cache=False).logits[0].float()  # (n, V)
             picked = logits.gather(1, wanted[:, None])[:, 0] - torch.logsumexp(logits, -1)
             chosen[start : start + len(where)] = picked.cpu()
         ends = itertools.accumulate(len(path) - 1 for _, path in paths)
@@ -229,8 +249,22 @@ def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def _hand_on(*_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
-    return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=inputs_embeds)  # GPT-2 asks for the second too
+class _HandOn:
+    """The forward of a trunk that gives its input back, and knows whether it was called."""
+
+    called = False
+
+    def __call__(self, *_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
+        self.called = True
+        return _Handed(last_hidden_state=inputs_embeds)
+
+
+class _Handed(BaseModelOutput):
+    """A trunk's output whose every other field is None: heads pass on router logits, states of images and more."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("_"):  # no field, but what Python and libraries look for
+            raise AttributeError(name)
 
 
 def row_tokens(model: Any) -> int:
@@ -243,8 +277,8 @@ def row_tokens(model: Any) -> int:
     config = model.config.get_text_config()
     if model._is_stateful or not ATTENTION.issuperset(getattr(config, "layer_types", None) or ()):
         return 0  # recurrences and convolutions run along the row, from text to text, whatever the mask says
-    windows: list[int | None] = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    return min([LONG_ROW_TOKENS, *(window for window in windows if window)])
+    windows = [getattr(config, name) for name in dir(config) if name.endswith(WINDOWS)]
+    return min([LONG_ROW_TOKENS, *(one for one in windows if type(one) is int and one > 0)])  # no bool says how far
 
 
 def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:

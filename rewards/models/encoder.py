@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
 
 from rewards.errors import ModelError
 from rewards.features import Failure
@@ -41,9 +42,14 @@ class Encoder:
         if checkpoint.layers:
             _keep_layers(self._model, checkpoint)
         self._tokenizer: Any = self._model.tokenizer
+        if not isinstance(self._tokenizer, PreTrainedTokenizerBase):
+            raise ModelError(
+                f"{describe(checkpoint)}: embeddings are read from models with a tokenizer of transformers, not with"
+                f" {type(self._tokenizer).__module__}.{type(self._tokenizer).__name__}: static embeddings are not supported"
+            )
         self._special = _special(self._tokenizer)
         limit = self._model.max_seq_length or self._tokenizer.model_max_length
-        network = getattr(self._model[0], "auto_model", None)  # a static embedding has none
+        network = getattr(self._model[0], "auto_model", None)
         self._limit = token_limit(limit if network is None else min(limit, positions(network, limit)))
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:

@@ -55,15 +55,23 @@ def _read(folder: Path) -> set[Path]:
 
 
 def _modules(folder: Path) -> list[tuple[Path, str]]:
-    """Return the folder and the class of each module of a sentence-transformers model; none for other models."""
+    """Return the folder and the class of each module of a sentence-transformers model; none for other models.
+
+    Raises ModelError where they cannot be told, and for a router, which reads queries and documents by different modules.
+    """
     path = folder / _MODULES
     if not path.is_file():
         return []
     try:
         modules: list[Any] = json.loads(path.read_text(encoding="utf-8"))
-        return [_module(folder, module) for module in modules]
+        found = [_module(folder, module) for module in modules]
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
+    if any(
+        kind in ("Asym", "Router") for _, kind in found
+    ):  # it keeps modules of its own, and texts would take one route
+        raise ModelError(f"{path}: routers, which read queries and documents by different modules, are not supported")
+    return found
 
 
 def _module(folder: Path, module: dict[str, Any]) -> tuple[Path, str]:
