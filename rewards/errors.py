@@ -6,6 +6,8 @@ import difflib
 import errno
 from collections.abc import Iterable, Sequence
 
+from rewards.text.surrogates import without_surrogates
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room to write."""
 
@@ -41,6 +43,19 @@ class ModelError(RewardsError):
     def __init__(self, reason: str, role: str = "") -> None:
         super().__init__(reason)
         self.role = role
+
+
+def tell(error: BaseException) -> str:
+    """What a stranger's code raised, as text that a file can hold: `ValueError: no such word`.
+
+    Of a PluginError the message alone; of what cannot be told (its `__str__` raises) the name of its type.
+    """
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except (Exception, SystemExit):  # noqa: BLE001  (it may fail in telling why, too)
+        return kind
+    return without_surrogates(text if isinstance(error, PluginError) else f"{kind}: {text}")
 
 
 def unknown(kind: str, given: object, known: Sequence[str]) -> str:

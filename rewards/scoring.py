@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
-from rewards.errors import ModelError, PluginError, RewardFailed
+from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Judgement, Result
-from rewards.text.surrogates import without_surrogates
 from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
 from rewards.verdicts import NotPerUnit, to_requests, to_scores
 
@@ -220,7 +219,7 @@ def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
         try:
             requests = reward.requests(unit, arguments)
             plan.append(NOT_APPLICABLE if requests is None else to_requests(reward, requests))
-        except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; only its records may fail with it)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may fail in any way; only its records with it)
             plan.append(_failure(column, index, error, strict))
     return plan
 
@@ -295,8 +294,7 @@ def _one_by_one(
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
     name, origin = column.component.name, column.component.origin
-    kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
-    reason = without_surrogates(f"reward {name!r} of {origin.of} failed: {kind}{error}")
+    reason = f"reward {name!r} of {origin.of} failed: {tell(error)}"
     if strict:
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import orjson
@@ -118,7 +119,24 @@ def _details_problem(declared: Reward, details: Any) -> str | None:
         return None
     try:  # as deep as they lie in a record
         record = {"edits": [{"scores": {declared.name: {"details": dict(details)}}}]}
-        orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+        written = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+        # NaN and infinity are written as null, as what is None is.
+        return next(_not_finite(details, ""), None) if b"null" in written else None
     except Exception as error:  # noqa: BLE001  (a mapping of a stranger may fail in any way)
         return str(error)
-    return None
+
+
+def _not_finite(value: Any, name: str) -> Iterator[str]:
+    """Every number among details, of any depth, that JSON has no word for."""
+    if hasattr(value, "tolist"):  # numpy
+        value = value.tolist()
+    elif is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{name!r} is {value}; it must be finite, or None"
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _not_finite(one, f"{name}.{key}" if name else key)
+    elif isinstance(value, (list, tuple)):
+        for index, one in enumerate(value):
+            yield from _not_finite(one, f"{name}[{index}]")

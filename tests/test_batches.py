@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.models.batches import batches, run_halving
+from rewards.models.batches import batches, isolate, run_halving
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 100), st.booleans())
@@ -47,3 +47,41 @@ def test_any_other_error_is_not_taken_for_lack_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run_halving([1, 2], forward, lambda item, reason: None)
+
+
+class Untellable(Exception):  # noqa: N818  (what it is called is what is said of it)
+    """An error that fails once more when it is asked what happened."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("not 7"), "ValueError: not 7"),
+        (SystemExit(3), "SystemExit: 3"),
+        (Untellable(), "Untellable"),
+        (OSError("no caf\udce9.txt"), "OSError: no caf\ufffd.txt"),  # a reason goes to a file
+    ],
+)
+def test_whatever_is_raised_fails_only_the_item_at_fault(error: BaseException, told: str) -> None:
+    done: list[int] = []
+    failed: dict[int, str] = {}
+
+    def work(part: list[int]) -> None:
+        if 7 in part:
+            raise error
+        done.extend(part)
+
+    isolate([[5, 6, 7, 8]], work, lambda item, reason: failed.update({item: reason}), "the head")
+    assert sorted(done) == [5, 6, 8]
+    assert failed == {7: f"the head failed: {told}"}
+
+
+def test_an_interrupt_ends_the_run() -> None:
+    def work(part: list[int]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        isolate([[1]], work, lambda item, reason: None, "the head")

@@ -6,6 +6,7 @@ import copy
 import functools
 import math
 import pickle
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -157,6 +158,13 @@ def test_an_argument_that_no_suite_could_set_is_refused() -> None:
     assert optional.takes == (0, 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What details may hold besides what JSON has a word for."""
+
+    share: float
+
+
 @pytest.mark.parametrize(
     ("details", "named"),
     [
@@ -164,6 +172,11 @@ def test_an_argument_that_no_suite_could_set_is_refused() -> None:
         ({"seen": [object()]}, "not JSON serializable: object"),
         ({1: "x"}, "must be str"),
         ({"seen": "\ud800"}, "UTF-8"),
+        ({"mean": math.nan}, "'mean' is nan; it must be finite, or None"),
+        ({"by": {"word": [{"p": 1.0}, {"p": -math.inf}]}}, "'by.word[1].p' is -inf"),
+        ({"share": np.float32("nan")}, "'share' is nan"),
+        ({"counts": np.array([[1.0, math.inf]])}, "'counts[0][1]' is inf"),
+        ({"found": Found(math.nan)}, "'found.share' is nan"),
         ([1], "list, not a mapping"),
         (None, "NoneType, not a mapping"),
     ],
@@ -177,7 +190,7 @@ def test_details_that_are_not_json_are_a_failure(details: Any, named: str) -> No
 
 
 def test_details_that_the_writer_takes_are_kept() -> None:
-    details = {"share": np.float32(0.5), "counts": np.array([1, 2]), "why": ["a", None]}
+    details = {"share": np.float32(0.5), "counts": np.array([1, 2]), "why": ["a", None, "null"], "at": Found(0.5)}
     assert to_scores(brevity, [rewards.Score(0.5, details=details)], 1)[0].details == details
 
 

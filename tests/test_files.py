@@ -113,6 +113,70 @@ def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path) -> No
     assert File(tmp_path / "out.jsonl", {}, 2, resume=True).made == {"seconds": 9}
 
 
+@pytest.mark.parametrize(
+    ("file", "line", "spoilt", "done"),
+    [
+        ("out.jsonl.partial", 3, b"\0" * 9, 2),  # of the second chunk
+        ("out.jsonl.partial", 0, b'{"id', 0),
+        ("out.jsonl.partial", 5, b"[1]", 4),  # JSON by chance, and no record
+        ("out.jsonl.partial.json", 2, b"\0" * 9, 2),  # what was said of the second chunk
+        ("out.jsonl.partial.json", 1, b"", 0),
+    ],
+)
+def test_a_line_that_a_power_cut_spoilt_is_computed_again_with_all_after_it(
+    tmp_path: Path, file: str, line: int, spoilt: bytes, done: int
+) -> None:
+    out = tmp_path / "out.jsonl"
+
+    def write(sink: File) -> None:
+        for number in range(sink.done // 2, 3):
+            sink.write([{"id": number}] * 2, {"seconds": number})
+
+    sink = File(out, {}, 2, resume=False)
+    write(sink)
+    del sink  # its process is gone
+    lines = (tmp_path / file).read_bytes().split(b"\n")
+    lines[line] = spoilt
+    (tmp_path / file).write_bytes(b"\n".join(lines))
+    seen: list[object] = []
+    resumed = File(out, {}, 2, True, lambda record: seen.append(record["id"]))
+    assert (resumed.done, seen) == (done, [0, 0, 1, 1][:done])
+    assert resumed.made == ({"seconds": done // 2 - 1} if done else {})
+    write(resumed)
+    del resumed
+    assert File(out, {}, 2, resume=True).made == {"seconds": 2}
+    assert [json.loads(one)["id"] for one in (tmp_path / "out.jsonl.partial").open()] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("settings", [None, b"", b"\0" * 20, b'{"batch_si'])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_partial_of_which_nothing_says_how_it_was_made_is_kept(
+    tmp_path: Path, settings: bytes | None, resume: bool
+) -> None:
+    partial, beside = tmp_path / "out.jsonl.partial", tmp_path / "out.jsonl.partial.json"
+    partial.write_text("my only copy\n")
+    if settings is not None:
+        beside.write_bytes(settings)
+    said = r"nothing beside .*out\.jsonl\.partial says how it was made; delete it to start over"
+    with pytest.raises(RewardsError, match=said if resume or not settings else "add --resume, or delete it"):
+        File(tmp_path / "out.jsonl", {}, 2, resume)
+    assert partial.read_text() == "my only copy\n"
+    assert beside.exists() == bool(settings)
+    partial.unlink()  # as the message says
+    File(tmp_path / "out.jsonl", {}, 2, resume).finish({})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.meta.json"]
+
+
+@pytest.mark.parametrize("left", [["partial.json"], ["partial.json", "partial"]])
+def test_a_run_that_died_before_it_said_how_it_works_is_in_nobodys_way(tmp_path: Path, left: list[str]) -> None:
+    for ending in left:
+        (tmp_path / f"out.jsonl.{ending}").touch()
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    sink.write([{"id": 1}])
+    sink.finish({})
+    assert (tmp_path / "out.jsonl").read_text() == '{"id":1}\n'
+
+
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
     sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
     sink.write([{"id": 1}])

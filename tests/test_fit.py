@@ -59,6 +59,8 @@ def test_a_pattern_model_is_fitted_and_scores_with_its_own_threshold(tmp_path: P
     assert done.returncode == 0, done.stderr.decode()
     card = read_card(out)
     assert card["threshold_edit"]["percentile"] == 90.0
+    for key in ("threshold_edit", "threshold_sentence"):  # as it ends it says what it found
+        assert f"s  {key} {card[key]['value']:g}: {card[key]['source']}\n" in done.stderr.decode()
     assert card["data"][0]["file"] == "revisions.jsonl"
     assert card["rows"] == {"sentences": 120, "single edits": card["threshold_edit"]["n"]}
     again = tmp_path / "again"
@@ -423,6 +425,40 @@ def test_nothing_is_written_over_what_is_no_fit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds 'model.safetensors', which no fit wrote"):
         run("pattern_conformity", [data], tmp_path / "model", {}, 1, Engine(), lambda _: None)
     assert (tmp_path / "model" / "model.safetensors").read_text() == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ('{"reward": "fluency"}', "holds a fit of 'fluency', which one of 'pattern_conformity' would replace; give"),
+        (
+            '{"reward": "pattern_conformity", "rewards": ["appropriateness", "appropriateness_gain"]}',
+            "holds a fit of 'appropriateness', 'appropriateness_gain', which one of 'pattern_conformity' would replace",
+        ),
+        ('{"reward": "pattern_', "may hold a fit of another reward: "),
+        ("[1]", "card.json: expected an object, found list; give another -o"),
+        ('{"data": []}', "holds a card.json that states no reward, which no fit wrote; give another -o"),
+    ],
+)
+def test_a_fit_does_not_take_the_place_of_another_rewards(tmp_path: Path, card: str, message: str) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(120))
+    out = tmp_path / "fluency"
+    out.mkdir()
+    (out / "card.json").write_text(card)
+    (out / "model.safetensors").write_text("an hour's work")
+    done = command("fit", "pattern_conformity", "--data", data, "-o", out)
+    assert done.returncode == 2
+    assert f"-o {out} " in done.stderr.decode()
+    assert message in done.stderr.decode()
+    assert ((out / "card.json").read_text(), (out / "model.safetensors").read_text()) == (card, "an hour's work")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.jsonl", "fluency"]
+
+
+def test_rewards_that_are_fitted_together_take_each_others_place(tmp_path: Path) -> None:
+    data, out = write_lines(tmp_path / "data.jsonl", *revisions(120)), tmp_path / "mine"
+    for name in ("pattern_conformity", "sentence_pattern_conformity", "pattern_conformity"):
+        run(name, [data], out, {}, 1, Engine(), lambda _: None)
+        assert name in read_card(out)["rewards"]
 
 
 def test_what_came_to_lie_there_while_a_fit_ran_stays_and_so_does_the_fit(tmp_path: Path) -> None:

@@ -445,7 +445,7 @@ def scored_with_a_model(tmp_path: Path) -> Callable[..., list[str]]:
     model = tiny.gemma(tmp_path / "encoder")
 
     def run(out: Path, *more: str) -> list[str]:
-        chosen = ["--reward", "slow", "--reward", "bertscore", "--profile", "full", "--model", f"encoder={model}"]
+        chosen = ["--reward", "slow", "--reward", "lost_content", "--profile", "full", "--model", f"encoder={model}"]
         return [*toys(tmp_path), "score", str(source), "-o", str(out), *chosen, "--batch-size", "2", "-q", *more]
 
     return run

@@ -154,6 +154,58 @@ def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFi
     assert "Traceback" in caplog.text
 
 
+class Untellable(Exception):  # noqa: N818  (what it is called is what is said of it)
+    """An error that fails once more when it is asked what happened."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(SystemExit(4), "SystemExit: 4"), (Untellable(), "Untellable"), (OSError("x"), "OSError: x")]
+)
+@pytest.mark.parametrize("place", ["reads", "function"])
+def test_whatever_a_plugin_raises_fails_its_records_only(
+    caplog: pytest.LogCaptureFixture, error: BaseException, told: str, place: str
+) -> None:
+    def fail(edits: list[rewards.Edit], where: str) -> None:
+        if where == place and any("boom" in edit.sentence_before for edit in edits):
+            raise error
+
+    def reads(edit: rewards.Edit) -> tuple[()]:
+        fail([edit], "reads")
+        return ()
+
+    @rewards.reward(level="edit", range=(0, 1), reads=reads)
+    def leaving(edits: list[rewards.Edit]) -> list[float]:
+        fail(edits, "function")
+        return [1.0] * len(edits)
+
+    results = score(suite(leaving), with_text("a", "fine"), with_text("b", "boom"), with_text("c", "fine"))
+    assert [result.rewards["leaving"] for result in results] == [1.0, None, 1.0]
+    reason = f"reward 'leaving' of toy-distribution 0.0.1 failed: {told}"
+    assert results[1].failures == {"leaving": reason}
+    assert reason in caplog.text
+    with pytest.raises(RewardFailed, match=r"\(record 'b'\)"):
+        score(suite(leaving, strict=True), with_text("b", "boom"))
+
+
+@pytest.mark.parametrize("place", ["reads", "function"])
+def test_an_interrupted_plugin_ends_the_run(place: str) -> None:
+    def interrupted(where: str) -> tuple[()]:
+        if where == place:
+            raise KeyboardInterrupt
+        return ()
+
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda edit: interrupted("reads"))
+    def leaving(edits: list[rewards.Edit]) -> list[float]:
+        interrupted("function")
+        return []
+
+    with pytest.raises(KeyboardInterrupt):
+        score(suite(leaving), record())
+
+
 def test_a_gate_that_fails_leaves_nothing_to_pay() -> None:
     """Nobody knows which edits are accepted, so the global rewards are not scored: neither 0 nor the original's value."""
     for empty in ("zero", "original"):

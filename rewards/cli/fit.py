@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,10 +65,18 @@ def fit(
             print(plain(note), file=sys.stderr)
         raise
     if not quiet:
-        stated = card.get("threshold")
-        if isinstance(stated, dict):
-            say(f"threshold {stated['value']:g}: {stated['source']}")
+        for line in _thresholds(card):
+            say(line)
         say(f"done; see {out / 'card.json'}. Use it: rewards score FILE --reward {reward}.params={out}")
+
+
+def _thresholds(card: Mapping[str, Any]) -> Iterator[str]:
+    """What a card says of each threshold in it: a fit may have found several."""
+    for key, stated in card.items():
+        if key.startswith("threshold") and isinstance(stated, dict) and "source" in stated:
+            value = stated.get("value")
+            if isinstance(value, (int, float)):
+                yield f"{key} {value:g}: {stated['source']}"
 
 
 def _options(given: Sequence[str]) -> dict[str, Any]:

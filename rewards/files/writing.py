@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Protocol
@@ -137,13 +137,6 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     return not counts["failed"] and not counts["rejected"]
 
 
-def _differing(before: bytes, now: bytes) -> str:
-    """In brackets, up to three values in which two fingerprints differ; nothing where one was cut off."""
-    with suppress(orjson.JSONDecodeError):
-        return f" ({'; '.join(islice(_changes(orjson.loads(before), orjson.loads(now)), 3))})"
-    return ""
-
-
 def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
@@ -188,8 +181,8 @@ class File:
         self._fingerprint = _settings(fingerprint, chunk)
         self._log = self._locked()
         try:
-            if self._partial.exists() and self._log.tell():
-                if not resume:
+            if self._partial.exists() and (self._log.tell() or self._partial.stat().st_size):
+                if self._log.tell() and not resume:
                     raise RewardsError(
                         f"{self._partial} is left from a run that did not end: add --resume, or delete it"
                     )
@@ -201,6 +194,8 @@ class File:
                     self._log.flush()
                 self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
         except BaseException:
+            if not os.fstat(self._log.fileno()).st_size:  # it was not there before, and says nothing
+                self._settings.unlink(missing_ok=True)
             self._log.close()
             raise
         self._wrote = bool(self.done)
@@ -222,26 +217,28 @@ class File:
             log.close()  # that of a process that has ended meanwhile, and taken the file away
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
+        """Cut both files off after the last whole chunk before a line that a power cut spoilt in either."""
         stated, *made = self._settings.read_bytes().split(b"\n")
+        if not _whole(stated):
+            raise RewardsError(f"nothing beside {self._partial} says how it was made; delete it to start over")
         if stated != self._fingerprint:
+            changes = islice(_changes(orjson.loads(stated), orjson.loads(self._fingerprint)), 3)
             raise RewardsError(
-                f"{self._partial} was made with other settings or another input{_differing(stated, self._fingerprint)};"
+                f"{self._partial} was made with other settings or another input ({'; '.join(changes)});"
                 " give the same, or delete it to start over"
             )
+        made = list(takewhile(_whole, made[:-1]))  # after the last line break nothing is whole
         kept = end = position = 0
         with self._partial.open("rb") as file:
-            for line in file:
+            for line in takewhile(_whole, file):
                 position += len(line)
-                if not line.endswith(b"\n"):
-                    break
                 kept += 1
-                if kept % chunk == 0 and kept // chunk < len(made):  # after the last line break nothing is whole
+                if kept % chunk == 0 and kept // chunk <= len(made) and line.endswith(b"\n"):
                     self.done, end = kept, position
         os.truncate(self._partial, end)
         if self.done:
-            made = made[: self.done // chunk]
-            self.made = orjson.loads(made[-1])
-            os.truncate(self._settings, sum(len(line) + 1 for line in (stated, *made)))
+            self.made = orjson.loads(made[self.done // chunk - 1])
+            os.truncate(self._settings, sum(len(line) + 1 for line in (stated, *made[: self.done // chunk])))
         with self._partial.open("rb") as file:
             for line in file:
                 seen(orjson.loads(line))
@@ -302,6 +299,13 @@ def _partial_of(path: Path) -> Path:
 def _settings_of(path: Path) -> Path:
     """What a partial was begun with."""
     return path.with_name(f"{path.name}.partial.json")
+
+
+def _whole(line: bytes) -> bool:
+    """Whether a line holds an object: after a power cut it may be half of one, or zeros."""
+    with suppress(orjson.JSONDecodeError):
+        return isinstance(orjson.loads(line), dict)
+    return False
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.errors import ConfigError, PluginError, RewardsError, nearest
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
-from rewards.fitting.params import CARD
+from rewards.fitting.params import CARD, read_card
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import DEFAULT_PROFILE
 from rewards.models.wheels import file_digest
@@ -55,7 +55,7 @@ def run(
     described_unseen = _all_described("--unseen", [unseen] if unseen else [])
     kept = Unseen.of(unseen, chosen) if unseen else None
     out = out.resolve()
-    folder = _scratch(out)
+    folder = _scratch(out, name)
     try:
         fitted = _fitted(f"{name!r} of {origin.of}", fit, Job(tuple(files), folder, engine, seed, say, kept), chosen)
         card = {
@@ -82,7 +82,7 @@ def run(
         if told is error:
             raise
         raise told from error
-    _move(folder, out)
+    _move(folder, out, name)
     return card
 
 
@@ -117,9 +117,9 @@ def _number(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
 
-def _scratch(out: Path) -> Path:
-    """An empty folder beside `out`. Raises ConfigError where `out` holds anything that a fit does not write."""
-    _check_replaceable(out)
+def _scratch(out: Path, name: str) -> Path:
+    """An empty folder beside `out`. Raises ConfigError where `out` holds anything that a fit of this reward does not write."""
+    _check_replaceable(out, name)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -127,8 +127,8 @@ def _scratch(out: Path) -> Path:
         raise ConfigError(f"-o {out} cannot be written: {error.strerror or error}") from error
 
 
-def _check_replaceable(out: Path) -> None:
-    """Raise ConfigError where `out` is there and neither empty nor the folder of an earlier fit with nothing else in it."""
+def _check_replaceable(out: Path, name: str) -> None:
+    """Raise ConfigError where `out` is neither empty nor an earlier fit of the same reward with nothing else beside it."""
     try:
         found = sorted(path.name for path in out.iterdir())
     except FileNotFoundError:
@@ -139,15 +139,32 @@ def _check_replaceable(out: Path) -> None:
     strangers = [name for name in found if CARD not in found or not (name == CARD or name.endswith(".safetensors"))]
     if strangers:
         raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
+    if found:
+        _check_fit_of(out, name)
 
 
-def _move(folder: Path, out: Path) -> None:
+def _check_fit_of(out: Path, name: str) -> None:
+    """Raise ConfigError where the card in `out` is not of a fit of this reward: hours may have gone into another's."""
+    try:
+        card = read_card(out)
+    except ConfigError as error:
+        raise ConfigError(f"-o {out} may hold a fit of another reward: {error}; give another -o") from error
+    stated = card.get("rewards") or card.get("reward")
+    if not stated:
+        raise ConfigError(f"-o {out} holds a {CARD} that states no reward, which no fit wrote; give another -o")
+    fitted = stated if isinstance(stated, list) else [stated]
+    if name not in fitted:
+        told = ", ".join(map(repr, fitted))
+        raise ConfigError(f"-o {out} holds a fit of {told}, which one of {name!r} would replace; give another -o")
+
+
+def _move(folder: Path, out: Path, name: str) -> None:
     """Put the finished folder in its place; an earlier fit there goes when the new one stands.
 
     Raises ConfigError where something else has come to lie there since the fit began.
     """
     try:
-        _check_replaceable(out)
+        _check_replaceable(out, name)
     except ConfigError as error:
         error.add_note(f"what was fitted is kept in {folder}")
         raise
