@@ -6,12 +6,15 @@ batch where their shapes agree. What there is per token comes as a list of array
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
+from rewards.errors import PluginError
 from rewards.models.specs import Model
 
-FEATURES_VERSION = "3"
+FEATURES_VERSION = "4"
 """Part of every cache key. Raised when the same request gives other numbers than before, so that old ones are not read."""
 
 
@@ -71,3 +74,27 @@ class Failure:
     """Why a feature could not be computed; takes the place of its array."""
 
     reason: str
+
+
+def checked(requests: Iterable[Any], who: str) -> list[Request]:
+    """The requests. Raises PluginError, naming what was given, for what is none."""
+    found = list(requests)
+    for one in found:
+        if not isinstance(one, Request):
+            raise PluginError(f"{who}: expected requests of rewards.features, got {type(one).__name__} {one!r:.100}")
+        pair = one.pair if isinstance(one, ClassProbabilities) else None
+        if not isinstance(one.text, str) or not (pair is None or isinstance(pair, str)):
+            wrong = pair if isinstance(one.text, str) else one.text
+            raise PluginError(f"{who}: {type(one).__name__} of a {type(wrong).__name__}: a feature is of a text (str)")
+        if not isinstance(one.model, Model):
+            raise PluginError(f"{who}: {type(one).__name__} names {one.model!r:.100} as its model; expected a Model")
+        if isinstance(one, HiddenState):
+            if not isinstance(one.layer, Integral) or one.layer < 1:
+                raise PluginError(
+                    f"{who}: HiddenState of layer {one.layer!r}: layers are numbers from 1, the first block's output"
+                )
+            if not isinstance(one.skip, Integral) or one.skip < 0:
+                raise PluginError(f"{who}: HiddenState skips {one.skip!r}; expected a number of tokens, 0 or more")
+        if isinstance(one, Embedding) and one.role not in ("query", "document"):
+            raise PluginError(f"{who}: Embedding has the role {one.role!r}; expected 'query' or 'document'")
+    return found

@@ -11,7 +11,7 @@ import orjson
 
 from rewards.contract import Reward
 from rewards.errors import PluginError
-from rewards.features import Request
+from rewards.features import Request, checked
 from rewards.text.surrogates import without_surrogates
 from rewards.types import Score
 
@@ -29,8 +29,6 @@ def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
     Raises TypeError and PluginError for what are no requests, are of a model that the reward does not declare, or are
     more or fewer than its function takes.
     """
-    from rewards.engine.derived import checked  # numpy, only where a reward reads features
-
     wrong = (
         returned
         if not isinstance(returned, (tuple, list))

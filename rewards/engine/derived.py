@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from rewards.engine.cache import Array
 from rewards.errors import ModelError, PluginError
-from rewards.features import ClassProbabilities, Embedding, Failure, HiddenState, Request
+from rewards.features import ClassProbabilities, Failure, Request, checked
 from rewards.models.batches import isolate
 from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 
@@ -20,37 +19,6 @@ ROUNDING = 1e-4
 
 Feature = Array | Failure
 Reads = Mapping[Request, tuple[Request, ...]]
-
-
-def checked(requests: Iterable[Any], who: str) -> list[Request]:
-    """The requests. Raises PluginError, naming what was given, for what is none."""
-    found = list(requests)
-    for one in found:
-        if not isinstance(one, Request):
-            raise PluginError(f"{who}: expected requests of rewards.features, got {type(one).__name__} {one!r:.100}")
-        pair = one.pair if isinstance(one, ClassProbabilities) else None
-        if not isinstance(one.text, str) or not (pair is None or isinstance(pair, str)):
-            wrong = pair if isinstance(one.text, str) else one.text
-            raise PluginError(f"{who}: {type(one).__name__} of a {type(wrong).__name__}: a feature is of a text (str)")
-        if not isinstance(one.model, Model):
-            raise PluginError(f"{who}: {type(one).__name__} names {one.model!r:.100} as its model; expected a Model")
-        if isinstance(one, HiddenState):
-            if not isinstance(one.layer, (int, np.integer)) or one.layer < 1:
-                raise PluginError(
-                    f"{who}: HiddenState of layer {one.layer!r}: layers are numbers from 1, the first block's output"
-                )
-            if not isinstance(one.skip, (int, np.integer)) or one.skip < 0:
-                raise PluginError(f"{who}: HiddenState skips {one.skip!r}; expected a number of tokens, 0 or more")
-        if isinstance(one, Embedding) and one.role not in ("query", "document"):
-            raise PluginError(f"{who}: Embedding has the role {one.role!r}; expected 'query' or 'document'")
-    return found
-
-
-def finite(feature: Feature, spec: Spec) -> Feature:
-    """The array; a Failure where it holds NaN or infinite numbers, which no score and no cache may take for a feature."""
-    if isinstance(feature, Failure) or np.isfinite(feature).all():
-        return feature
-    return Failure(f"{describe(spec)} gave NaN or infinite numbers; float32 or bfloat16 may hold what float16 cannot")
 
 
 def _probable(found: Array, spec: Derived) -> Feature:

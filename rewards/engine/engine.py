@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from rewards.engine import derived, roles
 from rewards.engine.cache import Array, Cache, MemoryCache
 from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ConfigError, ModelError, unknown
-from rewards.features import Failure, Request
+from rewards.features import Failure, Request, checked
 from rewards.models import keys
 from rewards.models.backend import Placement, Progress, load
 from rewards.models.batches import isolate
@@ -98,7 +100,7 @@ class Engine:
 
         Raises ModelError for lack of a model or one of another kind, and PluginError for what is no request.
         """
-        asked = derived.checked(requests, "Engine.compute")
+        asked = checked(requests, "Engine.compute")
         with self._lock:
             return self._compute(asked)
 
@@ -237,7 +239,7 @@ class Engine:
         def work(part: list[int]) -> None:
             computed = backend.compute([requests[index] for index in part], self.progress)
             for index, feature in zip(part, computed, strict=True):
-                results[index] = derived.finite(feature, checkpoint)
+                results[index] = _finite(feature, checkpoint)
 
         def failed(index: int, reason: str) -> None:
             results[index] = Failure(reason)
@@ -284,3 +286,10 @@ class Engine:
 def _kind(device: str) -> str:
     """Of `cuda:1`, `cuda`: one GPU computes what the next one does."""
     return device.partition(":")[0]
+
+
+def _finite(feature: Feature, spec: Spec) -> Feature:
+    """The array; a Failure where it holds NaN or infinite numbers, which no score and no cache may take for a feature."""
+    if isinstance(feature, Failure) or np.isfinite(feature).all():
+        return feature
+    return Failure(f"{describe(spec)} gave NaN or infinite numbers; float32 or bfloat16 may hold what float16 cannot")
