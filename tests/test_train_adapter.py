@@ -109,10 +109,18 @@ def test_columns_are_views_on_one_pass(suite: Callable[..., Suite]) -> None:
     assert found == {"shorter": [1.0, 0.0, None], "length": [shortened, 0.0, 0.0], "fragile": [1.0, 1.0, 1.0]}
     assert calls == [2]
     assert len(passes) == 1
-    assert [done.step for done in passes] == [3]
+    assert [done.step for done in passes] == [4]
     # The same batch once more is a batch of its own; another column of it is not.
     ask(columns, batch(GOOD, BAD, "nothing of the kind"))
     assert len(passes) == 2
+
+
+def test_steps_count_as_trainers_log_them(suite: Callable[..., Suite]) -> None:
+    passes: list[Any] = []
+    judge = scorer(suite(), observe=passes.append)
+    for given in ({"split": ["train"]}, {"split": ["eval"]}, {"trainer_state": None}):
+        ask(judge.columns(), batch(GOOD, **given))
+    assert [done.step for done in passes] == [4, 3, 0]  # of a step that is made, of those made before, of nobody knows
 
 
 def test_messages_and_strings_score_alike_and_the_argument_is_kept_to_the_character(
@@ -153,7 +161,7 @@ def test_past_the_budget_the_run_stops(suite: Callable[..., Suite]) -> None:
     judge = scorer(suite(1.0), budget=Budget(0.25, 8))
     columns = judge.columns()
     ask(columns, batch(GOOD, GOOD, issues=["boom", "boom"]))
-    with pytest.raises(RewardFailed, match=r"step 3: 3 of the last 4 completions .* the 2 that .*'fragile'.*boom"):
+    with pytest.raises(RewardFailed, match=r"step 4: 3 of the last 4 completions .* the 2 that .*'fragile'.*boom"):
         ask(columns, batch(GOOD, GOOD, issues=["fine", "boom"]))
 
 

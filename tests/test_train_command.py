@@ -16,7 +16,22 @@ import requests
 
 from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
-from rewards_train import card, data, extras, fields, launch, opening, pairs, policy, recipe, run, sft, sharding
+from rewards_train import (
+    ahead,
+    card,
+    data,
+    extras,
+    fields,
+    launch,
+    opening,
+    pairs,
+    policy,
+    recipe,
+    resuming,
+    run,
+    sft,
+    sharding,
+)
 from rewards_train.recipe import Data, Recipe
 from tests import tiny
 from tests.conftest import command, write_lines
@@ -222,13 +237,18 @@ def test_optimizers_that_need_bitsandbytes(optimizer: str, asks: bool) -> None:
     [
         ("sync_ref_model=true", "sync_ref_model: the reference that moves is in no checkpoint"),
         ("ignore_data_skip=true", "ignore_data_skip: a resumed run would begin its epoch's data again"),
+        ("save_only_model=true", "grpo.save_only_model: without the optimizer"),
+        ("save_strategy=no", "save_strategy must be steps, not no"),
+        ("eval_strategy=epoch", "eval_strategy must be steps, not epoch: .*give eval_strategy=steps, and eval_steps"),
     ],
 )
 def test_what_could_not_go_on_exactly_is_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        run.trainer_config(recipe.resolve("smoke", [override, "beta=0.1"]), tmp_path, [1.0], evaluates=False)
+        run.trainer_config(recipe.resolve("smoke", [override, "beta=0.1"]), tmp_path, [1.0], evaluates=True)
+    with pytest.raises(ConfigError, match=r"sft\.args\.save_only_model: without the optimizer"):
+        resuming.check_stage(SimpleNamespace(ignore_data_skip=False, save_only_model=True), "sft.args")
     with pytest.raises(ConfigError, match=r"sft\.args\.ignore_data_skip: a resumed run would begin"):
-        run.check_data_skip(SimpleNamespace(ignore_data_skip=True), "sft.args")
+        resuming.check_stage(SimpleNamespace(ignore_data_skip=True), "sft.args")
 
 
 def test_an_adapter_of_a_float32_policy_is_trained_without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,3 +546,112 @@ def test_errors_on_the_command_line_are_one_line() -> None:
     done = command("train", "grpo_edit_v11", "--sft")
     assert done.returncode == 2
     assert "recipe 'grpo_edit_v11' has no warm start" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learning_rate=-1", "grpo.learning_rate must be at least 0, not -1"),
+        ("sft.args.learning_rate=-1e-4", "sft.args.learning_rate must be at least 0, not -0.0001"),
+        ("temperature=0", "grpo.temperature must be more than 0, not 0"),
+        ("num_iterations=0", "grpo.num_iterations must be more than 0, not 0"),
+        ("beta=nan", "grpo.beta must be a finite number, not nan"),
+        ("epsilon_high=.inf", "grpo.epsilon_high must be a finite number, not inf"),
+        ("lora.lora_dropout=nan", "lora.lora_dropout must be a finite number, not nan"),
+        ("loss_type=dapoo", r"grpo.loss_type: 'dapoo' \(did you mean 'dapo'\?\) is none of grpo, dr_grpo, dapo"),
+        ("loss_type=true", "grpo.loss_type: True .*is none of grpo"),
+        ("sft.args.loss_type=foo", "sft.args.loss_type: 'foo' is none of nll, dft"),
+        ("scale_rewards=foo", "grpo.scale_rewards: 'foo' is none of group, batch, none, true, false"),
+    ],
+)
+def test_values_that_only_the_first_step_would_refuse(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe.resolve("smoke", [override])
+
+
+def test_what_a_later_trl_takes_besides_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fields.CHOICES, "loss_type", ("dr_grpo",))
+    assert recipe.resolve("smoke", ["loss_type=sapo"]).grpo["loss_type"] == "sapo"  # the field's help names it
+
+
+def test_packages_that_trainers_ask_for_are_named_with_their_line() -> None:
+    found = recipe.resolve(
+        "smoke", ["report_to=[mlflow,comet_ml]", "sft.args.report_to=flyte", "sft.args.use_liger_kernel=true"]
+    )
+    assert extras.needed(found) == ["mlflow", "comet_ml", "liger_kernel", "flytekit"]
+    assert extras.needed(recipe.resolve("smoke", ["report_to=all", "sft.args.report_to=none"])) == []
+    if "liger_kernel is not" in (told := " ".join(extras.absent(["liger_kernel"]))):
+        assert told == "liger_kernel is not installed here: pip install 'liger-kernel'"
+    with pytest.raises(
+        ConfigError, match=r"grpo.report_to: 'wandbb' \(did you mean 'wandb'\?\) is no tracker; there are"
+    ):
+        extras.check_trackers("grpo", {"report_to": "wandbb"})
+
+
+def test_weights_and_biases_without_a_key_is_said_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    home = {"NETRC": str(tmp_path / "netrc"), "WANDB_CONFIG_DIR": str(tmp_path), "WANDB_API_KEY": ""}
+    given = ["train", "smoke", f"out={tmp_path / 'out'}", "report_to=wandb"]
+    done = command(*given, stdin=b"", WANDB_MODE="online", **home)
+    assert done.returncode == 2, done.stderr.decode()
+    told = done.stderr.decode().splitlines()[-1]
+    assert told.startswith("error: grpo.report_to: wandb: No API key")
+    assert told.endswith("Or set WANDB_API_KEY, or WANDB_MODE=offline, or give other trackers")
+    assert not (tmp_path / "out" / "warm-start").exists()
+
+
+def raised_in(error: Exception, *modules: str) -> None:
+    """Raise an error in the last of these modules, called by those before."""
+    code = (
+        "def call(error, *modules):\n    raise error" if len(modules) == 1 else "def call(*given):\n    deeper(*given)"
+    )
+    names: dict[str, Any] = {"__name__": modules[0], "deeper": raised_in}
+    exec(code, names)  # noqa: S102  (functions of modules that are not there)
+    names["call"](error, *modules[1:])
+
+
+def test_errors_of_trackers_and_of_missing_packages_are_a_users_and_others_are_not() -> None:
+    failed = pytest.raises(
+        RewardsError, match="report_to: a tracker failed: no key here. Set it up, or give report_to=no"
+    )
+    with failed, extras.optional():
+        raised_in(ValueError("no\n key here"), "transformers.trainer", extras.CALLBACKS, "wandb.sdk")
+    with (
+        pytest.raises(ConfigError, match="x: it wants mlflow, please install.* pip install 'mlflow'"),
+        extras.refusals("x"),
+    ):
+        raised_in(RuntimeError("it wants mlflow, please install"), extras.CALLBACKS)
+    with pytest.raises(ConfigError, match="asks for a package: install galore"), extras.optional():
+        raised_in(ImportError("install galore"), "transformers.trainer")
+    for error, through in (
+        (ImportError("of a plugin"), ("transformers.trainer", extras.REWARDS, "transformers.utils")),
+        (ImportError("of ours"), ("transformers.trainer", "rewards_train.order")),
+        (ValueError("of the trainer"), ("transformers.trainer",)),
+    ):
+        with pytest.raises(type(error), match=str(error)), extras.optional():
+            raised_in(error, *through)
+
+
+def test_a_device_that_is_not_there_stops_before_a_warm_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"reward_device: device 'cuda:0': this machine shows 0 CUDA device\(s\)"):
+        ahead.check_device("cuda:0", load_suite("default"))
+    ahead.check_device("cuda:0", load_suite(str(_suite(tmp_path))))  # no model runs there
+    ahead.check_device("cpu", load_suite("default"))
+
+
+def test_a_recipe_is_checked_as_its_processes_would_have_it() -> None:
+    chosen = recipe.resolve("smoke", ["processes=3", "deepspeed=zero2.json", "use_cpu=false", "tf32=true"])
+    given = ahead.in_one_process(chosen).grpo
+    assert given["per_device_train_batch_size"] == 3 * chosen.grpo["per_device_train_batch_size"]
+    assert given["use_cpu"] is True
+    assert not {"deepspeed", "tf32"} & set(given)
+    for name in ("[q_proj]", ".*self_attn.q_proj", "[self_attn.q_proj,nothing]", "all-linear"):
+        ahead.check_lora(recipe.resolve("smoke", [f"lora.target_modules={name}"]))
+    for name, told in (("[proj]", "proj; it has q_proj, k"), ("q_proj", "'q_proj', a pattern of whole names .a list")):
+        with pytest.raises(ConfigError, match=f"lora.target_modules: the policy has no module {told}"):
+            ahead.check_lora(recipe.resolve("smoke", [f"lora.target_modules={name}"]))
+    with pytest.raises(ConfigError, match=r"lora.target_modules '\(q_proj' is no pattern"):
+        ahead.check_lora(recipe.resolve("smoke", ["lora.target_modules=(q_proj"]))

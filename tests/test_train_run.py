@@ -151,7 +151,7 @@ def test_the_reward_log(whole: Path) -> None:
     assert suite["rewards"]["pattern_conformity"]["weight"] == -0.1
     assert set(load_suite(whole / "suite.yaml").describe()["rewards"]) == set(suite["rewards"])
     rows = table.to_pylist()
-    assert [row["step"] for row in rows] == [step for step in range(12) for _ in range(4)]
+    assert [row["step"] for row in rows] == [step for step in range(1, 13) for _ in range(4)]
     assert [row["sample"] for row in rows] == [0, 1] * 24
     assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 48, 2))
     assert len({row["reward"] for row in rows}) > 10
@@ -238,7 +238,7 @@ def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
     done = command("train", recipe_file, f"out={out}", *options, "--num-processes", "2", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr.decode()
     rows = parquet.read_table(out / "rewards.parquet").to_pylist()
-    assert [(row["step"], row["sample"]) for row in rows] == [(step, s) for step in range(4) for s in (0, 1, 0, 1)]
+    assert [(row["step"], row["sample"]) for row in rows] == [(step, s) for step in range(1, 5) for s in (0, 1, 0, 1)]
     assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 16, 2))
     suite = load_suite(out / "suite.yaml")
     again = suite.score([read_revision({**row}, format="rewrite") for row in rows])
@@ -563,6 +563,14 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
         ("data=gone.jsonl", "no such file"),
         ("suite=gone", "no suite is called 'gone'"),
         ("report_to=trackio", "trackio is not installed here: pip install 'trackio'"),
+        ("num_generations=3", r"generation_batch_size \(4\) must be divisible by num_generations \(3\)"),
+        ("processes=100", "5 argument.*give more data|6 argument.*give more data"),
+        ("optim=nosuch", "nosuch is not a valid OptimizerNames"),
+        ("lr_scheduler_type=foo", "foo is not a valid SchedulerType"),
+        ("save_total_limit=1", "grpo.save_total_limit must be at least 2"),
+        ("load_best_model_at_end=true", "no arguments are held out to choose by"),
+        ("lora.target_modules=[q_prj]", "lora.target_modules: the policy has no module q_prj; it has q_proj, k_proj"),
+        ("sft.args.save_only_model=true", "sft.args.save_only_model: without the optimizer a run cannot be resumed"),
     ):
         with pytest.raises(RewardsError, match=message):
             run(made(recipe_file, out, *options, wrong), Launch(), resume=False)
@@ -654,6 +662,17 @@ def test_tensorboard(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.Monk
     tags = set(board.Tags()["scalars"])
     assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= tags
     assert [event.step for event in board.Scalars("train/reward")] == [1, 2]
+
+
+def test_a_tracker_that_fails_in_the_first_step_is_no_bug(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(write_lines(tmp_path / "file", {}) / "board"))
+    options = ["max_steps=1", "eval_strategy=no", "eval_on_start=false"]
+    with pytest.raises(RewardsError, match=r"report_to: a tracker failed: .*Not a directory.* or give report_to=none"):
+        run(made(recipe_file, tmp_path / "out", *options, "report_to=tensorboard"), Launch(), resume=False)
+    run(made(recipe_file, tmp_path / "out", *options), Launch(), resume=True)
 
 
 def test_memory_that_runs_out_says_what_to_lower(recipe_file: Path, tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One scoring of one batch. `results` has None, and `dropped` the reason, where a completion earns nothing to learn from."""
+    """One scoring of one batch. `results` has None, and `dropped` the reason, where a completion earns nothing to learn from.
+
+    `step` counts as trainers log: the step that the batch is for, from 1; of held-out arguments, those made before.
+    """
 
     rows: tuple[Row, ...]
     results: tuple[Result | None, ...]
@@ -182,7 +185,7 @@ class Scorer:
         results, dropped = self._results(rows)
         ended = time.monotonic()
         asked, computed = suite.engine.counts.requested - asked, suite.engine.counts.computed - computed
-        step = int(getattr(given.get("trainer_state"), "global_step", 0) or 0)
+        step = _step(rows, given.get("trainer_state"))
         share = (ended - began) / max(1e-9, ended - self._told)
         cached = 1 - computed / asked if asked else 1.0
         done = Pass(rows, results, dropped, step, ended - began, min(1.0, share), cached)
@@ -259,6 +262,14 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, 
         Row({name: values[i] for name, values in columns.items()}, completion_text(completions[i]) or "")
         for i in range(size)
     )
+
+
+def _step(rows: Sequence[Row], state: Any) -> int:
+    """The step that a batch belongs to; 0 where a trainer does not say. Those made so far are all that its state knows."""
+    if state is None:
+        return 0
+    held_out = bool(rows) and rows[0].record.get("split") == "eval"
+    return int(state.global_step) + (not held_out)
 
 
 def _why_dropped(result: Result, suite: Suite) -> str | None:

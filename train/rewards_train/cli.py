@@ -41,6 +41,7 @@ def train(
     """
     # Imported here: `rewards --help` must not pay for pydantic.
     from rewards_train import recipe as recipes_
+    from rewards_train import sharding
     from rewards_train.launch import Launch, LaunchFailed, run
 
     given = [*(overrides or ()), *([f"reward_device={reward_device}"] if reward_device else [])]
@@ -48,27 +49,31 @@ def train(
     chosen = recipes_.resolve(recipe, given)
     if accelerate_config is not None and not accelerate_config.is_file():
         raise ConfigError(f"--accelerate-config {accelerate_config}: no such file; `accelerate config` writes one")
-    processes = chosen.processes if accelerate_config is None else num_processes  # else the file says how many
+    count = sharding.processes(chosen, num_processes, accelerate_config)
     if sft and chosen.sft is None:
         raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
-    if dry_run:
-        from rewards_train.plan import Plan
+    with recipes_.named_by_keys():
+        if dry_run:
+            from rewards_train.plan import Plan
 
-        Plan(chosen, chosen.processes if processes is None else processes, accelerate_config).print()
-        return
-    try:
-        run(chosen, Launch(processes, accelerate_config), resume, sft)
-    except LaunchFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(error.code) from error
+            Plan(chosen, count, accelerate_config, resume).print()
+            return
+        try:
+            # Without the option accelerate itself takes the number from its file.
+            run(chosen, Launch(count if accelerate_config is None else num_processes, accelerate_config), resume, sft)
+        except LaunchFailed as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(error.code) from error
 
 
 def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
     """Run one process of a run, as a launcher starts it."""
     from rewards_train.launch import run_worker
+    from rewards_train.recipe import named_by_keys
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a launcher ends what may wait for the others of its processes
-    run_worker(stage, out, resume)
+    with named_by_keys():
+        run_worker(stage, out, resume)
 
 
 @recipes.command("list")

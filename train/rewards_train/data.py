@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rewards import prompts
-from rewards.errors import ConfigError, RecordError
+from rewards.errors import ConfigError, ModelError, RecordError
 from rewards.files.reading import read_lines
-from rewards.records import read_revision
+from rewards.records import TEXT_KEYS, read_revision
 from rewards.text.plain import plain
 from rewards.types import Revision
+from rewards_train import policy
 from rewards_train.recipe import EXAMPLES, Data, Recipe
 
 SHIPPED = Path(__file__).parent / "data" / "arguments.jsonl"
+KINDS = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The arguments that can be used, what was left out and why, and how many were cut to their first sentences."""
+    """The arguments that are used, what was left out and why, how many were cut to their first sentences.
+
+    `beyond` counts those that could be used, and are more than the recipe's limit.
+    """
 
     items: tuple[Item, ...]
     dropped: tuple[tuple[str, str], ...] = ()
     cut: int = 0
+    beyond: int = 0
+
+    def first(self, most: int | None) -> Loaded:
+        """The first `most` of the arguments; the others are counted."""
+        return replace(self, items=self.items[:most], beyond=len(self.items[most:]) if most is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,49 +76,83 @@ def load(recipe: Recipe, tokenizer: Any = None) -> Splits:
         )
     train = read(data.train, recipe, tokenizer)
     if data.eval is not None:
-        test = read(data.eval, recipe, tokenizer)
+        test = read(data.eval, recipe, tokenizer, data.eval_split)
         if not test.items:
             raise ConfigError(f"data.eval {data.eval}: no usable prompt{_first(test)}")
     else:
         train, test = _split(train, data.eval_fraction, int(recipe.grpo.get("seed", 42)))
+        best = recipe.grpo.get("load_best_model_at_end")
+        if best and data.eval_fraction and train.items and not test.items:
+            raise ConfigError(
+                f"grpo.load_best_model_at_end chooses by held-out arguments: {_nothing(data, train)}; raise it, or give"
+                " data.eval"
+            )
     held_out = {item.argument for item in test.items}
     kept = tuple(item for item in train.items if item.argument not in held_out)
     both = (item.id for item in train.items if item.argument in held_out)
     twice = tuple((identifier, "also among the arguments to evaluate with") for identifier in both)
-    test = replace(test, items=test.items[: data.eval_limit])
-    train = Loaded(kept[: data.limit], train.dropped + twice, train.cut)
+    test = test.first(data.eval_limit)
+    train = Loaded(kept, train.dropped + twice, train.cut).first(data.limit)
     if not train.items:
         raise ConfigError(f"data.train {data.train}: no usable prompt{_first(train)}")
     return Splits(train, test)
 
 
-def read(source: str, recipe: Recipe, tokenizer: Any = None) -> Loaded:
-    """Every argument of one source."""
+def read(source: str, recipe: Recipe, tokenizer: Any = None, split: str | None = None) -> Loaded:
+    """Every argument of one source, of its split `data.split` where none is named."""
     data = recipe.data
+    room = longest_prompt(recipe) if tokenizer is not None else None
     items: list[Item] = []
     dropped: list[tuple[str, str]] = []
     cut = 0
-    for number, record in enumerate(records(source, data.split), 1):
+    for number, record in enumerate(records(source, split or data.split), 1):
         try:
-            if isinstance(record, RecordError):
-                raise record
-            revision = read_revision({**record, "completion": None, "edits": []}, number=number)
-            if not revision.argument.strip():
-                raise RecordError("the argument is empty", "argument")
-        except (RecordError, TypeError) as error:
+            revision = _revision(record, number)
+        except RecordError as error:
             dropped.append((f"line {number}", str(error)))
             continue
         short = shortened(revision, data.max_sentences)
         cut += short is not revision
         item = _item(short, recipe, tokenizer)
-        if data.max_prompt_tokens and item.tokens > data.max_prompt_tokens:
-            reason = (
-                f"its prompt has {item.tokens:,} tokens, more than data.max_prompt_tokens {data.max_prompt_tokens:,}"
-            )
-            dropped.append((item.id, reason))
+        if room is not None and item.tokens > room[0]:
+            dropped.append((item.id, f"its prompt has {item.tokens:,} tokens, more than {room[1]}"))
         else:
             items.append(item)
     return Loaded(tuple(items), tuple(dropped), cut)
+
+
+def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
+    """How many tokens a prompt may have, and in words what says so: the recipe, or what the policy can read beside an answer.
+
+    None where neither is known.
+    """
+    if (stated := recipe.data.max_prompt_tokens) is not None:
+        return stated, f"data.max_prompt_tokens {stated:,}"
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(policy.folder_of(recipe.model), trust_remote_code=False)
+    except (ModelError, OSError, ValueError):  # whoever needs the policy says what is wrong with it
+        return None
+    reads = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(reads, int) or reads < 1:
+        return None
+    answer = recipe.answer_tokens or 1
+    most = max(0, reads - answer)
+    return most, f"{most:,}: the policy reads {reads:,}, of which grpo.max_completion_length takes {answer:,}"
+
+
+def _revision(record: Any, number: int) -> Revision:
+    """The argument of a record, without what was made of it. Raises RecordError where it states none."""
+    if isinstance(record, RecordError):
+        raise record
+    if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
+        more = "; it is not guessed from `prompt`" if record.get("prompt") is not None else ""
+        raise RecordError(f"no text: give `argument` or `sentences`{more}", "argument")
+    revision = read_revision({**record, "completion": None, "edits": []}, number=number)
+    if not revision.argument.strip():
+        raise RecordError("the argument is empty", "argument")
+    return revision
 
 
 def shortened(revision: Revision, most: int | None) -> Revision:
@@ -123,11 +167,18 @@ def records(source: str, split: str) -> Iterator[Any]:
     path = SHIPPED if source == EXAMPLES else Path(source).expanduser()
     if path.is_file():
         for line in read_lines(str(path)):
-            yield line.error if line.error is not None else line.record
+            yield line.error if line.error is not None else _object(line.record)
     elif path.suffix in (".jsonl", ".json", ".gz", ".parquet"):
         raise ConfigError(f"{source}: no such file")
     else:
         yield from _dataset(path if path.is_dir() else None, source, split)
+
+
+def _object(record: Any) -> Any:
+    """The record, or a RecordError for what is none."""
+    if isinstance(record, Mapping):
+        return record
+    return RecordError(f"expected an object, found {KINDS.get(type(record), type(record).__name__)}")
 
 
 def digest(parts: Iterable[Any]) -> str:
@@ -186,6 +237,10 @@ def _dataset(folder: Path | None, name: str, split: str) -> Iterator[Any]:
             f"data {name!r}, split {split!r}: neither a file nor a dataset that can be loaded"
             f" ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from error
+    if found.info.builder_name == "text" and found.column_names == ["text"]:
+        raise ConfigError(
+            f"data {name!r}: files of plain text hold no arguments; give a JSONL or Parquet of {{issue, argument}}"
+        )
     yield from found
 
 
@@ -197,8 +252,17 @@ def told(splits: Splits, data: Data) -> list[str]:
     ]
     if cut := splits.train.cut + splits.eval.cut:
         lines.append(f"           {cut:,} cut to their first {data.max_sentences} sentences")
+    if data.eval is None and data.eval_fraction and not splits.eval.items:
+        lines.append(f"           {_nothing(data, splits.train)}")
+    limits = ((splits.train, "limit", data.limit), (splits.eval, "eval_limit", data.eval_limit))
+    lines += [f"left out   {part.beyond:,} beyond data.{key} {most:,}" for part, key, most in limits if part.beyond]
     lines += [plain(f"left out   {where}: {reason}") for where, reason in dropped[:5]]
     return lines + ([f"left out   {len(dropped) - 5:,} more"] if len(dropped) > 5 else [])
+
+
+def _nothing(data: Data, train: Loaded) -> str:
+    """That a fraction of the arguments is none of them."""
+    return f"data.eval_fraction {data.eval_fraction:g} of {len(train.items) + train.beyond:,} arguments is none"
 
 
 def _first(loaded: Loaded) -> str:

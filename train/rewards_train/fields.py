@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -21,6 +22,23 @@ RESERVED: dict[str, str] = {
     "base_model_name_or_path": "`model` names the base model",
 }
 """Fields that a recipe cannot set, and what to use instead."""
+
+
+CHOICES: dict[str, tuple[str | bool, ...]] = {
+    "loss_type": ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": ("group", "batch", "none", True, False),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+    "importance_sampling_level": ("token", "sequence"),
+    "vllm_mode": ("server", "colocate"),
+}
+"""What fields of TRL 1.16's GRPOConfig take that have no `choices` there, as their help says."""
+POSITIVE = {
+    "temperature", "num_generations", "num_iterations", "steps_per_generation", "generation_batch_size",
+    "gradient_accumulation_steps", "per_device_train_batch_size", "per_device_eval_batch_size", "max_completion_length",
+}  # fmt: skip
+"""Fields that divide something, or say how many there are."""
+NOT_NEGATIVE = {"learning_rate", "weight_decay", "adam_epsilon"}
+"""Fields that torch's optimizers refuse below 0, once the first step makes one."""
 
 
 def config_class(name: str) -> type[Any]:
@@ -64,14 +82,36 @@ def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]
             raise unknown(f"{where}.{name}", name, names(config), config)
         if isinstance(value, bool) and hints[name] is str and not name.endswith("_strategy"):
             values[name] = value  # TRL takes true and false where it states text, as for scale_rewards
-            continue
-        try:
-            values[name] = TypeAdapter(hints[name], config=_LAX).validate_python(_meant(name, value, hints[name]))
-        except ValidationError as error:
-            raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
-        except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
-            values[name] = value
+        else:
+            values[name] = _typed(name, value, hints[name], where)
+        _check_value(config, name, values[name], where)
     return values
+
+
+def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
+    try:
+        return TypeAdapter(hint, config=_LAX).validate_python(_meant(name, value, hint))
+    except ValidationError as error:
+        raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
+    except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
+        return value
+
+
+def _check_value(config: str, name: str, value: Any, where: str) -> None:
+    """Raise ConfigError for a value of the right type that only the first step would refuse, or compute nothing with."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}.{name} must be a finite number, not {value}")
+    if isinstance(value, int | float):
+        if name in POSITIVE and value <= 0:
+            raise ConfigError(f"{where}.{name} must be more than 0, not {value:g}")
+        if name in NOT_NEGATIVE and value < 0:
+            raise ConfigError(f"{where}.{name} must be at least 0, not {value:g}")
+    stated = next(field.metadata for field in dataclasses.fields(config_class(config)) if field.name == name)
+    known = stated.get("choices") or CHOICES.get(name)
+    # A later TRL may take more: its help names them.
+    if known and value is not None and value not in known and f"'{value}'" not in str(stated.get("help")):
+        told = ", ".join(str(one).lower() for one in known)
+        raise ConfigError(f"{where}.{name}: {value!r}{nearest(str(value), map(str, known))} is none of {told}")
 
 
 def unknown(path: str, name: str, known: Iterable[str], of: str) -> ConfigError:

@@ -40,16 +40,45 @@ def opened(recipe: Recipe, resume: bool) -> Iterator[Path]:
     out = Path(recipe.out)
     with ExitStack() as held:
         try:
-            if out.exists() and not out.is_dir():
-                raise ConfigError(f"out {out} is a file; give another out=FOLDER")
-            if not (out / RECIPE).exists() and _others(out):
-                raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
+            _check_place(out)
             out.mkdir(parents=True, exist_ok=True)
             held.enter_context(_alone(out))
             _state_recipe(recipe, out, resume)
         except OSError as error:
             raise RewardsError(f"{out} cannot be written: {error.strerror or error}") from error
         yield out
+
+
+def check(recipe: Recipe, resume: bool) -> None:
+    """Raise ConfigError, and leave everything as it is, where `opened` would for what is in the output folder."""
+    out = Path(recipe.out)
+    try:
+        _check_place(out)
+        if _holds_run(out):
+            _check_run(out, dump(recipe), resume)
+    except OSError as error:
+        raise RewardsError(f"{out} cannot be read: {error.strerror or error}") from error
+
+
+def _check_place(out: Path) -> None:
+    """Raise ConfigError for what is no folder, and for a folder of somebody else."""
+    place = next((path for path in (out, *out.absolute().parents) if path.exists()), out)
+    if place.exists() and not place.is_dir():
+        raise ConfigError(f"out {out}{'' if place == out else f': {place}'} is a file; give another out=FOLDER")
+    if not (out / RECIPE).exists() and _others(out):
+        raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
+
+
+def _holds_run(out: Path) -> bool:
+    return (out / RECIPE).exists() and bool(_others(out))
+
+
+def _check_run(out: Path, text: str, resume: bool) -> None:
+    """Raise ConfigError where the run in this folder is not to be gone on with, or is one of another recipe."""
+    if not resume:
+        raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
+    if change := _difference(out / RECIPE, text, out):
+        raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
 
 
 def _others(out: Path) -> list[Path]:
@@ -74,16 +103,15 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _state_recipe(recipe: Recipe, out: Path, resume: bool) -> None:
-    text, stated = dump(recipe), out / RECIPE
-    if stated.exists() and _others(out):
-        if not resume:
-            raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
-        if change := _difference(stated, text, out):
-            raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
+    text = dump(recipe)
+    if _holds_run(out):
+        _check_run(out, text, resume)
         for part in (out, out / WARM_START):
             if not _begun(part):
                 (part / STATE).unlink(missing_ok=True)  # what it says of data is of an attempt that made no step
-    stated.write_text(text, encoding="utf-8")
+    elif resume:
+        print(f"nothing to resume in {out}; starting", file=sys.stderr, flush=True)
+    (out / RECIPE).write_text(text, encoding="utf-8")
 
 
 def finished(out: Path) -> bool:

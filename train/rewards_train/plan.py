@@ -11,7 +11,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
-from rewards_train import best, data, extras, opening, policy, recipe, run, sharding
+from rewards_train import best, data, extras, folder, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -23,8 +23,11 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 class Plan:
     """Prints what a run would be, section by section, and collects what could not be checked."""
 
-    def __init__(self, chosen: Recipe, processes: int, accelerate_config: Path | None = None) -> None:
+    def __init__(
+        self, chosen: Recipe, processes: int, accelerate_config: Path | None = None, resume: bool = False
+    ) -> None:
         self._recipe = chosen
+        self._resume = resume
         self._processes = processes
         self._accelerate_config = accelerate_config
         self.unchecked: list[str] = []
@@ -34,6 +37,7 @@ class Plan:
         """Print all of it. Raises ConfigError for what is wrong in any case."""
         run.quiet()
         sharding.check(self._recipe, STAGES, self._accelerate_config)
+        folder.check(self._recipe, self._resume)
         print(plain(recipe.dump(self._recipe)), end="")
         scorer = Scorer(run.reward_plan(self._recipe))
         self._steps_of_trainer(scorer)
@@ -46,7 +50,7 @@ class Plan:
             self._batch(scorer, splits.train.items)
         print(f"\noutput     {self._recipe.out}")
         for text in self.unchecked:
-            print(plain(f"not checked: {text}"))
+            print(plain(f"not checked: {recipe.by_keys(text)}"))
 
     def _steps_of_trainer(self, scorer: Scorer) -> None:
         import torch
@@ -117,11 +121,11 @@ class Plan:
 
     def _policy(self, splits: data.Splits | None) -> None:
         try:
-            folder = policy.folder_of(self._recipe.model)
+            files = policy.folder_of(self._recipe.model)
         except ModelError:
             return
         sizes = memory(
-            folder, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0
+            files, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0
         )
         print(f"\npolicy     {self._recipe.model}: {sizes['parameters']:,} parameters, {sizes['trained']:,} trained")
         parts = {name: value for name, value in sizes.items() if name.endswith("_gb")}
@@ -156,12 +160,12 @@ class Plan:
             print(f"           {name} on {model['device']} in {model['dtype']}")
 
 
-def memory(folder: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
+def memory(files: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
     """A rough count of what training needs per process, in GB: weights, gradients and optimizer, activations, cache."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(files, trust_remote_code=False)
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]  # of transformers
         total = sum(parameter.numel() for parameter in model.parameters())

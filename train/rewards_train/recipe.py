@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
-from rewards.errors import ConfigError, nearest
+from rewards.errors import ConfigError, RewardsError, nearest
 from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -19,17 +21,25 @@ EXAMPLES = "examples"
 """In the place of a file of data: the arguments that come with the package."""
 
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_SET = re.compile(r"--set ([^\s,:.]+\.[^\s,:]+(?:, [^\s,:.]+\.[^\s,:]+)*)")
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class Data(_Strict):
-    """What a policy trains on. `eval` is a file; without one `eval_fraction` of `train` is kept apart."""
+    """What a policy trains on. `eval` is read as `train` is; without it `eval_fraction` of `train` is kept apart.
+
+    Where they name `datasets` or folders, they are the splits `split` and `eval_split` of them, which is `split` by default.
+    """
 
     train: str | None = None
     eval: str | None = None
     eval_fraction: float = Field(default=0.0, ge=0, lt=1)
     split: str = "train"
+    eval_split: str | None = None
     max_prompt_tokens: int | None = Field(default=None, gt=0)
     max_sentences: int | None = Field(default=None, gt=0)
     limit: int | None = Field(default=None, gt=0)
@@ -142,7 +152,29 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     out = recipe.out.replace("{recipe}", path.stem)
     recipe = recipe.model_copy(update={"grpo": grpo, "lora": lora, "sft": sft, "out": out})
     _check_merging(recipe)
+    if not _DEVICE.fullmatch(recipe.reward_device):
+        raise ConfigError(f"reward_device {recipe.reward_device!r}: expected auto, cpu or cuda:N")
+    if recipe.data.eval_split is not None and recipe.data.eval is None:
+        raise ConfigError(
+            f"data.eval_split {recipe.data.eval_split!r}: a split of what? give data.eval={recipe.data.train or 'NAME'}"
+        )
     return recipe
+
+
+@contextmanager
+def named_by_keys() -> Iterator[None]:
+    """Errors in here name keys of a recipe, where they would name options of `rewards score`."""
+    try:
+        yield
+    except RewardsError as error:
+        error.args = (by_keys(str(error)),)
+        raise
+
+
+def by_keys(message: str) -> str:
+    """The message with `settings.REWARD.KEY` in the place of `--set REWARD.KEY`, and `models.ROLE=` of `--model ROLE=`."""
+    text = re.sub(r"--model (?=[^\s=]+=)", "models.", message)
+    return _SET.sub(lambda found: "settings." + found[1].replace(", ", ", settings."), text)
 
 
 def _check_merging(recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
-from rewards_train import best, data, extras, finish, folder, log, opening, policy, sharding
+from rewards_train import ahead, best, data, extras, finish, folder, log, opening, policy, resuming, sharding
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.devices import on_gpu, own_gpu, take_gpu
 from rewards_train.losses import Budget
@@ -73,7 +73,8 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
         )
     except (ValueError, TypeError, ImportError) as error:
         raise extras.refused(recipe.config, error) from error
-    check_saving(config)
+    extras.check_trackers("grpo", recipe.grpo)
+    resuming.check(config, interval(config))
     return on_one_device(config)
 
 
@@ -130,35 +131,6 @@ def interval(config: Any) -> int:
     return math.lcm(every, accumulated) // accumulated
 
 
-def check_saving(config: Any) -> None:
-    """Raise ConfigError where a checkpoint could not be gone on from exactly."""
-    steps = interval(config)
-    if str(config.save_strategy) not in ("steps", "SaveStrategy.STEPS"):
-        raise ConfigError(f"grpo.save_strategy must be steps, not {config.save_strategy}")
-    if config.save_steps % steps:
-        raise ConfigError(
-            f"grpo.save_steps {config.save_steps:g} must be a multiple of {steps}: that many steps share one generation"
-            " of completions, and a run cannot go on exactly in the middle of it"
-        )
-    if config.save_total_limit == 1:
-        raise ConfigError(
-            "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
-        )
-    check_data_skip(config, "grpo")
-    if getattr(config, "sync_ref_model", False):
-        raise ConfigError(
-            "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
-        )
-    if config.save_only_model:
-        raise ConfigError("grpo.save_only_model: without the optimizer a run cannot be resumed; leave it out")
-
-
-def check_data_skip(config: Any, section: str) -> None:
-    """Raise ConfigError where a resumed run would begin its epoch again."""
-    if config.ignore_data_skip:
-        raise ConfigError(f"{section}.ignore_data_skip: a resumed run would begin its epoch's data again; leave it out")
-
-
 def check_size(config: Any, arguments: int) -> None:
     """Raise ConfigError where the arguments do not fill one generation: not a single step would be made."""
     prompts = config.generation_batch_size // config.num_generations
@@ -176,16 +148,26 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     What the first stage reads at once anyway is left to it.
     """
     sharding.check(recipe, stages, accelerate_config)
-    asked = extras.needed(recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}}))
-    if missing := extras.absent(asked):
+    asked = recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}})
+    asked = asked if "sft" in stages else asked.model_copy(update={"sft": None})
+    if missing := extras.absent(extras.needed(asked)):
         raise ConfigError("; ".join(missing))
+    extras.log_in(asked)
     check_vllm(recipe, stages)
     if len(stages) < 2:
         return
     quiet()
-    policy.lora_config(recipe.lora)
-    reward_plan(recipe).load()
-    data.load(recipe)
+    ahead.check_lora(recipe)
+    plan = reward_plan(recipe)
+    suite = plan.load()
+    ahead.check_device(plan.device, suite)
+    splits = data.load(recipe)
+    if accelerate_config is not None:  # the file may say how many processes share a batch
+        return
+    weights = [component.weight for component in suite.components]
+    config = trainer_config(ahead.in_one_process(recipe), Path(recipe.out), weights, bool(splits.eval.items))
+    check_size(config, len(splits.train.items))
+    best.check(config, suite, recipe.grpo)
 
 
 def check_vllm(recipe: Recipe, stages: Sequence[str]) -> None:
@@ -252,6 +234,7 @@ def distribution(config: Any) -> str:
     return str(config.distributed_state.distributed_type.value)
 
 
+@extras.optional()
 def go_on(trainer: Any, checkpoint: Path | None) -> None:
     """Train to the end; after the last step nothing but what it left is loaded, where transformers would train one more."""
     from rewards_train.callbacks import AllDone

@@ -15,16 +15,9 @@ from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards.text.plain import plain
-from rewards_train import data, extras, finish, folder, pairs, policy
+from rewards_train import data, extras, finish, folder, pairs, policy, resuming
 from rewards_train.recipe import Recipe
-from rewards_train.run import (
-    check_data_skip,
-    go_on,
-    on_one_device,
-    precision,
-    quiet,
-    read_recipe,
-)
+from rewards_train.run import go_on, on_one_device, precision, quiet, read_recipe
 
 PAIRS = "sft.data"
 """What a warm start's folder calls the digest of what it is made from."""
@@ -158,7 +151,8 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
         config = SFTConfig(output_dir=str(target / folder.CHECKPOINTS), **given)
     except (ValueError, TypeError, ImportError) as error:
         raise extras.refused("SFTConfig", error) from error
-    check_data_skip(config, "sft.args")
+    extras.check_trackers("sft.args", recipe.sft.args)
+    resuming.check_stage(config, "sft.args")
     with extras.refusals("SFTConfig"):
         trainer: Any = SFTTrainer(
             model=policy.load_model(policy.folder_of(recipe.model), recipe.dtype),

@@ -38,6 +38,22 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None)
         raise ConfigError(f"save merged: a LoRA cannot be folded into weights that {by} spreads; give save=adapter")
 
 
+def processes(recipe: Recipe, given: int | None, accelerate_config: Path | None) -> int:
+    """How many processes a run has: as `--num-processes` says, else accelerate's file, else, without one, the recipe.
+
+    Raises ConfigError for a file that accelerate would refuse, since it says no number.
+    """
+    if given is not None or accelerate_config is None:
+        return given or recipe.processes
+    launched = read_yaml(accelerate_config)
+    stated, kind = launched.get("num_processes"), launched.get("distributed_type")
+    if isinstance(stated, int) and stated > 0:
+        return stated
+    if "num_processes" not in launched and kind == "NO":  # as accelerate has it
+        return 1
+    raise ConfigError(f"--accelerate-config {accelerate_config}: no num_processes in it; give --num-processes N")
+
+
 def _sharded(given: Mapping[str, Any], section: str) -> str:
     """The setting that spreads a policy over processes; empty where none does."""
     return next((f"{section}.{key}" for key in ("deepspeed", "fsdp") if given.get(key)), "")

@@ -1,0 +1,40 @@
+"""Settings under which a run could not be gone on with exactly, or would lose what it has scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rewards.errors import ConfigError
+
+
+def check(config: Any, steps: int) -> None:
+    """Raise ConfigError where a checkpoint of GRPO could not be gone on from exactly; `steps` share one generation."""
+    if config.save_strategy != "steps":
+        raise ConfigError(f"grpo.save_strategy must be steps, not {config.save_strategy.value}")
+    if config.eval_strategy == "epoch":
+        raise ConfigError(
+            "grpo.eval_strategy must be steps, not epoch: the trainer saves before an evaluation at the end of an epoch,"
+            " whose rows would be in no checkpoint; give eval_strategy=steps, and eval_steps"
+        )
+    if config.save_steps % steps:
+        raise ConfigError(
+            f"grpo.save_steps {config.save_steps:g} must be a multiple of {steps}: that many steps share one generation"
+            " of completions, and a run cannot go on exactly in the middle of it"
+        )
+    if config.save_total_limit == 1:
+        raise ConfigError(
+            "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
+        )
+    if getattr(config, "sync_ref_model", False):
+        raise ConfigError(
+            "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
+        )
+    check_stage(config, "grpo")
+
+
+def check_stage(config: Any, section: str) -> None:
+    """Raise ConfigError for what no stage may set: one that is resumed would begin its epoch again, or have no optimizer."""
+    if config.ignore_data_skip:
+        raise ConfigError(f"{section}.ignore_data_skip: a resumed run would begin its epoch's data again; leave it out")
+    if config.save_only_model:
+        raise ConfigError(f"{section}.save_only_model: without the optimizer a run cannot be resumed; leave it out")
