@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards.errors import tell
 from rewards.models.batches import batches, isolate, run_halving
 
 
@@ -62,7 +63,6 @@ class Untellable(Exception):  # noqa: N818  (what it is called is what is said o
         (ValueError("not 7"), "ValueError: not 7"),
         (SystemExit(3), "SystemExit: 3"),
         (Untellable(), "Untellable"),
-        (OSError("no caf\udce9.txt"), "OSError: no caf\ufffd.txt"),  # a reason goes to a file
     ],
 )
 def test_whatever_is_raised_fails_only_the_item_at_fault(error: BaseException, told: str) -> None:
@@ -77,6 +77,10 @@ def test_whatever_is_raised_fails_only_the_item_at_fault(error: BaseException, t
     isolate([[5, 6, 7, 8]], work, lambda item, reason: failed.update({item: reason}), "the head")
     assert sorted(done) == [5, 6, 8]
     assert failed == {7: f"the head failed: {told}"}
+
+
+def test_what_is_told_of_an_error_can_be_written_to_a_file() -> None:
+    assert tell(OSError("no caf\udce9.txt")) == "OSError: no caf\ufffd.txt"
 
 
 def test_an_interrupt_ends_the_run() -> None:
