@@ -245,10 +245,14 @@ def test_optimizers_that_need_bitsandbytes(optimizer: str, asks: bool) -> None:
 def test_what_could_not_go_on_exactly_is_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         run.trainer_config(recipe.resolve("smoke", [override, "beta=0.1"]), tmp_path, [1.0], evaluates=True)
-    with pytest.raises(ConfigError, match=r"sft\.args\.save_only_model: without the optimizer"):
-        resuming.check_stage(SimpleNamespace(ignore_data_skip=False, save_only_model=True), "sft.args")
-    with pytest.raises(ConfigError, match=r"sft\.args\.ignore_data_skip: a resumed run would begin"):
-        resuming.check_stage(SimpleNamespace(ignore_data_skip=True), "sft.args")
+    for setting, value, told in (
+        ("save_only_model", True, "without the optimizer"),
+        ("ignore_data_skip", True, "a resumed run would begin"),
+        ("save_total_limit", 1, "must be at least 2"),
+    ):
+        stage = {"ignore_data_skip": False, "save_only_model": False, "save_total_limit": None, setting: value}
+        with pytest.raises(ConfigError, match=rf"sft\.args\.{setting}:? {told}"):
+            resuming.check_stage(SimpleNamespace(**stage), "sft.args")
 
 
 def test_an_adapter_of_a_float32_policy_is_trained_without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:

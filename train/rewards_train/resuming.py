@@ -21,10 +21,6 @@ def check(config: Any, steps: int) -> None:
             f"grpo.save_steps {config.save_steps:g} must be a multiple of {steps}: that many steps share one generation"
             " of completions, and a run cannot go on exactly in the middle of it"
         )
-    if config.save_total_limit == 1:
-        raise ConfigError(
-            "grpo.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
-        )
     if getattr(config, "sync_ref_model", False):
         raise ConfigError(
             "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
@@ -33,7 +29,11 @@ def check(config: Any, steps: int) -> None:
 
 
 def check_stage(config: Any, section: str) -> None:
-    """Raise ConfigError for what no stage may set: one that is resumed would begin its epoch again, or have no optimizer."""
+    """Raise ConfigError for what no stage may set, since it could not be gone on with, or not where it was."""
+    if config.save_total_limit == 1:
+        raise ConfigError(
+            f"{section}.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"
+        )
     if config.ignore_data_skip:
         raise ConfigError(f"{section}.ignore_data_skip: a resumed run would begin its epoch's data again; leave it out")
     if config.save_only_model:
