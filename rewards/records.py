@@ -47,7 +47,7 @@ def read_revision(
     `number` is the id of a record that has none.
     """
     if not isinstance(record, Mapping):
-        raise RecordError(f"expected an object, found {_kind(record)}")
+        raise RecordError(f"expected an object, found {kind(record)}")
     if format in (None, EDITS) and record.get("completion") is None and is_scored(record):
         return read_scored(record).revision  # what was wrong with an edit or a completion cannot be seen from the list
     known = _formats() if formats is None else formats
@@ -104,13 +104,13 @@ def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, .
 
 def _sentence_list(given: Any) -> tuple[str, ...]:
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise RecordError(f"expected a list of strings, found {_kind(given)}", "sentences")
+        raise RecordError(f"expected a list of strings, found {kind(given)}", "sentences")
     sentences = []
     for index, item in enumerate(given):
         if isinstance(item, Mapping):  # a scored file's sentences
             item = item.get("before")
         if not isinstance(item, str):
-            raise RecordError(f"expected a string, found {_kind(item)}", f"sentences[{index}]")
+            raise RecordError(f"expected a string, found {kind(item)}", f"sentences[{index}]")
         sentences.append(item)
     if not any(sentence.strip() for sentence in sentences):
         raise RecordError("no text: every sentence is empty", "sentences")
@@ -119,11 +119,11 @@ def _sentence_list(given: Any) -> tuple[str, ...]:
 
 def _listed(given: Any) -> list[ProposedEdit]:
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise RecordError(f"expected a list of edits, found {_kind(given)}", "edits")
+        raise RecordError(f"expected a list of edits, found {kind(given)}", "edits")
     edits = []
     for index, item in enumerate(given):
         if not isinstance(item, Mapping):
-            raise RecordError(f"expected an object, found {_kind(item)}", f"edits[{index}]")
+            raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
         start = item.get("start")
         if "inappropriate_part" not in item and "before" in item:  # a scored file's edits
             item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
@@ -147,7 +147,7 @@ def _identifier(record: Mapping[str, Any], number: int) -> str | int:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise RecordError(f"expected a string or an integer, found {_kind(value)}", key)
+            raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
         return value
     return number
 
@@ -155,7 +155,7 @@ def _identifier(record: Mapping[str, Any], number: int) -> str | int:
 def _text(record: Mapping[str, Any], key: str) -> str | None:
     value = record.get(key)
     if value is not None and not isinstance(value, str):
-        raise RecordError(f"expected a string, found {_kind(value)}", key)
+        raise RecordError(f"expected a string, found {kind(value)}", key)
     return value
 
 
@@ -166,7 +166,7 @@ def completion_text(value: Any, key: str = "completion") -> str | None:
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, Sequence):
-        raise RecordError(f"expected a string or a list of messages, found {_kind(value)}", key)
+        raise RecordError(f"expected a string or a list of messages, found {kind(value)}", key)
     texts = []
     for index, message in enumerate(value):
         content = message.get("content") if isinstance(message, Mapping) else None
@@ -227,6 +227,7 @@ def _formats() -> tuple[Format, ...]:
     return tuple(format_ for _, format_, _ in registry().formats)
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """What JSON calls the value, with its article: `a list`."""
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
     return names.get(type(value), "an object" if isinstance(value, Mapping) else "a list")

@@ -648,7 +648,11 @@ def test_a_device_that_is_not_there_stops_before_a_warm_start(monkeypatch: pytes
 
 def test_a_recipe_is_checked_as_its_processes_would_have_it() -> None:
     chosen = recipe.resolve("smoke", ["processes=3", "deepspeed=zero2.json", "use_cpu=false", "tf32=true"])
-    given = ahead.in_one_process(chosen).grpo
+    assert (
+        ahead.in_one_process(chosen, 5).grpo["per_device_eval_batch_size"]
+        == 5 * chosen.grpo["per_device_eval_batch_size"]
+    )
+    given = ahead.in_one_process(chosen, chosen.processes).grpo
     assert given["per_device_train_batch_size"] == 3 * chosen.grpo["per_device_train_batch_size"]
     assert given["use_cpu"] is True
     assert not {"deepspeed", "tf32"} & set(given)
@@ -659,3 +663,16 @@ def test_a_recipe_is_checked_as_its_processes_would_have_it() -> None:
             ahead.check_lora(recipe.resolve("smoke", [f"lora.target_modules={name}"]))
     with pytest.raises(ConfigError, match=r"lora.target_modules '\(q_proj' is no pattern"):
         ahead.check_lora(recipe.resolve("smoke", ["lora.target_modules=(q_proj"]))
+
+
+def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_path: Path) -> None:
+    given = [
+        "per_device_train_batch_size=2",
+        "num_generations=4",
+        "gradient_accumulation_steps=1",
+        f"out={tmp_path / 'out'}",
+    ]
+    chosen = recipe.resolve("smoke", given)
+    run.check(chosen, ("sft", "grpo"), processes=2)
+    with pytest.raises(ConfigError, match="num_generations"):
+        run.check(chosen, ("sft", "grpo"))

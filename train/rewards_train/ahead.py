@@ -16,13 +16,17 @@ OF_DEVICES = ("deepspeed", "fsdp", "fsdp_config", "tf32", "torch_compile")
 """Settings that change the process in which a trainer's configuration is made, or ask it for a GPU."""
 
 
-def in_one_process(recipe: Recipe) -> Recipe:
-    """The recipe as one process on a CPU would have it: what its settings exclude shows there too, and takes no GPU."""
+def together(recipe: Recipe, processes: int) -> dict[str, Any]:
+    """The trainer's settings with the batches of all processes, of which one then stands for the others."""
     from rewards_train import fields
 
-    given = {key: value for key, value in recipe.grpo.items() if key not in OF_DEVICES}
-    for key in BATCHES:
-        given[key] = given.get(key, fields.default(recipe.config, key)) * recipe.processes
+    whole = {key: recipe.grpo.get(key, fields.default(recipe.config, key)) * processes for key in BATCHES}
+    return {**recipe.grpo, **whole}
+
+
+def in_one_process(recipe: Recipe, processes: int) -> Recipe:
+    """The recipe as one process on a CPU would have it: what its settings exclude shows there too, and takes no GPU."""
+    given = {key: value for key, value in together(recipe, processes).items() if key not in OF_DEVICES}
     return recipe.model_copy(update={"grpo": {**given, "use_cpu": True}})
 
 

@@ -13,14 +13,13 @@ from typing import Any
 from rewards import prompts
 from rewards.errors import ConfigError, ModelError, RecordError
 from rewards.files.reading import read_lines
-from rewards.records import TEXT_KEYS, read_revision
+from rewards.records import TEXT_KEYS, kind, read_revision
 from rewards.text.plain import plain
 from rewards.types import Revision
 from rewards_train import policy
 from rewards_train.recipe import EXAMPLES, Data, Recipe
 
 SHIPPED = Path(__file__).parent / "data" / "arguments.jsonl"
-KINDS = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +175,7 @@ def records(source: str, split: str) -> Iterator[Any]:
 
 def _object(record: Any) -> Any:
     """The record, or a RecordError for what is none."""
-    if isinstance(record, Mapping):
-        return record
-    return RecordError(f"expected an object, found {KINDS.get(type(record), type(record).__name__)}")
+    return record if isinstance(record, Mapping) else RecordError(f"expected an object, found {kind(record)}")
 
 
 def digest(parts: Iterable[Any]) -> str:

@@ -61,7 +61,7 @@ def _run_stages(recipe: Recipe, out: Path, launch: Launch, resume: bool, only_sf
     stages = [stage for stage, wanted in zip(STAGES, (warm, not only_sft), strict=True) if wanted]
     from rewards_train.run import check  # torch, only once a run starts
 
-    check(recipe, stages, launch.accelerate_config)
+    check(recipe, stages, launch.accelerate_config, launch.processes)
     if recipe.sft is not None and not warm:
         from rewards_train.sft import check_kept
 

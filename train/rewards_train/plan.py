@@ -11,7 +11,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
-from rewards_train import best, data, extras, folder, opening, policy, recipe, run, sharding
+from rewards_train import ahead, best, data, extras, folder, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -55,14 +55,11 @@ class Plan:
     def _steps_of_trainer(self, scorer: Scorer) -> None:
         import torch
 
-        given = dict(self._recipe.grpo)
+        given = ahead.together(self._recipe, self._processes)
         here = {"use_cpu": True, "bf16": False, "fp16": False, "tf32": None} if not torch.cuda.is_available() else {}
         if here and any(given.get(key) for key in ("bf16", "fp16", "tf32")):
             self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
         self.unchecked += extras.absent(extras.needed(self._recipe))
-        for key in ("per_device_train_batch_size", "per_device_eval_batch_size"):
-            given[key] = given.get(key, 8) * self._processes  # as the trainer divides them among the processes
-        # Each process of the run has its share; here there is one.
         stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
         config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
         best.check(config, scorer.suite, self._recipe.grpo)

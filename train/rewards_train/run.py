@@ -142,10 +142,12 @@ def check_size(config: Any, arguments: int) -> None:
         )
 
 
-def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None = None) -> None:
+def check(
+    recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None = None, processes: int | None = None
+) -> None:
     """Raise ConfigError for what would stop a later stage, before the first one takes its time.
 
-    What the first stage reads at once anyway is left to it.
+    What the first stage reads at once anyway is left to it. `processes` are the recipe's where they are not given.
     """
     sharding.check(recipe, stages, accelerate_config)
     asked = recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}})
@@ -165,7 +167,8 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None 
     if accelerate_config is not None:  # the file may say how many processes share a batch
         return
     weights = [component.weight for component in suite.components]
-    config = trainer_config(ahead.in_one_process(recipe), Path(recipe.out), weights, bool(splits.eval.items))
+    stand_in = ahead.in_one_process(recipe, processes or recipe.processes)
+    config = trainer_config(stand_in, Path(recipe.out), weights, bool(splits.eval.items))
     check_size(config, len(splits.train.items))
     best.check(config, suite, recipe.grpo)
 
