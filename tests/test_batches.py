@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rewards.errors import tell
 from rewards.models.batches import batches, isolate, run_halving
+from tests.conftest import Untellable
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 100), st.booleans())
@@ -48,13 +49,6 @@ def test_any_other_error_is_not_taken_for_lack_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
         run_halving([1, 2], forward, lambda item, reason: None)
-
-
-class Untellable(Exception):  # noqa: N818  (what it is called is what is said of it)
-    """An error that fails once more when it is asked what happened."""
-
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
 
 
 @pytest.mark.parametrize(

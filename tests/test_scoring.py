@@ -18,7 +18,7 @@ from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision
 from rewards.suite import Component, Suite, suite_of
 from tests import tiny
-from tests.conftest import record, registry_of
+from tests.conftest import Untellable, record, registry_of
 
 
 @rewards.reward(level="edit", range=(0, 10), threshold=4)
@@ -152,13 +152,6 @@ def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFi
     assert results[2].error == "fragile: returned nan"
     assert results[1].rewards["length_after"] == 11.0  # what could be computed is kept
     assert "Traceback" in caplog.text
-
-
-class Untellable(Exception):  # noqa: N818  (what it is called is what is said of it)
-    """An error that fails once more when it is asked what happened."""
-
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,8 @@ NEGATIONS = frozenset(
 SUPPORT = frozenset(["do", "does", "did"])
 """What "not" brings with it where there is no other auxiliary."""
 SAME = {
-    "has": "have",
-    "had": "have",
-    "any": "some",
-    "anything": "something",
-    "anybody": "somebody",
-    "anyone": "someone",
-}
+    "has": "have", "had": "have", "any": "some", "anything": "something", "anybody": "somebody", "anyone": "someone",
+}  # fmt: skip
 ENDING = re.compile(r"(?<=..)(?:es|ed|e|s|d)$")
 
 
