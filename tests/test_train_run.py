@@ -572,8 +572,9 @@ def test_what_stops_grpo_stops_before_the_warm_start(recipe_file: Path, tmp_path
         ("lora.target_modules=[q_prj]", "lora.target_modules: the policy has no module q_prj; it has q_proj, k_proj"),
         ("sft.args.save_only_model=true", "sft.args.save_only_model: without the optimizer a run cannot be resumed"),
     ):
+        processes = 100 if wrong == "processes=100" else 1
         with pytest.raises(RewardsError, match=message):
-            run(made(recipe_file, out, *options, wrong), Launch(), resume=False)
+            run(made(recipe_file, out, *options, wrong), Launch(processes), resume=False)
         assert not (out / "warm-start").exists()
     run(made(recipe_file, out, *options), Launch(), resume=False, only_sft=True)
     with pytest.raises(ConfigError, match="LoraConfig|target modules"):
