@@ -75,6 +75,11 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("Only a fool says that.", "I do not say that.", False),
         ("Dosen't it say so?", "Doesn't it say so?", False),
         ("", "", False),
+        ("It's a good idea.", "It is not a good idea.", True),
+        ("They’re welcome.", "They aren't welcome.", True),
+        ("We've seen it.", "We haven't seen it.", True),
+        ("This is not Trump's fault.", "This is Biden's fault.", False),
+        ("This is Trump's fault.", "This is not Trump's fault.", True),
     ],
 )
 def test_an_edit_that_only_negates(before: str, after: str, bare: bool) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 
-WORD = re.compile(r"\w+(?:['’]\w+)?|[.,;:!?]")
+MARKS = ".,;:!?"
+WORD = re.compile(rf"\w+(?:['’]\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
     r"(?P<verb>\w+)n['’]t$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
 )
 """Also as it is often written, without the apostrophe."""
 VERBS = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
+ATTACHED = re.compile(r"(?P<word>\w+)['’](?P<verb>s|re|m|ve|ll|d)$")
+WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
+"""What is short for what; an owner's "s" is read so too, before and after alike."""
 NEGATIONS = frozenset(
     ["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "hardly", "barely", "scarcely"]
 )
@@ -37,9 +41,9 @@ def _taken_apart(sentence: str) -> tuple[list[str], int]:
     words = _words(sentence)
     rest, count, last = [], 0, ""
     for word, following in itertools.pairwise([*words, ""]):
-        if word in NEGATIONS and not (word == "no" and following in (*",.;:!?", "")):
+        if word in NEGATIONS and not (word == "no" and following in (*MARKS, "")):
             count += word != last
-        elif word.isalnum() and word not in SUPPORT:
+        elif word not in MARKS and word not in SUPPORT:
             rest.append(ENDING.sub("", SAME.get(word, word)))
         last = word
     return rest, count
@@ -52,6 +56,8 @@ def _words(sentence: str) -> list[str]:
         if contracted := CONTRACTED.match(word):
             verb = contracted["verb"] or contracted["bare"]
             found += [VERBS.get(verb, verb), "not"]
+        elif attached := ATTACHED.match(word):
+            found += [attached["word"], WHOLE[attached["verb"]]]
         else:
             found += ["can", "not"] if word == "cannot" else [word]
     return found
