@@ -479,7 +479,8 @@ def test_a_folder_of_datasets(tmp_path: Path) -> None:
 
 
 def test_shipped_examples_are_pairs_that_change_something() -> None:
-    found, dropped = sft.read_pairs(recipe.resolve("smoke"))
+    read = sft.read_pairs(recipe.resolve("smoke"))
+    found, dropped = read.found, read.dropped
     assert len(found) == 32
     assert all("exactly as compact lines" in reason for _, reason in dropped)
     assert not [
@@ -676,3 +677,8 @@ def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_pa
     run.check(chosen, ("sft", "grpo"), processes=2)
     with pytest.raises(ConfigError, match="num_generations"):
         run.check(chosen, ("sft", "grpo"))
+    file = tmp_path / "accelerate.yaml"
+    file.write_text("distributed_type: MULTI_CPU\nnum_processes: 2\n", encoding="utf-8")
+    run.check(chosen, ("sft", "grpo"), file)
+    with pytest.raises(ConfigError, match="num_generations"):
+        run.check(chosen, ("sft", "grpo"), file, processes=1)

@@ -472,7 +472,9 @@ def test_a_plugin_that_breaks_in_a_later_step_ends_the_run(recipe_file: Path, tm
     assert not (out / "model.safetensors").exists()
 
 
-def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> None:
+def test_a_warm_start_and_then_grpo_on_it(
+    recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pairs = [
         {**ARGUMENTS[0], "rewrite": "Lunch is too short. Everybody knows it. It is."},
         {**ARGUMENTS[1], "rewrite": "Lunch is short. Nobody eats. It is."},
@@ -480,6 +482,10 @@ def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> 
     pairs.append(
         {**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]}
     )  # nothing changes: not what a policy should learn
+    pairs += [
+        {"issue": "i", "argument": "Too long, you fool. " * 900, "rewrite": "Too long. " + "Too long, you fool. " * 899},
+        {"prompt": "1. It is bad, you fool.", "completion": "It is bad."},
+    ]
     data = write_lines(tmp_path / "pairs.jsonl", *pairs, b"no json\n")
     out = tmp_path / "warm"
     options = [
@@ -491,10 +497,25 @@ def test_a_warm_start_and_then_grpo_on_it(recipe_file: Path, tmp_path: Path) -> 
     ]
     run(made(recipe_file, out, *options, "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
     state = folder.read_state(out / "warm-start")
-    assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 2)
+    assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 4)
+    told = capsys.readouterr().err
+    assert "warm start 3 pairs, 3 left out that cannot be used (line 3: " in told
+    assert ", 1 left out whose prompts have more tokens than 2,042: the policy reads 2,048, of which" in told
     assert (out / "warm-start" / "model.safetensors").exists()
     assert folder.finished(out)
     assert "after a supervised warm start" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_pairs_beyond_a_limit_and_pairs_without_an_argument_are_counted(tmp_path: Path) -> None:
+    rows = [{"argument": f"A bad idea {number}.", "completion": "1 | bad | poor"} for number in range(3)]
+    rows.append({"prompt": "1. A bad idea.", "completion": "1 | bad | poor"})
+    file = write_lines(tmp_path / "pairs.jsonl", *rows)
+    read = sft.read_pairs(resolve("smoke", [f"sft.data={file}", "sft.limit=2"]))
+    assert (len(read.found), read.beyond) == (2, 1)
+    assert read.told() == (
+        "2 pairs, 1 left out that cannot be used (line 4: argument: no text: give `argument` or `sentences`; it is not"
+        " guessed from `prompt`), 1 left out beyond sft.limit"
+    )
 
 
 def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Path, tmp_path: Path) -> None:
@@ -502,7 +523,7 @@ def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Pa
     pairs.write_text(json.dumps({"issue": "i", "argument": "A bad idea.", "completion": "1 | bad | poor"}) + "\n")
     chosen = made(recipe_file, tmp_path / "out", f"sft.data={pairs}", "sft.args.use_cpu=true")
     tokenizer = policy.load_tokenizer(policy.folder_of(chosen.model))
-    row = sft.encode(sft.read_pairs(chosen)[0][0], tokenizer, chosen)
+    row = sft.encode(sft.read_pairs(chosen).found[0], tokenizer, chosen)
     trainer, _ = sft._trainer(chosen, tmp_path / "out" / "warm-start", [row], tokenizer)
     labels = next(iter(trainer.get_train_dataloader()))["labels"][0].tolist()
     answer = tokenizer("1 | bad | poor", add_special_tokens=False)["input_ids"]

@@ -145,13 +145,18 @@ def _revision(record: Any, number: int) -> Revision:
     """The argument of a record, without what was made of it. Raises RecordError where it states none."""
     if isinstance(record, RecordError):
         raise record
-    if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
-        more = "; it is not guessed from `prompt`" if record.get("prompt") is not None else ""
-        raise RecordError(f"no text: give `argument` or `sentences`{more}", "argument")
+    check_text(record)
     revision = read_revision({**record, "completion": None, "edits": []}, number=number)
     if not revision.argument.strip():
         raise RecordError("the argument is empty", "argument")
     return revision
+
+
+def check_text(record: Mapping[str, Any]) -> None:
+    """Raise RecordError where a record states no argument: what a prompt says of it is not read."""
+    if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
+        more = "; it is not guessed from `prompt`" if record.get("prompt") is not None else ""
+        raise RecordError(f"no text: give `argument` or `sentences`{more}", "argument")
 
 
 def shortened(revision: Revision, most: int | None) -> Revision:

@@ -100,10 +100,7 @@ class Plan:
             return
         from rewards_train.sft import read_pairs
 
-        found, dropped = read_pairs(self._recipe)
-        print(
-            f"warm start {len(found):,} pairs, {len(dropped):,} left out" + (f" ({dropped[0][1]})" if dropped else "")
-        )
+        print(f"warm start {read_pairs(self._recipe).told()}")
 
     def _rewards(self, suite: Suite) -> None:
         rows = []

@@ -147,7 +147,7 @@ def check(
 ) -> None:
     """Raise ConfigError for what would stop a later stage, before the first one takes its time.
 
-    What the first stage reads at once anyway is left to it. `processes` are the recipe's where they are not given.
+    What the first stage reads at once anyway is left to it. `processes` is the option of that name.
     """
     sharding.check(recipe, stages, accelerate_config)
     asked = recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}})
@@ -164,10 +164,8 @@ def check(
     suite = plan.load()
     ahead.check_device(plan.device, suite)
     splits = data.load(recipe)
-    if accelerate_config is not None:  # the file may say how many processes share a batch
-        return
     weights = [component.weight for component in suite.components]
-    stand_in = ahead.in_one_process(recipe, processes or recipe.processes)
+    stand_in = ahead.in_one_process(recipe, sharding.processes(recipe, processes, accelerate_config))
     config = trainer_config(stand_in, Path(recipe.out), weights, bool(splits.eval.items))
     check_size(config, len(splits.train.items))
     best.check(config, suite, recipe.grpo)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,25 @@ class Pair:
     completion: str
 
 
-def read_pairs(recipe: Recipe) -> tuple[list[Pair], list[tuple[str, str]]]:
-    """The pairs of a recipe's warm start, and what was left out and why.
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs that are used, what was left out and why, and how many more there are than the recipe's limit."""
+
+    found: tuple[Pair, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+    beyond: int = 0
+
+    def told(self) -> str:
+        """How many there are and what was left out, with the first reason: a line for a terminal."""
+        text = f"{len(self.found):,} pairs"
+        if self.dropped:
+            where, reason = self.dropped[0]
+            text += f", {len(self.dropped):,} left out that cannot be used ({where}: {reason})"
+        return plain(text) + (f", {self.beyond:,} left out beyond sft.limit" if self.beyond else "")
+
+
+def read_pairs(recipe: Recipe) -> Pairs:
+    """The pairs of a recipe's warm start.
 
     A record holds an argument, and a completion in the recipe's format, or a `rewrite` (also `after`), which is put into
     it. Left out is what cannot be read, what has an edit that is invalid or changes nothing, and what has no edit.
@@ -49,12 +65,11 @@ def read_pairs(recipe: Recipe) -> tuple[list[Pair], list[tuple[str, str]]]:
             found.append(_pair(record, wanted.name, number))
         except (RecordError, TypeError) as error:
             dropped.append((f"line {number}", str(error)))
-        if recipe.sft.limit is not None and len(found) == recipe.sft.limit:
-            break
     if not found:
         why = f": {dropped[0][0]}: {dropped[0][1]}" if dropped else ": it is empty"
         raise ConfigError(f"sft.data {recipe.sft.data}: no usable pair{why}")
-    return found, dropped
+    most = recipe.sft.limit or len(found)
+    return Pairs(tuple(found[:most]), tuple(dropped), len(found[most:]))
 
 
 def pairs_digest(recipe: Recipe) -> str:
@@ -87,20 +102,18 @@ def warm_start(out: Path, resume: bool) -> None:
     recipe = read_recipe(out)
     target = out / folder.WARM_START
     tokenizer = policy.load_tokenizer(policy.folder_of(recipe.model))
-    found, dropped = read_pairs(recipe)
+    given = read_pairs(recipe)
     with policy.memory(), folder.disk(target), folder.stop_on_interrupt(out):
-        rows = list(_rows(found, tokenizer, recipe))
-        long = len(found) - len(rows)
+        room = data.longest_prompt(recipe)
+        rows = [row for pair in given.found if (row := encode(pair, tokenizer, recipe)) and _fits(row, room)]
+        long = len(given.found) - len(rows)
+        limit = room[1] if room else ""
         if not rows:
-            raise ConfigError(
-                f"sft.data: the prompts of all {long:,} pairs are longer than"
-                f" data.max_prompt_tokens {recipe.data.max_prompt_tokens}"
-            )
+            raise ConfigError(f"sft.data: the prompts of all {long:,} pairs have more tokens than {limit}")
         trainer, keeper = _trainer(recipe, target, rows, tokenizer)
-        if (dropped or long) and trainer.accelerator.is_main_process:
-            why = f"; {dropped[0][0]}: {dropped[0][1]}" if dropped else ""
-            told = f"{len(rows):,} pairs; left out: {long:,} too long, {len(dropped):,} that cannot be used{why}"
-            print(plain(told), file=sys.stderr, flush=True)
+        if trainer.accelerator.is_main_process:
+            told = f", {long:,} left out whose prompts have more tokens than {limit}" if long else ""
+            print(f"warm start {given.told()}{told}", file=sys.stderr, flush=True)
         folder.check_same(target, {PAIRS: pairs_digest(recipe)}, trainer.accelerator.is_main_process)
         checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
         began = time.monotonic()
@@ -116,19 +129,15 @@ def warm_start(out: Path, resume: bool) -> None:
             shutil.rmtree(target / folder.CHECKPOINTS, ignore_errors=True)
             history = [entry for entry in trainer.state.log_history if "loss" in entry]
             folder.write_state(
-                target, finished=True, seconds=time.monotonic() - began, pairs=len(rows), left_out=len(dropped) + long,
+                target, finished=True, seconds=time.monotonic() - began, pairs=len(rows), left_out=len(given.dropped) + long,
                 history=history,
             )  # fmt: skip
         trainer.accelerator.wait_for_everyone()
 
 
-def _rows(found: list[Pair], tokenizer: Any, recipe: Recipe) -> Iterator[dict[str, list[int]]]:
-    """Encoded pairs; those whose prompt is longer than GRPO's may be are left out too."""
-    most = recipe.data.max_prompt_tokens
-    for pair in found:
-        row = encode(pair, tokenizer, recipe)
-        if most is None or len(row["input_ids"]) - sum(row["completion_mask"]) <= most:
-            yield row
+def _fits(row: dict[str, list[int]], room: tuple[int, str] | None) -> bool:
+    """Whether GRPO, too, would ask for this prompt."""
+    return room is None or row["completion_mask"].count(0) <= room[0]
 
 
 def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tokenizer: Any) -> tuple[Any, Any]:
@@ -171,6 +180,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
 
 
 def _pair(record: Any, wanted: str, number: int) -> Pair:
+    data.check_text(record)
     given = {key: value for key, value in dict(record).items() if key != "edits"}
     completion = completion_text(given.get("completion"))
     if completion is None:
