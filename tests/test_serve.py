@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -379,8 +380,8 @@ def test_the_client_is_what_a_trainer_calls(server: Served) -> None:
     assert client.__name__ == "total"
     assert client(**given) == [1.5, 0.0]
     assert client(**given | {"issue": ["boom", "lunch"]}) == [None, 0.0]
-    with pytest.raises(RewardFailed, match=r"3 of the last 4 completions could not be scored.*division by zero"):
-        client(**given | {"issue": ["boom", "boom"]})
+    with pytest.raises(RewardFailed, match=r"step 4: 3 of the last 4 completions could not .*division by zero"):
+        client(**given | {"issue": ["boom", "boom"], "trainer_state": SimpleNamespace(global_step=3)})
     with pytest.raises(ConfigError, match="2 prompts came with 1 completions"):
         client(["p", "p"], ["a"])
     with socket.create_server(("127.0.0.1", 0)) as unused:
@@ -469,6 +470,13 @@ def test_a_pass_that_fails_as_a_whole_shows() -> None:
         assert (desk.problem, desk.waiting) == ("ModelError: the device is gone", 0)
         answer = asyncio.run(app.Service(suite, desk).health(Request({"type": "http"})))
         assert (answer.status_code, json.loads(bytes(answer.body))["status"]) == (503, "failing")
+        cancelled = desk.submit([])
+        cancelled.cancel()
+        for _ in range(100):
+            if not desk._queue:
+                break
+            time.sleep(0.05)
+        assert desk.problem is not None  # a pass of nothing says nothing
         suite.broken = False
         assert desk.submit([]).result(timeout=30) == []
         assert desk.problem is None

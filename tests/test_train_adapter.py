@@ -14,7 +14,7 @@ import pytest
 import rewards
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
-from rewards.suite import Suite, load_suite
+from rewards.suite import Suite, load_suite, suite_of
 from rewards_train import adapter
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.log import RewardLog
@@ -189,6 +189,19 @@ def test_hostile_text_in_the_table_is_shown_and_not_obeyed(suite: Callable[..., 
     extra: dict[str, list[Any]] = {}
     ask(scorer(suite()).columns(), batch("1 | way too | \x1b[2Jgone", log_extra=extra.__setitem__))
     assert extra["edits"] == ["1. Lunch is [~way too~]{~\\x1b[2Jgone~} short, duh."]
+
+
+def test_the_table_blames_gates_alone() -> None:
+    @rewards.reward(level="sentence", range=(0, 1), threshold=0.5)
+    def kept(sentences: Sequence[rewards.Sentence]) -> list[float]:
+        """0 for every sentence."""
+        return [0.0] * len(sentences)
+
+    settings = {"shorter": {"gate": False, "weight": 1.0}, "kept": {"gate": True}}
+    judged = suite_of([shorter, kept], settings=settings)
+    extra: dict[str, list[Any]] = {}
+    ask(scorer(judged).columns(), batch(BAD, log_extra=extra.__setitem__))
+    assert extra["rejected"] == ["'knows' -> 'ignores' (kept)"]
 
 
 def test_wrong_calls_are_named(suite: Callable[..., Suite]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from rewards.errors import RewardsError
+from rewards.errors import RewardsError, tell
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
@@ -35,8 +35,8 @@ class Work:
 class Desk:
     """Takes in the work of requests, at most `limit` revisions at a time, and scores up to `batch` of them together.
 
-    Nobody waits for company: what is there when a pass begins goes into it. A context manager; when it is left, the pass
-    that runs is ended and what has not begun is cancelled. `problem` is why the last pass failed as a whole, None where it
+    Nobody waits for company: what is there when a pass begins goes into it. A context manager; when it is left, the running
+    pass is completed and what has not begun is cancelled. `problem` is why the last pass failed as a whole, None where it
     did not.
     """
 
@@ -103,7 +103,8 @@ class Desk:
                 if not self._queue:
                     return
                 taken = self._take()
-            self._score([work for work in taken if work.future.set_running_or_notify_cancel()])
+            if wanted := [work for work in taken if work.future.set_running_or_notify_cancel()]:
+                self._score(wanted)
 
     def _take(self) -> list[Work]:
         """Whole requests, in order, until there is enough for a batch."""
@@ -127,7 +128,7 @@ class Desk:
                 for work in open_:
                     self._score([work])
             else:
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem = tell(error)
                 open_[0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
             return
         self.problem = None
@@ -143,6 +144,6 @@ class Desk:
 
 def _unexpected(error: BaseException) -> RuntimeError:
     """An error that may wait in a future: some kinds end the loop that waits, or are never told."""
-    told = RuntimeError(f"{type(error).__name__}: {error}")
+    told = RuntimeError(tell(error))
     told.__cause__ = error
     return told

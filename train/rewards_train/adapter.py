@@ -11,7 +11,7 @@ from typing import Any
 
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
-from rewards.records import completion_text, read_revision, unreadable
+from rewards.records import UNREADABLE, completion_text, read_revision, unreadable
 from rewards.result import Result
 from rewards.suite import Component, Suite, load_suite
 from rewards.types import Revision
@@ -185,7 +185,7 @@ class Scorer:
         results, dropped = self._results(rows)
         ended = time.monotonic()
         asked, computed = suite.engine.counts.requested - asked, suite.engine.counts.computed - computed
-        step = _step(rows, given.get("trainer_state"))
+        step = step_of(rows, given.get("trainer_state"))
         share = (ended - began) / max(1e-9, ended - self._told)
         cached = 1 - computed / asked if asked else 1.0
         done = Pass(rows, results, dropped, step, ended - began, min(1.0, share), cached)
@@ -210,7 +210,7 @@ class Scorer:
                 record = {**row.record, "completion": row.completion}
                 revisions.append(read_revision(record, format=self.plan.format, number=index + 1))
                 places.append(index)
-            except Exception as error:  # noqa: BLE001  (see `unreadable`)
+            except UNREADABLE as error:
                 reasons[index] = f"its record cannot be read: {unreadable(error, f'completion {index + 1}')}"
         for index, result in zip(places, self.suite.score(revisions), strict=True):
             results[index] = result
@@ -264,7 +264,7 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, 
     )
 
 
-def _step(rows: Sequence[Row], state: Any) -> int:
+def step_of(rows: Sequence[Row], state: Any) -> int:
     """The step that a batch belongs to; 0 where a trainer does not say. Those made so far are all that its state knows."""
     if state is None:
         return 0

@@ -107,10 +107,9 @@ def rejections(result: Result) -> str:
     """One line for every edit that was not accepted: `old -> new (the gates it did not pass, or why it is invalid)`."""
     accepted = set(result.accepted)
     lines = []
-    for index, (edit, scores) in enumerate(zip(result.revision.edits, result.edits, strict=True)):
+    for index, (edit, missed) in enumerate(zip(result.revision.edits, result.failed_gates, strict=True)):
         if index not in accepted:
-            missed = [name for name, judgement in scores.items() if judgement.passed is False]
-            why = edit.invalid_reason or ", ".join(missed) or "a gate of its sentence"
+            why = edit.invalid_reason or ", ".join(missed)
             lines.append(f"{edit.before!r} -> {edit.after!r} ({why})")
     return plain("\n".join(lines))
 

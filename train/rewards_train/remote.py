@@ -12,7 +12,7 @@ import requests
 
 from rewards.errors import ConfigError, RewardsError
 from rewards.text.surrogates import without_surrogates
-from rewards_train.adapter import FLOAT32, check_sizes, rows_of
+from rewards_train.adapter import FLOAT32, check_sizes, rows_of, step_of
 from rewards_train.losses import Budget, Losses
 
 RETRIED = (502, 503, 504)
@@ -53,7 +53,7 @@ class RemoteTotal:
         rows = rows_of(completions, given)
         results = self.score([{**row.record, "completion": row.completion} for row in rows])
         dropped = [_why_dropped(result) for result in results]
-        self._losses.count(dropped, int(getattr(given.get("trainer_state"), "global_step", 0) or 0))
+        self._losses.count(dropped, step_of(rows, given.get("trainer_state")))
         return [None if reason else result["reward"] for result, reason in zip(results, dropped, strict=True)]
 
     def score(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
