@@ -13,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from rewards.errors import ConfigError, RewardsError, nearest
 
 M = TypeVar("M", bound=BaseModel)
+NO_YAML = (yaml.YAMLError, ValueError)
+"""What PyYAML raises for a text that it cannot read: ValueError for a date that there is not, such as 2024-02-30."""
+
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
 
@@ -27,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except NO_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
@@ -75,7 +78,7 @@ def parse_value(text: str) -> Any:
     """A `key=value` value from the command line: a YAML scalar or list, so `3`, `0.5`, `true`, `null`, `[a, b]` or text."""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except NO_YAML:
         return text
 
 

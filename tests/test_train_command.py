@@ -144,6 +144,9 @@ def test_only_a_kind_that_shards_is_refused(tmp_path: Path) -> None:
     sharding.check(recipe.resolve("smoke"), ["sft", "grpo"], config)
 
 
+NO_DATE = "---\nlicense: mit\ndate: 2024-02-30\n---\n"
+
+
 def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert policy.licence("smollm2-135m-instruct") == {"license": "apache-2.0"}
@@ -153,7 +156,13 @@ def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> Non
     stated = {"license": "other", "license_name": "Community Licence, version 3"}
     assert policy.licence(str(tmp_path)) == stated
     card = tmp_path / "README.md"
-    for head in ("# No front matter\n", "---\nlicense: [\n---\n", "---\nlicense: unknown\n---\n", "---\n- a\n---\n"):
+    for head in (
+        "# No front matter\n",
+        "---\nlicense: [\n---\n",
+        "---\nlicense: unknown\n---\n",
+        "---\n- a\n---\n",
+        NO_DATE,
+    ):
         card.write_text(head, encoding="utf-8")
         assert policy.licence(str(tmp_path)) == stated
     card.write_text(

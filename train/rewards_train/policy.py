@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rewards.config import NO_YAML
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import batches, store
 from rewards.models.backend import loading, torch_dtype, weights_only
@@ -67,7 +68,7 @@ def _front_matter(path: Path) -> dict[str, Any]:
     head = re.match(r"---\s*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
     try:
         found = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError:
+    except NO_YAML:
         return {}
     return found if isinstance(found, dict) else {}
 
