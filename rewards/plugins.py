@@ -17,7 +17,7 @@ import pluggy
 
 from rewards import hookspecs
 from rewards.contract import Reward
-from rewards.errors import PluginError, nearest
+from rewards.errors import PluginError, nearest, tell
 from rewards.formats import Format
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Registry:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  (a plugin may fail in any way, by sys.exit too: the others go on)
-                plugin.failed = f"{type(error).__name__}: {error}"
+                plugin.failed = tell(error)
                 plugin.traceback = traceback.format_exc()
 
     def add(
@@ -172,7 +172,7 @@ class Registry:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  (as above)
-                plugin.note(f"register_commands failed: {type(error).__name__}: {error}")
+                plugin.note(f"register_commands failed: {tell(error)}")
 
     def _add_commands_of(
         self, plugin: Plugin, implementation: pluggy.HookImpl, app: typer.Typer, taken: dict[str, str]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rewards.errors import RecordError
+from rewards.errors import RecordError, tell
 from rewards.formats import Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
 from rewards.scored import is_scored, read_scored
@@ -25,12 +25,16 @@ log = logging.getLogger("rewards.records")
 EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
 
 
-def unreadable(error: Exception, where: str) -> RecordError:
-    """Why a record could not be read: a format of a plugin may fail in any way, and only its record with it."""
+UNREADABLE = (Exception, SystemExit)
+"""What reading a record may raise: a format of a plugin may fail in any way, and only its record with it."""
+
+
+def unreadable(error: BaseException, where: str) -> RecordError:
+    """Why a record could not be read, as text that a file can hold; whatever is no RecordError is logged too."""
     if isinstance(error, RecordError):
         return error
     log.error("%s could not be read", where, exc_info=error)
-    return RecordError(f"could not be read: {type(error).__name__}: {error}")
+    return RecordError(f"could not be read: {tell(error)}")
 
 
 def read_revision(
@@ -217,7 +221,7 @@ def _encodes(edit: ProposedEdit) -> bool:
 def _replace_surrogates(edit: ProposedEdit) -> ProposedEdit:
     before, after = without_surrogates(edit.before), without_surrogates(edit.after)
     reason = None if edit.reason is None else without_surrogates(edit.reason)
-    return ProposedEdit(edit.sentence_id, before, after, reason, None, None, edit.problem)
+    return replace(edit, before=before, after=after, reason=reason)
 
 
 @functools.cache

@@ -140,9 +140,7 @@ def register_rewards(register):
     listed = command("list", PYTHONPATH=str(tmp_path))
     assert listed.returncode == 0
     assert b"changed_words" in listed.stdout
-    assert (
-        b"crooked_plugin 1.0 (plugin 'crooked_plugin') failed to load: PluginError: reward 'crooked': " in listed.stderr
-    )
+    assert b"crooked_plugin 1.0 (plugin 'crooked_plugin') failed to load: reward 'crooked': " in listed.stderr
 
 
 def test_a_misspelt_hook_is_reported() -> None:

@@ -96,6 +96,11 @@ def test_lone_surrogates_do_not_get_through() -> None:
     (edit,) = read_revision({"sentences": SENTENCES, "completion": completion}).edits
     assert edit.after == "\ufffd"
     edit.sentence_after.encode()
+    second = {"sentence_id": 1, "inappropriate_part": "is", "rewritten_part": "was", "reason": "\ud800", "start": 20}
+    (edit,) = read_revision({"sentences": ["This is what it all is."], "edits": [second]}).edits
+    assert edit.sentence_after == "This is what it all was."
+    (edit,) = read_revision({"argument": "A very cat.", "rewrite": "A very \ud83d small cat."}).edits
+    assert (edit.valid, edit.sentence_after) == (True, "A very \ufffd small cat.")
 
 
 def test_numbered_sentences_of_a_prompt() -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rewards import prompts
+from rewards.errors import tell
 from rewards.formats import Format
-from rewards.records import read_revision
+from rewards.records import UNREADABLE, read_revision
 from rewards.suite import Suite
 from rewards.types import Revision
 from rewards_edit.case import Case, Proposal
@@ -106,8 +107,8 @@ def _read(plan: Plan, case: Case, shown: Sequence[tuple[int, str]], answer: Answ
         return _unread(record, LOOKS_DELETED)
     try:
         return read_revision(record, format=plan.format.name, formats=(plan.format,))
-    except Exception as error:  # a plugin's format may raise anything; only this completion is lost
-        reason = f"format {plan.format.name!r} could not read the completion: {type(error).__name__}: {error}"
+    except UNREADABLE as error:  # only this completion is lost
+        reason = f"format {plan.format.name!r} could not read the completion: {tell(error)}"
         log.exception("%s", reason)
         return _unread(record, reason)
 

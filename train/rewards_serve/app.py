@@ -22,7 +22,7 @@ from starlette.routing import Route
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.pipeline import versions
-from rewards.records import read_revision, unreadable
+from rewards.records import UNREADABLE, read_revision, unreadable
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
@@ -104,7 +104,7 @@ class Service:
         for number, record in enumerate(records, 1):
             try:
                 found.append(read_revision(record, format=self.format, number=number))
-            except Exception as error:  # noqa: BLE001  (see `unreadable`)
+            except UNREADABLE as error:
                 found.append(unreadable(error, f"record {number} of a request"))
         return found
 
