@@ -78,6 +78,15 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
     return {**found, **edit["scores"]}
 
 
+def decided(record: Mapping[str, Any]) -> bool:
+    """Whether it is known which edits of a scored record are accepted: no gate failed on an edit or on its sentence."""
+    return not any(
+        judgements(record, edit).get(gate, {}).get("failed")
+        for edit in record["edits"]
+        for gate in edit.get("failed_gates") or ()
+    )
+
+
 def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
     valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)

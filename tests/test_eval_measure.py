@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 from rewards.cli.options import build_engine
 from rewards.errors import ConfigError, RewardsError
 from rewards.features import TokenEmbeddings, TokenLogProbs
-from rewards.models.specs import Checkpoint, Hub, Model
+from rewards.models.specs import PROFILES, Checkpoint, Hub, Model
 from rewards_eval import formulas, roles
 from rewards_eval.measure import evaluate_records, measure
 from rewards_eval.models import Computing
@@ -86,15 +87,19 @@ def test_a_run_that_died_goes_on_where_it_stopped(
         measure(read, engine, known, {}, path, {}, stop)
     assert not path.exists()
     first = path.with_name("measured.jsonl.partial").read_bytes()
-    found = measure(read, engine, known, {}, path, {}, stop)
+    found = measure(read, build_engine(models=models), known, {}, path, {}, stop)
     assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
     assert path.read_bytes().startswith(first)
     assert [set(one.records[1]["details"]["evaluation"]) for one in found] == [
         {"before", "accepted", "all", "edits", "failures"}
     ] * 2
     whole = tmp_path / "whole.jsonl"
-    measure(read, engine, known, {}, whole, {}, lambda *_: None)
+    measure(read, build_engine(models=models), known, {}, whole, {}, lambda *_: None)
     assert whole.read_bytes() == path.read_bytes()
+    headers = [json.loads(one.with_name(f"{one.name}.meta.json").read_text()) for one in (path, whole)]
+    for key in ("counts", "models", "roles"):
+        assert headers[0][key] == headers[1][key]
+    assert headers[0]["features"]["requested"] == headers[1]["features"]["requested"]
 
 
 def test_an_unscored_file_is_scored_by_the_ordinary_pipeline(tmp_path: Path, models: tuple[str, ...]) -> None:
@@ -138,6 +143,27 @@ def test_the_rounds_of_rewards_edit_are_followed(tmp_path: Path, models: tuple[s
     cells = next(table for table in report["tables"] if table["id"] == "rounds")["rows"]
     found = [(row["label"], round(row["cells"]["nes"]["value"], 4), row["cells"]["nes"]["n"]) for row in cells]
     assert found == [("round 1", 0.9444, 2), ("round 2", 0.8333, 2)]  # of nine words: one, then three
+
+
+def test_rows_of_parquet_without_rounds_are_scored_beside_those_with_rounds(
+    tmp_path: Path, models: tuple[str, ...]
+) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    suite = tmp_path / "one.yaml"
+    suite.write_text("description: one\nrewards:\n  format: {weight: 1}\n", encoding="utf-8")
+    rounds = [{"standing": [edit("way too", "too")]}, {"standing": [edit("way too", "too"), edit("duh", "well")]}]
+    rows = [
+        record(1, edits=[], completion=None, rounds=rounds),
+        record(2, edits=[edit("duh", "well")], completion=None),
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "edited.parquet")
+    computing = Computing(suite=str(suite), models=models, quiet=True)
+    file = str(tmp_path / "edited.parquet")
+    report = run(Options([file], tmp_path / "out", draws=Draws(0, 100), computing=computing, measure=False))
+    assert [line["id"] for line in read_lines(tmp_path / "out" / "edited.scored.jsonl")] == [1, 1, 2]
+    assert (report["systems"][0]["scored"], report["systems"][0]["rejected"]) == (2, 0)
 
 
 def test_arguments_for_which_generating_failed_are_failures(tmp_path: Path, models: tuple[str, ...]) -> None:
@@ -222,11 +248,11 @@ def test_sim_of_the_full_profile_reads_a_lower_layer_and_is_rescaled(tmp_path: P
 
 def test_sim_is_rescaled_by_the_baseline_of_its_own_model_alone(tmp_path: Path) -> None:
     known, named = roles.find(), "bertscore=microsoft/deberta-xlarge-mnli"
-    for one in (build_engine(profile="full"), build_engine(profile="full", models=(named,))):
+    for one in (build_engine(profile="full"), *(build_engine(profile=p, models=(named,)) for p in PROFILES)):
         assert roles.rescale(1.0, known, one) == 1.0
         assert roles.rescale(roles.BASELINE, known, one) == 0.0
     other = build_engine(profile="full", models=(f"bertscore={tiny.deberta(tmp_path / 'other')}",))
-    for one in (build_engine(), build_engine(models=(named,)), other):  # another model, another layer
+    for one in (build_engine(), other):  # another model, another layer
         assert roles.rescale(0.7, known, one) == 0.7
 
 

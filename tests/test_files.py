@@ -250,6 +250,15 @@ def test_a_file_whose_writer_ends_meanwhile_is_locked_anew(tmp_path: Path, monke
     assert (tmp_path / "out.jsonl").read_text() == '{"id":2}\n'
 
 
+def test_what_failed_can_be_tried_again_in_the_same_process(tmp_path: Path) -> None:
+    first = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    first.write([{"id": 1}])
+    first.abandon()  # and yet it lives on, as in a notebook's traceback
+    second = File(tmp_path / "out.jsonl", {}, 1, resume=True)
+    assert second.done == 1
+    second.finish({})
+
+
 def test_a_header_is_put_in_place_once_the_results_are_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

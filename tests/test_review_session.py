@@ -193,8 +193,8 @@ def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 def test_names_must_fit_the_files(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "in.jsonl", *pages.score(tmp_path, record()))
-    with pytest.raises(RewardsError, match="1 --name for 2 files"):
+    with pytest.raises(RewardsError, match="--name was given 1 times for 2 files"):
         read_sources([path, path], ["a"])
-    with pytest.raises(RewardsError, match="two files go by the name 'in'; give each its own with --name"):
+    with pytest.raises(RewardsError, match="two systems would be called 'in'; tell them apart with --name"):
         read_sources([path, path], [])
     assert [source.name for source in read_sources([path, path], ["a", "b"])] == ["a", "b"]

@@ -213,6 +213,8 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert "edit_quality" in merged["rewards"]
     assert len(merged["appended"]) == 1
     assert merged["counts"]["records"] == len(before)
+    assert merged["seconds"] == header["seconds"]
+    assert f"{merged['appended'][0]['seconds']:.1f} s; results in".encode() in done.stderr  # of what it did itself
 
 
 def test_append_knows_what_was_rejected_and_what_is_undecided(tmp_path: Path) -> None:
@@ -236,6 +238,15 @@ def test_append_knows_what_was_rejected_and_what_is_undecided(tmp_path: Path) ->
     assert command("score", out, "--append", "--reward", "bertscore", "-o", tmp_path / "x.parquet").returncode == 2
     assert command("score", out, "--append", "--reward", "pattern_conformity", "-o", elsewhere).returncode == 1
     assert json.loads((tmp_path / "new.jsonl.meta.json").read_text())["counts"]["rejected"] == 1
+    meta = tmp_path / "new.jsonl.meta.json"
+    meta.unlink()
+    whole = elsewhere.read_bytes()
+    done = command("score", elsewhere, "--append", "--reward", "lost_content")
+    assert done.returncode == 2
+    assert f"{meta} is not there: it says which rewards decided what is accepted; score the file again" in str(
+        done.stderr
+    )
+    assert elsewhere.read_bytes() == whole
     packed = tmp_path / "out.jsonl.gz"
     packed.write_bytes(gzip.compress(out.read_bytes()))
     done = command("score", packed, "--append", "--reward", "pattern_conformity")
@@ -507,18 +518,22 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     program.write_text(
         TOYS.replace(
             "class Plugin:",
-            "from rewards.formats import Format\n\ndef parse(completion, sentences):\n    raise ValueError('no idea')\n\n\n"
+            "from rewards.formats import Format\n\ndef parse(completion, sentences):\n"
+            "    if 'EXIT' in completion:\n        raise SystemExit(3)\n    raise ValueError('no idea \\ud800')\n\n\n"
             "class Plugin:\n    @rewards.hookimpl\n    def register_formats(self, register):\n"
             "        register(Format('broken', 'always raises', parse, lambda text: 'BROKEN' in text, rank=1))\n",
         )
     )
-    lines = [record("a"), {"id": "b", "argument": "One. Two.", "completion": "BROKEN"}, record("c")]
+    bad = [{"id": text, "argument": "One. Two.", "completion": text} for text in ("BROKEN", "BROKEN EXIT")]
+    lines = [record("a"), *bad, record("c")]
     source, out = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
     run = [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "format"]
     assert subprocess.run(run, capture_output=True, check=False).returncode == 1
     assert [one["id"] for one in read_lines(out)] == ["a", "c"]
-    (bad,) = read_lines(tmp_path / "out.jsonl.rejected.jsonl")
-    assert bad["reason"] == "could not be read: ValueError: no idea"
+    assert [one["reason"] for one in read_lines(tmp_path / "out.jsonl.rejected.jsonl")] == [
+        "could not be read: ValueError: no idea \ufffd",
+        "could not be read: SystemExit: 3",
+    ]
 
 
 def test_out_may_be_standard_output_and_nothing_is_replaced_that_is_no_file(tmp_path: Path) -> None:

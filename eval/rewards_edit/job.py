@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from rewards.errors import RecordError
-from rewards.files.pipeline import Job, Report, describe, making, read_items, write_chunks
+from rewards.files.pipeline import Job, Report, describe, read_items, usage, write_chunks
 from rewards.files.reading import Line
 from rewards.files.writing import Sink
 from rewards.records import read_revision
@@ -80,7 +80,7 @@ def run(
     job: Job, work: Work, sink: Sink, tally: Tally, report: Report, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
-    so_far = partial(making, job, sink, time.monotonic())
+    so_far = partial(usage, job.suite.engine, sink, time.monotonic())
 
     def write(cases: Sequence[Case]) -> list[dict[str, Any]]:
         edit(work.plan, work.policy, cases, progress)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from rewards.fitting.measures import calibration_bins, calibration_error, roc_auc
-from rewards.scored import judgements
+from rewards.scored import decided, judgements
 from rewards_eval.formulas import CUT, INAPPROPRIATE
 from rewards_eval.labels import By, Labels, Unit, keys
 from rewards_eval.statistics import Draws, draw_counts, interval
 from rewards_eval.systems import System
 from rewards_eval.tables import Table, cell, column, row, table
-from rewards_eval.values import decided, probabilities_after
+from rewards_eval.values import probabilities_after
 
 Array = np.ndarray[Any, Any]
 HELD = 4_000_000  # weights of a few draws that are held at a time

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.scored import decided
 from rewards_eval import tables
 from rewards_eval.evaluation import Evaluation, evaluate
 from rewards_eval.formulas import REASONS
@@ -19,7 +20,6 @@ from rewards_eval.values import (
     ARGUMENT_METRICS,
     VARIANTS,
     References,
-    decided,
     is_reasoned,
     probabilities_after,
     probabilities_before,
@@ -119,8 +119,9 @@ def _carried(
     """The common ids at each round; one without a record at a round has that of the last round before it."""
     found: dict[int, dict[Id, Mapping[str, Any]]] = {}
     last: dict[Id, Mapping[str, Any]] = {}
+    wanted = set(ids)
     for number, records in sorted(rounds.items()):
-        last |= {identifier: record for identifier, record in records.items() if identifier in set(ids)}
+        last |= {identifier: record for identifier, record in records.items() if identifier in wanted}
         found[number] = dict(last)
     return found
 

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
+from rewards.scored import decided
 from rewards_eval import authors
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
 from rewards_eval.systems import Id, System, detect, read_system
-from rewards_eval.values import decided, probabilities_after
+from rewards_eval.values import probabilities_after
 
 DECISIONS = {
     "accept": 1.0, "accepted": 1.0, "yes": 1.0, "true": 1.0,

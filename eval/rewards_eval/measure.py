@@ -5,8 +5,10 @@ What comes of it is kept beside the report, in chunks, so that a run that died g
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ import orjson
 
 from rewards.engine.engine import Engine, Feature
 from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddings, TokenLogProbs
+from rewards.files.pipeline import usage
 from rewards.files.writing import File, finished
-from rewards.scored import read_scored
+from rewards.scored import decided, read_scored
 from rewards_eval import formulas
 from rewards_eval.formulas import INAPPROPRIATE, REASONS
 from rewards_eval.roles import Roles, rescale
 from rewards_eval.systems import Id, System
-from rewards_eval.values import TEXT_OF, References, decided
+from rewards_eval.values import TEXT_OF, References
 
 Record = Mapping[str, Any]
 Features = Mapping[Request, Feature]
@@ -51,7 +54,9 @@ def measure(
     fingerprint = _fingerprint([(system.name, system.digest) for system in systems], references, settings)
     items = list(_items(systems))
     if finished(path, fingerprint, CHUNK) is None:
-        _run(items, engine, roles, references, File(path, fingerprint, CHUNK, resume=True), progress)
+        failed: list[bool] = []
+        sink = File(path, fingerprint, CHUNK, resume=True, seen=lambda line: failed.append(_has_failed(line)))
+        _run(items, engine, roles, references, sink, failed, progress)
     found: dict[tuple[str, int, Id], Any] = {}
     with path.open("rb") as file:
         for line in file:
@@ -91,25 +96,33 @@ def _run(
     roles: Roles,
     references: References,
     sink: File,
+    failed: list[bool],
     progress: Callable[[int, int], None],
 ) -> None:
-    """Measure the items that an earlier run has not, chunk by chunk."""
+    """Measure the items that an earlier run has not, chunk by chunk; `failed` says of which a model failed on something."""
     waiting = islice(items, sink.done, None)
-    done, failed = sink.done, 0
+    so_far = partial(usage, engine, sink, time.monotonic())
+    done = sink.done
     try:
         while chunk := list(islice(waiting, CHUNK)):
             measured = evaluate_records([item.record for item in chunk], engine, roles, references)
-            sink.write(
+            lines = [
                 {"system": item.system, "round": item.round, "id": item.id, "evaluation": one}
                 for item, one in zip(chunk, measured, strict=True)
-            )
+            ]
+            sink.write(lines, so_far())
+            failed += map(_has_failed, lines)
             done += len(chunk)
-            failed += sum(bool(one["failures"]) for one in measured)
             progress(done, len(items))
     except BaseException:
         sink.abandon()
         raise
-    sink.finish({"counts": {"records": len(items), "failed": failed, "rejected": 0}, **engine.describe()})
+    counts = {"records": len(items), "failed": sum(failed), "rejected": 0}
+    sink.finish({"counts": counts, "profile": engine.profile, **so_far()})
+
+
+def _has_failed(line: Mapping[str, Any]) -> bool:
+    return bool(line["evaluation"]["failures"])
 
 
 def _with(system: System, found: Mapping[tuple[str, int, Id], Any]) -> System:

@@ -70,9 +70,10 @@ def _by_round(file: str, out: Path) -> str:
         for line in read_lines(file):
             rounds = _inner(line.record)
             if not rounds:
+                # Of no rounds, or no record: the pipeline says what is wrong. Rows of Parquet have no text of their own.
                 written.write(
-                    line.raw.rstrip(b"\n") + b"\n"
-                )  # of no rounds, or no record: the pipeline says what is wrong
+                    (line.raw.rstrip(b"\n") + b"\n") if line.raw or line.record is None else dump(line.record)
+                )
             for number, one in enumerate(rounds, 1):
                 kept = {key: line.record[key] for key in KEPT if key in line.record}
                 written.write(dump({**kept, "edits": one["standing"], "round": number}))

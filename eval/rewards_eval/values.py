@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.plugins import registry
-from rewards.scored import judgements
+from rewards.scored import decided, judgements
 from rewards_eval import formulas
 from rewards_eval.formulas import INAPPROPRIATE
 from rewards_eval.references import rouge, sari
@@ -186,15 +186,6 @@ def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[st
         parts = {"app": formulas.is_appropriate(after[INAPPROPRIATE]), "sim": sim, "ppl": ppl}
         for name, value in parts.items():
             yield f"{variant}.gm.{name}", _one(value)
-
-
-def decided(record: Record) -> bool:
-    """Whether it is known which edits are accepted: no gate failed on an edit or on its sentence."""
-    return not any(
-        judgements(record, edit).get(gate, {}).get("failed")
-        for edit in record["edits"]
-        for gate in edit.get("failed_gates") or ()
-    )
 
 
 def probabilities_before(record: Record) -> Mapping[str, float] | None:

@@ -93,7 +93,8 @@ class Display:
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
         self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
         self._console.print(table)
-        counts = header["features"]
+        own = header["appended"][-1] if "appended" in header else header  # of what this run did
+        counts = own["features"]
         lines = [
             f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
             f" {summary.edits:,} edits: {summary.valid:,} valid, {summary.accepted:,} accepted",
@@ -113,7 +114,7 @@ class Display:
             lines.append("there were no records to score")
         lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
         lines += [f"rejected {count:,}×: {error}" for error, count in list(summary.rejections.items())[:5]]
-        lines.append(f"{header['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
+        lines.append(f"{own['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
         # The file that --append adds to may have lost its own.
         if summary.rejected and out and (rejected := rejected_path(out)).exists():
             lines.append(f"rejected lines, with the reason for each, in {rejected}")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import RecordError, RewardsError
-from rewards.files.pipeline import Job, Report, describe, making, merge_headers, write_chunks
-from rewards.files.reading import Line, read_header, read_lines
+from rewards.files.pipeline import Job, Report, describe, merge_headers, usage, write_chunks
+from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.files.writing import Sink
-from rewards.scored import Scored, read_scored
+from rewards.scored import Scored, decided, read_scored
 from rewards.scoring import Decision, score
 from rewards.summary import Summary
 
@@ -21,6 +21,7 @@ Pair = tuple[Mapping[str, Any], Scored]
 
 def check(source: str, names: Sequence[str]) -> None:
     """Read the whole file once before anything is written. Raises RewardsError that names the line at fault."""
+    _header(source)
     for line in read_lines(source):
         try:
             _read(line, names)
@@ -33,8 +34,8 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
 
     Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
     """
-    so_far = partial(making, job, sink, time.monotonic())
-    old = read_header(Path(job.source)) or {}
+    so_far = partial(usage, job.suite.engine, sink, time.monotonic())
+    old = _header(job.source)
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]
 
@@ -43,11 +44,8 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
             yield line.record, _read(line, names)
 
     def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:
-        decided = [
-            Decision(scored.accepted, _passes(scored, gates), not record["failures"].keys().isdisjoint(gates))
-            for record, scored in chunk
-        ]
-        results = score(job.suite, [scored.revision for _, scored in chunk], decided)
+        before = [Decision(read.accepted, _passes(read, gates), failed=not decided(record)) for record, read in chunk]
+        results = score(job.suite, [scored.revision for _, scored in chunk], before)
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
     write_chunks(pairs(), add, job, sink, summary, report, so_far)
@@ -56,6 +54,16 @@ def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any
     header = {**merge_headers(old, {**describe(job), **so_far()}), "counts": summary.to_record()}
     sink.finish(header)
     return header
+
+
+def _header(source: str) -> dict[str, Any]:
+    """How the file was made. Raises RewardsError where it is not known, and with it which rewards gate."""
+    found = read_header(Path(source))
+    if found is None:
+        raise RewardsError(
+            f"{header_path(Path(source))} is not there: it says which rewards decided what is accepted; score the file again"
+        )
+    return found
 
 
 def _read(line: Line, names: Sequence[str]) -> Scored:

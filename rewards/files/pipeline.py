@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from rewards.engine.engine import Engine
 from rewards.files.reading import Line, as_text, read_lines
 from rewards.files.writing import Sink
-from rewards.records import read_revision, unreadable
+from rewards.records import UNREADABLE, read_revision, unreadable
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards.types import Revision
@@ -66,7 +66,7 @@ def run(
     `workers`, where given, score the chunks in processes of their own.
     """
     report = report or Report()
-    so_far = partial(making, job, sink, time.monotonic(), workers)
+    so_far = partial(usage, job.suite.engine, sink, time.monotonic(), workers)
 
     def read(line: Line) -> Revision:
         return read_revision(line.record, format=job.format, number=line.number)
@@ -127,21 +127,21 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
-def making(job: Job, sink: Sink, began: float, workers: Workers | None = None) -> dict[str, Any]:
-    """Models, features and seconds that the job took since it began, with those of the earlier part that it goes on from."""
-    parts = [sink.made, used(job.suite.engine), workers.describe() if workers else {}]
+def usage(engine: Engine, sink: Sink, began: float, workers: Workers | None = None) -> dict[str, Any]:
+    """Models, roles, counts of features and seconds so far: of this process, its workers and the run that is resumed."""
+    parts = [sink.made, usage_of(engine), workers.describe() if workers else {}]
     seconds = sink.made.get("seconds", 0.0) + time.monotonic() - began
-    return {**added(parts), "seconds": round(seconds, 2)}
+    return {**summed(parts), "seconds": round(seconds, 2)}
 
 
-def used(engine: Engine) -> dict[str, Any]:
+def usage_of(engine: Engine) -> dict[str, Any]:
     """An engine's models and roles, how many features it was asked for, computed and so on, and how many texts were cut."""
     described = engine.describe()
     features = {**asdict(engine.counts), "truncated_texts": engine.truncated}
     return {"models": described["models"], "roles": described["roles"], "features": features}
 
 
-def added(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What several engines, of processes or of parts of a run, used together. A text that two of them cut counts twice."""
     models: dict[str, dict[str, Any]] = {}
     roles: dict[str, str] = {}
@@ -165,7 +165,7 @@ def read_items(
             if line.error is not None:
                 raise line.error
             item = read(line)
-        except Exception as error:  # noqa: BLE001  (see `unreadable`)
+        except UNREADABLE as error:
             reason = unreadable(error, f"line {line.number}")
             summary.reject(str(reason))
             sink.reject(Line(line.number, None, reason, line.raw))

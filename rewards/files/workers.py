@@ -17,7 +17,7 @@ from typing import Any
 
 from rewards.engine.device import pick_device
 from rewards.errors import RewardsError
-from rewards.files.pipeline import added, used
+from rewards.files.pipeline import summed, usage_of
 from rewards.suite import Suite
 from rewards.types import Revision
 
@@ -74,7 +74,7 @@ class Workers:
 
     def describe(self) -> dict[str, Any]:
         """Models with their devices, roles, and counts of features over all processes, for the header."""
-        return added(done.used for done in self._last.values())
+        return summed(done.used for done in self._last.values())
 
     def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
         with _alive():
@@ -126,4 +126,4 @@ def _score(chunk: Sequence[Revision]) -> Done:
     engine = _Worker.suite.engine
     engine.cache.clear()
     records = [result.to_record() for result in _Worker.suite.score(chunk)]
-    return Done(records, os.getpid(), used(engine))
+    return Done(records, os.getpid(), usage_of(engine))

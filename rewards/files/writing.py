@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import IO, Any, Protocol
 
 import orjson
 
-from rewards.errors import RewardsError
+from rewards.errors import DISK_FULL, RewardsError
 from rewards.files import lock
 from rewards.files.reading import KEPT, Line, header_path, rejected_path
 
@@ -56,7 +55,7 @@ class Sink(Protocol):
         """Make the results final, with the header beside them."""
 
     def abandon(self) -> None:
-        """Give up before the first chunk."""
+        """Give up: what is written stays, to be resumed."""
 
 
 class Stream:
@@ -253,13 +252,13 @@ class File:
         self._wrote = True
 
     def abandon(self) -> None:
-        """Leave nothing behind of a run that failed before its first chunk: there is nothing to resume."""
+        """Let go of the files. Of a run that failed before its first chunk none is left: there is nothing to resume."""
         if not self._wrote:
             for path in (self._partial, _partial_of(self._rejected), self._settings):
                 path.unlink(missing_ok=True)
-            for file in filter(None, (self._bad, self._out, self._log)):  # the lock last
-                with suppress(OSError):  # a full disk refuses the rest of the buffer once more
-                    file.close()
+        for file in filter(None, (self._bad, self._out, self._log)):  # the lock last
+            with suppress(OSError):  # a full disk refuses the rest of the buffer once more
+                file.close()
 
     def reject(self, line: Line) -> None:
         """Append one bad line to the rejects file."""
@@ -316,5 +315,5 @@ def _disk(path: Path) -> Iterator[None]:
     except BrokenPipeError:  # the reader went away: no failure of the disk
         raise
     except OSError as error:
-        remedy = "; free some space and add --resume to go on" if error.errno == errno.ENOSPC else ""
+        remedy = "; free some space and add --resume to go on" if error.errno in DISK_FULL else ""
         raise RewardsError(f"{path} cannot be written: {error.strerror or error}{remedy}") from error

