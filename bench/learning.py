@@ -103,6 +103,10 @@ def prepare(source: Path, out: Path, count: int) -> tuple[Path, Path, Path]:
     paths = out / "arguments.jsonl", out / "unseen.jsonl", out / "pairs.jsonl"
     write(paths[0], kept["TRAIN"])
     write(paths[1], kept["VALID"][:count])
+    with paths[1].open(encoding="utf-8") as file:
+        written = sum(1 for _ in file)
+    if written != len(kept["VALID"][:count]):
+        raise SystemExit(f"{paths[1]} holds another number of arguments than --evaluate says: give another OUT")
     if not paths[2].exists():
         took = timed(lambda: write(paths[2], start_pairs(source, kept["TRAIN"], PAIRS)))
         folder.write_state(out, pairs={"seconds": took})
@@ -114,32 +118,28 @@ def evaluated(path: Path, chosen: Recipe, model: str, unseen: Path, samples: int
     began = time.monotonic()
     start = Path(chosen.out) / model
     tokenizer = policy.load_tokenizer(start)
-    items = data.read(str(unseen), chosen, tokenizer).items
+    items = [item for item in data.read(str(unseen), chosen, tokenizer).items for _ in range(samples)]
     if not path.exists():
-        texts = generate(start, chosen, tokenizer, [item for item in items for _ in range(samples)])
-        write(path, [{"completion": text} for text in texts])
-    texts = [json.loads(line)["completion"] for line in path.open(encoding="utf-8")]
+        texts = generate(start, chosen, tokenizer, items)
+        write(path, [{"id": item.id, "completion": text} for item, text in zip(items, texts, strict=True)])
+    made = [json.loads(line) for line in path.open(encoding="utf-8")]
+    if [one.get("id") for one in made] != [item.id for item in items]:
+        raise SystemExit(f"{path} holds completions of other arguments, or another number of each: delete it")
     suite = reward_plan(chosen).load()
-    results: list[Result] = []
-    for start_at in range(0, len(texts), 32):
-        revisions = [
-            read_revision(
-                {
-                    "id": item.id,
-                    "issue": item.issue,
-                    "argument": item.argument,
-                    "sentences": list(item.sentences),
-                    "completion": text,
-                },
-                format=chosen.format,
-            )
-            for item, text in zip(
-                [items[i // samples] for i in range(start_at, min(len(texts), start_at + 32))],
-                texts[start_at : start_at + 32],
-                strict=True,
-            )
-        ]
-        results += suite.score(revisions)
+    revisions = [
+        read_revision(
+            {
+                "id": item.id,
+                "issue": item.issue,
+                "argument": item.argument,
+                "sentences": list(item.sentences),
+                "completion": one["completion"],
+            },
+            format=chosen.format,
+        )
+        for item, one in zip(items, made, strict=True)
+    ]
+    results = [result for at in range(0, len(revisions), 32) for result in suite.score(revisions[at : at + 32])]
     return results, time.monotonic() - began
 
 

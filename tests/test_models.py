@@ -27,7 +27,7 @@ from rewards.features import (
     TokenEmbeddings,
     TokenLogProbs,
 )
-from rewards.models.catalog import ENCODER
+from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM, ENCODER, MPNET
 from rewards.models.specs import Checkpoint, Hub, Model
 from tests import tiny
 
@@ -502,6 +502,17 @@ def test_another_encoder_gets_no_prompts_of_the_one_it_stands_for(folders: dict[
         assert prompts(other) == ("", "")
     stated.unlink()
     assert prompts(other) == prompts("intfloat/e5-base-v2") == ("", "")
+    assert prompts("all-mpnet-base-v2") == ("", "")
+
+
+def test_embedded_models_fill_other_roles_by_name() -> None:
+    def source(name: str) -> object:
+        spec = roles.fill(ENCODER, "full", {"encoder": name})
+        return spec.source if isinstance(spec, Checkpoint) else None
+
+    assert source("all-mpnet-base-v2") == MPNET
+    assert roles.fill(ENCODER, "full", {"encoder": "all-minilm-l6-v2"}) == ENCODER.profiles["embedded"]
+    assert roles.fill(CAUSAL_LM, "full", {"causal_lm": "smollm2-135m-instruct"}) == EMBEDDED_CAUSAL_LM
 
 
 def test_a_role_without_a_model_in_the_profile_says_how_to_name_one(folders: dict[str, Path]) -> None:

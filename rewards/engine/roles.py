@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rewards.errors import ConfigError, ModelError, nearest
+from rewards.models.catalog import source_of
 from rewards.models.specs import PROFILES, Checkpoint, Hub, Model, Profile, Spec, Wheel, in_full
 
 
@@ -27,10 +28,12 @@ def fill(model: Model, profile: Profile, named: Mapping[str, str]) -> Spec:
 def _in_place(model: Model, name: str, profile: Profile) -> Spec:
     """The checkpoint a user puts in a role's place; it is used as that role's loadable checkpoint is."""
     specs = [model.profiles[p] for p in (profile, "full", "embedded") if p in model.profiles]
+    source = source_of(name)
+    for spec in specs:
+        if isinstance(spec, Checkpoint) and spec.source == source:  # by its name: as it is
+            return spec
     for spec in specs:
         if isinstance(spec, Checkpoint) and spec.adapter is None:  # an adapter fits its own model only
-            folder = Path(name).expanduser()
-            source = Hub(str(folder.resolve())) if folder.is_dir() else Hub(name)
             return _own_prompts(replace(spec, source=source, start_token=""), spec.source)
     raise ModelError(f"role {model.role!r} is computed from other features; no checkpoint can take its place")
 
@@ -38,10 +41,11 @@ def _in_place(model: Model, name: str, profile: Profile) -> Spec:
 def _own_prompts(spec: Checkpoint, instead_of: Wheel | Hub | None) -> Checkpoint:
     """The checkpoint with such prompts only as its model was trained with: those its folder states, or its name stands for."""
     prompts = (spec.query_prompt, spec.document_prompt)
-    if not any(prompts) or not isinstance(spec.source, Hub) or not isinstance(instead_of, Hub):
+    if not any(prompts) or not isinstance(instead_of, Hub):
         return spec
-    folder = Path(spec.source.id)
-    if folder.is_dir():
+    if not isinstance(spec.source, Hub):  # no embedded model was trained with any
+        stated = set[str]()
+    elif (folder := Path(spec.source.id)).is_dir():
         stated = _prompts_of(folder)
     else:  # a copy under another owner keeps the name
         names = [Path(source.id).name.lower() for source in (spec.source, instead_of)]

