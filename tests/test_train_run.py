@@ -483,7 +483,11 @@ def test_a_warm_start_and_then_grpo_on_it(
         {**ARGUMENTS[2], "rewrite": ARGUMENTS[2]["argument"]}
     )  # nothing changes: not what a policy should learn
     pairs += [
-        {"issue": "i", "argument": "Too long, you fool. " * 900, "rewrite": "Too long. " + "Too long, you fool. " * 899},
+        {
+            "issue": "i",
+            "argument": "Too long, you fool. " * 900,
+            "rewrite": "Too long. " + "Too long, you fool. " * 899,
+        },
         {"prompt": "1. It is bad, you fool.", "completion": "It is bad."},
     ]
     data = write_lines(tmp_path / "pairs.jsonl", *pairs, b"no json\n")
