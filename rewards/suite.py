@@ -185,8 +185,8 @@ def _build(
     for reward in settings:
         if reward not in chosen:
             raise ConfigError(
-                f"--set {reward}.…: suite {name!r} has no reward {reward!r}{nearest(reward, chosen)};"
-                f" it has {', '.join(chosen)}"
+                f"{reward}.{next(iter(settings[reward]), '…')} is set, but suite {name!r} has no reward"
+                f" {reward!r}{nearest(reward, chosen)}; it has {', '.join(chosen)}"
             )
     if not chosen:
         raise ConfigError(f"{f'{path}: ' if path else ''}suite {name!r} names no rewards")
@@ -231,7 +231,7 @@ def _in_file(path: Path | None, overridden: Sequence[str]) -> Iterator[None]:
     except RewardsError as error:
         if path is None:
             raise
-        more = f" with --set {', '.join(overridden)}" if overridden else ""
+        more = f", with {', '.join(overridden)} set" if overridden else ""
         raise type(error)(f"{path}{more}: {error}") from error
 
 
@@ -304,7 +304,7 @@ def _check_models(components: Sequence[Component]) -> None:
             if known != model and (component.params or other.params):
                 raise ConfigError(
                     f"rewards {other.name!r} and {component.name!r} share the model of role {model.role!r}: give both the same"
-                    f" params, e.g. --set {other.name}.params=DIR --set {component.name}.params=DIR"
+                    f" folder as {other.name}.params and {component.name}.params"
                 )
 
 

@@ -185,9 +185,9 @@ def test_two_models_of_one_role_are_an_error_that_names_both(folders: dict[str, 
 
 def test_a_mistyped_role_is_named_with_the_nearest() -> None:
     Engine(models={"encoder": "x"}).check_roles(["encoder", "fluency"])
-    with pytest.raises(ConfigError, match=r"--model encodr=.*did you mean 'encoder'\?.*roles are encoder, fluency"):
+    with pytest.raises(ConfigError, match=r"role 'encodr', .*did you mean 'encoder'\?.*roles are encoder, fluency"):
         Engine(models={"encodr": "x"}).check_roles(["fluency", "encoder"])
-    with pytest.raises(ConfigError, match="--model encodr="):
+    with pytest.raises(ConfigError, match="role 'encodr', which no reward of the suite has; its roles are none"):
         Engine(models={"encodr": "x"}).check_roles([])
 
 
@@ -201,7 +201,9 @@ def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict
     causal = role(folders["causal"], "causal-lm", "causal_lm")
     request = ClassProbabilities("x", head(causal, halves, name="fluency"))
     assert not isinstance(engine().compute([request])[request], Failure)
-    with pytest.raises(ModelError, match=r"the tiny head was fitted on model .*causal'.*--model fluency="):
+    with pytest.raises(
+        ModelError, match=r"the tiny head was fitted on model .*causal'.*Name another model for role 'fluency'"
+    ):
         engine(models={"causal_lm": str(folders["gemma"])}).compute([request])
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from rewards.cli.options import build_engine
+from rewards.engine.build import build_engine
 from rewards.errors import ConfigError, RewardsError
 from rewards.features import TokenEmbeddings, TokenLogProbs
 from rewards.models.specs import PROFILES, Checkpoint, Hub, Model
@@ -184,7 +184,9 @@ def test_arguments_for_which_generating_failed_are_failures(tmp_path: Path, mode
 
 def test_a_role_that_nobody_has_is_refused(tmp_path: Path) -> None:
     file = scored(tmp_path, "x.jsonl", record(1, edits=[]))
-    with pytest.raises(ConfigError, match=r"--model perplexty=…: no such role here \(did you mean 'perplexity'\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"for role 'perplexty', which nothing here has \(did you mean 'perplexity'\?\)"
+    ):
         run(options(tmp_path / "out", ("perplexty=x",), file, measure=True))
 
 

@@ -366,7 +366,7 @@ def test_a_threshold_is_calibrated_with_the_models_of_a_profile(tmp_path: Path) 
     assert done.returncode == 2
     assert b"leave out --profile and --model" in done.stderr
     named = Engine(models={"encodr": "x"})
-    with pytest.raises(ConfigError, match="--model encodr="):
+    with pytest.raises(ConfigError, match="a model is named for role 'encodr'"):
         run("token_similarity", [data], tmp_path / "out", {}, 1, named, lambda _: None)
 
 

@@ -206,11 +206,11 @@ def test_what_is_wrong_in_a_suite_names_its_file(tmp_path: Path, text: str, mess
 
 def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "rewards: {short: {gate: true}}")
-    with pytest.raises(ConfigError, match=rf"^{path} with --set short.wieght: .*\(did you mean 'weight'\?\)"):
+    with pytest.raises(ConfigError, match=rf"^{path}, with short.wieght set: .*\(did you mean 'weight'\?\)"):
         load(path, settings={"short": {"wieght": 1}})
     with pytest.raises(PluginError, match="^no reward is called 'polit'"):
         load(path, rewards=["polit"])
-    with pytest.raises(ConfigError, match="^--model politness="):
+    with pytest.raises(ConfigError, match="^a model is named for role 'politness', which no reward"):
         load(path, rewards=["polite"], engine=rewards.Engine(models={"politness": "x"}))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rewards.errors import ConfigError, ModelError, RewardsError
+from rewards.errors import ConfigError, RewardsError
 from rewards_train import cli, data, folder, launch, recipe, sharding
 from rewards_train.launch import Launch
 from rewards_train.recipe import Data, Recipe
@@ -150,35 +150,28 @@ def test_another_split_of_the_same_data_is_held_out(dry: Run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["settings.nosuch.weight=1"], r"^settings\.nosuch\.…: suite 'toy' has no reward 'nosuch'; it has format$"),
+        (
+            ["settings.nosuch.weight=1"],
+            r"^nosuch\.weight is set, but suite 'toy' has no reward 'nosuch'; it has format$",
+        ),
         (
             ["settings.format.a=1", "settings.format.b=1"],
-            r"toy\.yaml with settings\.format\.a, settings\.format\.b: re",
+            r"toy\.yaml, with format\.a, format\.b set: re",
         ),
-        (["models.foo=bar"], r"^models\.foo=…: no reward of the suite has such a role"),
+        (["models.foo=bar"], r"^a model is named for role 'foo', which no reward of the suite has; its roles are none"),
     ],
 )
-def test_messages_name_keys_of_recipes(dry: Run, overrides: list[str], message: str) -> None:
+def test_settings_and_models_of_a_recipe_that_do_not_fit(dry: Run, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dry(*overrides)
 
 
-def test_what_a_dry_run_could_not_check_names_keys_of_recipes(dry: Run) -> None:
+def test_what_a_dry_run_could_not_check_says_how_to_name_it(dry: Run) -> None:
     told = dry("suite=default", "profile=full").splitlines()
     assert told[-1] == (
-        "not checked: rewards: role 'fluency' has no published model in profile 'full'; name one:"
-        " models.fluency=FOLDER_OR_HUB_ID"
+        "not checked: rewards: role 'fluency' has no published model in profile 'full'; name a folder or hub id for it"
+        " (models.fluency in a file, --model fluency=FOLDER_OR_HUB_ID)"
     )
-
-
-def test_errors_keep_their_kind_where_they_name_keys() -> None:
-    with pytest.raises(ModelError, match="^give models.a=b$") as caught, recipe.named_by_keys():
-        raise ModelError("give --model a=b", role="a")
-    assert caught.value.role == "a"
-    assert recipe.by_keys("e.g. --set a.params=DIR --set b.params=DIR") == (
-        "e.g. settings.a.params=DIR settings.b.params=DIR"
-    )
-    assert recipe.by_keys("--models are --setting") == "--models are --setting"
 
 
 def test_a_dry_run_refuses_a_folder_that_a_run_would_not_take(

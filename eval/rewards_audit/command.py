@@ -143,7 +143,8 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
 def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     """The report on a suite under attack, printed; and whether it holds."""
     # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
-    from rewards.cli.options import build_engine, parse_settings
+    from rewards.cli.options import parse_settings
+    from rewards.engine.build import build_engine
     from rewards.suite import load_suite
     from rewards_audit import show
     from rewards_audit.audit import audit as attack_suite

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from rewards.cli.options import build_engine
+from rewards.engine.build import build_engine
 from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError

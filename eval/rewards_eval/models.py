@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.cli.options import build_engine
+from rewards.engine.build import build_engine
 from rewards.engine.roles import fill
 from rewards.errors import ConfigError, nearest
 from rewards.files.reading import read_header
@@ -82,7 +82,8 @@ class Models:
         for role in self._engine.models:
             if role not in known:
                 raise ConfigError(
-                    f"--model {role}=…: no such role here{nearest(role, known)}; roles: {', '.join(sorted(known))}"
+                    f"a model is named for role {role!r}, which nothing here has{nearest(role, known)};"
+                    f" roles: {', '.join(sorted(known))}"
                 )
         with _progress(self._computing.quiet) as progress:
             path = self._folder / "measured.jsonl"

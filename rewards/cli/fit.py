@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import Cache, Models, build_engine
+from rewards.cli.options import Cache, Models
 from rewards.errors import ConfigError
 from rewards.text.plain import plain
 
@@ -44,6 +44,7 @@ def fit(
     Use what comes out with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward that
     offers no fit of its own gets a threshold: the percentile of human edits.
     """
+    from rewards.engine.build import build_engine
     from rewards.fitting.run import run
 
     began = time.monotonic()

@@ -13,7 +13,6 @@ import typer
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rewards.engine.engine import Engine
     from rewards.suite import Suite
 
 Profile = Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")]
@@ -42,33 +41,6 @@ TokenBudget = Annotated[int, typer.Option(min=0, help="Padded tokens in one forw
 Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
 
 
-def build_engine(
-    device: str = "auto",
-    dtype: str = "auto",
-    token_budget: int = 0,
-    cache: Path | None = None,
-    models: Sequence[str] = (),
-    profile: str | None = None,
-) -> Engine:
-    """The engine that these options ask for; `models` as `ROLE=MODEL`. Raises ConfigError for what does not fit."""
-    from rewards.engine.cache import DiskCache, MemoryCache
-    from rewards.engine.engine import Engine
-    from rewards.models.specs import DEFAULT_PROFILE
-
-    chosen = {}
-    for text in models:
-        role, equals, name = text.partition("=")
-        if not equals or not role or not name:
-            raise ConfigError(f"--model {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
-        chosen[role] = name
-    store = DiskCache(cache) if cache else MemoryCache()
-    named: dict[str, Any] = {
-        "profile": profile or DEFAULT_PROFILE,
-        "dtype": dtype,
-    }  # the engine looks whether there are such
-    return Engine(device=device, token_budget=token_budget, cache=store, models=chosen, **named)
-
-
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """What is to be scored with: a suite, or single rewards alone, and what computes for them. It pickles."""
@@ -85,6 +57,7 @@ class Scoring:
 
     def on(self, device: str) -> Suite:
         """The suite on a device: the one named, `default` without a name, or the single rewards."""
+        from rewards.engine.build import build_engine
         from rewards.suite import load_suite, suite_of
 
         engine = build_engine(device, self.dtype, self.token_budget, self.cache, self.models, self.profile)

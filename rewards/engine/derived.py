@@ -65,7 +65,7 @@ def check_bases(spec: Derived, role: str, read: Reads, fill: Callable[[Model], S
             fitted = " and ".join(describe(one) for one in spec.fitted_on)
             raise ModelError(
                 f"{describe(spec)} was fitted on {fitted}; the features of {describe(base)} mean something else to it."
-                f" Name a model for role {role!r} instead of {model.role!r}: --model {role}=FOLDER_OR_HUB_ID"
+                f" Name another model for role {role!r} instead of {model.role!r}"
             )
 
 

@@ -66,7 +66,7 @@ def listed(wanted: str, dtype: str) -> list[str]:
         picked = [pick_dtype(dtype, pick_device(one), "causal-lm", embedded=embedded) for one in devices]
         if len(set(picked)) > 1:
             told = ", ".join(f"{dtype} on {device}" for device, dtype in zip(devices, picked, strict=True))
-            raise ConfigError(f"--dtype auto would be {told}: give one for all of them, e.g. --dtype float32")
+            raise ConfigError(f"dtype auto would be {told}: give one for all of them, e.g. float32")
     return devices
 
 

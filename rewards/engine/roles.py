@@ -20,7 +20,7 @@ def fill(model: Model, profile: Profile, named: Mapping[str, str]) -> Spec:
     if spec is None or (isinstance(spec, Checkpoint) and spec.source is None):
         raise ModelError(
             f"role {model.role!r} has no published model in profile {profile!r};"
-            f" name one: --model {model.role}=FOLDER_OR_HUB_ID"
+            f" name a folder or hub id for it (models.{model.role} in a file, --model {model.role}=FOLDER_OR_HUB_ID)"
         )
     return spec
 
@@ -67,8 +67,10 @@ def check(named: Iterable[str], known: Iterable[str]) -> None:
     roles = sorted(set(known))
     for role in named:
         if role not in roles:
-            listed = f"; its roles are {', '.join(roles)}" if roles else ""
-            raise ConfigError(f"--model {role}=…: no reward of the suite has such a role{nearest(role, roles)}{listed}")
+            raise ConfigError(
+                f"a model is named for role {role!r}, which no reward of the suite has{nearest(role, roles)};"
+                f" its roles are {', '.join(roles) or 'none'}"
+            )
 
 
 def clash(one: Model, other: Model) -> ModelError:

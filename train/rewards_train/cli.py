@@ -52,28 +52,25 @@ def train(
     count = sharding.processes(chosen, num_processes, accelerate_config)
     if sft and chosen.sft is None:
         raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
-    with recipes_.named_by_keys():
-        if dry_run:
-            from rewards_train.plan import Plan
+    if dry_run:
+        from rewards_train.plan import Plan
 
-            Plan(chosen, count, accelerate_config, resume).print()
-            return
-        try:
-            # Without the option accelerate itself takes the number from its file.
-            run(chosen, Launch(count if accelerate_config is None else num_processes, accelerate_config), resume, sft)
-        except LaunchFailed as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(error.code) from error
+        Plan(chosen, count, accelerate_config, resume).print()
+        return
+    try:
+        # Without the option accelerate itself takes the number from its file.
+        run(chosen, Launch(count if accelerate_config is None else num_processes, accelerate_config), resume, sft)
+    except LaunchFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(error.code) from error
 
 
 def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
     """Run one process of a run, as a launcher starts it."""
     from rewards_train.launch import run_worker
-    from rewards_train.recipe import named_by_keys
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a launcher ends what may wait for the others of its processes
-    with named_by_keys():
-        run_worker(stage, out, resume)
+    run_worker(stage, out, resume)
 
 
 @recipes.command("list")

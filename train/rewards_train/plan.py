@@ -50,7 +50,7 @@ class Plan:
             self._batch(scorer, splits.train.items)
         print(f"\noutput     {self._recipe.out}")
         for text in self.unchecked:
-            print(plain(f"not checked: {recipe.by_keys(text)}"))
+            print(plain(f"not checked: {text}"))
 
     def _steps_of_trainer(self, scorer: Scorer) -> None:
         import torch

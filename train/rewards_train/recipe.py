@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
-from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.errors import ConfigError, nearest
 from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -22,7 +21,6 @@ EXAMPLES = "examples"
 
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-_SET = re.compile(r"--set ([^\s,:.]+\.[^\s,:]+(?:, [^\s,:.]+\.[^\s,:]+)*)")
 
 
 class _Strict(BaseModel):
@@ -159,22 +157,6 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
             f"data.eval_split {recipe.data.eval_split!r}: a split of what? give data.eval={recipe.data.train or 'NAME'}"
         )
     return recipe
-
-
-@contextmanager
-def named_by_keys() -> Iterator[None]:
-    """Errors in here name keys of a recipe, where they would name options of `rewards score`."""
-    try:
-        yield
-    except RewardsError as error:
-        error.args = (by_keys(str(error)),)
-        raise
-
-
-def by_keys(message: str) -> str:
-    """The message with `settings.REWARD.KEY` in the place of `--set REWARD.KEY`, and `models.ROLE=` of `--model ROLE=`."""
-    text = re.sub(r"--model (?=[^\s=]+=)", "models.", message)
-    return _SET.sub(lambda found: "settings." + found[1].replace(", ", ", settings."), text)
 
 
 def _check_merging(recipe: Recipe) -> None:
