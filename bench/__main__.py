@@ -100,7 +100,7 @@ def scored(data: Path) -> dict[str, Any]:
             began = time.perf_counter()
             summary = Summary()
             sink = File(Path(folder) / "again.jsonl", {}, 64, False, summary.add)
-            pipeline.run(pipeline.Job(str(third), suite), sink, summary)
+            pipeline.run(pipeline.FileJob(str(third), suite), sink, summary)
             total = time.perf_counter() - began
     edits = sum(len(one.edits) for one in revisions)
     phases = {phase: round(spent / total, 4) for phase, spent in watch.seconds.items()}

@@ -32,7 +32,7 @@ Reads = Callable[..., "tuple[Request, ...] | None"]
 RESERVED = ("edits", "reward", "total")
 """What stands beside the names of rewards in results, logs and tables."""
 
-MORE = ("validation", "limits")
+BESIDE_CARD = ("validation", "limits")
 """What may stand beside a card."""
 
 
@@ -101,7 +101,7 @@ class Reward:
         if self.card_path is None:
             return {}
         found = self._read(self.card_path)
-        for more in MORE:
+        for more in BESIDE_CARD:
             if (path := self.card_path.with_name(f"{more}.json")).exists():
                 found[more] = self._read(path)
         return found

@@ -28,7 +28,7 @@ SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, t
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredRevision:
     """A scored revision: which edits were accepted, and for every edit which thresholds its scores passed."""
 
     revision: Revision
@@ -41,7 +41,7 @@ def is_scored(record: Mapping[str, Any]) -> bool:
     return all(isinstance(record.get(key), kinds) for key, kinds in SHAPE.items())
 
 
-def read_scored(record: Any) -> Scored:
+def read_scored(record: Any) -> ScoredRevision:
     """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
     if not isinstance(record, Mapping):
         raise RecordError("expected an object as `rewards score` writes it")
@@ -65,7 +65,7 @@ def read_scored(record: Any) -> Scored:
         for i, item in enumerate(record["edits"])
     )
     accepted = tuple(i for i, item in enumerate(record["edits"]) if _field(item, "accepted", bool, f"edits[{i}]"))
-    return Scored(revision, accepted, passed)
+    return ScoredRevision(revision, accepted, passed)
 
 
 def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -26,7 +26,7 @@ log = logging.getLogger("rewards.scoring")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ScoredUnits:
     """One component over all its units of a batch; `owners` says which revision of the batch each unit belongs to."""
 
     component: Component
@@ -67,7 +67,7 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
     drafts = [_Draft(revision) for revision in revisions]
     for i, sentence in sentences:
         drafts[i].edited.append(sentence)
-    local = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
+    local = [ScoredUnits(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
     for column, scores in zip(local, _run(suite, local), strict=True):
         by_edit = column.component.reward.level == "edit"
         for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
@@ -83,7 +83,7 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
     ]
     known = [i for i, without in enumerate(unknown) if not without]
     judged = [arguments[i] for i in known]
-    final = [Column(c, judged, known, revisions) for c in suite.components if c.reward.level == "global"]
+    final = [ScoredUnits(c, judged, known, revisions) for c in suite.components if c.reward.level == "global"]
     for column, scores in zip(final, _run(suite, final), strict=True):
         for i, found in zip(known, scores, strict=True):
             drafts[i].settle(column.component, found)
@@ -188,7 +188,7 @@ def _judge(component: Component, score: Score) -> Judgement:
     return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
 
 
-def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
+def _run(suite: Suite, columns: Sequence[ScoredUnits]) -> list[list[Score]]:
     """The scores of every column, after computing the features that all of them ask for in one pass."""
     plans = [_plan(column, suite.strict) for column in columns]
     requests = [request for plan in plans for entry in plan if isinstance(entry, tuple) for request in entry]
@@ -199,7 +199,7 @@ def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
     return [_evaluate(column, plan, features, suite.strict) for column, plan in zip(columns, plans, strict=True)]
 
 
-def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequence[Any]]) -> ModelError:
+def _named(error: ModelError, columns: Sequence[ScoredUnits], plans: Sequence[Sequence[Any]]) -> ModelError:
     """The error with the rewards that ask for features of the model at fault."""
     names = [
         column.component.name
@@ -209,7 +209,7 @@ def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequenc
     return ModelError(f"{error} (asked for by {', '.join(names)})" if names else str(error), error.role)
 
 
-def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
+def _plan(column: ScoredUnits, strict: bool) -> list[tuple[Request, ...] | Score]:
     """What each unit asks for; a Score where that is settled already."""
     reward, arguments = column.component.reward, column.component.arguments
     if reward.reads is None:
@@ -225,7 +225,7 @@ def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
 
 
 def _evaluate(
-    column: Column, plan: list[tuple[Request, ...] | Score], features: Mapping[Request, Any], strict: bool
+    column: ScoredUnits, plan: list[tuple[Request, ...] | Score], features: Mapping[Request, Any], strict: bool
 ) -> list[Score]:
     scores: list[Score] = []
     ready: list[int] = []
@@ -251,7 +251,9 @@ def _evaluate(
     return scores
 
 
-def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
+def _call(
+    column: ScoredUnits, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
+) -> list[Score]:
     reward = column.component.reward
     if len({len(plan[i]) for i in ready}) > 1:
         raise ValueError("`reads` must return the same number of features for every unit, or None")
@@ -261,7 +263,7 @@ def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: M
 
 
 def _attempt(
-    column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
+    column: ScoredUnits, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
 ) -> tuple[list[Score], BaseException | None]:
     try:
         return _call(column, ready, plan, features), None
@@ -270,7 +272,7 @@ def _attempt(
 
 
 def _one_by_one(
-    column: Column,
+    column: ScoredUnits,
     ready: Sequence[int],
     plan: Sequence[Any],
     features: Mapping[Request, Any],
@@ -292,7 +294,7 @@ def _one_by_one(
     return [scores[index] for index in ready]
 
 
-def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
+def _failure(column: ScoredUnits, index: int | None, error: BaseException, strict: bool) -> Score:
     name, origin = column.component.name, column.component.origin
     reason = f"reward {name!r} of {origin.of} failed: {tell(error)}"
     if strict:

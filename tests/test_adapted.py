@@ -13,13 +13,13 @@ import torch
 from rewards.engine.engine import Engine
 from rewards.errors import ModelError
 from rewards.features import ClassProbabilities
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, rescale_adapter, write_adapter
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, rescale_adapter, write_adapter
 from rewards.models.adapted import evidence, evidence_of_rows, read_adapter
 from rewards.models.keys import MAX_TOKENS
 from rewards.models.specs import Adapter, Checkpoint, Hub, Model
 from tests import tiny
 
-RECIPE = Recipe(depth=2, first=1, rank=2, learning_rate=1e-2, epochs=8, tokens=256)
+RECIPE = AdapterRecipe(depth=2, first=1, rank=2, learning_rate=1e-2, epochs=8, tokens=256)
 LABELS = ("calm", "angry")
 
 

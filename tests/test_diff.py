@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.text.diff import Change, apply, changes, revision_edits, tokens
+from rewards.text.diff import Change, changes, revision_edits, tokens
 from rewards.text.segment import join_gaps, split
 from rewards.types import Edit, apply_spans
 
 WORDS = st.lists(st.sampled_from(["a", "b", "it's", ".", ",", "!", " ", "  ", "\n", "c d", '"'])).map("".join)
 TEXTS = st.one_of(st.text(), WORDS)
+
+
+def apply(before: str, found: Sequence[Change]) -> str:
+    """The text after its changes."""
+    pieces: list[str] = []
+    position = 0
+    for change in found:
+        pieces += (before[position : change.start], change.after)
+        position = change.end
+    return "".join((*pieces, before[position:]))
 
 
 def marked(before, after):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rewards.text.anchor import anchor
 from rewards.types import Edit, ProposedEdit, apply_spans
-from rewards_edit.compose import Change, compose, text_of
+from rewards_edit.compose import StandingChange, compose, text_of
 
 
 def edit(text: str, start: int, end: int, after: str, reason: str | None = "Toxic Emotions") -> Edit:
@@ -21,11 +21,11 @@ def edits_of(text: str, *stated: tuple[str, str]) -> dict[int, Edit]:
     }
 
 
-def first(text: str, *stated: tuple[str, str]) -> list[Change]:
+def first(text: str, *stated: tuple[str, str]) -> list[StandingChange]:
     return [change.settled() for change in compose(text, [], edits_of(text, *stated), 1)]
 
 
-def plain(sentence: str, changes: list[Change]) -> list[tuple[str, str, tuple[int, ...]]]:
+def plain(sentence: str, changes: list[StandingChange]) -> list[tuple[str, str, tuple[int, ...]]]:
     return [(sentence[change.start : change.end], change.after, change.rounds) for change in changes]
 
 
@@ -85,7 +85,7 @@ def spans(draw: st.DrawFn, size: int) -> list[tuple[int, int]]:
 @given(st.data())
 def test_whatever_the_rounds_do_the_text_is_theirs_and_the_changes_can_be_anchored(data: st.DataObject) -> None:
     sentence = data.draw(st.text("abc ", min_size=1, max_size=12))
-    standing: list[Change] = []
+    standing: list[StandingChange] = []
     for number in range(1, 5):
         edited = text_of(sentence, standing)
         proposed = [

@@ -18,7 +18,7 @@ from rewards.types import Edit, Parsed, Revision, Sentence
 from rewards_edit.case import UNDOES, Case
 from rewards_edit.job import Work, to_record
 from rewards_edit.policy import Answer, Ask, Sampling
-from rewards_edit.rounds import Plan, edit
+from rewards_edit.rounds import EditingSetup, edit
 from tests.conftest import registry_of
 
 FORMATS = {one.name: one for one in BUILTIN}
@@ -101,7 +101,7 @@ def run(
     max_new_tokens: int = 100,
 ) -> tuple[dict[str, Any], Work]:
     asked = format if isinstance(format, Format) else FORMATS[format]
-    plan = Plan(asked, suite(*gates), Sampling(0.0, 1.0, max_new_tokens, 7), rounds, best_of)
+    plan = EditingSetup(asked, suite(*gates), Sampling(0.0, 1.0, max_new_tokens, 7), rounds, best_of)
     work = Work(plan, policy, "script", {})
     case = Case(read_revision({**(argument or ARGUMENT), "edits": []}), 1)
     edit(plan, policy, [case], lambda _: None)

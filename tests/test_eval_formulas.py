@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
+from rewards.dimensions import REASONS
 from rewards_eval import formulas, references
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=7).map(" ".join)
@@ -76,8 +77,8 @@ def test_true_flips_need_an_inappropriate_original() -> None:
 
 def test_reasons() -> None:
     gains = {"Toxic Emotions": 0.3, "Missing Commitment": 0.1, "Missing Intelligibility": 0.0, "Other Reasons": -0.2}
-    assert [formulas.reason_strict(name, gains) for name in formulas.REASONS] == [True, False, False, False]
-    assert [formulas.reason_relaxed(name, gains) for name in formulas.REASONS] == [True, True, False, False]
+    assert [formulas.reason_strict(name, gains) for name in REASONS] == [True, False, False, False]
+    assert [formulas.reason_relaxed(name, gains) for name in REASONS] == [True, True, False, False]
     assert not formulas.reason_strict("Toxic Emotions", {"Toxic Emotions": -0.1})
     assert not formulas.reason_strict(None, gains)
     assert not formulas.reason_relaxed("Punctuation", {"Punctuation": 1.0})

@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from rewards.dimensions import REASONS
 from rewards.engine.build import build_engine
 from rewards.errors import ConfigError, RewardsError
 from rewards.features import TokenEmbeddings, TokenLogProbs
@@ -206,7 +207,7 @@ def test_single_edits_are_judged_alone(tmp_path: Path, models: tuple[str, ...]) 
     alone = scored(tmp_path, "y.jsonl", record(1, edits=edits[:1]))
     single = evaluate_records(read_lines(alone), engine, roles.find(), {})[0]
     gains = found["edits"][0]["improvements"]
-    for name in ("Inappropriateness", *formulas.REASONS):
+    for name in ("Inappropriateness", *REASONS):
         assert gains[name] == pytest.approx(found["before"][name] - single["all"]["dimensions"][name], abs=1e-5)
     assert found["edits"][0]["app"] == (gains["Inappropriateness"] > 0)
     assert found["edits"][0]["relaxed"] == (gains["Other Reasons"] > 0)

@@ -27,7 +27,7 @@ from rewards.suite import suite_of
 from rewards.text.segment import split
 from rewards_appropriateness.fit import Options, _given, _read
 from rewards_appropriateness.teaching import calibration, mixtures
-from rewards_appropriateness.variants import Argument
+from rewards_appropriateness.variants import Labelled
 from tests import tiny
 from tests.conftest import command, installed, read_lines, record, write_lines
 
@@ -215,7 +215,7 @@ def test_shares_of_one_half_and_dimensions_that_nothing_to_fit_on_knows(tmp_path
 
 def test_mixtures_are_sentences_of_two_arguments_on_one_issue() -> None:
     texts = {"Lunch?": ("It is cold. It is dear.", "We like it. They do not."), "Dogs?": ("Dogs bark. Dogs bite.",)}
-    known = [Argument(issue, text, {"Inappropriateness": 1}) for issue, both in texts.items() for text in both]
+    known = [Labelled(issue, text, {"Inappropriateness": 1}) for issue, both in texts.items() for text in both]
     found = mixtures(known, Random(1), 4.5)
     assert 9 <= len(found) <= 15  # now and then no sentence is left
     assert [one.issue for one in mixtures(known, Random(1), 4.5)] == [one.issue for one in found]
@@ -686,9 +686,9 @@ def test_intervals_depend_on_the_seed_and_on_what_hangs_together() -> None:
 
 
 def test_the_loss_of_every_class_counts_alike() -> None:
-    from rewards.fitting.adapters import Example, Recipe, _class_weights
+    from rewards.fitting.adapters import AdapterRecipe, Example, _class_weights
 
     rows = [Example("a", "", int(n == 0)) for n in range(10)]
-    recipe = Recipe(depth=2, first=1, rank=2, learning_rate=1e-2)
+    recipe = AdapterRecipe(depth=2, first=1, rank=2, learning_rate=1e-2)
     assert _class_weights(rows, 2, recipe).tolist() == pytest.approx([10 / 18, 5.0])
     assert _class_weights(rows, 2, replace(recipe, balanced=False)).tolist() == [1.0, 1.0]

@@ -537,11 +537,11 @@ def test_several_devices_compute_in_one_precision(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(device, "pick_device", lambda wanted: wanted)
     monkeypatch.setattr(device, "_gpu_has_bfloat16", lambda one: one != "cuda:1")
     monkeypatch.setattr(device, "_cpu_gains_from_bfloat16", lambda: True)
-    assert device.listed("cuda:0, cuda:2", "auto") == ["cuda:0", "cuda:2"]
-    assert device.listed("cuda:0,cpu", "float32") == ["cuda:0", "cpu"]
+    assert device.parse_devices("cuda:0, cuda:2", "auto") == ["cuda:0", "cuda:2"]
+    assert device.parse_devices("cuda:0,cpu", "float32") == ["cuda:0", "cpu"]
     for pair in ("cuda:0,cuda:1", "cuda:0,cpu"):
         with pytest.raises(ConfigError, match=r"auto would be (bf|f)loat\d\d on cuda:0, .*: give one for all of them"):
-            device.listed(pair, "auto")
+            device.parse_devices(pair, "auto")
 
 
 def test_devices_that_are_not_there() -> None:

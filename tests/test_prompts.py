@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 import rewards
+from rewards.dimensions import REASONS
 from rewards.errors import ConfigError, ModelError, PluginError
 from rewards.formats import BUILTIN, Format, task
 from rewards.plugins import registry
@@ -51,7 +52,7 @@ def test_every_format_asks_in_its_own_words(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["tracked_changes", "json_edits"])
 def test_formats_with_reasons_name_all_of_them(name: str) -> None:
-    assert all(f"- {reason}: {meaning}\n" in asked(name) for reason, meaning in task.REASONS.items())
+    assert all(f"- {reason}: {meaning}\n" in asked(name) for reason, meaning in zip(REASONS, task.COVERED, strict=True))
 
 
 @pytest.mark.parametrize("name", ["tracked_changes", "json_edits"])

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from rewards.cli import models as cli
 from rewards.errors import ConfigError, ModelError
-from rewards.models import store, wheels
+from rewards.models import folders, store, wheels
 from rewards.models.catalog import MINILM, MPNET, SMOLLM2
 from rewards.models.specs import Hub, Piece, Wheel
 
@@ -355,30 +355,30 @@ def test_digest_sees_every_file_that_loading_reads(tmp_path, name):
     modules = [{"path": path, "type": "x.Module"} for path in ("", "1_Pooling", "2_Dense")]
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "model.safetensors").write_bytes(WEIGHTS)
-    before = store.digest(folder)
-    assert store.digest(shutil.copytree(folder, tmp_path / "copy")) == before
+    before = folders.digest(folder)
+    assert folders.digest(shutil.copytree(folder, tmp_path / "copy")) == before
     for unread in ("README.md", "optimizer.pt", "checkpoint-5/model.safetensors"):
         (folder / unread).write_bytes(b"not read")
-    assert store.digest(folder) == before
+    assert folders.digest(folder) == before
     (folder / name).write_bytes(b"another")
-    changed = store.digest(folder)
+    changed = folders.digest(folder)
     assert changed != before
     (folder / name).write_bytes(b"another still")
-    assert store.digest(folder) not in (before, changed)
+    assert folders.digest(folder) not in (before, changed)
 
 
 @pytest.mark.parametrize("kind", ["sentence_transformers.models.Router", "sentence_transformers.models.Asym"])
 def test_a_router_is_refused(tmp_path, kind):
     (tmp_path / "modules.json").write_text(json.dumps([{"path": "", "type": kind}]))
     with pytest.raises(ModelError, match="routers, which read queries and documents by different modules, are not"):
-        store.digest(tmp_path)
+        folders.digest(tmp_path)
 
 
 @pytest.mark.parametrize("modules", ["{", "3", '[{"path": "../elsewhere", "type": "x.Dense"}]', '[{"type": "x"}]'])
 def test_a_list_of_modules_that_cannot_be_read_is_named(tmp_path, modules):
     (tmp_path / "modules.json").write_text(modules)
     with pytest.raises(ModelError, match=r"modules\.json cannot be read"):
-        store.digest(tmp_path)
+        folders.digest(tmp_path)
 
 
 def test_a_hub_snapshot_has_the_digest_of_its_files(tmp_path):
@@ -388,13 +388,13 @@ def test_a_hub_snapshot_has_the_digest_of_its_files(tmp_path):
     blob.write_bytes(WEIGHTS)
     (tmp_path / "snapshot" / "model.safetensors").symlink_to(blob)
     (tmp_path / "plain" / "model.safetensors").write_bytes(WEIGHTS)
-    assert store.digest(tmp_path / "snapshot") == store.digest(tmp_path / "plain")
+    assert folders.digest(tmp_path / "snapshot") == folders.digest(tmp_path / "plain")
 
 
 def test_a_local_folder_is_used_as_it_is(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
     assert store.resolve(Hub(str(tmp_path))) == tmp_path
-    assert store.digest(Hub(str(tmp_path))) == store.digest(tmp_path)
+    assert store.digest(Hub(str(tmp_path))) == folders.digest(tmp_path)
 
 
 def test_a_folder_with_pickled_weights_only_is_refused(tmp_path):

@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from bench.validate.data import SEED, SYSTEMS, Bench
+from rewards.dimensions import DIMENSIONS
 from rewards.engine.engine import Engine
 from rewards.fitting import measures
-from rewards_appropriateness import DIMENSIONS, PARAMS, classifier
+from rewards_appropriateness import PARAMS, classifier
 from rewards_appropriateness.fit import MAIN, Options, card_of, measure
-from rewards_appropriateness.variants import Argument
+from rewards_appropriateness.variants import Labelled
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
 
@@ -33,7 +34,7 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
         # An engine of its own: one engine has one model for a role.
         own = Bench(bench.data, Engine(dtype="float32", cache=bench.engine.cache))
         found = own.classes(classifier(params, DIMENSIONS), [(row["text"], row["issue"]) for row in rows])
-        arguments = [Argument(row["issue"], row["text"], row["labels"]) for row in rows]
+        arguments = [Labelled(row["issue"], row["text"], row["labels"]) for row in rows]
         result[fold] = measure(arguments, found, DIMENSIONS, SEED)
         unseen[fold] = rows, found
     if folds:

@@ -19,7 +19,7 @@ FEW = 10  # inputs; below, an interval says little
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ColumnShift:
     """One column before and after, over the inputs that both files have a value for; `interval` is 95 %, paired."""
 
     name: str
@@ -48,7 +48,7 @@ class Comparison:
     failed_before: int
     unread: int
     known_suite: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ColumnShift, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -113,19 +113,19 @@ def _means(seen: Observations, name: str) -> Floats:
     return means
 
 
-def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Change:
+def _change(name: str, after: Floats, before: Floats, seen: Observations) -> ColumnShift:
     use = ~np.isnan(after) & ~np.isnan(before)
     settings = (seen.settings or {}).get(name, {})
     weight, gate = settings.get("weight"), bool(settings.get("gate"))
     held_out = name in seen.held_out
     if not use.any():
-        return Change(name, weight, gate, held_out, 0, None, None, None, None, None, False)
+        return ColumnShift(name, weight, gate, held_out, 0, None, None, None, None, None, False)
     differences = after[use] - before[use]
     drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
     means = differences[drawn].mean(-1)
     low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
     worse = name in (seen.settings or {}) and (high < 0 if seen.sign(name) > 0 else low > 0)
-    return Change(
+    return ColumnShift(
         name,
         weight,
         gate,
@@ -140,7 +140,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Cha
     )
 
 
-def _warnings(changes: tuple[Change, ...], after: Observations, before: Observations, inputs: int) -> list[str]:
+def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Observations, inputs: int) -> list[str]:
     found = []
     total = next((change for change in changes if change.name == TOTAL), None)
     rises = total is not None and total.interval is not None and total.interval[0] > 0

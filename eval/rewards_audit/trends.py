@@ -22,7 +22,7 @@ AGAINST = 0.1  # rank correlation, below 0, that is more than none
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnStats:
     """One reward, the total, or one kind of behaviour, over all records."""
 
     name: str
@@ -67,7 +67,7 @@ class FileReport:
     failures: dict[str, int]
     unread: int
     known_suite: bool
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnStats, ...]
     held_out: tuple[HeldOut, ...]
     warnings: tuple[str, ...]
 
@@ -123,7 +123,7 @@ def _column(
     within: float | None,
     first: NDArray[np.bool_],
     last: NDArray[np.bool_],
-) -> Column:
+) -> ColumnStats:
     values = seen.columns[name]
     known = values[~np.isnan(values)]
     settings = (seen.settings or {}).get(name, {})
@@ -135,7 +135,7 @@ def _column(
             error = 1.96 * float(np.sqrt(begins.var(ddof=1) / len(begins) + ends.var(ddof=1) / len(ends)))
             interval = (change - error, change + error)
     some = len(known) > 0
-    return Column(
+    return ColumnStats(
         name,
         settings.get("weight"),
         bool(settings.get("gate")),
@@ -257,7 +257,7 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
     return found
 
 
-def _drifts(columns: dict[str, Column], trained: bool) -> list[str]:
+def _drifts(columns: dict[str, ColumnStats], trained: bool) -> list[str]:
     found = []
     kept = columns[KEPT]
     share = kept.last if trained else kept.mean
@@ -274,7 +274,7 @@ def _drifts(columns: dict[str, Column], trained: bool) -> list[str]:
     return found
 
 
-def _beyond(column: Column) -> int:
+def _beyond(column: ColumnStats) -> int:
     """1 where the change is surely up, -1 where surely down, 0 where its interval holds 0 or is not known."""
     if column.interval is None or column.interval[0] <= 0 <= column.interval[1]:
         return 0

@@ -8,11 +8,11 @@ from typing import Any
 
 from rewards.result import Result
 from rewards.types import Edit, Revision
-from rewards_edit.compose import Change, compose, text_of
+from rewards_edit.compose import StandingChange, compose, text_of
 from rewards_edit.policy import Answer
 
 UNDOES = "takes back an earlier edit"
-Standing = Mapping[int, tuple[Change, ...]]
+Standing = Mapping[int, tuple[StandingChange, ...]]
 """By sentence number: the changes of the original that were accepted so far, in order."""
 
 
@@ -66,7 +66,7 @@ class Draft:
     """What stands and what is proposed, as a revision of the original; `changes` says what its valid edits are made of."""
 
     revision: Revision
-    changes: Mapping[int, tuple[int, Change]]  # index of the edit -> number of its sentence, the change
+    changes: Mapping[int, tuple[int, StandingChange]]  # index of the edit -> number of its sentence, the change
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class Proposal:
 
     def standing(self) -> Standing:
         """What stands once this round is over: changes that were turned down give way to what they met."""
-        found: dict[int, list[Change]] = {}
+        found: dict[int, list[StandingChange]] = {}
         for number, change in self.draft.changes.values():
             kept = change.old if self.down & set(change.new) else (change.settled(),)
             sentence = self.case.original.sentences[number - 1]
@@ -151,7 +151,7 @@ class Proposal:
         invalid = [self._moved(edit) for edit in self.stated.edits if not edit.valid]
         return Draft(_revision(original, (*placed, *invalid), self.stated.format, self.stated.problem), changes)
 
-    def _changes(self) -> Iterator[tuple[int, Change]]:
+    def _changes(self) -> Iterator[tuple[int, StandingChange]]:
         new: dict[int, dict[int, Edit]] = {}
         for index, edit in enumerate(self.stated.edits):
             if edit.valid and index not in self.down:
@@ -166,7 +166,7 @@ class Proposal:
         sentence = self.case.original.sentences[number - 1] if number else ""
         return Edit(number, edit.before, edit.after, edit.reason, sentence, invalid_reason=edit.invalid_reason)
 
-    def _undoes(self, number: int, change: Change) -> bool:
+    def _undoes(self, number: int, change: StandingChange) -> bool:
         """Whether the change leaves the original as it was, and so takes back what an earlier round did."""
         sentence = self.case.original.sentences[number - 1]
         return bool(change.old) and sentence[change.start : change.end] == change.after
@@ -176,5 +176,5 @@ def _revision(original: Revision, edits: tuple[Edit, ...], format: str, problem:
     return Revision(original.id, original.issue, original.sentences, original.gaps, edits, format, problem)
 
 
-def _change(index: int, edit: Edit) -> Change:
-    return Change(edit.start, edit.end, edit.after, edit.reason, (1,), (index,))
+def _change(index: int, edit: Edit) -> StandingChange:
+    return StandingChange(edit.start, edit.end, edit.after, edit.reason, (1,), (index,))

@@ -109,7 +109,7 @@ def _work(
     from rewards.suite import load_suite
     from rewards_edit.job import Work
     from rewards_edit.policy import find
-    from rewards_edit.rounds import Plan
+    from rewards_edit.rounds import EditingSetup
 
     rounds, samples, best_of = counts
     asked = registry().format(format)
@@ -126,7 +126,7 @@ def _work(
         from rewards_edit.generation import Generator  # torch and transformers
 
         policy = Generator(files, device, dtype, token_budget)
-    plan = Plan(asked, chosen, sampling, rounds, best_of)
+    plan = EditingSetup(asked, chosen, sampling, rounds, best_of)
     return Work(plan, policy, files.full_name, {**files.describe(), "backend": policy.backend}, samples)
 
 
@@ -154,7 +154,7 @@ def _run(
 ) -> Tally:
     from rewards.cli.progress import Display
     from rewards.cli.terminal import results_alone
-    from rewards.files.pipeline import Job
+    from rewards.files.pipeline import FileJob
     from rewards.files.writing import File, Sink, Stream
     from rewards.text.plain import plain
     from rewards_edit.job import Tally, run
@@ -163,7 +163,7 @@ def _run(
     sink: Sink = File(out, fingerprint, batch_size, resume, tally.add) if out else Stream()
     with results_alone(), Display(file, quiet, "editing", "tokens") as display:
         try:
-            job = Job(file, work.plan.suite, work.plan.format.name, limit, batch_size)
+            job = FileJob(file, work.plan.suite, work.plan.format.name, limit, batch_size)
             header = run(job, work, sink, tally, display.report, display.on_texts)
         except BaseException:
             sink.abandon()

@@ -9,7 +9,7 @@ from rewards.types import Edit, apply_spans
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StandingChange:
     """Characters `start:end` of an original sentence become `after`; `rounds` says which rounds of editing had a part in it.
 
     `new` holds the indices of the edits of the current round that went into it, `old` the standing changes that they
@@ -22,11 +22,11 @@ class Change:
     reason: str | None
     rounds: tuple[int, ...]
     new: tuple[int, ...] = ()
-    old: tuple[Change, ...] = field(default=(), repr=False)
+    old: tuple[StandingChange, ...] = field(default=(), repr=False)
 
-    def settled(self) -> Change:
+    def settled(self) -> StandingChange:
         """The change once it stands."""
-        return Change(self.start, self.end, self.after, self.reason, self.rounds)
+        return StandingChange(self.start, self.end, self.after, self.reason, self.rounds)
 
     def edit(self, number: int, sentence: str) -> Edit:
         """The change as an edit of its sentence, the one of this number."""
@@ -40,7 +40,7 @@ class _Item:
 
     start: int
     end: int
-    change: Change | None = None  # one that stands
+    change: StandingChange | None = None  # one that stands
     index: int = -1
     edit: Edit | None = None  # one of this round
 
@@ -52,12 +52,14 @@ class _Item:
         return self.start == self.end
 
 
-def text_of(sentence: str, standing: Sequence[Change]) -> str:
+def text_of(sentence: str, standing: Sequence[StandingChange]) -> str:
     """The sentence after the changes that stand."""
     return apply_spans(sentence, [change.edit(1, sentence) for change in standing])
 
 
-def compose(sentence: str, standing: Sequence[Change], edits: Mapping[int, Edit], number: int) -> list[Change]:
+def compose(
+    sentence: str, standing: Sequence[StandingChange], edits: Mapping[int, Edit], number: int
+) -> list[StandingChange]:
     """Changes of the original sentence that give what `edits`, of round `number`, make of the edited one.
 
     `standing` are the changes that made the edited sentence, in order; `edits`, by index, are anchored to it and do not
@@ -77,7 +79,7 @@ def compose(sentence: str, standing: Sequence[Change], edits: Mapping[int, Edit]
     return [_change(group, stood, edited, number) for group in groups]
 
 
-def _items(standing: Sequence[Change]) -> Iterator[_Item]:
+def _items(standing: Sequence[StandingChange]) -> Iterator[_Item]:
     shift = 0
     for change in standing:
         start = change.start + shift
@@ -99,7 +101,7 @@ def _inserts(one: _Item, other: _Item) -> bool:
     return new.start == new.end
 
 
-def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number: int) -> Change:
+def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number: int) -> StandingChange:
     if len(group) == 1 and group[0].change is not None:
         return group[0].change
     low, high = min(item.start for item in group), max(item.end for item in group)
@@ -116,7 +118,7 @@ def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number:
     reasons = [item.edit.reason for item in new if item.edit and item.edit.reason]
     reasons += [change.reason for change in old if change.reason]
     rounds = {number, *(one for change in old for one in change.rounds)}
-    return Change(
+    return StandingChange(
         start,
         end,
         after + edited[position:high],

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from rewards.errors import RecordError
-from rewards.files.pipeline import Job, Report, describe, read_items, usage, write_chunks
+from rewards.files.pipeline import FileJob, ProgressHooks, describe, read_items, usage, write_chunks
 from rewards.files.reading import Line
 from rewards.files.writing import Sink
 from rewards.records import read_revision
@@ -19,7 +19,7 @@ from rewards.summary import count_reason
 from rewards.types import Revision
 from rewards_edit.case import Case
 from rewards_edit.policy import Policy
-from rewards_edit.rounds import Plan, edit, reason_unchanged
+from rewards_edit.rounds import EditingSetup, edit, reason_unchanged
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Tally:
 class Work:
     """How a file is edited, by which model; `model` is what result files say of it, `name` its name in each record."""
 
-    plan: Plan
+    plan: EditingSetup
     policy: Policy
     name: str
     model: Mapping[str, Any]
@@ -77,7 +77,7 @@ class Work:
 
 
 def run(
-    job: Job, work: Work, sink: Sink, tally: Tally, report: Report, progress: Callable[[int], None]
+    job: FileJob, work: Work, sink: Sink, tally: Tally, report: ProgressHooks, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())

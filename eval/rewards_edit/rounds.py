@@ -25,7 +25,7 @@ NOTHING_CHANGED = "no accepted edit changes anything"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EditingSetup:
     """How arguments are edited."""
 
     format: Format
@@ -43,7 +43,7 @@ class Plan:
         return self.rounds > 1 and any(c.gate and c.reward.level == "sentence" for c in self.suite.components)
 
 
-def edit(plan: Plan, policy: Policy, cases: Sequence[Case], progress: Callable[[int], None]) -> None:
+def edit(plan: EditingSetup, policy: Policy, cases: Sequence[Case], progress: Callable[[int], None]) -> None:
     """Take the cases through all their rounds; `progress` is told of new tokens."""
     for _ in range(plan.rounds):
         active = [case for case in cases if case.stopped is None]
@@ -55,7 +55,9 @@ def edit(plan: Plan, policy: Policy, cases: Sequence[Case], progress: Callable[[
             _settle(plan, case, [proposal for proposal in proposals if proposal.case is case])
 
 
-def _propose(plan: Plan, policy: Policy, cases: Iterable[Case], progress: Callable[[int], None]) -> list[Proposal]:
+def _propose(
+    plan: EditingSetup, policy: Policy, cases: Iterable[Case], progress: Callable[[int], None]
+) -> list[Proposal]:
     """The completions of one round, all cases of a chunk at once."""
     asked: list[tuple[Case, list[tuple[int, str]], Ask]] = []
     for case in cases:
@@ -76,7 +78,7 @@ def _propose(plan: Plan, policy: Policy, cases: Iterable[Case], progress: Callab
     return proposals
 
 
-def _prompt(plan: Plan, policy: Policy, case: Case, shown: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+def _prompt(plan: EditingSetup, policy: Policy, case: Case, shown: Sequence[tuple[int, str]]) -> tuple[int, ...]:
     """The tokens of the prompt; none where there is nothing to ask or no room to answer, and the case has the reason."""
     if not any(text.strip() for _, text in shown):
         case.stopped = NOTHING_LEFT
@@ -93,7 +95,7 @@ def _prompt(plan: Plan, policy: Policy, case: Case, shown: Sequence[tuple[int, s
     return tokens
 
 
-def _read(plan: Plan, case: Case, shown: Sequence[tuple[int, str]], answer: Answer) -> Revision:
+def _read(plan: EditingSetup, case: Case, shown: Sequence[tuple[int, str]], answer: Answer) -> Revision:
     """The completion as a revision of the text that the model was shown."""
     record: dict[str, Any] = {
         "id": case.original.id,
@@ -119,7 +121,7 @@ def _unread(record: dict[str, Any], reason: str) -> Revision:
     return replace(empty, format=UNREAD, problem=reason)
 
 
-def _judge(plan: Plan, proposals: Sequence[Proposal]) -> None:
+def _judge(plan: EditingSetup, proposals: Sequence[Proposal]) -> None:
     """Score every proposal as a revision of the original, until no more of it is turned down."""
     pending = list(proposals)
     while pending:
@@ -130,7 +132,7 @@ def _judge(plan: Plan, proposals: Sequence[Proposal]) -> None:
             proposal.redraft()
 
 
-def _settle(plan: Plan, case: Case, proposals: Sequence[Proposal]) -> None:
+def _settle(plan: EditingSetup, case: Case, proposals: Sequence[Proposal]) -> None:
     """Let the best proposal stand, and say why there is no next round where there is none."""
     if not proposals:
         return

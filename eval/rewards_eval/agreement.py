@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.fitting.measures import calibration_bins, calibration_error, roc_auc
 from rewards.scored import decided, judgements
-from rewards_eval.formulas import CUT, INAPPROPRIATE
+from rewards_eval.formulas import CUT
 from rewards_eval.labels import By, Labels, Unit, keys
 from rewards_eval.statistics import Draws, draw_counts, interval
 from rewards_eval.systems import System

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.errors import RecordError
 from rewards.text.segment import split
-from rewards_eval.formulas import INAPPROPRIATE
 
 SHAPE: dict[str, type] = {
     "issue": str,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rewards.dimensions import DIMENSIONS, REASONS
 from rewards.scored import decided
 from rewards_eval import tables
 from rewards_eval.evaluation import Evaluation, evaluate
-from rewards_eval.formulas import REASONS
 from rewards_eval.statistics import interval, ratio, resampled_means
 from rewards_eval.systems import Common, Id, compare
 from rewards_eval.tables import Cell, Table, cell, column, mean_cell, row, table
@@ -36,12 +36,6 @@ BROKEN_DOWN = (
     "edits.valid",
     "reward:reward",
 )
-DIMENSIONS = (
-    "Inappropriateness", "Toxic Emotions", "Excessive Intensity", "Emotional Deception", "Missing Commitment",
-    "Missing Seriousness", "Missing Openness", "Missing Intelligibility", "Unclear Meaning", "Missing Relevance",
-    "Confusing Reasoning", "Other Reasons", "Detrimental Orthography", "Reason Unclassified",
-)  # fmt: skip
-"""The dimensions of Ziegenbein et al. (ACL 2023), each below the one it belongs to."""
 
 
 def dimensions(evaluation: Evaluation) -> Table | None:

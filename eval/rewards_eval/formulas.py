@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rewards.dimensions import REASONS
 from rewards.text.matching import match_f1
 
-REASONS: tuple[str, ...] = ("Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
-"""What an edit may state as its reason: the main dimensions of inappropriateness."""
-
-INAPPROPRIATE = "Inappropriateness"
 CUT = 0.5
 """An argument counts as appropriate below this P(Inappropriateness)."""
 

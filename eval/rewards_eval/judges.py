@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.engine.build import build_engine
 from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
@@ -68,7 +69,7 @@ def judge(
 
 def _value(name: str, features: Sequence[Any], found: roles.Roles, engine: Engine) -> float | None:
     if name == "p":
-        return float(features[0][found.labels.index(formulas.INAPPROPRIATE)])
+        return float(features[0][found.labels.index(INAPPROPRIATE)])
     if name == "sim":
         return roles.rescale(formulas.bertscore(*features), found, engine)
     return formulas.perplexity(features[0])

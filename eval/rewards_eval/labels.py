@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
 from rewards.scored import decided
 from rewards_eval import authors
+from rewards_eval.formulas import is_appropriate
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
 from rewards_eval.systems import Id, System, detect, read_system
 from rewards_eval.values import probabilities_after
@@ -151,7 +153,7 @@ def _verdicts(system: System) -> Labels:
             if i < len(measured) and measured[i].get("app") is not None:
                 found["app"][unit] = float(measured[i]["app"])
         if after := probabilities_after(record, "accepted"):
-            found["appropriate"][identifier, None] = float(after["Inappropriateness"] < 0.5)
+            found["appropriate"][identifier, None] = float(is_appropriate(after[INAPPROPRIATE]))
     return Labels(system.file, "content", {name: units for name, units in found.items() if units})
 
 

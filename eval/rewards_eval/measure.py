@@ -15,13 +15,13 @@ from typing import Any
 
 import orjson
 
+from rewards.dimensions import INAPPROPRIATE, REASONS
 from rewards.engine.engine import Engine, Feature
 from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.files.pipeline import usage
 from rewards.files.writing import File, finished
 from rewards.scored import decided, read_scored
 from rewards_eval import formulas
-from rewards_eval.formulas import INAPPROPRIATE, REASONS
 from rewards_eval.roles import Roles, rescale
 from rewards_eval.systems import Id, System
 from rewards_eval.values import TEXT_OF, References

@@ -17,7 +17,7 @@ from rewards.files.reading import read_header
 from rewards.models import folders, keys
 from rewards.models.specs import Derived
 from rewards_eval import judges, roles, scoring
-from rewards_eval.systems import Scored, System
+from rewards_eval.systems import ScoredFile, System
 from rewards_eval.values import References
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Models:
         one = self._computing
         return build_engine(one.device, judges.precision(one.device, one.dtype), 0, one.cache, one.models, one.profile)
 
-    def score(self, file: str, name: str) -> Scored:
+    def score(self, file: str, name: str) -> ScoredFile:
         """The scored file of an unscored one, kept in the folder."""
         self._scored = True
         return scoring.score_file(file, name, self._suite, self._settings(), self._folder, self._computing.quiet)

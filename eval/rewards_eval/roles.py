@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.engine.engine import Engine
 from rewards.engine.roles import fill
 from rewards.errors import ConfigError
 from rewards.models.catalog import BERTSCORE, EMBEDDED_CAUSAL_LM
 from rewards.models.specs import Checkpoint, Derived, Hub, Model
-from rewards.plugins import Registry, registry
-from rewards_eval.formulas import INAPPROPRIATE
+from rewards.plugins import registry
 
 PERPLEXITY = Model(
     "perplexity",
@@ -35,13 +35,13 @@ class Roles:
     similarity: Model = BERTSCORE
 
 
-def find(plugins: Registry | None = None) -> Roles:
+def find() -> Roles:
     """The models of an evaluation; the classifier is that of whichever reward has one that knows Inappropriateness.
 
     Of several, the one that the reward `appropriateness` has. Raises ConfigError where there is none to choose.
     """
     found: dict[Model, tuple[str, ...]] = {}
-    for _, reward, _ in (plugins or registry()).rewards:
+    for _, reward, _ in registry().rewards:
         for model in reward.models:
             for spec in model.profiles.values():
                 if isinstance(spec, Derived | Checkpoint) and INAPPROPRIATE in spec.labels:

@@ -17,14 +17,16 @@ from rewards.files.writing import File, dump, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards_eval.names import safe_name
-from rewards_eval.systems import Scored, Stated, stated_round
+from rewards_eval.systems import ScoredFile, SourceLine, stated_round
 
 CHUNK = 64
 KEPT = ("id", "issue", "argument", "sentences", "format", "status")
 """What every round of a record says of the argument."""
 
 
-def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], folder: Path, quiet: bool) -> Scored:
+def score_file(
+    file: str, name: str, suite: Suite, settings: Mapping[str, Any], folder: Path, quiet: bool
+) -> ScoredFile:
     """The scored file of one system, `folder/NAME.scored.jsonl`: read where it is complete, else scored."""
     out = folder / f"{safe_name(name)}.scored.jsonl"
     source = _by_round(file, folder / f"{safe_name(name)}.rounds.jsonl")
@@ -35,7 +37,7 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
     }
     if finished(out, fingerprint, CHUNK) is None:
         summary = Summary()
-        job = pipeline.Job(source, suite, chunk=CHUNK)
+        job = pipeline.FileJob(source, suite, chunk=CHUNK)
         sink = File(out, fingerprint, CHUNK, resume=True, seen=summary.add)
         with Display(source, quiet) as display:
             suite.engine.progress = display.on_texts
@@ -45,7 +47,7 @@ def score_file(file: str, name: str, suite: Suite, settings: Mapping[str, Any], 
                 sink.abandon()
                 raise
     rejected = _rejected(out)
-    return Scored(str(out), _stated(source, rejected), len(rejected))
+    return ScoredFile(str(out), _stated(source, rejected), len(rejected))
 
 
 def described(suite: Suite) -> dict[str, Any]:
@@ -68,14 +70,13 @@ def _by_round(file: str, out: Path) -> str:
     partial = out.with_name(f"{out.name}.partial")
     with partial.open("wb") as written:
         for line in read_lines(file):
-            rounds = _inner(line.record)
-            if not rounds:
-                # Of no rounds, or no record: the pipeline says what is wrong. Rows of Parquet have no text of their own.
-                written.write(
-                    (line.raw.rstrip(b"\n") + b"\n") if line.raw or line.record is None else dump(line.record)
-                )
+            rounds, record = _inner(line.record), line.record
+            if not isinstance(record, Mapping) or not rounds:
+                # The pipeline says what is wrong, if anything. Rows of Parquet have no text of their own.
+                written.write((line.raw.rstrip(b"\n") + b"\n") if line.raw or record is None else dump(record))
+                continue
+            kept = {key: record[key] for key in KEPT if key in record}
             for number, one in enumerate(rounds, 1):
-                kept = {key: line.record[key] for key in KEPT if key in line.record}
                 written.write(dump({**kept, "edits": one["standing"], "round": number}))
     if not out.exists() or out.read_bytes() != partial.read_bytes():
         partial.replace(out)
@@ -97,7 +98,7 @@ def _rejected(out: Path) -> set[int]:
     return {orjson.loads(line)["line"] for line in path.read_bytes().splitlines()} if path.exists() else set()
 
 
-def _stated(file: str, rejected: set[int]) -> list[Stated]:
+def _stated(file: str, rejected: set[int]) -> list[SourceLine]:
     """What each scored line of the source states of its making: the pipeline does not carry it."""
     stated = []
     for line in read_lines(file):
@@ -107,5 +108,5 @@ def _stated(file: str, rejected: set[int]) -> list[Stated]:
                 number = 0 if "rounds" in line.record else stated_round(line.record)
             except RecordError as error:
                 raise RewardsError(f"{file}, line {line.number}: {error}") from error
-            stated.append(Stated(number, line.record.get("status") == "failed"))
+            stated.append(SourceLine(number, line.record.get("status") == "failed"))
     return stated

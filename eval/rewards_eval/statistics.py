@@ -93,7 +93,7 @@ def compare(
     ones, others = (by_argument(side * both[..., None], owners) for side in (ones, others))
     both = ones[..., 1] > 0
     means = resampled_means(np.stack([ones, others]), draws)  # (resamples, 2, C)
-    p_values = _permutation_p(ones, others, draws)
+    p_values = permutation_p(ones, others, draws)
     found: list[Comparison | None] = []
     for c, lower in enumerate(lower_is_better):
         if not both[c].any():
@@ -122,16 +122,12 @@ def _influences(pairs: Array) -> Array:
     return (pairs[:, 0] - numerator / denominator * pairs[:, 1]) * len(pairs) / denominator  # type: ignore[no-any-return]  # an index of numpy is Any
 
 
-def permutation_p(one: Array, other: Array, draws: Draws) -> float:
-    """Two-sided p of a paired permutation test of (n, 2): how often systems swapped at random differ at least as much.
+def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
+    """Two-sided p of the paired permutation test of each of C comparisons, (C, n, 2) against (C, n, 2).
 
-    Estimated as (hits + 1) / (resamples + 1), which is never 0. Where the arguments on which they differ are few enough
-    for all swaps to be tried, it is exact.
+    How often systems that are swapped at random differ at least as much: (hits + 1) / (resamples + 1), which is never 0.
+    Where the arguments on which they differ are few enough for all swaps to be tried, it is exact.
     """
-    return _permutation_p(one[None], other[None], draws)[0]
-
-
-def _permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
     changed = (ones != others).any(-1)  # (C, n)
     exact = [2.0 ** int(count) <= draws.resamples for count in changed.sum(1)]
     drawn = np.flatnonzero(~np.asarray(exact, dtype=bool))

@@ -132,7 +132,7 @@ def _check_once(path: str, source: str, key: tuple[Id, int], number: int, lines:
     lines[key] = number
 
 
-def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = None) -> System:
+def read_system(path: str, name: str, dialect: Dialect, scored: ScoredFile | None = None) -> System:
     """A file as a system; `scored` says where its output records are, if they were scored only now."""
     source = scored.path if scored else path
     rounds: dict[int, dict[Id, Record]] = {}
@@ -140,7 +140,7 @@ def read_system(path: str, name: str, dialect: Dialect, scored: Scored | None = 
     stated = iter(scored.stated) if scored else None
     for line in read_lines(source):
         record = _read(source, line, "scored" if scored else dialect)
-        said = next(stated, Stated(0)) if stated else Stated(_round(source, line, record))
+        said = next(stated, SourceLine(0)) if stated else SourceLine(_round(source, line, record))
         if said.failed:  # nothing was generated, so that there was nothing that scoring could fail at
             record = {**record, "status": "failed"}
         key = record["id"], said.round
@@ -165,7 +165,7 @@ def _rejected(path: str, header: Mapping[str, Any]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class SourceLine:
     """What an unscored record says of its making: the round, and whether there was none because generating failed."""
 
     round: int
@@ -173,11 +173,11 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredFile:
     """What scoring a file gave: the scored file, what each of its records stated, and how many lines were rejected."""
 
     path: str
-    stated: Sequence[Stated]
+    stated: Sequence[SourceLine]
     rejected: int
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rewards.dimensions import INAPPROPRIATE
 from rewards.plugins import registry
 from rewards.scored import decided, judgements
 from rewards_eval import formulas
-from rewards_eval.formulas import INAPPROPRIATE
 from rewards_eval.references import rouge, sari
 
 if TYPE_CHECKING:
@@ -34,14 +34,13 @@ TEXT_OF = {"accepted": "argument_after_accepted", "all": "argument_after_all"}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is shown. `unit` says what its denominator counts."""
+    """How a metric is shown."""
 
     key: str
     label: str
     digits: int
     better: Better | None
     help: str
-    unit: Literal["arguments", "edits"] = "arguments"
     total: bool = False  # shown as a sum over arguments rather than a mean
 
 
@@ -69,11 +68,11 @@ REFERENCE_METRICS = (
 EDIT_METRICS = (
     Metric("edits", "edits", 0, None, "edits stated; n counts arguments", total=True),
     Metric("per_argument", "per arg.", 2, None, "edits stated per argument"),
-    Metric("valid", "valid", 3, "higher", "share of edits that can be applied", "edits"),
-    Metric("accepted", "accepted", 3, "higher", "share of edits that pass every gate", "edits"),
-    Metric("edit_app", "app", 3, "higher", "share of edits that alone lower P(Inappropriateness)", "edits"),
-    Metric("reason_strict", "reason", 3, "higher", "share whose reason is the dimension that improves most", "edits"),
-    Metric("reason_relaxed", "relaxed", 3, "higher", "share whose reason is a dimension that improves", "edits"),
+    Metric("valid", "valid", 3, "higher", "share of edits that can be applied"),
+    Metric("accepted", "accepted", 3, "higher", "share of edits that pass every gate"),
+    Metric("edit_app", "app", 3, "higher", "share of edits that alone lower P(Inappropriateness)"),
+    Metric("reason_strict", "reason", 3, "higher", "share whose reason is the dimension that improves most"),
+    Metric("reason_relaxed", "relaxed", 3, "higher", "share whose reason is a dimension that improves"),
 )
 
 
@@ -85,7 +84,6 @@ def pass_metric(name: str) -> Metric:
         3,
         "higher",
         f"share of edits that pass {name}, or stand in a sentence that does; an invalid edit does not",
-        "edits",
     )
 
 

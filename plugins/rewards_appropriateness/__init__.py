@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 
 import rewards
+from rewards.dimensions import DIMENSIONS
 from rewards.features import ClassProbabilities
 from rewards.fitting import Fitter, Job
 from rewards.models.catalog import SMOLLM2
@@ -18,23 +19,6 @@ from rewards.models.specs import Adapter, Checkpoint, Hub, Model
 PARAMS = Path(__file__).parent / "params"
 ADAPTER = "adapter.safetensors"
 TINY = 1e-9
-DIMENSIONS = (
-    "Inappropriateness",
-    "Toxic Emotions",
-    "Excessive Intensity",
-    "Emotional Deception",
-    "Missing Commitment",
-    "Missing Seriousness",
-    "Missing Openness",
-    "Missing Intelligibility",
-    "Unclear Meaning",
-    "Missing Relevance",
-    "Confusing Reasoning",
-    "Other Reasons",
-    "Detrimental Orthography",
-    "Reason Unclassified",
-)
-"""The dimensions of Ziegenbein et al. (ACL 2023), in the order of the classifiers' labels."""
 
 
 def classifier(params: Path, labels: Sequence[str]) -> Model:

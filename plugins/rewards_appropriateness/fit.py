@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rewards.dimensions import DIMENSIONS
 from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
 from rewards.fitting.unseen import runs
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2, source_of
-from rewards_appropriateness import ADAPTER, DIMENSIONS, classifier
+from rewards_appropriateness import ADAPTER, classifier
 from rewards_appropriateness.teaching import calibration, described, mixtures, taught
-from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument, calm, variants
+from rewards_appropriateness.variants import FIRST, UNKNOWN, Labelled, calm, variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,9 +52,9 @@ class Options:
     mixed: float
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> AdapterRecipe:
         """How the adapter is fitted."""
-        return Recipe(
+        return AdapterRecipe(
             depth=self.depth,
             first=8,
             rank=self.rank,
@@ -111,12 +112,12 @@ class Given:
     """The dimensions that the rows know, the rows of each split, and what is fitted on."""
 
     names: tuple[str, ...]
-    labelled: dict[Split, list[Argument]]
-    train: list[Argument]
-    changed: list[Argument]
-    beside: list[Argument]
-    mixed: list[Argument]
-    unlabelled: list[Argument]
+    labelled: dict[Split, list[Labelled]]
+    train: list[Labelled]
+    changed: list[Labelled]
+    beside: list[Labelled]
+    mixed: list[Labelled]
+    unlabelled: list[Labelled]
 
 
 def _given(job: Job, options: Options) -> Given:
@@ -124,7 +125,7 @@ def _given(job: Job, options: Options) -> Given:
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for one in labelled["train"]))
     if lost := {name for part in labelled.values() for one in part for name in one.labels}.difference(names):
         job.say(f"left out, for no argument to fit on has a label of it: {', '.join(sorted(lost))}")
-    train = [Argument(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
+    train = [Labelled(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
     _check(train, labelled)
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
@@ -137,7 +138,7 @@ def _given(job: Job, options: Options) -> Given:
     return Given(names, labelled, train, changed, beside, mixtures(train, rng, options.mixed), unlabelled)
 
 
-def _apart(job: Job, others: Sequence[Argument], labelled: Mapping[Split, Sequence[Argument]]) -> list[Argument]:
+def _apart(job: Job, others: Sequence[Labelled], labelled: Mapping[Split, Sequence[Labelled]]) -> list[Labelled]:
     """Of the texts without labels those that share no run of words with one that has some, nor are said twice."""
     known = {run for part in labelled.values() for one in part for run in runs({"text": one.text})}
     found = {one.text: one for one in others if known.isdisjoint(runs({"text": one.text}))}
@@ -146,7 +147,7 @@ def _apart(job: Job, others: Sequence[Argument], labelled: Mapping[Split, Sequen
     return list(found.values())
 
 
-def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> NDArray[np.float64]:
+def logits(job: Job, arguments: Sequence[Labelled], names: tuple[str, ...]) -> NDArray[np.float64]:
     """(N, C) by the adapter in `job.out`, as it is before it is calibrated."""
     model = classifier(job.out, names)
     requests = [ClassProbabilities(one.text, model, one.issue) for one in arguments]
@@ -155,13 +156,13 @@ def logits(job: Job, arguments: Sequence[Argument], names: tuple[str, ...]) -> N
     return np.log(odds)
 
 
-Read = tuple[dict[Split, list[Argument]], list[tuple[str, str]], list[Argument]]
+Read = tuple[dict[Split, list[Labelled]], list[tuple[str, str]], list[Labelled]]
 
 
 def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
     """The labelled arguments of each split, the toxic pairs, and texts without labels, which only a teacher can use."""
-    labelled: dict[Split, list[Argument]] = {"train": [], "valid": [], "test": []}
-    toxic, others, left_out = [], list[Argument](), Counter[str]()
+    labelled: dict[Split, list[Labelled]] = {"train": [], "valid": [], "test": []}
+    toxic, others, left_out = [], list[Labelled](), Counter[str]()
     places: dict[str, dict[Split, Row]] = {}
     for row in job.rows():
         if "toxic" in row.record:
@@ -180,9 +181,9 @@ def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
                     raise row.wrong(f"it has no labels, and is of split {split}: only what is fitted on can do without")
                 if stray := sorted({"label", *DIMENSIONS} & row.record.keys()):
                     raise row.wrong(f"it has {stray[0]!r}, but no labels: {{{FIRST!r}: 0 or 1, …}}, where that belongs")
-                others.append(Argument(issue, text, {}))
+                others.append(Labelled(issue, text, {}))
                 continue
-            labelled[split].append(Argument(issue, text, _labels(row, split)))
+            labelled[split].append(Labelled(issue, text, _labels(row, split)))
             places.setdefault(" ".join(text.split()), {}).setdefault(split, row)
     say_left_out(job.say, left_out)
     if others and not any(labelled.values()):
@@ -212,7 +213,7 @@ def _labels(row: Row, split: Split) -> dict[str, float]:
     return {name: float(value) for name, value in stated.items()}
 
 
-def _check(train: Sequence[Argument], labelled: dict[Split, list[Argument]]) -> None:
+def _check(train: Sequence[Labelled], labelled: dict[Split, list[Labelled]]) -> None:
     first = np.array([not calm(one) for one in train], dtype=int)
     if len(first) and first.min() == first.max():
         raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
@@ -224,28 +225,28 @@ def _check(train: Sequence[Argument], labelled: dict[Split, list[Argument]]) -> 
         measures.check_classes(np.array([one.labels[FIRST] for one in labelled[part]]), f"split {part}")
 
 
-def _toxic_pairs(found: list[tuple[str, str]], names: tuple[str, ...], count: int, rng: Random) -> list[Argument]:
+def _toxic_pairs(found: list[tuple[str, str]], names: tuple[str, ...], count: int, rng: Random) -> list[Labelled]:
     """Toxic texts as inappropriate and toxic, their rewrites as not toxic; nothing is known of the other dimensions."""
     chosen = rng.sample(found, min(count, len(found)))
     unknown = dict.fromkeys(names, UNKNOWN)
     toxic = {name: 1 for name in (FIRST, "Toxic Emotions") if name in names}
     neutral = {"Toxic Emotions": 0} if "Toxic Emotions" in names else {}
     texts = [(bad, {**unknown, **toxic}) for bad, _ in chosen] + [(good, {**unknown, **neutral}) for _, good in chosen]
-    return [Argument("", text, labels) for text, labels in texts]
+    return [Labelled("", text, labels) for text, labels in texts]
 
 
-def _example(one: Argument, names: tuple[str, ...]) -> Example:
+def _example(one: Labelled, names: tuple[str, ...]) -> Example:
     return Example(one.text, one.issue, tuple(one.labels[name] for name in names))
 
 
-def _share(name: str, arguments: Sequence[Argument]) -> float:
+def _share(name: str, arguments: Sequence[Labelled]) -> float:
     """Of the arguments of which it is known, how many fall short in this dimension."""
     known = [one.labels[name] for one in arguments if one.labels.get(name, UNKNOWN) != UNKNOWN]
     return float(np.mean(known))
 
 
 def _calibration(
-    found: NDArray[np.float64], valid: Sequence[Argument], shares: Mapping[str, float]
+    found: NDArray[np.float64], valid: Sequence[Labelled], shares: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(C,) and (C,): P(Inappropriateness) calibrated; the odds of the rarer labels shifted to call as many as there are.
 
@@ -262,7 +263,7 @@ def _calibration(
 
 
 def measure(
-    arguments: Sequence[Argument], probability: NDArray[np.float64], names: tuple[str, ...], seed: int
+    arguments: Sequence[Labelled], probability: NDArray[np.float64], names: tuple[str, ...], seed: int
 ) -> dict[str, Any]:
     """Macro-F1 with its interval and ROC-AUC of every dimension, and the calibration of the first."""
     truth = np.array([one.labels[FIRST] for one in arguments])

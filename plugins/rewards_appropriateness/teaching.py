@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_teacher
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_teacher
 from rewards.text.segment import split
-from rewards_appropriateness.variants import FIRST, UNKNOWN, Argument
+from rewards_appropriateness.variants import FIRST, UNKNOWN, Labelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from rewards.fitting import Job
 
 
-def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
+def mixtures(arguments: Sequence[Labelled], rng: Random, share: float) -> list[Labelled]:
     """About `share` times as many texts as there are arguments: some sentences of each, and of another on its issue if any.
 
     What edits leave of an argument is such a text: sentences go, and others come.
     """
-    by_issue: dict[str, list[Argument]] = {}
+    by_issue: dict[str, list[Labelled]] = {}
     for one in arguments:
         by_issue.setdefault(one.issue, []).append(one)
     found = []
@@ -37,18 +37,18 @@ def mixtures(arguments: Sequence[Argument], rng: Random, share: float) -> list[A
             parts = [_some(one, rng, 0.6), _some(rng.choice(others), rng, 0.4) if others else ""]
             rng.shuffle(parts)
             if text := " ".join(filter(None, parts)):
-                found.append(Argument(one.issue, text, dict.fromkeys(one.labels, UNKNOWN)))
+                found.append(Labelled(one.issue, text, dict.fromkeys(one.labels, UNKNOWN)))
     return found
 
 
-def _some(one: Argument, rng: Random, chance: float) -> str:
+def _some(one: Labelled, rng: Random, chance: float) -> str:
     return " ".join(sentence for sentence in split(one.text)[0] if rng.random() < chance)
 
 
 def taught(
     job: Job,
     teacher: Path,
-    recipe: Recipe,
+    recipe: AdapterRecipe,
     labelled: Sequence[Example],
     more: Sequence[Example],
     valid: Sequence[Example],

@@ -39,7 +39,7 @@ WRAPS = (("<p>", "</p>"), ("**", "**"), ("<div class='ok'>", "</div>"), ("> ", "
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class Labelled:
     """An argument under its issue, with a label of 0, 1, a share or UNKNOWN for each dimension."""
 
     issue: str
@@ -47,15 +47,15 @@ class Argument:
     labels: Mapping[str, float]
 
 
-def calm(one: Argument) -> bool:
+def calm(one: Labelled) -> bool:
     """Whether most annotators found nothing inappropriate in it."""
     return one.labels[FIRST] < 0.5
 
 
-def variants(arguments: Sequence[Argument], rng: Random, share: float) -> list[Argument]:
+def variants(arguments: Sequence[Labelled], rng: Random, share: float) -> list[Labelled]:
     """About `share` times as many arguments as there are, made of them."""
     appropriate = [one for one in arguments if calm(one)]
-    found: list[Argument] = []
+    found: list[Labelled] = []
     for one in arguments:
         if rng.random() < share:
             kind = rng.choice(KINDS)
@@ -65,86 +65,86 @@ def variants(arguments: Sequence[Argument], rng: Random, share: float) -> list[A
     return found
 
 
-def framed(one: Argument, _: Argument, rng: Random) -> Argument:
+def framed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
     """Politeness before or after it, or around every sentence."""
     if rng.random() < 0.5:
         text = f"{rng.choice(OPENINGS)} {one.text}" if rng.random() < 0.5 else f"{one.text} {rng.choice(CLOSINGS)}"
     else:
         text = " ".join(f"{sentence} {rng.choice(CLOSINGS)}" for sentence in split(one.text)[0])
-    return Argument(one.issue, text, one.labels)
+    return Labelled(one.issue, text, one.labels)
 
 
-def hedged(one: Argument, _: Argument, rng: Random) -> Argument:
+def hedged(one: Labelled, _: Labelled, rng: Random) -> Labelled:
     """Its sentences, some of them introduced by a hedge."""
     text = " ".join(
         f"{rng.choice(HEDGES)} {sentence[:1].lower()}{sentence[1:]}" if rng.random() < 0.6 else sentence
         for sentence in split(one.text)[0]
     )
-    return Argument(one.issue, text, one.labels)
+    return Labelled(one.issue, text, one.labels)
 
 
-def claimed(one: Argument, _: Argument, rng: Random) -> Argument:
+def claimed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
     """It says of itself that it is fine."""
     claim = rng.choice(CLAIMS)
-    return Argument(one.issue, f"{one.text} {claim}" if rng.random() < 0.5 else f"{claim} {one.text}", one.labels)
+    return Labelled(one.issue, f"{one.text} {claim}" if rng.random() < 0.5 else f"{claim} {one.text}", one.labels)
 
 
-def marked(one: Argument, _: Argument, rng: Random) -> Argument:
+def marked(one: Labelled, _: Labelled, rng: Random) -> Labelled:
     """Marks between its words, or around it."""
     if rng.random() < 0.4:
         left, right = rng.choice(WRAPS)
-        return Argument(one.issue, f"{left}{one.text}{right}", one.labels)
+        return Labelled(one.issue, f"{left}{one.text}{right}", one.labels)
     mark, words = rng.choice(MARKS), one.text.split(" ")
     for _n in range(rng.randint(1, 6)):
         words.insert(rng.randint(0, len(words)), mark)
-    return Argument(one.issue, " ".join(words), one.labels)
+    return Labelled(one.issue, " ".join(words), one.labels)
 
 
-def spaced(one: Argument, _: Argument, rng: Random) -> Argument:
+def spaced(one: Labelled, _: Labelled, rng: Random) -> Labelled:
     """Other spaces between its words."""
     chance = rng.choice((0.05, 0.3, 1.0))
     text = re.sub(" ", lambda match: match[0] * rng.randint(2, 3) if rng.random() < chance else match[0], one.text)
-    return Argument(one.issue, text + rng.choice(("", " ", "\n", "   ")), one.labels)
+    return Labelled(one.issue, text + rng.choice(("", " ", "\n", "   ")), one.labels)
 
 
-def joined(one: Argument, calm: Argument, rng: Random) -> Argument:
+def joined(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
     """An appropriate argument before or after it: what was inappropriate stays so."""
     parts = [one.text, " ".join(split(calm.text)[0][: rng.randint(1, 4)])]
     rng.shuffle(parts)
     known = {name: value if value >= 0.5 or one.labels[FIRST] < 0.5 else UNKNOWN for name, value in one.labels.items()}
-    return Argument(one.issue, " ".join(parts), known)
+    return Labelled(one.issue, " ".join(parts), known)
 
 
-def excerpt(one: Argument, calm: Argument, rng: Random) -> Argument:
+def excerpt(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
     """A few sentences of an appropriate argument: a short text is not inappropriate for being short."""
     sentences = split(calm.text)[0]
     count = min(len(sentences), rng.randint(1, 3))
     start = rng.randint(0, len(sentences) - count)
-    return Argument(calm.issue, " ".join(sentences[start : start + count]), calm.labels)
+    return Labelled(calm.issue, " ".join(sentences[start : start + count]), calm.labels)
 
 
-def shuffled(one: Argument, calm: Argument, rng: Random) -> Argument:
+def shuffled(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
     """The words of an appropriate argument in no order: it is not intelligible any more."""
     words = calm.text.split()
     for start in range(0, len(words), 12):
         part = words[start : start + 12]
         rng.shuffle(part)
         words[start : start + 12] = part
-    return Argument(calm.issue, " ".join(words), _settled(one, "Missing Intelligibility", "Unclear Meaning"))
+    return Labelled(calm.issue, " ".join(words), _settled(one, "Missing Intelligibility", "Unclear Meaning"))
 
 
-def astray(one: Argument, calm: Argument, rng: Random) -> Argument | None:
+def astray(one: Labelled, calm: Labelled, rng: Random) -> Labelled | None:
     """An appropriate argument under another issue: it does not belong there."""
     if one.issue == calm.issue or not one.issue:
         return None
-    return Argument(one.issue, calm.text, _settled(one, "Missing Intelligibility", "Missing Relevance"))
+    return Labelled(one.issue, calm.text, _settled(one, "Missing Intelligibility", "Missing Relevance"))
 
 
-def _settled(one: Argument, *short: str) -> dict[str, float]:
+def _settled(one: Labelled, *short: str) -> dict[str, float]:
     return {name: 1 if name in (FIRST, *short) else UNKNOWN for name in one.labels}
 
 
-Kind = Callable[[Argument, Argument, Random], Argument | None]
+Kind = Callable[[Labelled, Labelled, Random], Labelled | None]
 KINDS: tuple[Kind, ...] = (
     framed, framed, hedged, hedged, claimed, marked, marked, spaced, joined, joined, excerpt, excerpt, shuffled, astray,
 )  # fmt: skip

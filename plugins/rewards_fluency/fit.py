@@ -12,7 +12,7 @@ import numpy as np
 
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import Example, Recipe, fit_adapter, precision, rescale_adapter, write_adapter
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, precision, rescale_adapter, write_adapter
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import SPLITS, Split, need
 from rewards.models import store
@@ -42,9 +42,9 @@ class Options:
     percentile: float | None
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> AdapterRecipe:
         """How the adapter is fitted."""
-        return Recipe(depth=self.depth, first=4, rank=self.rank, learning_rate=self.learning_rate)
+        return AdapterRecipe(depth=self.depth, first=4, rank=self.rank, learning_rate=self.learning_rate)
 
 
 def fit(job: Job, options: Options) -> dict[str, Any]:

@@ -58,11 +58,11 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
         kinds[kind].append(row)
     toxic = kinds["toxic"][::2]  # they are many, and short
     edits = [
-        *_owned(kinds["before"], lambda row: _human([row], fold, left_out)),
-        *_owned(toxic, lambda row: _paradetox([row], fold, left_out)),
-        *_owned(kinds["text"], lambda row: _arguments([row], fold, left_out)),
+        *_owned(kinds["before"], lambda row: _human(row, fold, left_out)),
+        *_owned(toxic, lambda row: _paradetox(row, fold, left_out)),
+        *_owned(kinds["text"], lambda row: _arguments(row, fold, left_out)),
     ]
-    judged = _owned(kinds["fluent"], lambda row: _judged([row], fold))
+    judged = _owned(kinds["fluent"], lambda row: _judged(row, fold))
     found = [_as_found(pair) for pair in (*judged, *edits, *_splices(edits), *_blimp(kinds["good"], fold))]
     counts = ", ".join(f"{len(some):,} with {name}" for name, some in kinds.items() if some)
     say(f"rows: {counts}; {len(found):,} edits made of them (every second toxic one, {PER_PARADIGM} of a paradigm)")
@@ -94,60 +94,56 @@ def _random(key: str) -> Random:
     return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one row's choices do not hang on the rows before it)
 
 
-def _judged(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
-    for row in rows:
-        before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
-        if fluent not in (0, 1):
-            raise row.wrong(f"fluent is {fluent!r}; expected 0 or 1")
-        yield Pair(before, after, bool(fluent), "judged", split_of(row, row.owner(before), fold))
+def _judged(row: Row, fold: str) -> Iterator[Pair]:
+    before, after, fluent = row.text("before"), row.text("after"), row.record["fluent"]
+    if fluent not in (0, 1):
+        raise row.wrong(f"fluent is {fluent!r}; expected 0 or 1")
+    yield Pair(before, after, bool(fluent), "judged", split_of(row, row.owner(before), fold))
 
 
-def _human(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
-    for row in rows:
-        if pair := revised(row, left_out, words=3):
-            before, after = pair
-            split = split_of(row, row.owner(before), fold)
-            rng = _random(before)
-            yield Pair(before, after, True, "human", split)
-            yield from _seams(before, after, rng, split)
-            for _ in range(FAULTY):
-                yield from _faulty(after, rng, split)
+def _human(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
+    if pair := revised(row, left_out, words=3):
+        before, after = pair
+        split = split_of(row, row.owner(before), fold)
+        rng = _random(before)
+        yield Pair(before, after, True, "human", split)
+        yield from _seams(before, after, rng, split)
+        for _ in range(FAULTY):
+            yield from _faulty(after, rng, split)
 
 
-def _paradetox(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
-    for row in rows:
-        toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *row.texts("neutral")))
-        if not neutral:
-            left_out["without a neutral rewrite"] += 1
-            continue
-        if toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
-            left_out["unchanged" if toxic == neutral[0] else "of fewer than 4 words"] += 1
-            continue
-        split, rng = split_of(row, f"paradetox {toxic}", fold), _random(toxic)
-        yield from _faulty(neutral[0], rng, split)
-        if len(neutral) > 1 and neutral[1] != neutral[0] and rng.random() < 0.4:
-            yield Pair(neutral[0], neutral[1], True, "paraphrase", split)
-            yield from _seams(neutral[0], neutral[1], rng, split)
-        else:
-            yield Pair(toxic, neutral[0], True, "detoxified", split)
-            yield from _seams(toxic, neutral[0], rng, split)
+def _paradetox(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
+    toxic, *neutral = (_detokenised(text) for text in (row.text("toxic"), *row.texts("neutral")))
+    if not neutral:
+        left_out["without a neutral rewrite"] += 1
+        return
+    if toxic == neutral[0] or min(len(neutral[0].split()), len(toxic.split())) < 4:
+        left_out["unchanged" if toxic == neutral[0] else "of fewer than 4 words"] += 1
+        return
+    split, rng = split_of(row, f"paradetox {toxic}", fold), _random(toxic)
+    yield from _faulty(neutral[0], rng, split)
+    if len(neutral) > 1 and neutral[1] != neutral[0] and rng.random() < 0.4:
+        yield Pair(neutral[0], neutral[1], True, "paraphrase", split)
+        yield from _seams(neutral[0], neutral[1], rng, split)
+    else:
+        yield Pair(toxic, neutral[0], True, "detoxified", split)
+        yield from _seams(toxic, neutral[0], rng, split)
 
 
-def _arguments(rows: Sequence[Row], fold: str, left_out: Counter[str]) -> Iterator[Pair]:
+def _arguments(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
     """Untidy sentences of web debates: toned down by rule, or broken."""
-    for row in rows:
-        text = row.text("text")
-        rng = _random(text)
-        sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
-        if not sentences:
-            left_out["without a sentence of 5 to 30 words"] += 1
-            continue
-        sentence, split = rng.choice(sentences), split_of(row, text, fold)
-        toned = tone_down(sentence, rng)
-        if toned and toned != sentence:
-            yield Pair(sentence, toned, True, "toned", split)
-            yield from _seams(sentence, toned, rng, split, single=False)
-        yield from _faulty(sentence, rng, split)
+    text = row.text("text")
+    rng = _random(text)
+    sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
+    if not sentences:
+        left_out["without a sentence of 5 to 30 words"] += 1
+        return
+    sentence, split = rng.choice(sentences), split_of(row, text, fold)
+    toned = tone_down(sentence, rng)
+    if toned and toned != sentence:
+        yield Pair(sentence, toned, True, "toned", split)
+        yield from _seams(sentence, toned, rng, split, single=False)
+    yield from _faulty(sentence, rng, split)
 
 
 def _faulty(sentence: str, rng: Random, split: Split) -> Iterator[Pair]:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rewards.files.pipeline import Report
+from rewards.files.pipeline import ProgressHooks
 from rewards.files.reading import rejected_path
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
@@ -48,7 +48,7 @@ class Display:
             disable=quiet or not self._console.is_terminal,
         )
         self._task = self._progress.add_task("loading models", total=self._size, records=0, texts=0, rate="")
-        self.report = Report(self._on_bytes, self._on_records)
+        self.report = ProgressHooks(self._on_bytes, self._on_records)
 
     def __enter__(self) -> Display:
         """Start the bar."""

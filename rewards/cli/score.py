@@ -25,7 +25,7 @@ from rewards.cli.options import (
     settings_of,
 )
 from rewards.cli.terminal import results_alone, stop_where_complete
-from rewards.engine.device import listed
+from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def score(
     from rewards.summary import Summary
 
     rewards, settings = settings_of(reward or (), set_ or ())
-    devices = listed(device, dtype)
+    devices = parse_devices(device, dtype)
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
     target = targets.target_of(file, out, resume, append)
@@ -87,7 +87,7 @@ def score(
     if append:
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()
-    job = pipeline.Job(file, chosen, format, limit, batch_size)
+    job = pipeline.FileJob(file, chosen, format, limit, batch_size)
     kept = beside(Path(file), rejected_path) if append else None
     sink = File(target, fingerprint, batch_size, resume, summary.add, kept) if target else Stream()
     with results_alone(), Display(file, quiet) as display:

@@ -54,11 +54,8 @@ def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = 
     return "bfloat16" if (_cpu_gains_from_bfloat16() if device == "cpu" else _gpu_has_bfloat16(device)) else "float32"
 
 
-def listed(wanted: str, dtype: str) -> list[str]:
-    """The devices named with commas between them.
-
-    Raises ConfigError where a record's precision would depend on which of them was free for it.
-    """
+def parse_devices(wanted: str, dtype: str) -> list[str]:
+    """The devices of a list with commas. Raises ConfigError where `dtype` auto would mean different ones on them."""
     devices = [one.strip() for one in wanted.split(",")]
     if len(devices) < 2 or dtype != "auto":
         return devices

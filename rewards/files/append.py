@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import RecordError, RewardsError
-from rewards.files.pipeline import Job, Report, describe, merge_headers, usage, write_chunks
+from rewards.files.pipeline import FileJob, ProgressHooks, describe, merge_headers, usage, write_chunks
 from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.files.writing import Sink
-from rewards.scored import Scored, decided, read_scored
+from rewards.scored import ScoredRevision, decided, read_scored
 from rewards.scoring import Decision, score
 from rewards.summary import Summary
 
-Pair = tuple[Mapping[str, Any], Scored]
+Pair = tuple[Mapping[str, Any], ScoredRevision]
 
 
 def check(source: str, names: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ def check(source: str, names: Sequence[str]) -> None:
             raise RewardsError(f"{source}, line {line.number}: {error}; nothing was changed") from error
 
 
-def run(job: Job, sink: Sink, summary: Summary, report: Report) -> dict[str, Any]:
+def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> dict[str, Any]:
     """Add the suite's rewards to every record of a scored file; the header it wrote.
 
     Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
@@ -66,7 +66,7 @@ def _header(source: str) -> dict[str, Any]:
     return found
 
 
-def _read(line: Line, names: Sequence[str]) -> Scored:
+def _read(line: Line, names: Sequence[str]) -> ScoredRevision:
     if line.error is not None:
         raise line.error
     scored = read_scored(line.record)
@@ -76,7 +76,7 @@ def _read(line: Line, names: Sequence[str]) -> Scored:
     return scored
 
 
-def _passes(scored: Scored, gates: Sequence[str]) -> tuple[Mapping[str, bool], ...]:
+def _passes(scored: ScoredRevision, gates: Sequence[str]) -> tuple[Mapping[str, bool], ...]:
     return tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
 
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FileJob:
     """What to do with a file."""
 
     source: str
@@ -51,7 +51,7 @@ class Tally(Protocol):
 
 
 @dataclass(slots=True)
-class Report:
+class ProgressHooks:
     """Called while a job runs: bytes of the source consumed, output records so far."""
 
     consumed: Callable[[int], None] = lambda _: None
@@ -59,13 +59,13 @@ class Report:
 
 
 def run(
-    job: Job, sink: Sink, summary: Summary, report: Report | None = None, workers: Workers | None = None
+    job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks | None = None, workers: Workers | None = None
 ) -> dict[str, Any]:
     """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason.
 
     `workers`, where given, score the chunks in processes of their own.
     """
-    report = report or Report()
+    report = report or ProgressHooks()
     so_far = partial(usage, job.suite.engine, sink, time.monotonic(), workers)
 
     def read(line: Line) -> Revision:
@@ -85,10 +85,10 @@ def run(
 def write_chunks(
     items: Iterator[T],
     score: Callable[[Sequence[T]], list[dict[str, Any]]],
-    job: Job,
+    job: FileJob,
     sink: Sink,
     summary: Tally,
-    report: Report,
+    report: ProgressHooks,
     so_far: Callable[[], Mapping[str, Any]],
     spread: Callable[[Iterator[list[T]]], Iterator[list[dict[str, Any]]]] | None = None,
 ) -> None:
@@ -115,7 +115,7 @@ def write_chunks(
         report.records(summary.records)
 
 
-def describe(job: Job) -> dict[str, Any]:
+def describe(job: FileJob) -> dict[str, Any]:
     """How the job's results are made: the suite, the models, the versions."""
     return {
         **job.suite.describe(),
@@ -157,7 +157,7 @@ def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def read_items(
-    job: Job, read: Callable[[Line], T], sink: Sink, summary: Tally, consumed: Callable[[int], None]
+    job: FileJob, read: Callable[[Line], T], sink: Sink, summary: Tally, consumed: Callable[[int], None]
 ) -> Iterator[T]:
     """What `read` makes of every line of the source; the lines it raises for are rejected on the way, with the reason."""
     for line in islice(read_lines(job.source, consumed), job.limit):

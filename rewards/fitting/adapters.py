@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rewards.engine.device import pick_dtype
 from rewards.errors import ConfigError
-from rewards.fitting.trunks import Causal, Encoder, Trunk
+from rewards.fitting.trunks import CausalTrunk, EncoderTrunk, Trunk
 from rewards.models.adapted import HEAD, evidence, padded
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ REPORT_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class AdapterRecipe:
     """How an adapter is fitted. The first `first` of `depth` blocks stay as they are and are computed once."""
 
     depth: int = 12
@@ -55,10 +55,15 @@ class Example:
 
 
 def fit_adapter(
-    folder: Path, examples: Sequence[Example], classes: int, recipe: Recipe, seed: int, say: Callable[[str], None]
+    folder: Path,
+    examples: Sequence[Example],
+    classes: int,
+    recipe: AdapterRecipe,
+    seed: int,
+    say: Callable[[str], None],
 ) -> dict[str, torch.Tensor]:
     """The tensors of an adapter for the causal language model in `folder`, in the form that `write_adapter` stores."""
-    trunk = Causal(folder, recipe.first, recipe.depth)
+    trunk = CausalTrunk(folder, recipe.first, recipe.depth)
     head = _fit(trunk, _Batches(trunk, examples, recipe, say), examples, classes, recipe, seed, say)
     return {**_changes(trunk), **{name: value.detach() for name, value in head.items()}}
 
@@ -68,12 +73,12 @@ def fit_teacher(
     examples: Sequence[Example],
     others: Sequence[Example],
     classes: int,
-    recipe: Recipe,
+    recipe: AdapterRecipe,
     seed: int,
     say: Callable[[str], None],
 ) -> NDArray[np.float64]:
     """The logits (N + M, C) of N examples, which the upper half of the encoder in `folder` is fitted to, and of M others."""
-    trunk = Encoder(folder)
+    trunk = EncoderTrunk(folder)
     batches = _Batches(trunk, [*examples, *others], recipe, say)
     head = _fit(trunk, batches, examples, classes, recipe, seed, say)
     every = batches.of_like_length(range(len(examples) + len(others)))
@@ -91,7 +96,7 @@ def _fit(
     batches: _Batches,
     examples: Sequence[Example],
     classes: int,
-    recipe: Recipe,
+    recipe: AdapterRecipe,
     seed: int,
     say: Callable[[str], None],
 ) -> dict[str, torch.Tensor]:
@@ -139,7 +144,7 @@ def precision() -> str:
     return pick_dtype("auto", "cpu", "causal-lm")
 
 
-def write_adapter(file: Path, tensors: dict[str, torch.Tensor], recipe: Recipe) -> None:
+def write_adapter(file: Path, tensors: dict[str, torch.Tensor], recipe: AdapterRecipe) -> None:
     """Store an adapter: its changes in float16, its head in float32."""
     stored = {
         name: value.to(torch.float32 if name in HEAD else torch.float16).contiguous() for name, value in tensors.items()
@@ -148,7 +153,7 @@ def write_adapter(file: Path, tensors: dict[str, torch.Tensor], recipe: Recipe) 
     save_file(stored, file, metadata={"adapter": json.dumps(stated)})
 
 
-def rescale_adapter(file: Path, recipe: Recipe, scale: Any, shift: Any) -> None:
+def rescale_adapter(file: Path, recipe: AdapterRecipe, scale: Any, shift: Any) -> None:
     """Calibrate a stored adapter: its logits z become scale · z + shift, for each of C classes or for all alike."""
     stored = load_file(file)
     bias = stored["bias"].numpy().astype(np.float64) * scale + shift
@@ -159,7 +164,9 @@ def rescale_adapter(file: Path, recipe: Recipe, scale: Any, shift: Any) -> None:
 class _Batches:
     """Examples as padded batches of like length."""
 
-    def __init__(self, trunk: Trunk, examples: Sequence[Example], recipe: Recipe, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, trunk: Trunk, examples: Sequence[Example], recipe: AdapterRecipe, say: Callable[[str], None]
+    ) -> None:
         self._trunk, self._recipe = trunk, recipe
         pairs, texts = [one.pair for one in examples], [one.text for one in examples]
         self._rows, cut = trunk.rows(pairs, texts, recipe.longest)
@@ -244,7 +251,7 @@ def _head(size: int, classes: int) -> dict[str, torch.Tensor]:
     return {**learnt, "scale": torch.ones(classes), "bias": torch.zeros(classes, requires_grad=True)}
 
 
-def _class_weights(examples: Sequence[Example], classes: int, recipe: Recipe) -> torch.Tensor:
+def _class_weights(examples: Sequence[Example], classes: int, recipe: AdapterRecipe) -> torch.Tensor:
     """(C,): the loss of every class counts alike; with many labels that of 1 up to six times that of 0."""
     if not recipe.balanced:
         return torch.ones(classes)

@@ -15,7 +15,7 @@ from rewards.models.adapted import layout, line_break
 from rewards.models.backend import loading, weights_only
 from rewards.models.keys import positions, token_limit
 
-Row = tuple[list[int], int]
+TokenRow = tuple[list[int], int]
 """The tokens of a pair and a text, and where those of the text begin."""
 
 
@@ -52,7 +52,7 @@ class Trunk(ABC):
         return states
 
     @abstractmethod
-    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
+    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[TokenRow], int]:
         """What the model reads of each text under its pair, and how many were cut to `longest` tokens."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Trunk(ABC):
         return coded
 
 
-class Causal(Trunk):
+class CausalTrunk(Trunk):
     """A causal language model without its last norm and its vocabulary."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
@@ -73,14 +73,14 @@ class Causal(Trunk):
         trunk.config.use_cache = False
         return trunk, trunk, "layers"
 
-    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
+    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[TokenRow], int]:
         """The pair, a line break, the text and a line break."""
         end, both = line_break(self.tokenizer), list(zip(self._coded(pairs), self._coded(texts), strict=True))
         cut = sum(len(tokens) > longest for each in both for tokens in each)
         return [layout(pair[:longest], text[:longest], end) for pair, text in both], cut
 
 
-class Encoder(Trunk):
+class EncoderTrunk(Trunk):
     """An encoder that reads in both directions: BERT, MPNet and whatever keeps its blocks where they do."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
@@ -107,11 +107,11 @@ class Encoder(Trunk):
         super().upper()
         self.model.embeddings = _AsGiven()
 
-    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[Row], int]:
+    def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[TokenRow], int]:
         """The pair and the text, with the marks that the tokenizer sets around them."""
         start, middle, end = self._marks()
         room = self._room - len(start) - len(middle) - len(end)
-        found, cut = list[Row](), 0
+        found, cut = list[TokenRow](), 0
         for pair, text in zip(self._coded(pairs), self._coded(texts), strict=True):
             head = pair[: min(longest, room // 2)]
             body = text[: min(longest, room - len(head))]

@@ -18,8 +18,8 @@ RUN = 8  # words in a row that two texts do not share by chance
 class Unseen:
     """The runs of `RUN` words of the texts in a file that are kept for measuring.
 
-    `rows` are their numbers. Where the fit reads `splits`, it keeps them apart itself in the file they stand in. `asked`
-    says whether anybody has asked about a row.
+    `rows` are their numbers in it. Where the fit reads `splits` and this file is also its data, rows of this file are not
+    left out: the fit holds out its own test rows. `asked` says whether anybody has asked about a row.
     """
 
     file: Path

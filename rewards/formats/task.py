@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-REASONS: dict[str, str] = {
-    "Toxic Emotions": "it hurts, or it stirs up feelings where an argument should stand",
-    "Missing Commitment": "it is not meant seriously, or leaves no room for other views",
-    "Missing Intelligibility": "its meaning, its link to the issue or its reasoning is unclear",
-    "Other Reasons": "spelling, grammar, or anything else that is out of place",
-}
-"""The reasons that an edit may state, and what each of them covers, in words of our own (Ziegenbein et al., ACL 2023)."""
+from rewards.dimensions import REASONS
+
+COVERED = (
+    "it hurts, or it stirs up feelings where an argument should stand",
+    "it is not meant seriously, or leaves no room for other views",
+    "its meaning, its link to the issue or its reasoning is unclear",
+    "spelling, grammar, or anything else that is out of place",
+)
+"""What each of the reasons covers, in words of our own."""
 
 TASK = (
     "You edit arguments so that they become appropriate: respectful, sincere and easy to follow.\n"
@@ -21,6 +23,6 @@ ARGUMENT = "Issue: {issue}\n\nThe argument, sentence by sentence:\n{sentences}\n
 
 BECAUSE = (
     "State why each change is needed, by one of these reasons:\n"
-    + "".join(f"- {name}: {meaning}\n" for name, meaning in REASONS.items())
+    + "".join(f"- {name}: {meaning}\n" for name, meaning in zip(REASONS, COVERED, strict=True))
 )  # fmt: skip
 """How a change states its reason."""

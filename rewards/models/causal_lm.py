@@ -23,7 +23,7 @@ from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_d
 from rewards.models.batches import batches, run_all
 from rewards.models.keys import MAX_TOKENS, key
 from rewards.models.specs import Checkpoint, describe
-from rewards.models.tries import Row, pack
+from rewards.models.tries import PackedRow, pack
 
 if TYPE_CHECKING:
     from rewards.features import Request
@@ -98,7 +98,7 @@ class CausalLM:
         results: list[Array | Failure] = [empty for _ in sequences]
 
         @torch.inference_mode()
-        def forward(rows: list[Row]) -> None:
+        def forward(rows: list[PackedRow]) -> None:
             firsts, states = self._forward(depth, rows)
             paths = [
                 (index, [first + node for node in path])
@@ -109,7 +109,7 @@ class CausalLM:
                 results[index] = array
             progress(sum(len(row.paths) for row in rows))
 
-        def failed(row: Row, reason: str) -> None:
+        def failed(row: PackedRow, reason: str) -> None:
             for index, _ in row.paths:
                 results[index] = Failure(reason)
 
@@ -118,7 +118,7 @@ class CausalLM:
         kinds = [rows] if self.segmented else [[row for row in rows if row.branches is yes] for yes in (False, True)]
         for chosen in kinds:
             parts = batches(chosen, len, self.placement.token_budget, padded=not self.segmented)
-            run_all(parts, forward, failed, describe(self._checkpoint), Row.split)
+            run_all(parts, forward, failed, describe(self._checkpoint), PackedRow.split)
         return results
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
@@ -126,7 +126,7 @@ class CausalLM:
         self.cut.update(key(text) for text, tokens in zip(texts, encoded, strict=True) if len(tokens) > self._limit)
         return [tokens[: self._limit] for tokens in encoded]
 
-    def _forward(self, depth: int, rows: list[Row]) -> tuple[list[int], torch.Tensor]:
+    def _forward(self, depth: int, rows: list[PackedRow]) -> tuple[list[int], torch.Tensor]:
         """Where each packed row begins among the hidden states, and these (N, D)."""
         if self.segmented:
             firsts = list(itertools.accumulate((len(row) for row in rows[:-1]), initial=0))
@@ -136,7 +136,7 @@ class CausalLM:
         hidden: torch.Tensor = self.trunk(depth)(**inputs, use_cache=False).last_hidden_state
         return firsts, hidden.reshape(-1, hidden.shape[-1])
 
-    def _padded(self, rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
+    def _padded(self, rows: list[PackedRow]) -> tuple[dict[str, Any], list[int]]:
         inputs = {name: value.to(self.placement.device) for name, value in padded_inputs(rows).items()}
         if "attention_mask" in inputs:
             inputs["attention_mask"] = _additive(inputs["attention_mask"], torch_dtype(self.placement.dtype))
@@ -222,7 +222,7 @@ class CausalLM:
         ]
 
 
-def padded_inputs(rows: list[Row]) -> dict[str, torch.Tensor]:
+def padded_inputs(rows: list[PackedRow]) -> dict[str, torch.Tensor]:
     """The tokens (rows, width) of packed rows, padded on the right.
 
     Where one of them branches also the mask (rows, 1, width, width), true where a token sees another, and the positions.
@@ -234,7 +234,7 @@ def padded_inputs(rows: list[Row]) -> dict[str, torch.Tensor]:
     return {"input_ids": tokens, **(_tree_inputs(rows, width) if any(row.branches for row in rows) else {})}
 
 
-def _tree_inputs(rows: list[Row], width: int) -> dict[str, torch.Tensor]:
+def _tree_inputs(rows: list[PackedRow], width: int) -> dict[str, torch.Tensor]:
     mask = np.broadcast_to(np.eye(width, dtype=np.bool_), (len(rows), width, width)).copy()
     positions = np.zeros((len(rows), width), dtype=np.int64)
     for number, row in enumerate(rows):

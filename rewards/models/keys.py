@@ -53,7 +53,7 @@ class Identity(NamedTuple):
 
     @property
     def text_key(self) -> bytes:
-        """A digest of the text alone, by which cut texts are counted: one text may be asked for in several ways."""
+        """A digest of what is read, the text and where there is one its pair: cut texts are counted by it, however asked."""
         return key(*self.text)
 
 

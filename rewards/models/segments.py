@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from rewards.models.tries import Row
+from rewards.models.tries import PackedRow
 
 NAME = "rewards_segments"
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -42,7 +42,7 @@ def use(model: Any) -> None:
     model.set_attn_implementation(NAME)
 
 
-def inputs(rows: Sequence[Row], firsts: Sequence[int], dtype: torch.dtype) -> dict[str, Any]:
+def inputs(rows: Sequence[PackedRow], firsts: Sequence[int], dtype: torch.dtype) -> dict[str, Any]:
     """What the model reads: rows end to end, each from its place in `firsts` on."""
     return {
         "input_ids": torch.tensor([[token for row in rows for token in row.tokens]]),
@@ -51,7 +51,7 @@ def inputs(rows: Sequence[Row], firsts: Sequence[int], dtype: torch.dtype) -> di
     }
 
 
-def _segments(row: Row, first: int, dtype: torch.dtype) -> list[Segment]:
+def _segments(row: PackedRow, first: int, dtype: torch.dtype) -> list[Segment]:
     found: list[Segment] = []
     end = 0
     for _, path in row.paths:

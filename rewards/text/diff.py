@@ -70,16 +70,6 @@ def equal_blocks(old: Sequence[str], new: Sequence[str]) -> list[Block]:
     ]
 
 
-def apply(before: str, found: Sequence[Change]) -> str:
-    """The text after its changes."""
-    pieces: list[str] = []
-    position = 0
-    for change in found:
-        pieces += (before[position : change.start], change.after)
-        position = change.end
-    return "".join((*pieces, before[position:]))
-
-
 def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) -> list[ProposedEdit]:
     """The word differences between an argument and its rewritten text, each inside one sentence.
 

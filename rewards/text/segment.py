@@ -16,12 +16,12 @@ _WIDE_SPACES = dict.fromkeys((0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def split(text: str, language: str = "en") -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sentences of `text`, none empty, and the gaps around: `gaps[0] + sentences[0] + gaps[1] + …` is `text`."""
     sentences: list[str] = []
     gaps: list[str] = []
     position = 0  # how far the text is accounted for
-    for start, end in _pieces(text, language):
+    for start, end in _pieces(text):
         sentence = text[start:end].strip()
         if sentence:
             found = text.index(sentence, start)
@@ -55,12 +55,12 @@ def join_gaps(sentences: Sequence[str]) -> tuple[str, ...]:
     return ("", *(" ",) * (len(sentences) - 1), "") if sentences else ("",)
 
 
-def _pieces(text: str, language: str) -> list[tuple[int, int]]:
+def _pieces(text: str) -> list[tuple[int, int]]:
     """Consecutive spans that cover the text, each a sentence with the whitespace around it."""
     plain = text if text.isascii() else _SURROGATE.sub("\ufffd", text).translate(_WIDE_SPACES)
     starts = [0]
     position = 0
-    for piece in _segmenter()(language, plain):
+    for piece in _segmenter()("en", plain):
         # Searched rather than summed: the segmenter leaves out some runs of line breaks.
         start = plain.find(piece, position)
         if start > position:

@@ -49,7 +49,7 @@ class RewardPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Sampled:
     """One completion of a batch with what the dataset carries for it."""
 
     record: Mapping[str, Any]
@@ -63,7 +63,7 @@ class Pass:
     `step` counts as trainers log: the step that the batch is for, from 1; of held-out arguments, those made before.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Sampled, ...]
     results: tuple[Result | None, ...]
     dropped: tuple[str | None, ...]
     step: int
@@ -136,17 +136,17 @@ class Scorer:
         """Tell `observer` of every pass from now on."""
         self._observers.append(observer)
 
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[RewardColumn]:
         """One reward function per component, in the suite's order; their weights are `weights()`."""
-        return [Column(self, component.name) for component in self.suite.components]
+        return [RewardColumn(self, component.name) for component in self.suite.components]
 
     def weights(self) -> list[float]:
         """For `reward_weights`: 0 for what is held out, so that TRL's `reward` is the suite's total."""
         return [component.weight for component in self.suite.components]
 
-    def total(self) -> Column:
+    def total(self) -> RewardColumn:
         """One reward function for the weighted total, for trainers that know no weights, such as AsyncGRPO."""
-        return Column(self, None)
+        return RewardColumn(self, None)
 
     def warm_up(self, record: Mapping[str, Any], *others: Mapping[str, Any]) -> None:
         """Load every model that the suite needs, by scoring one deletion in the first of the records that can be scored.
@@ -179,7 +179,7 @@ class Scorer:
                 return done.totals()
             return done.values(next(c for c in self.suite.components if c.name == name))
 
-    def _score(self, rows: tuple[Row, ...], given: Mapping[str, Any]) -> Pass:
+    def _score(self, rows: tuple[Sampled, ...], given: Mapping[str, Any]) -> Pass:
         suite, began = self.suite, time.monotonic()
         asked, computed = suite.engine.counts.requested, suite.engine.counts.computed
         results, dropped = self._results(rows)
@@ -201,7 +201,7 @@ class Scorer:
         self._losses.count(done.dropped, done.step)
         return done
 
-    def _results(self, rows: Sequence[Row]) -> tuple[tuple[Result | None, ...], tuple[str | None, ...]]:
+    def _results(self, rows: Sequence[Sampled]) -> tuple[tuple[Result | None, ...], tuple[str | None, ...]]:
         results: list[Result | None] = [None] * len(rows)
         reasons: list[str | None] = [None] * len(rows)
         revisions, places = [], []
@@ -218,7 +218,7 @@ class Scorer:
         return tuple(results), tuple(reasons)
 
 
-class Column:
+class RewardColumn:
     """One reward function as TRL calls it; None as its component means the total."""
 
     def __init__(self, scorer: Scorer, component: str | None) -> None:
@@ -246,7 +246,7 @@ def check_sizes(prompts: Sequence[Any], completions: Sequence[Any]) -> None:
         raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
 
 
-def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, ...]:
+def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampled, ...]:
     """The completions with the columns that the dataset carries for them."""
     if given.get("sentences") is None and given.get("argument") is None:
         raise ConfigError(
@@ -259,12 +259,12 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Row, 
         if len(values) != size:
             raise ConfigError(f"the dataset column `{name}` has {len(values)} values for {size} completions")
     return tuple(
-        Row({name: values[i] for name, values in columns.items()}, completion_text(completions[i]) or "")
+        Sampled({name: values[i] for name, values in columns.items()}, completion_text(completions[i]) or "")
         for i in range(size)
     )
 
 
-def step_of(rows: Sequence[Row], state: Any) -> int:
+def step_of(rows: Sequence[Sampled], state: Any) -> int:
     """The step that a batch belongs to; 0 where a trainer does not say. Those made so far are all that its state knows."""
     if state is None:
         return 0

@@ -53,9 +53,9 @@ def train(
     if sft and chosen.sft is None:
         raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
     if dry_run:
-        from rewards_train.plan import Plan
+        from rewards_train.plan import DryRun
 
-        Plan(chosen, count, accelerate_config, resume).print()
+        DryRun(chosen, count, accelerate_config, resume).print()
         return
     try:
         # Without the option accelerate itself takes the number from its file.

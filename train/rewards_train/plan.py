@@ -20,7 +20,7 @@ BATCH = 8  # completions in the batch that is scored
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
-class Plan:
+class DryRun:
     """Prints what a run would be, section by section, and collects what could not be checked."""
 
     def __init__(

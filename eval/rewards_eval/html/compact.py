@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from rewards.errors import RecordError, RewardsError
-from rewards.scored import Scored, read_scored
+from rewards.scored import ScoredRevision, read_scored
 from rewards.types import Edit, Revision
 from rewards_eval.values import probabilities_after, probabilities_before
 
@@ -111,7 +111,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
     return data
 
 
-def _kind(index: int, scored: Scored) -> int:
+def _kind(index: int, scored: ScoredRevision) -> int:
     if not scored.revision.edits[index].valid:
         return KINDS["invalid"]
     return KINDS["accepted" if index in scored.accepted else "rejected"]

@@ -15,7 +15,6 @@ from rewards.errors import RewardsError
 from rewards_eval.review.journal import Line, latest, read_decisions, subject
 
 RESAMPLES = 1000
-Units = Mapping[Hashable, Mapping[str, str]]  # what was judged -> reviewer -> verdict
 
 
 @dataclass(frozen=True, slots=True)

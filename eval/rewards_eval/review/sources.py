@@ -11,7 +11,7 @@ from typing import Any
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import read_lines
-from rewards.scored import Scored, read_scored
+from rewards.scored import ScoredRevision, read_scored
 from rewards_eval import authors
 from rewards_eval.names import choose_names
 
@@ -24,7 +24,7 @@ class Source:
     file: str
     digest: str  # SHA-256 of the file
     records: Mapping[str, Mapping[str, Any]]
-    scored: Mapping[str, Scored]
+    scored: Mapping[str, ScoredRevision]
 
 
 def identity(value: Any) -> str:
@@ -46,7 +46,7 @@ def read_sources(files: Sequence[Path], names: Sequence[str]) -> list[Source]:
 
 def _read(path: Path, name: str) -> Source:
     records: dict[str, Mapping[str, Any]] = {}
-    scored: dict[str, Scored] = {}
+    scored: dict[str, ScoredRevision] = {}
     for line in read_lines(str(path)):
         try:
             if line.error is not None:

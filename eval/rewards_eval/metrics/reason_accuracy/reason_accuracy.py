@@ -7,7 +7,8 @@ from typing import Any
 import evaluate
 from datasets import Sequence, Value
 
-from rewards_eval.formulas import REASONS, reason_relaxed, reason_strict
+from rewards.dimensions import REASONS
+from rewards_eval.formulas import reason_relaxed, reason_strict
 from rewards_eval.judges import mean
 from rewards_eval.module import EDITING, info
 
