@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rewards.records import read_revision
 from rewards.text.diff import Change, changes, revision_edits, tokens
 from rewards.text.segment import join_gaps, split
 from rewards.types import Edit, apply_spans
@@ -147,3 +148,11 @@ def test_long_texts_stay_sane():
 
 def test_a_change_is_a_triple():
     assert changes("a b", "a c") == [Change(2, 3, "c")]
+
+
+def test_sentences_that_touch_are_not_glued_to_what_replaces_a_part_of_both() -> None:
+    sentences, gaps = ["Keep it on your own...", "An official letter came."], ["", "", ""]
+    text = "Keep it on your site and an official letter came."
+    found = read_revision({"argument": "".join(sentences), "sentences": sentences, "rewrite": text})
+    assert found.gaps == tuple(gaps)
+    assert found.apply(range(len(found.edits))) == text

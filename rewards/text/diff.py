@@ -172,11 +172,11 @@ def _split(
         sentence, (start, end) = sentences[index], spans[index]
         i, j = max(change.start - start, 0), min(change.end, end) - start
         after = change.after if index == touched[0] else ""
-        if change.start < start:
+        if change.start < start and (not index or spans[index - 1][1] < start):
             after = after.lstrip()  # the gap before the sentence stays
             if not after and j < len(sentence) and sentence[j].isspace():
                 j += 1
-        if change.end > end:
+        if change.end > end and (index + 1 == len(spans) or end < spans[index + 1][0]):
             after = after.rstrip()  # the gap behind it stays
         if i < j or after:
             edits.append(ProposedEdit(index + 1, sentence[i:j], after, start=i, end=j))
