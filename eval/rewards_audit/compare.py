@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from rewards.errors import ConfigError
 from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
+from rewards_audit.trends import mean_interval
 
 Floats = NDArray[np.float64]
-RESAMPLES = 2000
-SEED = 0
 FEW = 10  # inputs; below, an interval says little
+ROUNDING = 1e-9  # relative: below it two means are one, rounded differently
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnShift:
-    """One column before and after, over the inputs that both files have a value for; `interval` is 95 %, paired."""
+    """One column before and after, over the n inputs that both files have a value for.
+
+    `interval` is Student's of the paired differences, 95 %; None for one input.
+    """
 
     name: str
     weight: float | None
@@ -62,7 +65,7 @@ class Comparison:
 
     def to_record(self) -> dict[str, Any]:
         """Everything, as JSON."""
-        return {"kind": "comparison", "passed": self.passed, "seed": SEED, "resamples": RESAMPLES, **asdict(self)}
+        return {"kind": "comparison", "passed": self.passed, **asdict(self)}
 
 
 def compare(after: Observations, before: Observations) -> Comparison:
@@ -121,10 +124,10 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
     if not use.any():
         return ColumnShift(name, weight, gate, held_out, 0, None, None, None, None, None, False)
     differences = after[use] - before[use]
-    drawn = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
-    means = differences[drawn].mean(-1)
-    low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
-    worse = name in (seen.settings or {}) and (high < 0 if seen.sign(name) > 0 else low > 0)
+    differences[np.abs(differences) <= ROUNDING * np.maximum(np.abs(after[use]), np.abs(before[use]))] = 0.0
+    interval = mean_interval(differences)
+    falls = interval is not None and (interval[1] < 0 if seen.sign(name) > 0 else interval[0] > 0)
+    worse = name in (seen.settings or {}) and falls
     return ColumnShift(
         name,
         weight,
@@ -134,7 +137,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
         float(before[use].mean()),
         float(after[use].mean()),
         float(differences.mean()),
-        (low, high),
+        interval,
         float((differences > 0).mean()),
         worse,
     )
@@ -156,6 +159,7 @@ def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Obs
     ]
     if after.settings is not None and not any(change.held_out for change in changes):
         found.append("no reward is held out (weight 0 and no gate): nothing independent of the reward was measured")
+    found += after.dependence()
     if after.failed or before.failed:
         found.append(
             f"records failed, {after.failed:,} after and {before.failed:,} before: what they lack is not compared"

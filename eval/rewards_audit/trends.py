@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,9 +132,7 @@ def _column(
     change = interval = None
     if len(begins) and len(ends):
         change = float(ends.mean() - begins.mean())
-        if len(begins) > 1 and len(ends) > 1:
-            error = 1.96 * float(np.sqrt(begins.var(ddof=1) / len(begins) + ends.var(ddof=1) / len(ends)))
-            interval = (change - error, change + error)
+        interval = welch_interval(ends, begins)
     some = len(known) > 0
     return ColumnStats(
         name,
@@ -151,6 +150,31 @@ def _column(
         change,
         interval,
     )
+
+
+def mean_interval(values: Floats) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean of (n,); None of fewer than two."""
+    if len(values) < 2:
+        return None
+    return _student(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1)
+
+
+def welch_interval(ones: Floats, others: Floats) -> tuple[float, float] | None:
+    """Welch's 95 % interval of the difference of two means; None where either is of fewer than two."""
+    if min(len(ones), len(others)) < 2:
+        return None
+    difference = float(ones.mean() - others.mean())
+    parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in (ones, others)]
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts) if variance else 1.0
+    return _student(difference, variance, freedom)
+
+
+def _student(mean: float, variance: float, freedom: float) -> tuple[float, float]:
+    from scipy.stats import t
+
+    error = float(t.ppf(0.975, freedom)) * math.sqrt(variance)
+    return mean - error, mean + error
 
 
 def _group_means(values: Floats, group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Floats:
@@ -248,8 +272,9 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
         falls = seen.sign(each.name) * _beyond(columns[each.name]) < 0
         if rises and falls:
             found.append(f"the total rises while the held-out {each.name} gets worse: the reward is being gamed")
-        elif (each.spearman or 0) < -max(AGAINST, 1.96 / np.sqrt(max(each.n, 1))):
+        elif (each.spearman or 0) < -max(AGAINST, 1.96 / math.sqrt(max(min(each.n, report.groups), 1))):
             found.append(f"the held-out {each.name} goes against the total (Spearman {each.spearman:.2f})")
+    found += seen.dependence()
     if report.failed > FAILING * report.records:
         found.append(f"{report.failed:,} of {report.records:,} records failed ({report.failed / report.records:.1%})")
     if report.unread:
