@@ -112,3 +112,9 @@ def test_rouge_is_the_librarys() -> None:
         texts = [" ".join(draw.choices(["cats", "dogs", "sleep", "a", "B!"], k=draw.randint(0, 12))) for _ in range(3)]
         library = scorer.score_multi(texts[:2], texts[2])
         assert references.rouge(texts[2], texts[:2]) == pytest.approx({k: v.fmeasure for k, v in library.items()})
+
+
+def test_tokens_are_those_of_mteval_13a() -> None:
+    told = references.tokens('It\'s 3.5, e.g. U.S.-based -- "no" (5-6) &amp; so... on/off 10,000.')
+    wanted = "it's 3.5 , e . g . u . s . -based -- \" no \" ( 5 - 6 ) & so . . . on / off 10,000 ."
+    assert " ".join(told) == wanted

@@ -127,3 +127,34 @@ def test_calibration_by_hand() -> None:
     (low_mean, low_share, low_count), (mean, share, count) = calibration_bins(truth, shares)
     assert (low_mean, low_share, low_count) == (pytest.approx(0.07), 0.5, 2)
     assert (mean, share, count) == (pytest.approx(0.975), 1.0, 2)
+
+
+def test_differences_that_are_rounding_have_no_interval() -> None:
+    one, other = pairs([0.1 + 0.2] * 20), pairs([0.3] * 20)
+    (found,) = statistics.compare(one[None], other[None], [False], Draws(0, 100))
+    assert found is not None
+    assert (found.low, found.p, found.ties) == (None, 1.0, 20)
+
+
+def test_many_tests_leave_room_for_a_correction() -> None:
+    rows = pairs([1.0] * 40)
+    found = statistics.compare(
+        np.stack([rows] * 500), np.stack([rows * [2.0, 1.0]] * 500), [False] * 500, Draws(0, 100)
+    )
+    corrected = statistics.holm([one.p for one in found if one is not None])
+    assert max(corrected) < 0.003
+
+
+def test_evenly_split_raters_say_neither() -> None:
+    def agreed(labels: list[float]) -> agreement.Agreement:
+        units = [(str(i), None) for i in range(len(labels))]
+        scores = agreement.Scores()
+        for unit, value in zip(units, (0.1, 0.2, 0.9, 0.8, 0.4), strict=True):
+            scores.values[unit] = scores.shares[unit] = value
+            scores.passed[unit] = value > 0.5
+        wanted = dict(zip(units, labels, strict=True))
+        return agreement._agreement("r", "l", scores, wanted, units, np.arange(len(units)), Draws(0, 100))
+
+    found = agreed([0.0, 0.0, 1.0, 1.0, 0.5])
+    assert (found.auc, found.kappa, found.split, found.positive) == (1.0, 1.0, 1, 0.5)
+    assert found.ece == pytest.approx((0.1 + 0.2 + 0.1 + 0.2 + 0.1) / 5)

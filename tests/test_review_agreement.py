@@ -9,12 +9,13 @@ import pytest
 
 from rewards.errors import RewardsError
 from rewards_eval.review.agreement import agreements, read_reviews
-from tests.conftest import command, write_lines
+from tests.conftest import command, read_lines, write_lines
 from tests.test_review_journal import line
 
 
 def verdicts(who: str, *decisions: str | None, **more: Any) -> list[dict[str, Any]]:
-    return [line(i, decision, reviewer=who, **more) for i, decision in enumerate(decisions) if decision]
+    """One edit of each argument, in order."""
+    return [line(0, decision, **{"reviewer": who, "id": i, **more}) for i, decision in enumerate(decisions) if decision]
 
 
 def comparison(who: str, number: int, decision: str, left: str, right: str, **texts: str) -> dict[str, Any]:
@@ -37,6 +38,11 @@ def test_alpha_is_that_of_the_definition(tmp_path: Path) -> None:
     assert first.low < first.alpha < first.high <= 1
     assert second.alpha == first.alpha
     assert agreements(read_reviews([ann, ben])) == [first, second]
+    one = [
+        write_lines(path, *({**each, "id": 1, "edit": each["id"]} for each in read_lines(path))) for path in (ann, ben)
+    ]
+    alone, _ = agreements(read_reviews(one))  # one argument says nothing of others
+    assert (alone.alpha, alone.low) == (first.alpha, None)
 
 
 def test_amending_is_another_verdict_but_not_acceptance(tmp_path: Path) -> None:
@@ -96,8 +102,8 @@ def test_the_command_prints_it(tmp_path: Path) -> None:
         "ben       edits  6\n"
         "agreement\n"
         "question                       alpha  95 % interval    same verdict  n\n"
-        "edit: accept, reject or amend  0.686  -0.222 to 1.000  83.3%         6\n"
-        "edit: accepted as it is        0.686  -0.222 to 1.000  83.3%         6\n"
+        "edit: accept, reject or amend  0.686  -0.182 to 1.000  83.3%         6\n"
+        "edit: accepted as it is        0.686  -0.182 to 1.000  83.3%         6\n"
         "edit: accepted as it is, one   0.533  -0.400 to 1.000  75.0%         4\n"
         "edit: accepted as it is, two   1.000  1.000 to 1.000   100.0%        2\n"
         "alpha: Krippendorff's, nominal; n: judged by two or more people; same verdict: share of pairs of people\n"

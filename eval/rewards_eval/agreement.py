@@ -41,7 +41,8 @@ class Agreement:
     reward: str
     label: str
     n: int
-    positive: float | None  # the share of positive labels; None where labels are no probabilities
+    split: int  # labels of evenly split raters, which the area and kappa leave out
+    positive: float | None  # the mean label; None where labels are no probabilities
     auc: float | None
     auc_interval: tuple[float, float] | None
     kappa: float | None
@@ -126,22 +127,24 @@ def _agreement(
     given = np.array([wanted[unit] for unit in units])
     values = np.array([scores.values[unit] for unit in units])
     binary = bool(((given >= 0) & (given <= 1)).all())
-    truth = given >= CUT
+    clear = given != CUT  # raters that are evenly split say neither
+    truth = given[clear] > CUT
     both = binary and 0 < truth.sum() < len(truth)
-    kept = [unit for unit in units if unit in scores.passed]
+    kept = [unit for unit in units if unit in scores.passed and wanted[unit] != CUT]
     shares = [scores.shares.get(unit) for unit in units]
     probable = binary and all(one is not None and 0 <= one <= 1 for one in shares) and len(set(shares)) > 2
-    bins = tuple(calibration_bins(truth, np.array(shares, dtype=float))) if probable else ()
+    bins = tuple(calibration_bins(given, np.array(shares, dtype=float))) if probable else ()
     return Agreement(
         reward,
         label,
         len(units),
-        float(truth.mean()) if binary else None,
-        roc_auc(truth, values) if both else None,
-        auc_interval(values, truth, owners, draws) if both else None,
-        kappa([scores.passed[unit] for unit in kept], [wanted[unit] >= CUT for unit in kept]) if binary else None,
+        int((~clear).sum()) if binary else 0,
+        float(given.mean()) if binary else None,
+        roc_auc(truth, values[clear]) if both else None,
+        auc_interval(values[clear], truth, np.unique(owners[clear], return_inverse=True)[1], draws) if both else None,
+        kappa([scores.passed[unit] for unit in kept], [wanted[unit] > CUT for unit in kept]) if binary else None,
         tau(values, given),
-        calibration_error(truth, np.array(shares, dtype=float)) if bins else None,
+        calibration_error(given, np.array(shares, dtype=float)) if bins else None,
         bins,
     )
 
@@ -188,7 +191,7 @@ COLUMNS = (
     column("kappa", "κ", 3, "higher", "Cohen's kappa of the reward's verdict and the label"),
     column("tau", "τ", 3, "higher", "Kendall's tau-b of value and label"),
     column("ece", "ECE", 3, "lower", "expected calibration error of the value read as a probability, ten bins"),
-    column("positive", "positive", 3, None, "share of positive labels"),
+    column("positive", "positive", 3, None, "mean of the labels: the share of positive ones"),
 )
 
 
@@ -198,11 +201,13 @@ def to_table(found: Mapping[str, list[Agreement]], source: str) -> Table:
     for system, all_ in found.items():
         for one in all_:
             low, high = one.auc_interval or (None, None)
+            left_out = f"without {one.split:,} labels of evenly split raters" if one.split else None
             cells = {
                 "auc": cell(
-                    one.auc, one.n, low, high, None if one.auc is not None else "one class only, or no classes"
+                    one.auc, one.n, low, high, left_out if one.auc is not None else "one class only, or no classes"
                 ),
-                **{key: cell(getattr(one, key), one.n) for key in ("kappa", "tau", "ece", "positive")},
+                "kappa": cell(one.kappa, one.n, note=left_out),
+                **{key: cell(getattr(one, key), one.n) for key in ("tau", "ece", "positive")},
             }
             rows.append(row(f"{one.reward} ~ {one.label}", cells, system))
     caption = (

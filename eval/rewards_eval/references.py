@@ -13,7 +13,14 @@ from rewards.files.reading import read_lines
 from rewards_eval.systems import Id
 
 KEYS = ("rewrite", "after", "reference", "rewrites", "references")
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_13A = (
+    (re.compile(r"([{-~\[-` -&(-+:-@/])"), r" \1 "),
+    (re.compile(r"([^0-9])([.,])"), r"\1 \2 "),
+    (re.compile(r"([.,])([^0-9])"), r" \1 \2"),
+    (re.compile(r"([0-9])(-)"), r"\1 \2 "),
+)
+"""What mteval-v13a sets apart: marks, but no full stop, comma or hyphen within a number, and no apostrophe."""
+_ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
 _LONGEST = 4  # n-grams of SARI
 
 
@@ -42,15 +49,21 @@ def read_references(path: str) -> dict[Id, tuple[str, ...]]:
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words and punctuation marks."""
-    return _TOKEN.findall(text.lower())
+    """Words and punctuation marks in small letters, as mteval-v13a, and with it sacrebleu and `evaluate`, tells them."""
+    text = text.lower().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    for entity, mark in _ENTITIES:
+        text = text.replace(entity, mark)
+    text = f" {text} "
+    for pattern, apart in _13A:
+        text = pattern.sub(apart, text)
+    return text.split()
 
 
 def sari(source: str, prediction: str, references: Sequence[str]) -> float:
     """SARI in [0, 100] (Xu et al., TACL 2016): the mean of keeping, adding and deleting, over n-grams of 1 to 4 tokens.
 
     Keeping and adding are F1, deleting is precision. An undefined share counts as 1, and the recall of keeping divides
-    summed counts, as in the implementations of tensor2tensor and `evaluate`, whose values these are.
+    summed counts, as in the implementations of tensor2tensor and `evaluate`, whose values these are, tokens included.
     """
     texts = [tokens(text) for text in (source, prediction, *references)]
     parts = [_sari_of(*(_grams(text, n) for text in texts)) for n in range(1, _LONGEST + 1)]

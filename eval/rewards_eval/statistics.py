@@ -68,14 +68,14 @@ def resampled_means(pairs: Array, draws: Draws, owners: Array | None = None) -> 
         return totals[..., 0] / totals[..., 1]  # type: ignore[no-any-return]  # an index of numpy is Any
 
 
-def interval(resampled: Array) -> tuple[float, float] | None:
-    """The percentile interval of resampled means.
+def interval(resampled: Array, scale: float = 0.0) -> tuple[float, float] | None:
+    """The percentile interval of resampled means; of differences, `scale` is how large the means themselves are.
 
     None where there is nothing to take it of, or all resamples agree, as of one argument, or where every argument has the
     same value: that says nothing about how sure the mean is.
     """
     known = resampled[np.isfinite(resampled)]
-    if not known.size or np.ptp(known) <= _ULPS * np.abs(known).max():
+    if not known.size or np.ptp(known) <= _ULPS * max(np.abs(known).max(), scale):
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
@@ -93,13 +93,13 @@ def compare(
     ones, others = (by_argument(side * both[..., None], owners) for side in (ones, others))
     both = ones[..., 1] > 0
     means = resampled_means(np.stack([ones, others]), draws)  # (resamples, 2, C)
-    p_values = permutation_p(ones, others, draws)
+    p_values = permutation_p(ones, others, Draws(draws.seed, swaps(draws, len(ones))))
     found: list[Comparison | None] = []
     for c, lower in enumerate(lower_is_better):
         if not both[c].any():
             found.append(None)
             continue
-        limits = interval(means[:, 0, c] - means[:, 1, c])
+        limits = interval(means[:, 0, c] - means[:, 1, c], float(np.nanmax(np.abs(means[:, :, c]))))
         pairs = ones[c][both[c]], others[c][both[c]]
         found.append(_compared(*pairs, limits, p_values[c], -1 if lower else 1))
     return found
@@ -120,6 +120,11 @@ def _influences(pairs: Array) -> Array:
     """(n,): what each argument adds to the ratio of sums, to first order; of denominators of 1, its deviation from the mean."""
     numerator, denominator = pairs.sum(0)
     return (pairs[:, 0] - numerator / denominator * pairs[:, 1]) * len(pairs) / denominator  # type: ignore[no-any-return]  # an index of numpy is Any
+
+
+def swaps(draws: Draws, tests: int) -> int:
+    """How many swaps to draw for so many tests: enough that the least p there can be, corrected for all, is .0025."""
+    return max(draws.resamples, int(20 * tests / (1 - LEVEL)))
 
 
 def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:

@@ -152,7 +152,9 @@ def comparisons(evaluation: Evaluation) -> Table | None:
         what = f"share of {metric.label}" if metric.total else metric.label
         label = f"{what}: {systems[later].name} − {systems[earlier].name}"
         rows.append(row(label, _comparison_cells(result, p, metric), group))
-    return table("comparisons", "Differences between systems", _tests(evaluation, len(known)), _COMPARISON, rows)
+    return table(
+        "comparisons", "Differences between systems", _tests(evaluation, len(known), len(asked)), _COMPARISON, rows
+    )
 
 
 def _worth_testing(evaluation: Evaluation, key: str) -> bool:
@@ -201,11 +203,12 @@ def _comparison_cells(result: Comparison, p: float, metric: Metric) -> dict[str,
     }
 
 
-def _tests(evaluation: Evaluation, count: int) -> str:
+def _tests(evaluation: Evaluation, count: int, asked: int) -> str:
     return (
-        "Paired by argument: means over those where both systems have a value. Intervals: bootstrap over arguments; p: paired"
-        f" permutation test; both with {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}. Holm's correction"
-        f" covers all {count} tests."
+        "Paired by argument: means over those where both systems have a value. Intervals: bootstrap over arguments,"
+        f" {evaluation.draws.resamples:,} draws; p: paired permutation test, {statistics.swaps(evaluation.draws, asked):,}"
+        f" draws, or all swaps where these are fewer; seed {evaluation.draws.seed}. Holm's correction covers all {count}"
+        " tests."
     )
 
 

@@ -71,11 +71,14 @@ def _preference(line: Line) -> str:
 
 def _agreement(question: str, lines: Sequence[Line], verdict: Callable[[Line], str], seed: int) -> Agreement:
     units: dict[Hashable, dict[str, str]] = {}
+    owner: dict[Hashable, Hashable] = {}
     for line in lines:
         units.setdefault(subject(line), {})[line["reviewer"]] = verdict(line)
-    shared = [given for given in units.values() if len(given) > 1]
+        owner[subject(line)] = type(line["id"]), line["id"]
+    kept = [unit for unit, given in units.items() if len(given) > 1]
+    shared = [units[unit] for unit in kept]
     counts = _counts(shared)
-    low, high = _interval(counts, seed)
+    low, high = _interval(counts, [owner[unit] for unit in kept], seed)
     pairs = [a == b for given in shared for a, b in itertools.combinations(given.values(), 2)]
     return Agreement(question, _alpha(counts), low, high, len(shared), sum(pairs) / len(pairs) if pairs else None)
 
@@ -92,11 +95,16 @@ def _alpha(counts: Any) -> float | None:
     return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
-def _interval(counts: Any, seed: int) -> tuple[float | None, float | None]:
-    if _alpha(counts) is None or len(counts) < 2:
+def _interval(counts: Any, owners: Sequence[Hashable], seed: int) -> tuple[float | None, float | None]:
+    """95 %, over arguments drawn with replacement: what is judged of one argument hangs together."""
+    places: dict[Hashable, list[int]] = {}
+    for place, owner in enumerate(owners):
+        places.setdefault(owner, []).append(place)
+    if _alpha(counts) is None or len(places) < 2:
         return None, None
-    draw = np.random.default_rng(seed)
-    drawn = [_alpha(counts[draw.integers(0, len(counts), len(counts))]) for _ in range(RESAMPLES)]
+    draw, groups = np.random.default_rng(seed), list(places.values())
+    chosen = (draw.integers(0, len(groups), len(groups)) for _ in range(RESAMPLES))
+    drawn = [_alpha(counts[[place for group in some for place in groups[group]]]) for some in chosen]
     known = [value for value in drawn if value is not None]
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
