@@ -41,7 +41,7 @@ def run(data: bytes) -> tuple[Summary, list[dict[str, Any]], list[dict[str, Any]
         source, out = Path(folder) / "in.jsonl", Path(folder) / "out.jsonl"
         source.write_bytes(data)
         summary = Summary()
-        job = pipeline.Job(str(source), suite_of(["format", "edit_quality"]), chunk=2)
+        job = pipeline.FileJob(str(source), suite_of(["format", "edit_quality"]), chunk=2)
         pipeline.run(job, File(out, {}, 2, resume=False), summary)
         bad = Path(f"{out}.rejected.jsonl")
         return summary, read_lines(out), read_lines(bad) if bad.exists() else []

@@ -124,7 +124,7 @@ def _influences(pairs: Array) -> Array:
 
 def swaps(draws: Draws, tests: int) -> int:
     """How many swaps to draw for so many tests: enough that the least p there can be, corrected for all, is .0025."""
-    return max(draws.resamples, int(20 * tests / (1 - LEVEL)))
+    return max(draws.resamples, round(20 * tests / (1 - LEVEL)))
 
 
 def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
