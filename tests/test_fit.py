@@ -90,6 +90,15 @@ def test_a_suite_names_parameters_beside_its_file(tmp_path: Path) -> None:
     assert read_lines(out)[0]["sentences"][0]["scores"]["sentence_pattern_conformity"]["threshold"] == stated
 
 
+def test_what_one_writer_changes_is_drawn_together(tmp_path: Path) -> None:
+    rows = [{"before": f"One two three {n}.", "after": f"One {'big ' * (n % 7)}two three {n}."} for n in range(1, 61)]
+    alone = write_lines(tmp_path / "alone.jsonl", *rows)
+    owned = write_lines(tmp_path / "owned.jsonl", *({**row, "doc": f"by {n // 20}"} for n, row in enumerate(rows)))
+    found = [calibrate("sentence_pattern_conformity", Job((f,), tmp_path, Engine(), 1), 20) for f in (alone, owned)]
+    assert found[0]["value"] == found[1]["value"]
+    assert found[0]["interval_95"] != found[1]["interval_95"]
+
+
 def test_a_global_reward_has_no_threshold_to_calibrate(tmp_path: Path) -> None:
     data = write_lines(tmp_path / "in.jsonl", record())
     done = command("fit", "format", "--data", data, "-o", tmp_path / "out")

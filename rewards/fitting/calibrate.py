@@ -39,23 +39,26 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
     reward, _ = registry().reward(name)
     if reward.level == "global":
         raise ConfigError(f"reward {name!r} is global: it is never a gate, so there is no threshold to calibrate")
-    revisions = []
+    revisions, writers = [], []
     for row in job.rows():
         try:
-            revisions.append(read_revision(row.record, number=row.number))
+            revision = read_revision(row.record, number=row.number)
         except RecordError as error:
             raise row.wrong(str(error)) from error
+        revisions.append(revision)
+        writers.append(row.owner(revision.argument))
     suite = suite_of([name], engine=job.engine, profile=job.engine.profile)
-    values, owners = [], []
+    values, owners = list[float](), list[str]()
     for start in range(0, len(revisions), 256):
-        for result in suite.score(revisions[start : start + 256]):
+        results = suite.score(revisions[start : start + 256])
+        for result, writer in zip(results, writers[start : start + 256], strict=True):
             judged = result.edits if reward.level == "edit" else tuple(said for _, said in result.sentences)
             for one in judged:
                 if name in one and one[name].failed is not None:
                     raise ConfigError(f"{name} failed on revision {result.revision.id!r}: {one[name].failed}")
-                if name in one and one[name].value is not None:
-                    values.append(one[name].value)
-                    owners.append(result.revision.argument)
+                if name in one and (value := one[name].value) is not None:
+                    values.append(value)
+                    owners.append(writer)
         job.say(f"{min(start + 256, len(revisions)):,} of {len(revisions):,} revisions, {len(values):,} values")
     need(len(values), LEAST, f"{reward.level}s of which {name} says anything")
     of = f"{reward.level}s people made"
