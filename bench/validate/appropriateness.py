@@ -86,7 +86,9 @@ def _reference(bench: Bench, system: str) -> dict[str, Any]:
     return {
         "n": len(rows),
         "kappa_before": round(kappa(theirs[0], ours[0]), 3),
+        "kappa_before_95": measures.interval(kappa, theirs[0], ours[0], seed=SEED),
         "kappa_after_all_edits": round(kappa(theirs[1], ours[1]), 3),
+        "kappa_after_all_edits_95": measures.interval(kappa, theirs[1], ours[1], seed=SEED),
         "kappa_before_and_after": round(kappa(there, here), 3),
         "kappa_before_and_after_95": measures.interval(kappa, there, here, seed=SEED, owners=owners),
         "roc_auc_before_and_after": round(measures.roc_auc(there >= 0.5, here), 3),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,13 @@ import numpy as np
 
 from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Request
-from rewards.fitting import Job
+from rewards.fitting import Job, measures
 from rewards.fitting.params import read_card
+from rewards.fitting.rows import Split, read_rows, revised, split_of
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import Model
 from rewards.models.wheels import file_digest
+from rewards.records import read_revision
 
 SEED = 20261122
 SYSTEMS = ("base", "v11")
@@ -30,6 +33,27 @@ class Judged(NamedTuple):
     after: str
     passed: bool
     argument: int
+
+
+class Single(NamedTuple):
+    """A sentence before and after one of the edits that a person made to it, who that is, and of which split."""
+
+    before: str
+    after: str
+    owner: str
+    split: Split
+
+
+def passing(passes: np.ndarray, edits: Sequence[Single]) -> dict[str, Any]:
+    """The share of people's single edits that pass, with its interval over writers."""
+    share = passes.astype(float)
+    owners = [edit.owner for edit in edits]
+    return {
+        "n": len(edits),
+        "writers": len(set(owners)),
+        "pass": round(float(share.mean()), 3),
+        "pass_95": measures.interval(lambda each: float(each.mean()), share, seed=SEED, owners=owners),
+    }
 
 
 @dataclass(frozen=True)
@@ -66,6 +90,22 @@ class Bench:
     def classes(self, model: Model, texts: list[tuple[str, str]]) -> np.ndarray:
         """(N, C) for pairs (text, pair)."""
         return np.stack(self.features([ClassProbabilities(text, model, pair) for text, pair in texts]))
+
+    def single_edits(self) -> list[Single]:
+        """Every edit of people's revised sentences (ArgRewrite) alone, as a gate sees it: word differences, as of a rewrite."""
+        file = self.data / "human_edits/argrewrite.jsonl"
+        found = []
+        for row in read_rows([file]):
+            if revision := revised(row, Counter()):
+                before, after = revision
+                owner = row.owner(before)
+                edits = read_revision({"sentences": [before], "rewrite": after}).edits
+                found += [
+                    Single(edit.sentence_before, edit.sentence_after, owner, split_of(row, owner, ""))
+                    for edit in edits
+                    if edit.valid and edit.changes
+                ]
+        return found
 
     def judged_edits(self, system: str, reward: str) -> list[Judged]:
         """The reference's valid edits that change something."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.validate.data import SEED, SYSTEMS, Bench
+from bench.validate.data import SEED, SYSTEMS, Bench, passing
 from rewards.fitting import measures
 from rewards.fitting.rows import Row, split_of
-from rewards_fluency import LABELS, PARAMS, classifier
+from rewards_fluency import LABELS, PARAMS, classifier, fluency
 from rewards_fluency.fit import Options, card_of
 
 FLUENT = LABELS.index("fluent")
@@ -42,6 +42,9 @@ def validate(bench: Bench) -> dict[str, Any]:
     chosen = unseen[:: max(1, len(unseen) // 1000)]
     pairs, paradigms = [pair for *pair, _ in chosen], [paradigm for *_, paradigm in chosen]
     result["blimp_unseen_paradigms"] = _preferred(score, pairs, paradigms) | {"paradigms": len(set(paradigms))}
+    people = [edit for edit in bench.single_edits() if edit.split == "test"]
+    passes = score([edit[:2] for edit in people]) >= fluency.thresholds["embedded"].value
+    result["single_edits_of_unseen_people"] = {"all": passing(passes, people)}
     result["against_the_reference_labels"] = {}
     for system in SYSTEMS:
         edits = bench.judged_edits(system, "fluency")

@@ -15,7 +15,7 @@ from rewards_pattern_conformity.fit import fit, folds_of, human_operations, sing
 from rewards_pattern_conformity.model import PatternModel
 from rewards_pattern_conformity.operations import KEEP, operations
 
-DRAWS = 100
+DRAWS = 500
 
 
 def card(bench: Bench) -> dict[str, Any]:
@@ -45,35 +45,42 @@ def _compare(bench: Bench, model: PatternModel, people: list[tuple[str, str]], s
     alone = [one for _, each in people for one in single_edits(each)]
     single = np.array([1] * len(alone) + [0] * len(edits))
     return {
-        "sentences": {"people": len(people), "model": len(sentences)},
+        "sentences": {"people": len(people), "writers": len({writer for writer, _ in people}), "model": len(sentences)},
         "roc_auc_sentence": round(measures.roc_auc(label, score), 3),
         "roc_auc_sentence_95": measures.interval(measures.roc_auc, label, score, seed=SEED, owners=owners),
-        **_matched("length", label, score, (length // 5,)),
-        **_matched("length_and_edits", label, score, (length // 8, count)),
-        **_matched("length_and_changed_words", label, score, (length // 8, extent // 3)),
+        **_matched("length", label, score, owners, (length // 5,)),
+        **_matched("length_and_edits", label, score, owners, (length // 8, count)),
+        **_matched("length_and_changed_words", label, score, owners, (length // 8, extent // 3)),
         "roc_auc_of_changed_words_alone": round(measures.roc_auc(label, -extent), 3),
         "roc_auc_edit": round(measures.roc_auc(single, -model.perplexity([*alone, *edits])), 3),
     }
 
 
-def _matched(name: str, label: np.ndarray, score: np.ndarray, by: tuple[np.ndarray, ...]) -> dict[str, Any]:
-    """ROC-AUC with as many of either side from each cell of `by`: mean and 95 % of draws."""
-    cells: dict[tuple[int, ...], tuple[list[int], list[int]]] = {}
-    for place, key in enumerate(zip(*by, strict=True)):
-        cells.setdefault(key, ([], []))[int(label[place])].append(place)
+def _matched(
+    name: str, label: np.ndarray, score: np.ndarray, owners: list[str], by: tuple[np.ndarray, ...]
+) -> dict[str, Any]:
+    """ROC-AUC with as many of either side from each cell of `by`: mean, and 95 % over owners drawn with replacement."""
+    keys = list(zip(*by, strict=True))
     rng = np.random.default_rng(SEED)
-    found = []
-    for _ in range(DRAWS):
+
+    def draw(places: np.ndarray) -> float:
+        cells: dict[tuple[int, ...], tuple[list[int], list[int]]] = {}
+        for place in places:
+            cells.setdefault(keys[place], ([], []))[int(label[place])].append(int(place))
         chosen: list[int] = []
         for sides in cells.values():
             size = min(map(len, sides))
             for side in sides:
                 chosen += [int(place) for place in rng.choice(side, size, replace=False)] if size else []
-        draw = rng.choice(chosen, len(chosen))
-        found.append(measures.roc_auc(label[draw], score[draw]))
-    low, high = np.quantile(found, (0.025, 0.975))
+        return measures.roc_auc(label[chosen], score[chosen])
+
+    every = np.arange(len(label))
+    groups = [np.flatnonzero(np.array(owners) == owner) for owner in dict.fromkeys(owners)]
+    whole = [draw(every) for _ in range(DRAWS)]
+    drawn = [draw(np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])) for _ in range(DRAWS)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
     title = f"roc_auc_matched_{name}"
-    return {title: round(float(np.mean(found)), 3), f"{title}_95": [round(float(low), 3), round(float(high), 3)]}
+    return {title: round(float(np.mean(whole)), 3), f"{title}_95": [round(float(low), 3), round(float(high), 3)]}
 
 
 def _generated(bench: Bench, system: str) -> tuple[list[tuple[str, str]], list[str]]:

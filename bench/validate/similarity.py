@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.validate.data import SEED, SYSTEMS, Bench
+from bench.validate.data import SEED, SYSTEMS, Bench, passing
 from rewards.contract import Reward
 from rewards.fitting import Job, measures
 from rewards_semantic_similarity import PARAMS, TOKENS, semantic_similarity, token_similarity
@@ -51,4 +51,9 @@ def _compare(bench: Bench, reward: Reward, compare: Any) -> dict[str, Any]:
             "passes_there": round(float(label.mean()), 4),
             "agreement": round(float(((found >= threshold) == label).mean()), 4),
         }
-    return {"against_the_reference_labels": result}
+    people = bench.single_edits()
+    alone = compare(Job((), bench.data, bench.engine, SEED), [edit[:2] for edit in people])
+    return {
+        "against_the_reference_labels": result,
+        "single_edits_of_people": {"all": passing(alone >= threshold, people)},
+    }

@@ -219,9 +219,9 @@ def _check(train: Sequence[Labelled], labelled: dict[Split, list[Labelled]]) -> 
         raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
     for value in (0, 1):
         need(int((first == value).sum()), LEAST, f"training arguments with {FIRST} = {value}")
-    need(len(labelled["valid"]), LEAST, "arguments to calibrate on (split valid)")
-    need(len(labelled["test"]), LEAST, "arguments to measure on (split test)")
-    for part in ("valid", "test"):
+    uses: dict[Split, str] = {"valid": "calibrate", "test": "measure"}
+    for part, use in uses.items():
+        need(len(labelled[part]), LEAST, f"arguments to {use} on (split {part})")
         measures.check_classes(np.array([one.labels[FIRST] for one in labelled[part]]), f"split {part}")
 
 
@@ -267,7 +267,7 @@ def measure(
 ) -> dict[str, Any]:
     """Macro-F1 with its interval and ROC-AUC of every dimension, and the calibration of the first."""
     truth = np.array([one.labels[FIRST] for one in arguments])
-    result: dict[str, Any] = measures.calibration_report(truth, probability[:, names.index(FIRST)], seed)
+    result = measures.calibration_report(truth, probability[:, names.index(FIRST)], seed)
     for column, name in enumerate(names):
         known = np.array([one.labels.get(name, UNKNOWN) for one in arguments])
         kept = known != UNKNOWN
@@ -279,6 +279,7 @@ def measure(
             "macro_f1": round(measures.macro_f1(label, score >= 0.5), 3),
             "macro_f1_95": measures.interval(measures.macro_f1, label, score >= 0.5, seed=seed),
             "roc_auc": round(measures.roc_auc(label, score), 3),
+            "roc_auc_95": measures.interval(measures.roc_auc, label, score, seed=seed),
         }
     return result
 

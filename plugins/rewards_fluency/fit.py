@@ -142,7 +142,11 @@ def _card(
 
 def _even(human: NDArray[np.float64]) -> dict[str, Any]:
     """.5, with what share of human edits of test, by their log-odds (N,), it lets pass."""
-    passing = f"; {(human >= 0).mean():.1%} of {len(human)} unseen human revisions pass" if len(human) else ""
+    passing = (
+        f"; {(human >= 0).mean():.1%} of {len(human)} unseen revisions of whole sentences by people pass"
+        if len(human)
+        else ""
+    )
     return {
         "value": 0.5,
         "source": f"the likelier of two classes, calibrated to equally many fluent and disfluent edits{passing}",

@@ -52,7 +52,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         if tokens
         else "Cosine of the embeddings of a sentence before and after an edit.",
         "model": f"{', '.join(job.engine.describe()['models'])}, as it is",
-        "threshold": threshold_of(human, percentile, True, job.seed, "human revisions", owners),
+        "threshold": threshold_of(human, percentile, True, job.seed, "revisions of whole sentences by people", owners),
         "percentiles": {
             f"p{each}": {
                 "similarity": cut,
