@@ -147,13 +147,18 @@ def _without_reason(edit: ProposedEdit) -> ProposedEdit:
 
 def _identifier(record: Mapping[str, Any], number: int) -> str | int:
     for key in ("id", "post_id"):
-        value = record.get(key)
+        value = whole(record.get(key))
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
         return value
     return number
+
+
+def whole(value: Any) -> Any:
+    """The value; of a whole number that a table has made a float of (1.0), the integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _text(record: Mapping[str, Any], key: str) -> str | None:

@@ -56,6 +56,8 @@ class Decision:
 
 def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decision] | None = None) -> list[Result]:
     """One Result per revision, in order; `decided` says what was accepted where that is settled already."""
+    if isinstance(revisions, Revision) or not all(isinstance(one, Revision) for one in revisions):
+        raise TypeError("a suite scores a list of revisions; rewards.read_revision(record) makes one of a record")
     edits = [
         (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
     ]

@@ -94,8 +94,8 @@ class Suite:
 
     name: str
     description: str
-    components: tuple[Component, ...]
-    engine: Engine = field(default_factory=Engine)
+    components: tuple[Component, ...] = field(repr=False)
+    engine: Engine = field(default_factory=Engine, repr=False)
     strict: bool = False
 
     def score(self, revisions: Sequence[Revision]) -> list[Result]:

@@ -29,6 +29,8 @@ def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
     Raises TypeError and PluginError for what are no requests, are of a model that the reward does not declare, or are
     more or fewer than its function takes.
     """
+    if isinstance(returned, Request):  # of one feature no tuple was made
+        returned = (returned,)
     wrong = (
         returned
         if not isinstance(returned, (tuple, list))

@@ -116,5 +116,5 @@ def test_rouge_is_the_librarys() -> None:
 
 def test_tokens_are_those_of_mteval_13a() -> None:
     told = references.tokens('It\'s 3.5, e.g. U.S.-based -- "no" (5-6) &amp; so... on/off 10,000.')
-    wanted = "it's 3.5 , e . g . u . s . -based -- \" no \" ( 5 - 6 ) & so . . . on / off 10,000 ."
+    wanted = 'it\'s 3.5 , e . g . u . s . -based -- " no " ( 5 - 6 ) & so . . . on / off 10,000 .'
     assert " ".join(told) == wanted

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from rewards.errors import ConfigError, RewardsError
-from rewards_eval import labels, references, systems
+from rewards_eval import labels, notes, references, systems
 from rewards_eval.models import Computing
 from rewards_eval.names import choose_names
 from rewards_eval.review.session import Review
 from rewards_eval.review.sources import read_sources
 from rewards_eval.run import Options, run
+from rewards_eval.systems import read_system
 from tests.conftest import command, record, write_lines
 from tests.scored import edit, scored
 
@@ -199,3 +200,22 @@ def test_the_authors_dialect_is_told_by_its_shape(tmp_path: Path) -> None:
 def test_a_record_of_the_authors_that_does_not_fit(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = write_lines(tmp_path / "x.jsonl", AUTHORS | change)
     refused(re.escape(f"{path}, line 1: {message}; score the file again, or take this line away"), path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "differing"),
+    [
+        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}}, ""),
+        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.6}}, "keeps.threshold"),
+        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}, "more": {"gate": False, "weight": 0}}, ""),
+        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}, "more": {"gate": False, "weight": 2}}, "more.weight"),
+    ],
+)
+def test_suites_differ_by_what_they_accept_and_pay(tmp_path: Path, stated: dict[str, Any], differing: str) -> None:
+    files = [scored(tmp_path, name, record(1, edits=[])) for name in ("one.jsonl", "two.jsonl")]
+    for file, rewards in zip(files, ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}}, stated), strict=True):
+        file.with_name(f"{file.name}.meta.json").write_text(json.dumps({"rewards": rewards}), encoding="utf-8")
+    systems = [read_system(str(file), file.name, "scored") for file in files]
+    said = list(notes._incomparable(systems))
+    assert bool(said) == bool(differing)
+    assert differing in "".join(said)

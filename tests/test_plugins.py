@@ -115,7 +115,10 @@ def register_rewards(register):
     told = done.stdout.decode()
     assert "argument   formula: Literal['flesch', 'length'], default 'length'\n" in told
     assert "argument   n: int, Gt(gt=0), default 3\n" in told
-    assert "fit        rewards fit shown --data FILE -o DIR; options: percentile\n" in told
+    assert (
+        "fit        rewards fit shown --data FILE -o DIR\n"
+        "option     percentile: float, Gt(gt=0), Lt(lt=100), default 5.0\n" in told
+    )
 
 
 def test_a_plugin_that_registers_a_name_twice_is_told_so() -> None:

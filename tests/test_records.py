@@ -229,3 +229,9 @@ def test_any_object_is_a_revision_or_a_record_error(fields: dict[str, Any]) -> N
         assert error.reason
     else:
         assert "".join(revision.argument.split())
+
+
+def test_a_whole_number_that_a_table_made_a_float_of_is_an_id() -> None:
+    assert read_revision({"post_id": 7.0, "argument": "a", "rewrite": "b"}).id == 7
+    with pytest.raises(RecordError, match="post_id: expected a string or an integer, found a number"):
+        read_revision({"post_id": 7.5, "argument": "a", "rewrite": "b"})

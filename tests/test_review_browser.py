@@ -128,6 +128,10 @@ def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path,
         assert texts(browser, ".done") == ["2 of 8"]
         browser.refresh()
         until(browser, lambda: texts(browser, ".done") == ["2 of 8"])
+        assert "? undecided" in [
+            text.strip() for text in texts(browser, ".cards .badge")
+        ]  # it goes on where it stopped
+        press(browser, "k")
         assert [text.strip() for text in texts(browser, ".cards .badge")][:2] == ["✓ accepted", "✕ rejected"]
         assert result(browser) == "Lunch is too short, duh. Everybody knows it."
         code, said = second.interrupt()

@@ -17,6 +17,7 @@ from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision
 from rewards.suite import Component, Suite, suite_of
+from rewards.verdicts import to_requests
 from tests import tiny
 from tests.conftest import Untellable, record, registry_of
 
@@ -239,6 +240,17 @@ def test_reads_that_returns_no_features_fails_its_records(returned: Any) -> None
     assert "must return a tuple of features" in (result.error or "")
 
 
+def test_of_one_feature_no_tuple_need_be_made() -> None:
+    request = Embedding("a", ENCODER)
+
+    @rewards.reward(level="edit", range=(-1, 1), reads=lambda edit: request, models=(ENCODER,))
+    def first(edits: Any, vectors: Any) -> list[float]:
+        """0."""
+        return [0.0] * len(edits)
+
+    assert to_requests(first, request) == (request,)
+
+
 def test_a_feature_of_what_is_no_text_fails_its_records_only() -> None:
     nothing: Any = None
 
@@ -416,3 +428,12 @@ def test_reasons_that_no_file_can_hold_are_written_out(monkeypatch: pytest.Monke
         (result,) = score(suite(strange), {"issue": "Which?", "sentences": ["This is bad."], "edits": [edit]})
         assert "caf\ufffd" in result.failures["strange"]
         dump(result.to_record())
+
+
+def test_what_is_no_list_of_revisions_says_how_to_make_one() -> None:
+    suite = rewards.load_suite("default")
+    revision = rewards.read_revision({"argument": "a", "rewrite": "b"})
+    for given in (revision, [{"argument": "a"}], "text"):
+        with pytest.raises(TypeError, match=r"a list of revisions; rewards.read_revision\(record\) makes one"):
+            suite.score(given)  # type: ignore[arg-type]  # the mistake
+    assert len(repr(suite)) < 300

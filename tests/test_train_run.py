@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError
 from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
@@ -134,6 +135,7 @@ def test_what_comes_out(whole: Path) -> None:
     assert not [name for name in files if name.endswith((".partial", ".bin")) and not name.startswith("checkpoints/")]
     assert resolve(str(whole / "recipe.yaml")) == resolve(str(whole / "recipe.yaml"), [f"out={whole}"])
     assert (whole / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert (whole / "model.safetensors").stat().st_mode & 0o777 == 0o644  # others may read it
 
 
 def test_the_reward_log(whole: Path) -> None:
@@ -811,3 +813,23 @@ def test_the_order_of_prompts_depends_on_seed_and_epoch_alone() -> None:
 
     assert order(1, 3) == order(1, 3, drawn=2)  # whatever was drawn before
     assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
+
+
+def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -> None:
+    from rewards.suite import load_suite
+
+    model = tmp_path / "encoder"
+    model.mkdir()
+    settings = {"appropriateness_gain": {"weight": 3, "empty": "zero"}, "fluency": {"threshold": 0.25}}
+    engine = Engine(models={"encoder": str(model)})
+    suite = load_suite("default", rewards=["semantic_similarity"], settings=settings, engine=engine)
+    file = tmp_path / "elsewhere" / "suite.yaml"
+    file.parent.mkdir()
+    file.write_text(finish.suite_file(suite), encoding="utf-8")
+    again = load_suite(file)
+    assert again.engine.models == engine.models
+
+    def told(one: Any) -> dict[str, Any]:
+        return {name: {**each, "threshold_source": ""} for name, each in one.describe()["rewards"].items()}
+
+    assert told(again) == told(suite)

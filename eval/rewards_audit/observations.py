@@ -88,6 +88,10 @@ class Observations:
 
 def observe(path: Path) -> Observations:
     """What the file says. Raises ConfigError where it is of no kind that can be audited."""
+    if path.is_dir():
+        raise ConfigError(
+            f"{path} is a folder; give a file in it, such as {path / 'rewards.parquet'} of a training run"
+        )
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give {FILES}")
     with path.open("rb") as file:

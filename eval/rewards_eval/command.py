@@ -39,7 +39,9 @@ def evaluate(
     dtype: DType = "auto",
     cache: Cache = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of intervals and tests.")] = 0,
-    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws for intervals, and at least as many for tests.")] = 10_000,
+    resamples: Annotated[
+        int, typer.Option(min=100, max=1_000_000, help="Draws for intervals; for tests at least.")
+    ] = 10_000,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse failed, rejected and missing records.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
 ) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import Line, header_path, read_header, read_lines
+from rewards.records import whole
 from rewards.scored import read_scored
 from rewards_eval import authors
 
@@ -114,7 +115,7 @@ def stated_ids(path: str) -> list[Id]:
         record = line.record
         if not isinstance(record, Mapping) or not _can_be_scored(record):
             continue
-        found = next((record[key] for key in ("id", "post_id") if record.get(key) is not None), line.number)
+        found = next((whole(record[key]) for key in ("id", "post_id") if record.get(key) is not None), line.number)
         if isinstance(found, str | int) and not isinstance(found, bool):  # anything else is rejected
             # Beside `rounds`, `round` says how many there were.
             key = found, 0 if "rounds" in record else _round(path, line, record)

@@ -14,7 +14,7 @@ from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
 from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, precision, rescale_adapter, write_adapter
-from rewards.fitting.rows import Row, Split, need, say_left_out, split_of
+from rewards.fitting.rows import SPLITS, Row, Split, need, say_left_out, split_of
 from rewards.fitting.unseen import runs
 from rewards.models import store
 from rewards.models.catalog import SMOLLM2, source_of
@@ -219,8 +219,7 @@ def _check(train: Sequence[Labelled], labelled: dict[Split, list[Labelled]]) -> 
         raise ConfigError(f"all {len(first)} training arguments have {FIRST} = {first[0]}; both classes are needed")
     for value in (0, 1):
         need(int((first == value).sum()), LEAST, f"training arguments with {FIRST} = {value}")
-    uses: dict[Split, str] = {"valid": "calibrate", "test": "measure"}
-    for part, use in uses.items():
+    for part, use in zip(SPLITS[1:], ("calibrate", "measure"), strict=True):
         need(len(labelled[part]), LEAST, f"arguments to {use} on (split {part})")
         measures.check_classes(np.array([one.labels[FIRST] for one in labelled[part]]), f"split {part}")
 

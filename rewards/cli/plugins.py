@@ -42,6 +42,8 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
     reward, origin = found.reward(name)
     import inspect
 
+    from pydantic.fields import FieldInfo
+
     from rewards.fitting.run import fit_of, options_of
 
     print(f"{reward.name}: a reward at {reward.level} level, from {origin}\n")
@@ -57,8 +59,11 @@ def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> N
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"argument   {argument}: {kind}, {default}")
     if reward.fitter or reward.level != "global":  # a global reward is never a gate
-        options = ", ".join(options_of(name, fit_of(reward))) or "none"
-        print(f"fit        rewards fit {name} --data FILE -o DIR; options: {options}")
+        print(f"fit        rewards fit {name} --data FILE -o DIR")
+        for option, (annotation, default) in options_of(name, fit_of(reward)).items():
+            info = FieldInfo.from_annotation(annotation)
+            stated = "required" if default is ... else f"default {default!r}"
+            print(f"option     {option}: {_type(info.annotation, info.metadata)}, {stated}")
     for model in reward.models:
         for profile, spec in model.profiles.items():
             print(f"model      {model.role} ({profile}): {_model(spec)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import sys
 import uuid
 import zlib
@@ -148,6 +149,9 @@ def _parse(number: int, line: bytes) -> Line:
         return Line(number, None, RecordError(_why(line, error)), line)
 
 
+NO_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,\]}]")
+
+
 def _from_table(path: Path) -> str:
     """The command that makes JSON lines of a table."""
     separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
@@ -161,6 +165,8 @@ def _why(line: bytes, error: orjson.JSONDecodeError) -> str:
         line.decode("utf-8")
     except UnicodeDecodeError as bad:
         return f"not valid UTF-8 at byte {bad.start}"
+    if NO_NUMBERS.search(line):
+        return "not JSON, which has no NaN and no Infinity: write null"
     return f"not JSON: {error}"
 
 

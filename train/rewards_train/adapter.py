@@ -136,9 +136,9 @@ class Scorer:
         """Tell `observer` of every pass from now on."""
         self._observers.append(observer)
 
-    def columns(self) -> list[RewardColumn]:
+    def columns(self, prefix: str = "") -> list[RewardColumn]:
         """One reward function per component, in the suite's order; their weights are `weights()`."""
-        return [RewardColumn(self, component.name) for component in self.suite.components]
+        return [RewardColumn(self, component.name, prefix) for component in self.suite.components]
 
     def weights(self) -> list[float]:
         """For `reward_weights`: 0 for what is held out, so that TRL's `reward` is the suite's total."""
@@ -221,10 +221,10 @@ class Scorer:
 class RewardColumn:
     """One reward function as TRL calls it; None as its component means the total."""
 
-    def __init__(self, scorer: Scorer, component: str | None) -> None:
+    def __init__(self, scorer: Scorer, component: str | None, prefix: str = "") -> None:
         self.scorer = scorer
         self.component = component
-        self.__name__ = component or "total"  # what TRL logs it as
+        self.__name__ = prefix + (component or "total")  # what TRL logs it as
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
         """One value per completion; None where the completion is dropped."""

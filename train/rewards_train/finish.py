@@ -10,15 +10,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import PluginError, RewardsError
-from rewards.plugins import registry
+import yaml
+
+from rewards.errors import RewardsError
+from rewards.suite import Suite
 from rewards_train import best, card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
 from rewards_train.data import Splits
 from rewards_train.recipe import Recipe
 
 LIBRARIES = ("appropriateness-rewards", "trl", "transformers", "torch", "datasets", "tokenizers", "peft", "accelerate")
-COMPLETIONS, HISTORY, LOG = "completions", "log.jsonl", "rewards.parquet"
+COMPLETIONS, HISTORY, LOG, SUITE = "completions", "log.jsonl", "rewards.parquet", "suite.yaml"
 
 
 def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Path, known: dict[str, Any]) -> None:
@@ -67,6 +69,7 @@ def put(temporary: Path, out: Path) -> None:
     """Move finished files into place; what is a pickle or a template of another library's card stays behind."""
     for path in sorted(temporary.iterdir()):
         if path.is_file() and path.suffix != ".bin" and path.name != "README.md":
+            path.chmod(0o644)  # safetensors writes for the owner alone
             path.replace(out / path.name)
     shutil.rmtree(temporary)
 
@@ -83,9 +86,9 @@ def leave(
     (out / HISTORY).write_text("".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8")
     described = scorer.suite.describe()
     (out / "suite.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    if (text := _suite_file(recipe.suite)) is not None:
-        (out / "suite.yaml").write_text(text, encoding="utf-8")
-    versions = {**{name: metadata.version(name) for name in LIBRARIES}, "python": platform.python_version()}
+    (out / SUITE).write_text(suite_file(scorer.suite), encoding="utf-8")
+    plugins = {one.origin.distribution: one.origin.version for one in scorer.suite.components}
+    versions = {name: metadata.version(name) for name in LIBRARIES} | plugins | {"python": platform.python_version()}
     (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
     curves.draw(history, [component.name for component in scorer.suite.components], out / "curves.png")
     text = card.write(recipe, scorer.suite, splits, out, history, versions, known.get("best"))
@@ -106,7 +109,7 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
     base = recipe.model if recipe.sft is None else out / folder.WARM_START
     policy_ = f"--model {base} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
-    lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {recipe.suite}")
+    lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {out / SUITE}")
     lines.append(f"      rewards audit {out / LOG}")
     print("\n".join(lines), file=sys.stderr, flush=True)
 
@@ -115,9 +118,20 @@ def _is_adapter(recipe: Recipe) -> bool:
     return recipe.lora is not None and recipe.save == "adapter"
 
 
-def _suite_file(name: str) -> str | None:
-    try:
-        path = Path(name) if name.endswith((".yaml", ".yml")) else registry().suite(name)[0]
-        return path.read_text(encoding="utf-8")
-    except (OSError, PluginError):  # the description in suite.json is complete without it
-        return None
+def suite_file(suite: Suite) -> str:
+    """The suite as YAML that gives it again wherever it lies: with all settings, thresholds and models that it has now."""
+    rewards = {}
+    for component in suite.components:
+        stated = component.describe()
+        found = {key: stated[key] for key in ("gate", "weight", "threshold", "arguments") if stated[key]}
+        if component.reward.level == "global":
+            found["empty"] = component.empty
+        if component.params is not None:
+            found["params"] = str(component.params.folder.resolve())
+        rewards[component.name] = found
+    models = {
+        role: str(local.resolve()) if (local := Path(name).expanduser()).is_dir() else name
+        for role, name in suite.engine.models.items()
+    }
+    whole = {"description": suite.description, "profile": suite.engine.profile, "models": models, "rewards": rewards}
+    return str(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=120))

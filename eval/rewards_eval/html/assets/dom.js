@@ -2,8 +2,8 @@
 
 // Characters that are not seen, or that turn around what is seen. Joiners stay where they belong: after non-ASCII.
 const UNSEEN = new RegExp(
-  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u034f\\u115f\\u1160\\u2800\\u3164\\uffa0]" +
-    "|(?<=^|[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u{e0000}-\\u{e007f}]|[\\ud800-\\udfff]", "gu");
+  "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u034f\\u115f\\u1160\\u2800\\u3164\\uffa0]" +
+    "|\\r(?!\\n)|(?<=^|[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u{e0000}-\\u{e007f}]|[\\ud800-\\udfff]", "gu");
 
 const code = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
