@@ -39,6 +39,7 @@ class Summary:
     failed: int = 0
     rejected: int = 0
     unread: int = 0  # completions that could not be read in full
+    formats: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # what completions were read as
     edits: int = 0
     valid: int = 0
     accepted: int = 0
@@ -58,6 +59,7 @@ class Summary:
         """Count one output record."""
         self.records += 1
         self.unread += record["problem"] is not None
+        self.formats[record["format"]] += 1
         if record["status"] != "scored":
             self.failed += 1
             count_reason(self.errors, str(record["error"])[:200])
@@ -82,6 +84,7 @@ class Summary:
             "failed": self.failed,
             "rejected": self.rejected,
             "completions_not_read_in_full": self.unread,
+            "formats": dict(self.formats),
             "edits": self.edits,
             "valid_edits": self.valid,
             "accepted_edits": self.accepted,

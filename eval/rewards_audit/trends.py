@@ -257,7 +257,8 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
     found = []
     for column in paid:
         if len(paid) > 1 and (column.share or 0) > DOMINANT:
-            others = "hardly matter" if (column.share or 0) <= 1 else "work against it"
+            against = any((one.share or 0) < -AGAINST for one in paid)
+            others = "work against it" if against or (column.share or 0) > 1 else "hardly matter"
             found.append(f"{column.name} alone is {column.share:.0%} of the total's variance: the others {others}")
         if column.n > 1 and (column.sd or 0) < NO_SPREAD:
             found.append(f"{column.name} is paid and has the same value everywhere: nothing can be learned from it")

@@ -102,6 +102,9 @@ class Display:
         if summary.invalid:
             causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
             lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
+        if len(summary.formats) > 1:
+            read = sorted(summary.formats.items(), key=lambda item: -item[1])
+            lines.append("read as: " + ", ".join(f"{name} {count:,}" for name, count in read))
         if summary.unread:
             lines.append(f"completions not read in full: {summary.unread:,}")
         if counts["requested"]:
