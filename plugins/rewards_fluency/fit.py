@@ -87,7 +87,7 @@ def _drawn(job: Job, options: Options) -> tuple[dict[Split, list[Pair]], dict[st
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     counts: dict[str, int] = {name: len(part) for name, part in split.items()}
     split["train"] = with_repairs(split["train"])
-    measured = min(MEASURED, options.examples)
+    measured = min(MEASURED, max(MEASURED // 4, options.examples))
     most: dict[Split, int] = {"train": options.examples, "valid": measured, "test": measured}
     return {name: rng.sample(part, min(most[name], len(part))) for name, part in split.items()}, counts
 
