@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from rewards.errors import ConfigError, RewardsError, nearest
 
 M = TypeVar("M", bound=BaseModel)
-NO_YAML = (yaml.YAMLError, ValueError)
-"""What PyYAML raises for a text that it cannot read: ValueError for a date that there is not, such as 2024-02-30."""
+NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
+"""What PyYAML raises for a text that it cannot read: of a date that there is not (2024-02-30), `0x_`, `!!bool x`, `[[[[…`."""
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it

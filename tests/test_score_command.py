@@ -659,3 +659,23 @@ def test_the_closing_table_cuts_no_number_and_shows_what_a_gate_is_paid(tmp_path
         assert re.search(r"^pattern_\w+ +gate, -0\.5 +\d\.\d{4} +1 +≤ 3\.235 +\d+\.\d% +2 *$", shown, re.MULTILINE), (
             shown
         )
+
+
+def test_hostile_names_of_tables_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    from rewards.cli.terminal import print_table
+
+    name = "\x1b[2J[/b]"
+    print_table(f"of {name}", ("name", name), [("a", "[bold]b")], name)
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert told.count("\\x1b[2J[/b]") == 2
+    assert "[bold]b" in told
+
+
+def test_what_the_system_refuses_is_no_bug(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    done = score(tmp_path / ("x" * 300), "-o", tmp_path / "out.jsonl")
+    assert (done.returncode, b"File name too long" in done.stderr, b"bug" in done.stderr) == (2, True, False)
+    for value in ("2024-99-99", "0x_", "!!int x", "!!bool x", "[" * 3000):
+        done = score(source, "--set", f"format.weight={value}")
+        assert (done.returncode, b"format" in done.stderr, b"bug" in done.stderr) == (2, True, False), value

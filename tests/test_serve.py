@@ -122,6 +122,7 @@ def test_what_does_not_fit_is_told_to_come_back(folder: Path) -> None:
         large = server.post("/score", {"records": [asked()] * 3})
         assert large.status_code == 413
         assert large.json() == {"error": "3 records; at most 2 in one request (--max-waiting)"}
+        assert server.post("/score", {"records": [1] * 3}).status_code == 413  # those that cannot be read count too
 
 
 def test_a_request_that_breaks_the_pass_costs_the_others_nothing(folder: Path) -> None:

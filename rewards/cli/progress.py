@@ -126,7 +126,7 @@ class Display:
 
     def _rewards(self, appended: bool, suite: Suite, summary: Summary) -> Table:
         title = "appended" if appended else f"suite {suite.name}"
-        table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table = Table(title=escape(plain(title)), title_justify="left", box=None, padding=(0, 2, 0, 0))
         table.caption = "mean over n records; passed: share of the edits or sentences scored"
         table.caption_justify = "left"
         for name in ("reward", "weight", "mean", "n", "passes", "passed", "of"):

@@ -41,19 +41,20 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
+    title, columns, wraps = plain(title), [plain(name) for name in columns], plain(wraps)
     cells = [[plain(" ".join(cell.split())) for cell in row] for row in rows]
     widths = {name: max(cell_len(row[i]) for row in [columns, *cells]) + 2 for i, name in enumerate(columns)}
     console = Console(highlight=False)
     fixed = sum(widths.values()) - widths[wraps]
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         if spare in widths and console.width - fixed < min(_COMFORT, widths[wraps]):
             fixed -= widths.pop(spare)
         console.width = max(console.width, fixed + _LEAST)  # narrower than that, the terminal breaks the lines itself
     else:
         console.width = sum(widths.values()) + len(title)
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in widths:
-        table.add_column(name, no_wrap=name != wraps, overflow="fold")
+        table.add_column(Text(name), no_wrap=name != wraps, overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell) for name, cell in zip(columns, row, strict=True) if name in widths))
     with console.capture() as captured:

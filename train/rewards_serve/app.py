@@ -78,6 +78,7 @@ class Service:
         `_results` raise.
         """
         asked = await self._asked(request, Records)
+        self._check_size(len(asked.records))
         read = await run_in_threadpool(self._read, asked.records)
         results = iter(await self._results(request, [one for one in read if isinstance(one, Revision)]))
         found = [one if isinstance(one, RecordError) else next(results) for one in read]
@@ -89,6 +90,7 @@ class Service:
         Raises RecordError and ConfigError for what was asked wrongly, and what `_asked` and `_results` raise.
         """
         asked = await self._asked(request, openrlhf.Query)
+        self._check_size(len(asked.query))
         read = await run_in_threadpool(lambda: self._read(openrlhf.to_records(asked)))
         for index, one in enumerate(read):
             if isinstance(one, RecordError):
@@ -98,6 +100,11 @@ class Service:
             return Answer(openrlhf.to_answer(results, self.suite))
         except RecordError as error:
             raise HTTPException(500, str(error)) from error
+
+    def _check_size(self, count: int) -> None:
+        """Raise HTTPException where there is never room for so many records, whether they can be read or not."""
+        if count > self.desk.limit:
+            raise HTTPException(413, f"{count:,} records; at most {self.desk.limit:,} in one request (--max-waiting)")
 
     def _read(self, records: Sequence[Any]) -> list[Revision | RecordError]:
         found: list[Revision | RecordError] = []
@@ -130,14 +137,10 @@ class Service:
     async def _results(self, request: Request, revisions: Sequence[Revision]) -> list[Result]:
         """What the desk makes of the revisions.
 
-        Raises Full where there is no room, HTTPException where there never is, ClientDisconnect where who asked has gone,
-        and what the desk's future ends with.
+        Raises Full where there is no room, ClientDisconnect where who asked has gone, and what the desk's future ends with.
         """
         if not revisions:
             return []
-        if len(revisions) > self.desk.limit:
-            told = f"{len(revisions):,} records; at most {self.desk.limit:,} in one request (--max-waiting)"
-            raise HTTPException(413, told)
         future = asyncio.wrap_future(self.desk.submit(revisions))
         gone = asyncio.ensure_future(_gone(request))
         try:
