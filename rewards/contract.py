@@ -264,9 +264,7 @@ def _bounds(label: str, given: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not low < high:
-        raise broken(
-            label, f"range is {given!r}; it must be two numbers, the first below the second; math.inf is no bound"
-        )
+        raise broken(label, f"range is {given!r}; it must be two numbers, the first below the second, or math.inf")
     return low, high
 
 

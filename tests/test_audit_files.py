@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -14,7 +16,7 @@ from pyarrow import parquet
 from rewards.cli import build
 from rewards.errors import ConfigError
 from rewards_audit.compare import compare
-from rewards_audit.observations import observe
+from rewards_audit.observations import Observations, observe
 from rewards_audit.trends import FileReport, examine
 from tests.conftest import command, write_lines
 
@@ -290,3 +292,17 @@ def test_a_bad_first_line_is_a_bad_line(scored: Path, tmp_path: Path) -> None:
     broken.write_bytes(b'{"id": 1\n' + scored.read_bytes())
     assert observe(broken).unread == 1
     assert build()(["audit", str(broken)], standalone_mode=False) == 1
+
+
+def test_a_held_out_reward_that_reads_a_paid_ones_model_is_named() -> None:
+    settings: dict[str, Any] = {
+        "appropriateness": {"weight": 0, "gate": False},
+        "bertscore": {"weight": 0, "gate": False},
+        "appropriateness_gain": {"weight": 0.6, "gate": False},
+        "fluency": {"weight": 0, "gate": True},
+    }
+    columns = {name: np.zeros(1) for name in settings}
+    seen = Observations("x", None, np.zeros(1, np.int64), ("1",), columns, settings, 0, Counter(), 0)
+    assert seen.dependence() == [
+        "the held-out appropriateness reads the same model as appropriateness_gain: that it agrees with the total says little"
+    ]

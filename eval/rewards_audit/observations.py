@@ -63,23 +63,20 @@ class Observations:
         known = self.settings or {}
         return tuple(n for n in self.rewards if n in known and not known[n].get("weight") and not known[n].get("gate"))
 
-    def akin(self, held_out: str) -> tuple[str, ...]:
-        """The paid rewards and gates that read a model which this held-out reward reads too, as far as they are installed."""
+    def dependence(self) -> list[str]:
+        """A sentence for every held-out reward that reads a model of a paid one or a gate, as far as they are installed."""
         from rewards.plugins import registry
 
         roles = {name: {model.role for model in reward.models} for name, reward, _ in registry().rewards}
         known = self.settings or {}
         deciding = [name for name, stated in known.items() if stated.get("weight") or stated.get("gate")]
-        own = roles.get(held_out, set())
-        return tuple(name for name in deciding if own & roles.get(name, set()))
-
-    def dependence(self) -> list[str]:
-        """A sentence for every held-out reward that can hardly say anything that the total does not."""
-        return [
-            f"the held-out {name} reads the same model as {', '.join(akin)}: that it agrees with the total says little"
-            for name in self.held_out
-            if (akin := self.akin(name))
-        ]
+        found = []
+        for name in self.held_out:
+            akin = [other for other in deciding if roles.get(name, set()) & roles.get(other, set())]
+            if akin:
+                told = f"the held-out {name} reads the same model as {', '.join(akin)}"
+                found.append(f"{told}: that it agrees with the total says little")
+        return found
 
     def sign(self, name: str) -> int:
         """1, or -1 for a reward of which lower values are better."""

@@ -117,8 +117,8 @@ def _run() -> int:
             _discard_output()
             print(plain(f"error: standard output cannot be written: {error.strerror}"), file=sys.stderr)
             return EXIT_USAGE
-        if isinstance(error, OSError) and error.filename is not None and not os.environ.get("REWARDS_DEBUG"):
-            print(plain(f"error: {os.fsdecode(error.filename)}: {error.strerror or error}"), file=sys.stderr)
+        if isinstance(error, OSError) and isinstance(error.filename, str) and not os.environ.get("REWARDS_DEBUG"):
+            print(plain(f"error: {error.filename}: {error.strerror or error}"), file=sys.stderr)
             return EXIT_USAGE  # a folder that is closed to the user, a name that is too long
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
             show()

@@ -28,8 +28,5 @@ def build_engine(
             raise ConfigError(f"--model {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
         chosen[role] = name
     store = DiskCache(cache) if cache else MemoryCache()
-    named: dict[str, Any] = {
-        "profile": profile or DEFAULT_PROFILE,
-        "dtype": dtype,
-    }  # the engine looks whether there are such
-    return Engine(device=device, token_budget=token_budget, cache=store, models=chosen, **named)
+    names: Any = profile or DEFAULT_PROFILE, dtype  # the engine looks whether there are such
+    return Engine(names[0], device, names[1], token_budget, store, chosen)

@@ -74,8 +74,8 @@ class Service:
     async def score(self, request: Request) -> Response:
         """`{results}`: one output record for every input record of `{records}`, in order.
 
-        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_asked` and
-        `_results` raise.
+        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_asked`,
+        `_check_size` and `_results` raise.
         """
         asked = await self._asked(request, Records)
         self._check_size(len(asked.records))
@@ -87,7 +87,7 @@ class Service:
     async def get_reward(self, request: Request) -> Response:
         """OpenRLHF's answer. Its protocol has no word for a completion that could not be scored: that is an error.
 
-        Raises RecordError and ConfigError for what was asked wrongly, and what `_asked` and `_results` raise.
+        Raises RecordError and ConfigError for what was asked wrongly, and what `_asked`, `_check_size` and `_results` raise.
         """
         asked = await self._asked(request, openrlhf.Query)
         self._check_size(len(asked.query))
