@@ -821,6 +821,7 @@ def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -
     model = tmp_path / "encoder"
     model.mkdir()
     settings = {"appropriateness_gain": {"weight": 3, "empty": "zero"}, "fluency": {"threshold": 0.25}}
+    settings["token_similarity"] = {"threshold": 0.0}
     engine = Engine(models={"encoder": str(model)})
     suite = load_suite("default", rewards=["semantic_similarity"], settings=settings, engine=engine)
     file = tmp_path / "elsewhere" / "suite.yaml"

@@ -123,7 +123,9 @@ def suite_file(suite: Suite) -> str:
     rewards = {}
     for component in suite.components:
         stated = component.describe()
-        found = {key: stated[key] for key in ("gate", "weight", "threshold", "arguments") if stated[key]}
+        found = {key: stated[key] for key in ("gate", "weight", "arguments") if stated[key]}
+        if component.threshold is not None:
+            found["threshold"] = component.threshold.value
         if component.reward.level == "global":
             found["empty"] = component.empty
         if component.params is not None:

@@ -48,7 +48,7 @@ function start(data, decisions) {
     const found = picker.chosen();
     list.show(found, data.arguments.length);
     if (opened.argument && found.includes(opened.argument)) { list.mark(opened.argument); draw(); }
-    else if (found.length) openArgument(found.find((one) => (nextOpen(one, 0) ?? -1) >= 0) ?? found[0], false);
+    else if (found.length) openArgument(found.find((one) => nextOpen(one, 0) !== null) ?? found[0], false);
     else { opened.argument = null; fill(detail, h("p", { class: "empty" }, "No argument fits the filters.")); }
   }
 
