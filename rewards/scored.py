@@ -23,8 +23,14 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
     "details": dict,
 }
 
+STRANGE = "is missing or of the wrong type: this is no file that `rewards score` wrote"
 NUMBER, OPTIONAL_INT = (int, float, type(None)), (int, type(None))
 SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
+MAYBE: dict[str, type | tuple[type, ...]] = {
+    "threshold": NUMBER,
+    "failed": (str, type(None)),
+    "details": (dict, type(None)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,12 @@ def read_scored(record: Any) -> ScoredRevision:
     if not isinstance(record, Mapping):
         raise RecordError("expected an object as `rewards score` writes it")
     for key, kinds in {**SHAPE, "reward": NUMBER}.items():
-        if not isinstance(record.get(key), kinds):
-            raise RecordError("is missing or of the wrong type: this is no file that `rewards score` wrote", key)
+        if key not in record or not isinstance(record[key], kinds):
+            raise RecordError(STRANGE, key)
     for name in record["rewards"]:
         _field(record["rewards"], name, NUMBER, "rewards")
+    for name in record["details"]:
+        _field(record["details"], name, dict, "details")
     sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
     gaps = locate(record["argument"], sentences)
     if gaps is None:
@@ -91,6 +99,9 @@ def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
     valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)
     start, why = item.get("start"), _field(item, "reason", (str, type(None)), where)
+    gates = item.get("failed_gates") or []
+    if not (isinstance(gates, list) and all(isinstance(gate, str) for gate in gates)):
+        raise RecordError(STRANGE, f"{where}.failed_gates")
     known = isinstance(number, int) and 1 <= number <= len(sentences)
     sentence = sentences[number - 1] if known else ""
     if not valid:
@@ -106,12 +117,13 @@ def _passed(item: Any, where: str) -> dict[str, bool]:
     for name, score in scores.items():
         for key, kinds in SCORE.items():
             _field(score, key, kinds, f"{where}.scores.{name}")
+        for key, kinds in MAYBE.items():
+            if key in score:
+                _field(score, key, kinds, f"{where}.scores.{name}")
     return {name: score["passed"] for name, score in scores.items() if score["passed"] is not None}
 
 
 def _field(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
     if not isinstance(item, Mapping) or key not in item or not isinstance(item[key], kind):
-        raise RecordError(
-            "is missing or of the wrong type: this is no file that `rewards score` wrote", f"{where}.{key}"
-        )
+        raise RecordError(STRANGE, f"{where}.{key}")
     return item[key]

@@ -100,7 +100,7 @@ def test_the_searches_grow_with_the_edits_and_not_with_their_product(part: str) 
 
 
 def test_many_different_parts_of_a_long_sentence_are_placed_in_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anchoring, "_LOOKS", 1_000)
+    monkeypatch.setattr(anchoring, "MAX_LOOKS", 1_000)
     sentence = Searched("a bb " * 5_000 + "a b")
     parts = ["a bb " * count + "a b" for count in range(50)]
     assert all(e.valid for e in anchor((sentence,), [edit(part, "c") for part in parts]))

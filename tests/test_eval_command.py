@@ -173,7 +173,7 @@ def test_latex_of_a_table() -> None:
                 "a": {"value": -0.5, "n": 1200, "low": -1.0, "high": 0.001, "note": None},
                 "b": {"value": 7, "n": 3, "low": None, "high": None, "note": None},
             }},
-            {"label": "y", "group": "h", "cells": {"b": {"value": 1234, "n": 3, "low": None, "high": None, "note": None}}},
+            {"label": "[y", "group": "h", "cells": {"b": {"value": 1234, "n": 3, "low": None, "high": None, "note": None}}},
         ],
     }  # fmt: skip
     assert outputs.to_latex(one) == (
@@ -188,12 +188,12 @@ def test_latex_of_a_table() -> None:
         "x & $-$0.50 {\\scriptsize [$-$1.00, 0.00]} & 7 {\\scriptsize ($n$ 3)} & 1,200 \\\\\n"
         "\\midrule\n"
         "\\multicolumn{4}{l}{\\emph{h}} \\\\\n"
-        "y & -- & 1,234 & 3 \\\\\n"
+        "{}[y & -- & 1,234 & 3 \\\\\n"
         "\\bottomrule\n"
         "\\end{tabular}\n"
     )
     assert outputs.to_csv(one) == (
-        "label,group,a.value,a.n,a.low,a.high,b.value,b.n,b.low,b.high\nx,g,-0.5,1200,-1.0,0.001,7,3,,\ny,h,,,,,1234,3,,\n"
+        "label,group,a.value,a.n,a.low,a.high,b.value,b.n,b.low,b.high\nx,g,-0.5,1200,-1.0,0.001,7,3,,\n[y,h,,,,,1234,3,,\n"
     )
 
 
@@ -486,11 +486,27 @@ def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("counts", ["null", '{"rejected": "x"}', '{"rejected": null}'])
-def test_a_header_that_says_nothing_of_rejected_lines_is_named(tmp_path: Path, counts: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "header"),
+    [
+        ("counts", {"counts": None}),
+        ("counts.rejected", {"counts": {"rejected": "x"}}),
+        ("counts.rejected", {"counts": {"rejected": None}}),
+        ("counts.rejections", {"counts": {"rejections": {"why": "x"}}}),
+        ("rewards", {"rewards": []}),
+        ("rewards.format", {"rewards": {"format": 1}}),
+        ("rewards.format.weight", {"rewards": {"format": {"weight": "1"}}}),
+        ("rewards.format.threshold", {"rewards": {"format": {"threshold": [1]}}}),
+        ("models.m", {"models": {"m": "x"}}),
+        ("models.m.truncated_texts", {"models": {"m": {"truncated_texts": None}}}),
+        ("roles", {"roles": "x"}),
+        ("appended", {"appended": {}}),
+    ],
+)
+def test_a_header_that_somebody_changed_is_named(tmp_path: Path, part: str, header: dict[str, Any]) -> None:
     path = scored(tmp_path, "one.jsonl", record(1, edits=[]))
-    path.with_name("one.jsonl.meta.json").write_text(f'{{"counts": {counts}}}', encoding="utf-8")
-    with pytest.raises(RewardsError, match=r"one\.jsonl\.meta\.json: counts\.rejected is no number"):
+    path.with_name("one.jsonl.meta.json").write_text(json.dumps(header), encoding="utf-8")
+    with pytest.raises(RewardsError, match=rf"one\.jsonl\.meta\.json: {part} is not as `rewards score` writes it"):
         run(options(tmp_path, path))
 
 

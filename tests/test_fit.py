@@ -99,6 +99,15 @@ def test_what_one_writer_changes_is_drawn_together(tmp_path: Path) -> None:
     assert found[0]["interval_95"] != found[1]["interval_95"]
 
 
+def test_a_threshold_is_calibrated_on_a_scored_file_whose_scores_are_null(tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "data.jsonl", *revisions(30), record())
+    scored = tmp_path / "scored.jsonl"
+    assert command("score", data, "--reward", "useless_edits", "-o", scored).returncode == 0
+    assert read_lines(scored)[0]["reward"] is None
+    found = [calibrate("sentence_pattern_conformity", Job((f,), tmp_path, Engine(), 1), 20) for f in (data, scored)]
+    assert found[0]["value"] == found[1]["value"]
+
+
 def test_a_global_reward_has_no_threshold_to_calibrate(tmp_path: Path) -> None:
     data = write_lines(tmp_path / "in.jsonl", record())
     done = command("fit", "format", "--data", data, "-o", tmp_path / "out")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rewards.formats import BUILTIN, Format, compact, detect, json_edits, rewrite, tracked_changes
 from rewards.plugins import registry
-from rewards.text.anchor import anchor
+from rewards.text.anchor import MAX_EDITS, MAX_LOOKS, anchor
 from rewards.text.diff import changes
 from rewards.types import Parsed
 
@@ -295,6 +295,25 @@ def test_compact(text, expected):
     parsed = compact.parse(text, SENTENCES)
     assert [(e.sentence_id, e.before, e.after, e.problem) for e in parsed.edits] == expected
     assert (parsed.problem is None) == bool(expected)
+
+
+def test_compact_parts_are_sought_as_whole_words_past_places_within_words():
+    assert compact.parse("1 | no no | yes", ["Go.", "piano no no."]).edits[0].sentence_id == 2
+    assert compact.parse("1 | no no | yes", ["Go.", "piano no."]).edits[0].sentence_id == 1
+
+
+def test_compact_lines_that_are_meant_otherwise_are_sought_in_bounded_work():
+    class Searched(str):
+        searches = 0
+
+        def find(self, *arguments):
+            Searched.searches += 1
+            return super().find(*arguments)
+
+    sentences = ("It.", Searched("within " * 2_000))
+    parsed = compact.parse("1 | with | b\n" * 2_000, sentences)
+    assert [(e.sentence_id, e.before) for e in parsed.edits] == [(1, "with")] * 2_000
+    assert Searched.searches < MAX_LOOKS + MAX_EDITS + 1
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ def test_the_token_lets_one_browser_in_and_is_then_worth_nothing(server: Serving
     assert ask(server, "GET", "/?token=%ff%00é".replace("é", "%C3%A9"))[0] == 403
 
 
+def test_an_address_or_a_length_that_is_none_is_refused(server: Serving, cookie: str) -> None:
+    assert ask(server, "GET", "http://[x/", Cookie=cookie)[0] == 400
+    assert ask(server, "POST", "/decisions", {}, Cookie=cookie, Content_Length="9" * 5_000)[0] == 413
+
+
 @pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/data.json", "/decisions.json", "/export.jsonl"])
 def test_every_answer_is_closed_to_others(server: Serving, cookie: str, path: str) -> None:
     status, headers, _ = ask(server, "GET", path, Cookie=cookie)

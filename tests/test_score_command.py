@@ -153,6 +153,9 @@ def test_a_table_is_refused_with_the_way_to_make_lines_of_it(tmp_path: Path) -> 
         (["-", "--resume"], "--resume needs -o OUT"),
         (["-", "--reward", "format", "-o", "no/such/folder/out.jsonl"], "the folder no/such/folder does not exist"),
         (["-", "--limit", "-1"], "--limit"),
+        (["-", "--limit", "9" * 25], "'--limit': 9999999999999999999999999 is beyond 9,223,372,036,854,775,807"),
+        (["-", "--token-budget", "9" * 25], "'--token-budget': 9999999999999999999999999 is beyond"),
+        (["-", "--reward", "fluency.params=~nobody-here/fit"], "nobody of that name has a home folder; write the whole path"),
         (["--no-such-option"], "No such option"),
     ],
 )

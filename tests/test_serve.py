@@ -445,6 +445,11 @@ def test_what_is_asked_for_from_afar_is_asked_for_again(monkeypatch: pytest.Monk
         other.shutdown()
 
 
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'http://\[x' is no address of a reward server: Invalid IPv6 URL"):
+        RemoteTotal("http://[x")
+
+
 def test_special_tokens_at_the_end_are_not_the_completion() -> None:
     assert without_special("1 | a | b<|im_end|>\n<|endoftext|> ") == "1 | a | b"
     assert without_special("1 | a | b" + "<pad>" * 1000) == "1 | a | b"

@@ -10,6 +10,7 @@ import typer
 
 from rewards.cli.options import Cache, Device, DType, Models, Profile
 from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.files.reading import beside, header_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,7 +226,7 @@ def _target(out: Path | None, read: Sequence[Path]) -> Path | None:
     path = out / "audit.json" if out.is_dir() else out
     if not path.parent.is_dir():
         raise ConfigError(f"-o {out}: the folder {path.parent} does not exist")
-    for one in read:
+    for one in (*read, *(beside(each, header_path) for each in read)):
         if path.exists() and one.exists() and path.samefile(one):
             raise ConfigError(f"-o {out} would replace {one}, which is read; give another name")
     return path

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
-from rewards.files.reading import header_path, read_header, read_lines
+from rewards.files.reading import HEADER, header_path, read_header, read_lines
 from rewards.scored import SHAPE
 from rewards.summary import count_reason
 
@@ -215,6 +216,9 @@ def _log(path: Path) -> Observations:
                     _log_row(row, collected)
     except ArrowException as error:
         raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        where = f"{path}, row {len(collected.inputs) + collected.unread + 1}"
+        raise ConfigError(f"{where}: a column is of another type than `rewards train` writes: {error}") from error
     try:
         suite = json.loads(said)["rewards"]
     except (ValueError, KeyError, TypeError) as error:
@@ -249,4 +253,8 @@ def _pairs(rewards: Any) -> Iterator[tuple[str, float | None]]:
 def _settings(rewards: Any, where: Path) -> dict[str, Any]:
     if not isinstance(rewards, Mapping) or not all(isinstance(value, Mapping) for value in rewards.values()):
         raise ConfigError(f"{where}: what it says of its rewards cannot be read")
+    for name, value in rewards.items():
+        for key, kind in HEADER["rewards"].items():
+            if not isinstance(value.get(key), (kind, NoneType)):
+                raise ConfigError(f"{where}: what it says of its rewards cannot be read: {key} of {name}")
     return dict(rewards)

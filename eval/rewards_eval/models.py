@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.engine.build import build_engine
 from rewards.engine.roles import fill
-from rewards.errors import ConfigError, nearest
+from rewards.errors import ConfigError, nearest, path_of
 from rewards.files.reading import read_header
 from rewards.models import folders, keys
 from rewards.models.specs import Derived
@@ -153,7 +153,7 @@ def _of_header(header: Any) -> dict[str, Any]:
 
 def _digest_of(name: str) -> list[str]:
     """Of a model that is a folder: other files under the same name are another model."""
-    folder = Path(name).expanduser()
+    folder = path_of(name)
     return [folders.digest(folder)] if folder.is_dir() else []
 
 

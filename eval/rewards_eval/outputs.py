@@ -155,8 +155,9 @@ def to_latex(table: Table) -> str:
 
 
 def latex(text: str) -> str:
-    """The text with everything that LaTeX would obey written out."""
-    return re.sub(r"\s", " ", "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split()))))
+    """The text with everything that LaTeX would obey written out, an option of the line's end before it (`[`, `*`) too."""
+    shown = re.sub(r"\s", " ", "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split()))))
+    return f"{{}}{shown}" if shown[:1] in ("[", "*") else shown
 
 
 def _arrow(column: Mapping[str, Any]) -> str:

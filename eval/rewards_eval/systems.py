@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import RecordError, RewardsError
-from rewards.files.reading import Line, header_path, read_header, read_lines
+from rewards.files.reading import Line, read_header, read_lines
 from rewards.records import whole
 from rewards.scored import read_scored
 from rewards_eval import authors
@@ -150,19 +150,8 @@ def read_system(path: str, name: str, dialect: Dialect, scored: ScoredFile | Non
     if not rounds:
         raise RewardsError(f"{source} holds no records")
     header = read_header(Path(source)) or {}
-    rejected = scored.rejected if scored else _rejected(source, header)
+    rejected = scored.rejected if scored else header.get("counts", {}).get("rejected", 0)
     return System(name, path, digest(path), dialect, rounds, header, rejected)
-
-
-def _rejected(path: str, header: Mapping[str, Any]) -> int:
-    """How many lines a header says were rejected. Raises RewardsError where it says what `rewards score` does not."""
-    counts = header.get("counts", {})
-    found = counts.get("rejected", 0) if isinstance(counts, Mapping) else None
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise RewardsError(
-            f"{header_path(Path(path))}: counts.rejected is no number; score the file again, or delete it"
-        )
-    return found
 
 
 @dataclass(frozen=True, slots=True)

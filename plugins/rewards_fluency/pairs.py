@@ -48,7 +48,7 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
     for row in rows:
         # Nothing before: a sentence that somebody added.
         kind = next((name for name in kinds if name in row.record), "before" if "after" in row.record else None)
-        if kind == "before" and "fluent" in row.null:
+        if kind == "before" and row.raw.get("fluent", "") is None:
             left_out["whose judgement is null"] += 1
             continue
         if kind is None:

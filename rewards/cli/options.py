@@ -15,6 +15,17 @@ from rewards.errors import ConfigError
 if TYPE_CHECKING:
     from rewards.suite import Suite
 
+LARGEST = 2**63 - 1
+"""The largest whole number that files, slices and generators of random numbers take."""
+
+
+def whole(value: int | None) -> int | None:
+    """The number an option was given. Raises BadParameter where it is beyond what anything here can count."""
+    if value is not None and abs(value) > LARGEST:
+        raise typer.BadParameter(f"{value} is beyond {LARGEST:,}, which nothing here counts to")
+    return value
+
+
 Profile = Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")]
 Models = Annotated[
     list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
@@ -37,7 +48,9 @@ Settings = Annotated[
 Format = Annotated[
     str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
 ]
-TokenBudget = Annotated[int, typer.Option(min=0, help="Padded tokens in one forward pass; 0 picks by device.")]
+TokenBudget = Annotated[
+    int, typer.Option(min=0, callback=whole, help="Padded tokens in one forward pass; 0 picks by device.")
+]
 Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,10 @@ from rewards.errors import RecordError, RewardsError
 
 MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
 KEPT = 2_000  # bytes of a bad line that go into its rejection
+HEADER: dict[str, dict[str, Any]] = {
+    "rewards": {"gate": bool, "weight": (int, float, type(None)), "threshold": (int, float, type(None))},
+    "models": {"truncated_texts": int, "device": str},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,30 @@ def read_header(path: Path) -> dict[str, Any] | None:
         raise RewardsError(f"{meta} cannot be read: {error}; delete it to go without it") from error
     if not isinstance(header, dict):
         raise RewardsError(f"{meta} is not the header of a scored file; delete it to go without it")
+    if wrong := _misshapen(header):
+        raise RewardsError(f"{meta}: {wrong} is not as `rewards score` writes it; score the file again, or delete it")
     return header
+
+
+def _misshapen(header: Mapping[str, Any]) -> str | None:
+    """The first part of a header that is of the wrong type; None where every part that is there can be read."""
+    for key in ("rewards", "models", "roles", "features", "counts", "versions"):
+        if not isinstance(header.get(key, {}), dict):
+            return key
+    for key, kinds in HEADER.items():
+        for name, one in header.get(key, {}).items():
+            if not isinstance(one, dict):
+                return f"{key}.{name}"
+            for part, kind in kinds.items():
+                if part in one and not isinstance(one[part], kind):
+                    return f"{key}.{name}.{part}"
+    counts = header.get("counts", {})
+    if type(counts.get("rejected", 0)) is not int:
+        return "counts.rejected"
+    reasons = counts.get("rejections", {})
+    if not isinstance(reasons, dict) or not all(type(count) is int for count in reasons.values()):
+        return "counts.rejections"
+    return None if isinstance(header.get("appended", []), list) else "appended"
 
 
 def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> Iterator[Line]:

@@ -128,12 +128,12 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     try:
         header = orjson.loads(meta.read_bytes())
         same = header["fingerprint"] == hashlib.sha256(_settings(fingerprint, chunk)).hexdigest()
-        counts = header["counts"]
+        whole = not header["counts"]["failed"] and not header["counts"]["rejected"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
     if not same:
         raise RewardsError(f"{path} was made with other settings or another input; give another -o, or delete it")
-    return not counts["failed"] and not counts["rejected"]
+    return whole
 
 
 def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -42,7 +42,7 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
     revisions, writers = [], []
     for row in job.rows():
         try:
-            revision = read_revision(row.record, number=row.number)
+            revision = read_revision(row.raw, number=row.number)
         except RecordError as error:
             raise row.wrong(str(error)) from error
         revisions.append(revision)

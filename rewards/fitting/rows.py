@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,12 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a data file, with the place it stands at. Columns that are `null` are not in the record."""
+    """One record of a data file, with the place it stands at: its columns that are not `null`, and all of them as read."""
 
     file: Path
     number: int
     record: Mapping[str, Any]
-    null: frozenset[str] = frozenset()
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
     def owner(self, otherwise: str) -> str:
         """Who wrote it: the writer of its document (column `doc`), or where it names none, this."""
@@ -63,8 +63,7 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row]:
                 raise ConfigError(f"{file}, line {line.number}: {line.error}")
             if not isinstance(line.record, Mapping):
                 raise ConfigError(f"{file}, line {line.number}: expected an object, found {type(line.record).__name__}")
-            null = frozenset(name for name, value in line.record.items() if value is None)
-            yield Row(file, line.number, _stated(line.record), null)
+            yield Row(file, line.number, _stated(line.record), line.record)
         if empty:
             raise ConfigError(f"{file} holds no rows")
 

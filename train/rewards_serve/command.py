@@ -23,6 +23,7 @@ from rewards.cli.options import (
     TokenBudget,
     check_format,
     settings_of,
+    whole,
 )
 from rewards.errors import ConfigError
 
@@ -42,9 +43,14 @@ def serve(
         typer.Option(help=f"File with the token that requests must bring. [default: the variable {TOKEN}]"),
     ] = None,
     max_waiting: Annotated[
-        int, typer.Option(min=1, help="Completions that may wait; requests beyond it are told to come back.")
+        int,
+        typer.Option(
+            min=1, callback=whole, help="Completions that may wait; requests beyond it are told to come back."
+        ),
     ] = 4096,
-    batch_size: Annotated[int, typer.Option(min=1, help="Completions that are scored together, at most.")] = 256,
+    batch_size: Annotated[
+        int, typer.Option(min=1, callback=whole, help="Completions that are scored together, at most.")
+    ] = 256,
     profile: Profile = None,
     model: Models = None,
     device: Device = "auto",

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from rewards import prompts
+from rewards.errors import path_of
 from rewards.models.catalog import WHEELS
 from rewards.suite import Suite
 from rewards_train import opening, policy
@@ -106,7 +107,7 @@ def _front(recipe: Recipe, name: str, licence: Mapping[str, Any]) -> str:
         "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
         **(licence or {"license": "unknown"}),
     }
-    if not Path(base).expanduser().exists():
+    if not path_of(base).exists():
         fields = {"base_model": base, **fields}
     return "---\n" + yaml.safe_dump(fields, sort_keys=False) + "---"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from rewards.errors import RewardsError
+from rewards.errors import RewardsError, path_of
 from rewards.suite import Suite
 from rewards_train import best, card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
@@ -132,7 +132,7 @@ def suite_file(suite: Suite) -> str:
             found["params"] = str(component.params.folder.resolve())
         rewards[component.name] = found
     models = {
-        role: str(local.resolve()) if (local := Path(name).expanduser()).is_dir() else name
+        role: str(local.resolve()) if (local := path_of(name)).is_dir() else name
         for role, name in suite.engine.models.items()
     }
     whole = {"description": suite.description, "profile": suite.engine.profile, "models": models, "rewards": rewards}

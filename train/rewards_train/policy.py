@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from rewards.config import NO_YAML
-from rewards.errors import ConfigError, ModelError, RewardsError
+from rewards.errors import ConfigError, ModelError, RewardsError, path_of
 from rewards.models import batches, store
 from rewards.models.backend import loading, torch_dtype, weights_only
 from rewards.models.catalog import source_of
@@ -120,7 +120,7 @@ def name_base(model: Any, recipe: Recipe) -> None:
     """
     if recipe.sft is None and isinstance(source_of(recipe.model), Wheel):
         return
-    local = Path(recipe.model).expanduser()
+    local = path_of(recipe.model)
     base = WARM_START if recipe.sft is not None else str(local.resolve()) if local.is_dir() else recipe.model
     for config in getattr(model, "peft_config", {}).values():
         config.base_model_name_or_path = base

@@ -35,7 +35,10 @@ class RemoteTotal:
         patience: float = 60.0,
         budget: Budget | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise ConfigError(f"{url!r} is no address of a reward server: {error}") from error
         self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
         self.timeout, self.patience = timeout, patience
         self.__name__ = "total"  # what TRL logs it as
