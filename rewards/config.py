@@ -108,10 +108,15 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
     if to.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{to}: a {what}'s file must end in .yaml, so that {user} takes it for a file")
     try:
-        with to.open("x", encoding="utf-8") as file:
-            file.write(text)
+        file = to.open("x", encoding="utf-8")
     except FileExistsError as error:
         raise ConfigError(f"{to} exists already; delete it or choose another name") from error
     except OSError as error:
+        raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        to.unlink(missing_ok=True)
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     return to

@@ -130,3 +130,18 @@ def test_a_file_that_is_no_cache_is_an_error_that_names_it(tmp_path: Path) -> No
     (tmp_path / "features.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(RewardsError, match=r"features\.sqlite"):
         DiskCache(tmp_path).get([b"1"])
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x", encoding="utf-8")
+    with pytest.raises(RewardsError, match="mine is a file; give a folder"):
+        DiskCache(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(("shape", "data"), [("1", 5), ("1", "text"), ("x", b"1234"), ("2", b"1234")])
+def test_a_row_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Path, shape: Any, data: Any) -> None:
+    cache = DiskCache(tmp_path)
+    with sqlite3.connect(cache.path) as other:
+        other.execute("INSERT INTO features VALUES (?, ?, ?)", (b"k", shape, data))
+    with pytest.raises(RewardsError, match=r"features\.sqlite cannot be used"):
+        cache.get([b"k"])

@@ -155,7 +155,10 @@ def test_a_table_is_refused_with_the_way_to_make_lines_of_it(tmp_path: Path) -> 
         (["-", "--limit", "-1"], "--limit"),
         (["-", "--limit", "9" * 25], "'--limit': 9999999999999999999999999 is beyond 9,223,372,036,854,775,807"),
         (["-", "--token-budget", "9" * 25], "'--token-budget': 9999999999999999999999999 is beyond"),
-        (["-", "--reward", "fluency.params=~nobody-here/fit"], "nobody of that name has a home folder; write the whole path"),
+        (
+            ["-", "--reward", "fluency.params=~nobody-here/fit"],
+            "nobody of that name has a home folder; write the whole path",
+        ),
         (["--no-such-option"], "No such option"),
     ],
 )
@@ -172,6 +175,13 @@ def test_usage_errors_say_what_to_do_and_exit_with_2(tmp_path: Path, arguments: 
     assert message in text
     assert "Traceback" not in text
     assert not done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["nowhere.jsonl"], ["--no-such-option"]])
+def test_an_exit_code_outlives_a_standard_error_that_is_full(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-m", "rewards", "score", *arguments], stderr=full, check=False)
+    assert done.returncode == 2
 
 
 def test_a_suite_file_with_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:

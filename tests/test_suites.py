@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import rewards
 import rewards_edit_quality
 import rewards_format
 import rewards_suites
-from rewards.config import read_yaml
-from rewards.errors import ConfigError, PluginError
+from rewards.config import copy_yaml, read_yaml
+from rewards.errors import ConfigError, PluginError, RewardsError
 from rewards.features import ClassProbabilities
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.plugins import Registry
@@ -146,6 +147,17 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
     done = command("score", source, "--suite", mine)
     assert done.returncode == 0, done.stderr
     assert b'"reward":0.666' in done.stdout
+
+
+def test_a_copy_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(RewardsError, match=r"mine\.yaml cannot be written: File too large"):
+            copy_yaml("description: more than fits", tmp_path / "mine.yaml", "mine", "suite", "--suite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 # What a suite's file may say, and how what it says wrongly is told.

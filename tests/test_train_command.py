@@ -691,3 +691,8 @@ def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_pa
     run.check(chosen, ("sft", "grpo"), file)
     with pytest.raises(ConfigError, match="num_generations"):
         run.check(chosen, ("sft", "grpo"), file, processes=1)
+
+
+def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:
+    text = "a <script>x</script>\n\n# head ![i](http://a) | b & \x1b[2J"
+    assert card._text(text) == "a &lt;script>x&lt;/script> # head !\\[i\\](http://a) \\| b &amp; \\\\x1b\\[2J"

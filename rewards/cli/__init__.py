@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -90,6 +91,12 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _tell(text: str) -> None:
+    """One line on standard error, which may be closed or full: then the exit code alone says what happened."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _run() -> int:
     try:
         code = build()(standalone_mode=False)
@@ -99,13 +106,13 @@ def _run() -> int:
     except RewardsError as error:
         debug = os.environ.get("REWARDS_DEBUG")
         if debug:
-            print(plain("".join(traceback.format_exception(error.__cause__ or error))), file=sys.stderr)
-        print(plain(f"error: {error}"), file=sys.stderr)
+            _tell(plain("".join(traceback.format_exception(error.__cause__ or error))))
+        _tell(plain(f"error: {error}"))
         if isinstance(error, RewardFailed) and error.__cause__ and not debug:
-            print("Run again with REWARDS_DEBUG=1 for the traceback.", file=sys.stderr)
+            _tell("Run again with REWARDS_DEBUG=1 for the traceback.")
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        print(f"interrupted{_how_to_go_on()}", file=sys.stderr)
+        _tell(f"interrupted{_how_to_go_on()}")
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
@@ -115,16 +122,17 @@ def _run() -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:
             _discard_output()
-            print(plain(f"error: standard output cannot be written: {error.strerror}"), file=sys.stderr)
+            _tell(plain(f"error: standard output cannot be written: {error.strerror}"))
             return EXIT_USAGE
         if isinstance(error, OSError) and isinstance(error.filename, str) and not os.environ.get("REWARDS_DEBUG"):
-            print(plain(f"error: {error.filename}: {error.strerror or error}"), file=sys.stderr)
+            _tell(plain(f"error: {error.filename}: {error.strerror or error}"))
             return EXIT_USAGE  # a folder that is closed to the user, a name that is too long
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
-            show()
+            with contextlib.suppress(OSError):
+                show()
             return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
-        print(plain(f"error: this is a bug in rewards or a plugin: {type(error).__name__}: {error}"), file=sys.stderr)
-        print("Run again with REWARDS_DEBUG=1 for the traceback, and report it.", file=sys.stderr)
+        _tell(plain(f"error: this is a bug in rewards or a plugin: {type(error).__name__}: {error}"))
+        _tell("Run again with REWARDS_DEBUG=1 for the traceback, and report it.")
         return EXIT_BUG

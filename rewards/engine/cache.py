@@ -96,6 +96,8 @@ class DiskCache:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "features.sqlite"
         self._lock = threading.Lock()
+        if folder.exists() and not folder.is_dir():
+            raise RewardsError(f"the cache {folder} is a file; give a folder, which is made where there is none")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
@@ -167,7 +169,7 @@ def _named(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one that names the file and the remedy."""
     try:
         yield
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # a row of other types than ours, too
         raise RewardsError(
             f"the cache {path} cannot be used: {error}; delete it (features are computed again)"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rewards import prompts
 from rewards.errors import path_of
 from rewards.models.catalog import WHEELS
 from rewards.suite import Suite
+from rewards.text.plain import plain
 from rewards_train import opening, policy
 from rewards_train.data import Splits
 from rewards_train.recipe import Recipe
@@ -59,8 +61,8 @@ def write(
     licence = policy.licence(recipe.model)
     parts = [
         _front(recipe, name, licence),
-        f"# {name}\n\n{recipe.description}\n\nThis model is a fine-tuned version of {_base(recipe)}: it proposes edits"
-        f" that make an argument appropriate, in the format `{recipe.format}`. It was trained with {method} of"
+        f"# {_text(name)}\n\n{_text(recipe.description)}\n\n"
+        f"This model is a fine-tuned version of {_base(recipe)}: it proposes edits that make an argument appropriate, in the format `{recipe.format}`. It was trained with {method} of"
         f" [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
         quick_start(recipe, out),
         _procedure(recipe, splits, history, method, best),
@@ -164,14 +166,12 @@ def _badge(recipe: Recipe) -> str:
 def _suite(suite: Suite) -> str:
     rows = []
     for component in suite.components:
-        passes = opening.bound(component)
-        rows.append(
-            f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {component.reward.summary} |"
-        )
+        passes, measures = opening.bound(component), _text(component.reward.summary)
+        rows.append(f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {measures} |")
     told = _cards(suite)
     cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
     return (
-        f"## Rewards\n\n{suite.description}. A weight of 0 measures without paying.\n\n"
+        f"## Rewards\n\n{_text(suite.description)}. A weight of 0 measures without paying.\n\n"
         "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n" + "\n".join(rows) + cards
     )
 
@@ -201,7 +201,12 @@ def _told(card: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= 600 else f"{text[:597]}…"
+    return _text(text if len(text) <= 600 else f"{text[:597]}…")
+
+
+def _text(text: str) -> str:
+    """Somebody's text as one line of Markdown that shows it: no markup of HTML, no links and no cells of its own."""
+    return re.sub(r"[\[\]|\\]", r"\\\g<0>", plain(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def _evaluation(
