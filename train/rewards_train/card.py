@@ -63,7 +63,8 @@ def write(
         _front(recipe, name, licence),
         f"# {_text(name)}\n\n{_text(recipe.description)}\n\n"
         f"This model is a fine-tuned version of {_base(recipe)}: it proposes edits that make an argument"
-        f" appropriate, in the format `{recipe.format}`. It was trained with {method} of [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
+        f" appropriate, in the format `{recipe.format}`. It was trained with {method} of"
+        f" [TRL](https://github.com/huggingface/trl) on the reward suite `{suite.name}` of appropriateness-rewards.",
         quick_start(recipe, out),
         _procedure(recipe, splits, history, method, best),
         _suite(suite),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,29 +24,55 @@ PANELS: dict[str, dict[str, str]] = {
 }
 
 
+ACROSS = 5  # small panels in a row
+SMOOTH = 20  # steps: the mean of as many is drawn over what single steps say
+
+
 def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Path) -> None:
-    """Write a PNG with the reward, its components, the edits and the shares over the steps."""
+    """Write a PNG over the steps: the reward, the edits and the shares, and below them every component on its own scale."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import MaxNLocator
 
-    panels = dict(PANELS)
-    panels["components"] = {f"rewards/{name}/mean": name for name in components}
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    for axis, (title, series) in zip(axes.flat, panels.items(), strict=True):
-        for key, label in series.items():
-            points = [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
-            if points:
-                axis.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 100 else None)
-        axis.set_title(title)
+    rows = -(-len(components) // ACROSS)
+    figure = plt.figure(figsize=(13, 4 + 2 * rows), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(4, 2 * max(1, rows)))
+    for axis, (title, series) in zip(above.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        _panel(axis, title, series, history)
         axis.set_xlabel("step")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.grid(alpha=0.3)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize="small")
+    if components:
+        grid = list(below.subplots(rows, ACROSS, squeeze=False).flat)
+        for axis, name in zip(grid, components, strict=False):
+            _panel(axis, name, {f"rewards/{name}/mean": "training", f"eval_rewards/{name}/mean": "held out"}, history)
+            axis.title.set_fontsize("small")
+            axis.tick_params(labelsize="x-small")
+        for axis in grid[len(components) :]:  # what is left of the last row
+            axis.set_visible(False)
+        below.suptitle("mean of every component", fontsize="medium")
     temporary = to.with_name(f"{to.name}.partial")
     figure.savefig(temporary, dpi=110, format="png")
     plt.close(figure)
     temporary.replace(to)
+
+
+def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> None:
+    """One panel: each series as it was logged, and where it is long, pale, with its running mean in the same colour."""
+    from matplotlib.ticker import MaxNLocator
+
+    for number, (key, label) in enumerate(series.items()):
+        points = [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
+        if not points:
+            continue
+        steps, values = zip(*points, strict=True)
+        colour, long = f"C{number}", len(points) > 2 * SMOOTH
+        mark = {"alpha": 0.25, "linewidth": 0.8} if long else {"marker": ".", "label": label}
+        axis.plot(steps, values, color=colour, **mark)
+        if long:
+            means = [statistics.fmean(values[max(0, end - SMOOTH) : end]) for end in range(1, len(values) + 1)]
+            axis.plot(steps, means, color=colour, label=label)
+    axis.set_title(title)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axis.grid(alpha=0.3)
