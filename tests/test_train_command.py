@@ -19,6 +19,7 @@ from rewards.suite import load_suite
 from rewards_train import (
     ahead,
     card,
+    curves,
     data,
     extras,
     fields,
@@ -696,3 +697,14 @@ def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_pa
 def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:
     text = "a <script>x</script>\n\n# head ![i](http://a) | b & \x1b[2J"
     assert card._text(text) == "a &lt;script>x&lt;/script> # head !\\[i\\](http://a) \\| b &amp; \\\\x1b\\[2J"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 60])
+@pytest.mark.parametrize("names", [[], ["a", "$x_$"], list("abcdef")])
+def test_curves_are_drawn_of_any_run(tmp_path: Path, steps: int, names: list[str]) -> None:
+    history = [
+        {"step": step, "reward": 0.5, "eval_reward": None, **{f"rewards/{name}/mean": step for name in names}}
+        for step in range(1, steps + 1)
+    ]
+    curves.draw(history, names, tmp_path / "curves.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["curves.png"]

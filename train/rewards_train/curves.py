@@ -73,6 +73,6 @@ def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[M
         if long:
             means = [statistics.fmean(values[max(0, end - SMOOTH) : end]) for end in range(1, len(values) + 1)]
             axis.plot(steps, means, color=colour, label=label)
-    axis.set_title(title)
+    axis.set_title(title, parse_math=False)  # names are strangers'
     axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axis.grid(alpha=0.3)
