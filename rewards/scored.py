@@ -95,6 +95,35 @@ def decided(record: Mapping[str, Any]) -> bool:
     )
 
 
+DECIDING = ("weight", "gate", "threshold", "empty", "arguments", "params", "version")
+"""What a suite says of a reward that moves accepted edits or the total."""
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What two headers' `rewards` say differently of those that are paid or gate in either: `NAME.SETTING`, or that one is in one only.
+
+    Parameters are told apart by their digest, wherever they lay.
+    """
+    found = []
+    for name in dict.fromkeys([*one, *other]):
+        both = [rewards.get(name) for rewards in (one, other)]
+        if not any(stated and (stated.get("weight") or stated.get("gate")) for stated in both):
+            continue
+        if None in both:
+            found.append(f"{name} in one of them only")
+            continue
+        first, second = map(_deciding, both)
+        found += [f"{name}.{key}" for key in DECIDING if first[key] != second[key]]
+    return found
+
+
+def _deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
+    params = stated.get("params")
+    return {key: stated.get(key) for key in DECIDING} | {
+        "params": params.get("digest") if isinstance(params, Mapping) else params
+    }
+
+
 def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
     valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.errors import ConfigError
+from rewards.scored import differing
 from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
 from rewards_audit.trends import mean_interval
 
@@ -171,26 +171,8 @@ def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Obs
     ]
     if inputs < FEW:
         found.append(f"the files share {inputs} inputs only: the intervals say little")
-    if not lacking and (differing := _differing(after.settings or {}, before.settings or {})):
+    if not lacking and (told := differing(after.settings or {}, before.settings or {})):
         found.append(
-            f"the two files were scored with different suites ({', '.join(differing)}): their totals cannot be compared"
+            f"the two files were scored with different suites ({', '.join(told)}): their totals cannot be compared"
         )
-    return found
-
-
-def _differing(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What two suites say differently of rewards that weigh or gate in either: `reward.setting`, or that it is in one only."""
-    paid = [
-        name
-        for name in dict.fromkeys([*one, *other])
-        if any(each.get(name, {}).get(key) for each in (one, other) for key in ("weight", "gate"))
-    ]
-    found = []
-    for name in paid:
-        if name not in one or name not in other:
-            found.append(f"{name} in one of them only")
-            continue
-        found += [
-            f"{name}.{key}" for key in sorted({*one[name], *other[name]}) if one[name].get(key) != other[name].get(key)
-        ]
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from rewards.scored import differing
 from rewards_eval.agreement import scores_of
 from rewards_eval.evaluation import Evaluation
 from rewards_eval.labels import Labels
@@ -67,32 +67,11 @@ def _incomparable(systems: Sequence[System]) -> Iterator[str]:
         what = "which edits were accepted" if measured else "App and which edits were accepted"
         also = "" if measured else "; --measure judges all of them by one"
         yield f"Some files hold the authors' verdicts, others ours: {what} come from different models{also}."
-    suites = [_deciding(system.header) for system in systems if isinstance(system.header.get("rewards"), dict)]
-    differing = {
-        f"{name}.{key}"
-        for one in suites[1:]
-        for name in {*suites[0], *one}
-        for key in DECIDING
-        if suites[0].get(name, {}).get(key) != one.get(name, {}).get(key)
-    }
-    if differing:
-        told = f"{', '.join(sorted(differing)[:3])}{', …' if len(differing) > 3 else ''}"
+    suites = [system.header["rewards"] for system in systems if isinstance(system.header.get("rewards"), dict)]
+    found = sorted({told for other in suites[1:] for told in differing(suites[0], other)})
+    if found:
+        told = f"{', '.join(found[:3])}{', …' if len(found) > 3 else ''}"
         yield f"The files were scored with different suites ({told}): accepted edits and totals are not comparable."
-
-
-DECIDING = ("weight", "gate", "threshold", "empty", "arguments", "params")
-"""What a suite says of a reward that moves accepted edits or the total."""
-
-
-def _deciding(header: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a file's header says of the rewards that are paid or gate; parameters by their digest, wherever they lay."""
-    found = {}
-    for name, one in header["rewards"].items():
-        if isinstance(one, Mapping) and (one.get("weight") or one.get("gate")):
-            params = one.get("params")
-            found[name] = {key: one.get(key) for key in DECIDING}
-            found[name]["params"] = params.get("digest") if isinstance(params, Mapping) else None
-    return found
 
 
 def on_labels(systems: Sequence[System], labels: Labels) -> Iterator[str]:
