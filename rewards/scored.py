@@ -100,7 +100,7 @@ DECIDING = ("weight", "gate", "threshold", "empty", "arguments", "params", "vers
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What two headers' `rewards` say differently of those that are paid or gate in either: `NAME.SETTING`, or that one is in one only.
+    """What two headers' `rewards` say differently of those that are paid or gate in either, as `NAME.SETTING`.
 
     Parameters are told apart by their digest, wherever they lay.
     """

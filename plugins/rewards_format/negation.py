@@ -26,14 +26,57 @@ SAME = {
 ENDING = re.compile(r"(?<=..)(?:es|ed|e|s|d)$")
 
 
+def _stems(words: str) -> frozenset[str]:
+    return frozenset(ENDING.sub("", word) for word in words.split())
+
+
+FRAME = _stems(
+    """i we you he she it they one me us this that these those there which who what a an the is are was were be been being have
+    will would can could should shall must may might do to of in by for with as so at all if whether and but or even just really
+    actually simply quite ever still also think believe suppose feel find say claim argue hold know mean see agree accept admit
+    concede support share opinion view belief idea statement point mind true right correct fact case truth way reason sense
+    evidence grounds likely possible obvious clear my our your their"""
+)
+"""What may stand around a whole claim without saying anything of its own: "I … believe that", "it is … the case that"."""
+DENIALS = _stems(
+    "deny denies denied doubt disagree dispute reject refute false wrong untrue incorrect mistaken lie myth"
+)
+"""What negates a whole claim that it stands around."""
+OPENING = _stems(
+    "that if whether think believe suppose feel find say claim argue hold know mean accept admit concede deny doubt"
+)
+"""What a claim may follow: without one of these before it, it is no clause of its own."""
+CLAIM = 3
+"""Words that make a claim: fewer are in some longer sentence anyway."""
+
+
 def only_negates(before: str, after: str) -> bool:
     """Whether two sentences differ in negation alone: one has an odd number of "not" and the like, the other an even one.
 
     What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters. A
-    "no" that answers ("No, …") negates nothing, and one said twice in a row is one.
+    "no" that answers ("No, …") negates nothing, and one said twice in a row is one. Around the whole of a claim, words may stand
+    that say nothing of their own ("I do not believe that …", "…, which is false"); there, verbs that deny count as a "not" does.
     """
     (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
-    return rest == rest_after and count % 2 != count_after % 2
+    denials = _denials(*sorted((rest, rest_after), key=len))
+    return denials is not None and (count + count_after + denials) % 2 == 1
+
+
+def _denials(inner: list[str], outer: list[str]) -> int | None:
+    """How often the words that `outer` has around `inner` deny; None where it does not hold `inner` as a whole, so framed."""
+    if inner == outer:
+        return 0
+    if len(inner) < CLAIM:
+        return None
+    for start in range(len(outer) - len(inner) + 1):
+        if start and outer[start - 1] not in FRAME | DENIALS:
+            return None  # what stands before a claim says something of its own
+        behind = outer[start + len(inner) :]
+        opened = not start or outer[start - 1] in OPENING
+        framed = not behind or (behind[0] in FRAME and all(word in FRAME | DENIALS for word in behind))
+        if opened and framed and outer[start : start + len(inner)] == inner:
+            return sum(word in DENIALS for word in outer[:start] + behind)
+    return None
 
 
 def _taken_apart(sentence: str) -> tuple[list[str], int]:
