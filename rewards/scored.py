@@ -106,14 +106,14 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """
     found = []
     for name in dict.fromkeys([*one, *other]):
-        both = [rewards.get(name) for rewards in (one, other)]
-        if not any(stated and (stated.get("weight") or stated.get("gate")) for stated in both):
+        was, now = one.get(name), other.get(name)
+        if not any(stated and (stated.get("weight") or stated.get("gate")) for stated in (was, now)):
             continue
-        if None in both:
+        if was is None or now is None:
             found.append(f"{name} in one of them only")
             continue
-        first, second = map(_deciding, both)
-        found += [f"{name}.{key}" for key in DECIDING if first[key] != second[key]]
+        before, after = _deciding(was), _deciding(now)
+        found += [f"{name}.{key}" for key in DECIDING if before[key] != after[key]]
     return found
 
 

@@ -265,6 +265,22 @@ def test_what_could_not_go_on_exactly_is_refused(tmp_path: Path, override: str, 
             resuming.check_stage(SimpleNamespace(**stage), "sft.args")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["adam_beta1=2"], "grpo: the optimizer or its schedule is refused: Invalid beta parameter at index 0: 2"),
+        (["optim=sgd", "optim_args='momentum=-3'"], "Invalid momentum value"),
+        (["lr_scheduler_type=cosine_with_min_lr"], "One of min_lr or min_lr_rate should be set"),
+        (["lr_scheduler_type=cosine", "lr_scheduler_kwargs={x: 1}"], "unexpected keyword argument 'x'"),
+    ],
+)
+def test_what_an_optimizer_refuses_is_found_with_the_settings(
+    tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run.trainer_config(recipe.resolve("smoke", overrides), tmp_path, [1.0], evaluates=True)
+
+
 def test_an_adapter_of_a_float32_policy_is_trained_without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     import transformers.utils.import_utils as available

@@ -40,6 +40,24 @@ def check_device(device: str, suite: Suite) -> None:
         raise ConfigError(f"reward_device: {error}") from error
 
 
+def check_optimizer(config: Any, section: str) -> None:
+    """Raise ConfigError for settings that an optimizer or its schedule refuses, which they say once they are made."""
+    import torch
+    from transformers import Trainer
+    from transformers.optimization import get_scheduler
+
+    try:
+        kind, given = Trainer.get_optimizer_cls_and_kwargs(config)
+        made = kind([torch.nn.Parameter(torch.zeros(1))], **given)
+        get_scheduler(
+            config.lr_scheduler_type, made, 0, 1_000_000, scheduler_specific_kwargs=config.lr_scheduler_kwargs
+        )
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{section}: the optimizer or its schedule is refused: {error}") from error
+    except (ImportError, RuntimeError):  # a package or a GPU that this machine lacks is named where it is needed
+        return
+
+
 def check_lora(recipe: Recipe) -> None:
     """Raise ConfigError for a LoRA that PEFT refuses, or whose `target_modules` name nothing in the policy.
 

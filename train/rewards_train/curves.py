@@ -37,7 +37,8 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
 
     rows = -(-len(components) // ACROSS)
     figure = plt.figure(figsize=(13, 4 + 2 * rows), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(4, 2 * max(1, rows)))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4, 2 * max(1, rows)))  # an array, which its types do not say
+    above, below = parts
     for axis, (title, series) in zip(above.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         _panel(axis, title, series, history)
         axis.set_xlabel("step")

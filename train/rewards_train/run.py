@@ -74,6 +74,7 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
     except (ValueError, TypeError, ImportError) as error:
         raise extras.refused(recipe.config, error) from error
     extras.check_trackers("grpo", recipe.grpo)
+    ahead.check_optimizer(config, "grpo")
     resuming.check(config, interval(config))
     return on_one_device(config)
 

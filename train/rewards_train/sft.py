@@ -14,7 +14,7 @@ from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards.text.plain import plain
-from rewards_train import data, extras, finish, folder, pairs, policy, resuming
+from rewards_train import ahead, data, extras, finish, folder, pairs, policy, resuming
 from rewards_train.recipe import Recipe
 from rewards_train.run import go_on, on_one_device, precision, quiet, read_recipe
 
@@ -161,6 +161,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     except (ValueError, TypeError, ImportError) as error:
         raise extras.refused("SFTConfig", error) from error
     extras.check_trackers("sft.args", recipe.sft.args)
+    ahead.check_optimizer(config, "sft.args")
     resuming.check_stage(config, "sft.args")
     with extras.refusals("SFTConfig"):
         trainer: Any = SFTTrainer(
