@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 
 import rewards
+from rewards import fitting
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
+from rewards.features import Embedding
 from rewards.fitting import Fitter, Job
 from rewards.fitting.calibrate import calibrate, threshold_of
 from rewards.fitting.measures import calibration_error, interval, macro_f1, platt, roc_auc
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
 from rewards.fitting.run import run
+from rewards.models.catalog import ENCODER
 from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
@@ -317,6 +320,7 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
 
 BREAKS = """
 import rewards
+from rewards import fitting
 from rewards.fitting import Fitter
 
 def fit(job):
@@ -386,6 +390,17 @@ def test_a_threshold_is_calibrated_with_the_models_of_a_profile(tmp_path: Path) 
     named = Engine(models={"encodr": "x"})
     with pytest.raises(ConfigError, match="a model is named for role 'encodr'"):
         run("token_similarity", [data], tmp_path / "out", {}, 1, named, lambda _: None)
+
+
+def test_reading_many_texts_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "REPORT_EVERY", -1)
+    engine = Engine("full", dtype="float32", token_budget=16, models={"encoder": str(tiny.gemma(tmp_path / "gemma"))})
+    lines = list[str]()
+    job = Job((), tmp_path, engine, 1, lines.append)
+    texts = ["one two", "one two three", "a b c d e f g", "one two"]
+    assert len(job.features([Embedding(text, ENCODER, "query") for text in texts])) == 4
+    assert lines[-1] == "3 of 3 texts read"
+    assert len(lines) > 1
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path: Path) -> None:
@@ -596,6 +611,7 @@ def test_every_bad_line_stops_a_fit(tmp_path: Path) -> None:
 FITS = """
 import numpy as np
 import rewards
+from rewards import fitting
 from rewards.fitting import Fitter
 
 def fit(job{option}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rewards.features import Request
     from rewards.fitting.rows import Row
     from rewards.fitting.unseen import Unseen
+
+REPORT_EVERY = 20.0  # seconds between two lines that say how far something is
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,11 @@ class Job:
         """What the engine finds for each of these. Raises ModelError where a model failed on one: none may be left out."""
         from rewards.features import Failure
 
-        found = self.engine.compute(requests)
+        before, self.engine.progress = self.engine.progress, self._counted(len(set(requests)))
+        try:
+            found = self.engine.compute(requests)
+        finally:
+            self.engine.progress = before
         arrays: list[NDArray[Any]] = []
         for request in requests:
             feature = found[request]
@@ -64,6 +71,19 @@ class Job:
                 raise ModelError(f"a model failed on {request.text[:60]!r}: {feature.reason}")
             arrays.append(feature)
         return arrays
+
+    def _counted(self, total: int) -> Callable[[int], None]:
+        """What is told of texts that were read, and says how many of `total` it was told of, now and then."""
+        done, told = 0, time.monotonic()
+
+        def read(texts: int) -> None:
+            nonlocal done, told
+            done += texts
+            if time.monotonic() - told > REPORT_EVERY:
+                told = time.monotonic()
+                self.say(f"{done:,} of {total:,} texts read")
+
+        return read
 
 
 @dataclass(frozen=True, slots=True)

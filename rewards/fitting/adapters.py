@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from rewards.engine.device import pick_dtype
 from rewards.errors import ConfigError
+from rewards.fitting import REPORT_EVERY
 from rewards.fitting.trunks import CausalTrunk, EncoderTrunk, Trunk
 from rewards.models.adapted import HEAD, evidence, padded
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHUFFLED = 512  # examples among which batches of like length are formed
-REPORT_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
