@@ -179,6 +179,8 @@ def test_the_card_runs_as_printed(whole: Path) -> None:
     assert "\n  - The human revisions are students' second drafts" in card
     program = re.search(r"```python\n(.*?)```", card, re.DOTALL)
     assert program
+    assert re.search(r"\d+ arguments of `[\w.]+`\. The whole recipe", card)
+    assert re.search(r"Means over \d+ arguments of `[\w.]+` that training did not see", card)
     assert "license: unknown" in front
     assert "The licence of the base model is not stated beside its weights" in card
     done = subprocess.run(

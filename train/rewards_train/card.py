@@ -17,7 +17,7 @@ from rewards.suite import Suite
 from rewards.text.plain import plain
 from rewards_train import opening, policy
 from rewards_train.data import Splits
-from rewards_train.recipe import Recipe
+from rewards_train.recipe import EXAMPLES, Recipe
 
 ISSUE = "Should the town close its centre to cars?"
 SENTENCES = ("Only an idiot would let cars into the old town.", "The streets are narrow and children play there.")
@@ -68,7 +68,7 @@ def write(
         quick_start(recipe, out),
         _procedure(recipe, splits, history, method, best),
         _suite(suite),
-        _evaluation(suite, splits, history, best),
+        _evaluation(recipe, suite, splits, history, best),
         _limits(recipe, licence),
         "## Framework versions\n\n" + "\n".join(f"- {name}: {version}" for name, version in versions.items()),
         f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
@@ -144,8 +144,8 @@ def _procedure(
         "## Training procedure\n\n"
         + (f"{badge}\n\n" if badge else "")
         + f"{method}, {steps:,} steps, {start}; trained:"
-        f" {lora}. {len(splits.train.items):,} arguments. The whole recipe is in [recipe.yaml](recipe.yaml); what was"
-        f" earned for every completion in [rewards.parquet](rewards.parquet).{kept}\n\n"
+        f" {lora}. {len(splits.train.items):,} arguments of {_source(recipe.data.train)}. The whole recipe is in"
+        f" [recipe.yaml](recipe.yaml); what was earned for every completion in [rewards.parquet](rewards.parquet).{kept}\n\n"
         f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
     )
 
@@ -210,8 +210,18 @@ def _text(text: str) -> str:
     return re.sub(r"[\[\]|\\]", r"\\\g<0>", plain(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;"))
 
 
+def _source(name: str | None) -> str:
+    """The data as a reader of the card may know it: a file or a folder by its last name, wherever it lay."""
+    known = name or EXAMPLES
+    return f"`{path_of(known).name if path_of(known).exists() else known}`"
+
+
 def _evaluation(
-    suite: Suite, splits: Splits, history: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None
+    recipe: Recipe,
+    suite: Suite,
+    splits: Splits,
+    history: Sequence[Mapping[str, Any]],
+    best: Mapping[str, Any] | None,
 ) -> str:
     entries = [entry for entry in history if entry.get("eval_reward") is not None]
     if not entries:
@@ -224,8 +234,10 @@ def _evaluation(
         for key, label in keys.items()
         if key in last
     ]
+    source = _source(recipe.data.eval or recipe.data.train)
     return (
-        f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments that training did not see, sampled as in training.\n\n"
+        f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments of {source} that"
+        " training did not see, sampled as in training.\n\n"
         f"| | step {first['step']} | step {last['step']} |\n|---|---|---|\n" + "\n".join(rows)
     )
 
