@@ -71,7 +71,9 @@ def parse(model: type[M], data: Any, where: str) -> M:
             raise ConfigError(f"{where}: unknown key {place!r}{hint}; known: {', '.join(known)}") from error
         if problem["type"] == "missing":
             raise ConfigError(f"{where}: the key {place!r} is missing") from error
-        raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {_SHOWN.repr(problem.get('input'))})") from error
+        given = problem.get("input")
+        listed = f"; one is a list too: [{given}]" if problem["type"] == "list_type" and isinstance(given, str) else ""
+        raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {_SHOWN.repr(given)}){listed}") from error
 
 
 def parse_value(text: str) -> Any:

@@ -91,6 +91,7 @@ def test_overrides_find_their_place() -> None:
         ("smoke", "lora.lora_alfa=1", r"unknown key 'lora.lora_alfa' \(did you mean 'lora_alpha'\?\)"),
         ("smoke", "grpo.tempertaure=1", r"did you mean 'temperature'"),
         ("smoke", "sft.args.max_lenght=1", r"unknown key 'sft.args.max_lenght' \(did you mean 'max_length'\?\)"),
+        ("smoke", "rewards=bertscore", r"rewards: Input should be a valid list .*; one is a list too: \[bertscore\]"),
         ("smoke", "dat.train=x", r"unknown key 'dat.train' \(did you mean 'data'\?\)"),
         ("smoke", "data.trian=x", r"unknown key 'data.trian' \(did you mean 'train'\?\)"),
         ("smoke", "learning_rate=fast", r"grpo.learning_rate: Input should be a valid number"),
