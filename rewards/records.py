@@ -237,6 +237,8 @@ def _formats() -> tuple[Format, ...]:
 
 
 def kind(value: Any) -> str:
-    """What JSON calls the value, with its article: `a list`."""
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
-    return names.get(type(value), "an object" if isinstance(value, Mapping) else "a list")
+    """What JSON calls the value, with its article: `a list`; what JSON has no word for, as Parquet may hold, by its type."""
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(
+        type(value), "an object" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
+    )

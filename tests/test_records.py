@@ -155,6 +155,7 @@ def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | 
         ({"argument": "a b.", "completion": "x", "id": True}, "id", "found a boolean"),
         ({"prompt": "1. a\n2. b\nthen\n1. c", "completion": "x"}, "prompt", "exactly one numbered list"),
         ({"argument": "a b.", "rewrite": ["x"]}, "rewrite", "expected a string, found a list"),
+        ({"argument": b"a b.", "rewrite": "x"}, "argument", "expected a string, found a value of type bytes"),
         ({"argument": "a b.", "completion": "x", "issue": 3}, "issue", "expected a string"),
     ],
 )
