@@ -36,14 +36,6 @@ PLAIN = "a plain reward: .4 valid share + .6 gain"
 Measure = Callable[[Result], float | None]
 
 
-def pattern(result: Result) -> float | None:
-    """Mean `pattern_conformity` of the edits that change something: of the others it says how long their sentences are."""
-    pairs = zip(result.edits, result.revision.edits, strict=True)
-    scores = [scores.get("pattern_conformity") for scores, edit in pairs if edit.changes]
-    known = [score.value for score in scores if score is not None and score.value is not None]
-    return sum(known) / len(known) if known else None
-
-
 MEASURES: dict[str, Measure] = {
     "reward": lambda r: r.reward,
     "completions with an accepted edit": lambda r: float(bool(r.accepted)),
@@ -55,7 +47,6 @@ MEASURES: dict[str, Measure] = {
     ),
     "accepted share of the edits": lambda r: len(r.accepted) / len(r.revision.edits) if r.revision.edits else 0.0,
     "edits that change nothing": lambda r: float(sum(e.valid and not e.changes for e in r.revision.edits)),
-    "pattern_conformity of edits that change something": pattern,
     "words after / before": lambda r: len(r.after_accepted.split()) / max(1, len(r.revision.argument.split())),
 }
 

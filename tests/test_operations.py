@@ -8,6 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from rewards.records import read_revision
+from rewards.suite import suite_of
 from rewards.text import diff
 from rewards_pattern_conformity import FILE, PARAMS
 from rewards_pattern_conformity.model import SYMBOLS, PatternModel, fit_model
@@ -127,3 +129,20 @@ def test_shipped_model_prefers_a_light_edit_to_a_rewrite_and_is_at_least_one():
     untouched, light, rewrite = perplexity(["K" * 20, "KKKKRKKKKKKKKKKK", "RARkDkAARkDRA"])
     assert 1 <= untouched < light < rewrite
     assert perplexity([]).shape == (0,)
+
+
+def test_of_an_edit_that_changes_nothing_a_pattern_may_say_nothing() -> None:
+    edits = [
+        {"sentence_id": 1, "inappropriate_part": part, "rewritten_part": text}
+        for part, text in (("big", "large"), ("dog", "dog"))
+    ]
+    revision = read_revision({"sentences": ["A big dog barked."], "edits": edits})
+
+    def said(**arguments: bool) -> list[float | None]:
+        suite = suite_of(["pattern_conformity"], settings={"pattern_conformity": arguments})
+        return [scores["pattern_conformity"].value for scores in suite.score([revision])[0].edits]
+
+    change, nothing = said()
+    assert change is not None
+    assert nothing is not None
+    assert said(changes_only=True) == [change, None]

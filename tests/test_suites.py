@@ -46,8 +46,11 @@ def by_change(worth: float) -> Any:
 def toys() -> Registry:
     """Gates that fail edits by a word, and an appropriateness that counts the words of the argument that are not rude."""
 
-    def pattern_conformity(edits: list[rewards.Edit]) -> list[float]:
-        return [9.0 if "odd" in edit.after else 1.0 for edit in edits]
+    def pattern_conformity(edits: list[rewards.Edit], *, changes_only: bool = False) -> list[float | None]:
+        known = [edit.changes or not changes_only for edit in edits]
+        return [
+            (9.0 if "odd" in edit.after else 1.0) if said else None for edit, said in zip(edits, known, strict=True)
+        ]
 
     def sentence(sentences: list[rewards.Sentence]) -> list[float]:
         return [1.0] * len(sentences)

@@ -36,13 +36,16 @@ def load_edit(params: Path) -> rewards.Reward:
         card=params / "card.json",
         fitter=Fitter(fit, load_edit),
     )
-    def pattern_conformity(edits: Sequence[rewards.Edit]) -> Any:
+    def pattern_conformity(edits: Sequence[rewards.Edit], *, changes_only: bool = False) -> Any:
         """Perplexity of the edit's token operations under a causal model of human revisions.
 
         The operations (keep, keep inside the edit, delete, add, replace) come from a word diff of the sentence before and
-        after this edit alone. At least 1; 1 is perfectly expected, and lower is better.
+        after this edit alone. At least 1; 1 is perfectly expected, and lower is better. Of an edit that changes nothing it
+        says how long the sentence is; with `changes_only` it says nothing (None) of it, and as a gate turns it down.
         """
-        return perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
+        asked = [edit for edit in edits if edit.changes or not changes_only]
+        found = iter(perplexity([(edit.sentence_before, edit.sentence_after) for edit in asked]))
+        return [next(found) if edit.changes or not changes_only else None for edit in edits]
 
     return pattern_conformity
 
