@@ -140,7 +140,9 @@ def test_of_an_edit_that_changes_nothing_a_pattern_may_say_nothing() -> None:
 
     def said(**arguments: bool) -> list[float | None]:
         suite = suite_of(["pattern_conformity"], settings={"pattern_conformity": arguments})
-        return [scores["pattern_conformity"].value for scores in suite.score([revision])[0].edits]
+        (result,) = suite.score([revision])
+        assert result.status == "scored"
+        return [score.value if (score := of.get("pattern_conformity")) else None for of in result.edits]
 
     change, nothing = said()
     assert change is not None
