@@ -133,7 +133,7 @@ def test_shipped_model_prefers_a_light_edit_to_a_rewrite_and_is_at_least_one():
 
 def test_of_an_edit_that_changes_nothing_a_pattern_may_say_nothing() -> None:
     edits = [
-        {"sentence_id": 1, "inappropriate_part": part, "rewritten_part": text}
+        {"sentence_id": 1, "inappropriate_part": part, "rewritten_part": text, "reason": "r"}
         for part, text in (("big", "large"), ("dog", "dog"))
     ]
     revision = read_revision({"sentences": ["A big dog barked."], "edits": edits})
