@@ -91,6 +91,7 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("Vegans are not lazy people.", "I do not believe that vegans are lazy people.", False),
         ("This is wrong.", "I do not think that this is right.", False),
         ("Think.", "I do not think.", False),
+        ("I have never seen that, and neither have you.", "I have never seen that.", False),
         ("Where did you hear that lie?", "Where did you hear that?", False),
         ("Wrong ideas about food hurt.", "Ideas about food hurt.", False),
     ],

@@ -31,13 +31,16 @@ def _stems(words: str) -> frozenset[str]:
 
 
 FRAME = _stems(
-    """i we you he she it they one me us this that these those there which who what a an the is are was were be been being have
-    will would can could should shall must may might do to of in by for with as so at all if whether and but or even just really
+    """i we you he she it they one me us this that these those there which who what a the is are was were be been being have
+    will would can could should shall must may might do to of in by for with as so at all if whether even just really
     actually simply quite ever still also think believe suppose feel find say claim argue hold know mean see agree accept admit
     concede support share opinion view belief idea statement point mind true right correct fact case truth way reason sense
     evidence grounds likely possible obvious clear my our your their"""
 )
-"""What may stand around a whole claim without saying anything of its own: "I … believe that", "it is … the case that"."""
+"""What may stand around a whole claim without saying anything of its own: "I … believe that", "it is … the case that".
+
+Not "an", which is also what is left of "and": that joins another claim.
+"""
 DENIALS = _stems(
     "deny denies denied doubt disagree dispute reject refute false wrong untrue incorrect mistaken lie myth"
 )
