@@ -356,7 +356,10 @@ def test_a_gate_that_is_paid_shows_as_both() -> None:
 def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:
     path, arguments = form(tmp_path), write_lines(tmp_path / "own.jsonl", *OWN)
     before = path.read_bytes(), arguments.read_bytes()
+    header = tmp_path / "own.jsonl.meta.json"
+    header.write_text("{}", encoding="utf-8")
     for options in (
+        [str(arguments), "-o", str(header)],
         ["--suite", str(path), "-o", str(path)],
         ["--suite", str(path), "--arguments", str(arguments), "-o", str(arguments)],
         [str(arguments), "-o", str(arguments)],

@@ -62,6 +62,18 @@ def columns(report: FileReport) -> dict[str, Any]:
     return {column.name: column for column in report.columns}
 
 
+def test_a_training_log_that_somebody_changed_is_named(tmp_path: Path) -> None:
+    path = log(tmp_path / "rewards.parquet", ROWS)
+    table = parquet.read_table(path)
+    place = table.schema.get_field_index("step")
+    parquet.write_table(table.set_column(place, "step", table["step"].cast(pa.float64())), path)
+    with pytest.raises(ConfigError, match=r"rewards\.parquet, row 1: a column is of another type"):
+        observe(path)
+    for suite, named in (({"main": {"weight": "1"}}, ": weight of main"), ({"main": 1}, "$")):
+        with pytest.raises(ConfigError, match=f"what it says of its rewards cannot be read{named}"):
+            observe(log(path, ROWS, suite=suite))
+
+
 @pytest.mark.parametrize("kind", ["struct", "map"])
 def test_a_training_log(tmp_path: Path, kind: str) -> None:
     report = examine(observe(log(tmp_path / "rewards.parquet", ROWS, kind)))
