@@ -72,7 +72,8 @@ def parse(model: type[M], data: Any, where: str) -> M:
         if problem["type"] == "missing":
             raise ConfigError(f"{where}: the key {place!r} is missing") from error
         given = problem.get("input")
-        listed = f"; one is a list too: [{given}]" if problem["type"] == "list_type" and isinstance(given, str) else ""
+        one = problem["type"] == "list_type" and isinstance(given, str) and len(given) <= _SHOWN.maxstring
+        listed = f"; one is a list too: [{given}]" if one else ""
         raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {_SHOWN.repr(given)}){listed}") from error
 
 

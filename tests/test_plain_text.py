@@ -92,6 +92,7 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("This is wrong.", "I do not think that this is right.", False),
         ("Think.", "I do not think.", False),
         ("I have never seen that, and neither have you.", "I have never seen that.", False),
+        ("Vegans are lazy people.", "It is not true " + "that " * 50_000 + "vegans are lazy people.", False),
         ("Where did you hear that lie?", "Where did you hear that?", False),
         ("Wrong ideas about food hurt.", "Ideas about food hurt.", False),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewards.cli.options import Device, whole
+from rewards.cli.options import Device, countable
 from rewards.cli.terminal import stop_where_complete
 from rewards.errors import ConfigError
 
@@ -29,11 +29,14 @@ def edit(
     adapter: Annotated[Path | None, typer.Option(help="Folder of a PEFT adapter for the model.")] = None,
     format: Annotated[str, typer.Option(help="Format that the model is asked for.")] = "tracked_changes",
     rounds: Annotated[
-        int, typer.Option(min=1, callback=whole, help="Feed the edited argument back, up to N rounds in all.")
+        int, typer.Option(min=1, callback=countable, help="Feed the edited argument back, up to N rounds in all.")
     ] = 1,
-    num_samples: Annotated[int, typer.Option(min=1, callback=whole, help="Independent results for each argument.")] = 1,
+    num_samples: Annotated[
+        int, typer.Option(min=1, callback=countable, help="Independent results for each argument.")
+    ] = 1,
     best_of: Annotated[
-        int, typer.Option(min=1, callback=whole, help="Completions in each round, of which the suite's best is taken.")
+        int,
+        typer.Option(min=1, callback=countable, help="Completions in each round, of which the suite's best is taken."),
     ] = 1,
     suite: Annotated[str, typer.Option(help="Whose gates accept edits: a suite, or a YAML file.")] = "default",
     temperature: Annotated[
@@ -42,20 +45,23 @@ def edit(
     top_p: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Draw from the likeliest tokens up to this share.")
     ] = 1.0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, callback=whole, help="Tokens of a completion, at most.")] = 1024,
-    seed: Annotated[int, typer.Option(callback=whole, help="What all draws start from.")] = 0,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, callback=countable, help="Tokens of a completion, at most.")
+    ] = 1024,
+    seed: Annotated[int, typer.Option(callback=countable, help="What all draws start from.")] = 0,
     backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="Of the model: auto, float32, bfloat16 or float16.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, callback=whole, help="Read only the first N records.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, callback=whole, help="Output records that are made together, and kept on --resume.")
+        int,
+        typer.Option(min=1, callback=countable, help="Output records that are made together, and kept on --resume."),
     ] = 32,
     token_budget: Annotated[
         int,
         typer.Option(
-            min=0, callback=whole, help="Tokens, padding and answers included, of a batch; 0 picks by device."
+            min=0, callback=countable, help="Tokens, padding and answers included, of a batch; 0 picks by device."
         ),
     ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing lines.")] = False,

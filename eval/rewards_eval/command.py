@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.cli.options import Cache, Device, DType, Models, whole
+from rewards.cli.options import Cache, Device, DType, Models, countable
 from rewards.text.plain import plain
 
 
@@ -38,7 +38,7 @@ def evaluate(
     device: Device = "auto",
     dtype: DType = "auto",
     cache: Cache = None,
-    seed: Annotated[int, typer.Option(min=0, callback=whole, help="Seed of intervals and tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, callback=countable, help="Seed of intervals and tests.")] = 0,
     resamples: Annotated[
         int, typer.Option(min=100, max=1_000_000, help="Draws for intervals; for tests at least.")
     ] = 10_000,

@@ -49,8 +49,9 @@ OPENING = _stems(
     "that if whether think believe suppose feel find say claim argue hold know mean accept admit concede deny doubt"
 )
 """What a claim may follow: without one of these before it, it is no clause of its own."""
-CLAIM = 3
-"""Words that make a claim: fewer are in some longer sentence anyway."""
+AROUND = FRAME | DENIALS
+CLAIM, MOST = 3, 24
+"""Words that make a claim, at least (fewer are in some longer sentence anyway), and that stand around it, at most."""
 
 
 def only_negates(before: str, after: str) -> bool:
@@ -69,14 +70,14 @@ def _denials(inner: list[str], outer: list[str]) -> int | None:
     """How often the words that `outer` has around `inner` deny; None where it does not hold `inner` as a whole, so framed."""
     if inner == outer:
         return 0
-    if len(inner) < CLAIM:
+    if len(inner) < CLAIM or len(outer) - len(inner) > MOST:
         return None
     for start in range(len(outer) - len(inner) + 1):
-        if start and outer[start - 1] not in FRAME | DENIALS:
+        if start and outer[start - 1] not in AROUND:
             return None  # what stands before a claim says something of its own
         behind = outer[start + len(inner) :]
         opened = not start or outer[start - 1] in OPENING
-        framed = not behind or (behind[0] in FRAME and all(word in FRAME | DENIALS for word in behind))
+        framed = not behind or (behind[0] in FRAME and all(word in AROUND for word in behind))
         if opened and framed and outer[start : start + len(inner)] == inner:
             return sum(word in DENIALS for word in outer[:start] + behind)
     return None

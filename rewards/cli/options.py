@@ -19,7 +19,7 @@ LARGEST = 2**63 - 1
 """The largest whole number that files, slices and generators of random numbers take."""
 
 
-def whole(value: int | None) -> int | None:
+def countable(value: int | None) -> int | None:
     """The number an option was given. Raises BadParameter where it is beyond what anything here can count."""
     if value is not None and abs(value) > LARGEST:
         raise typer.BadParameter(f"{value} is beyond {LARGEST:,}, which nothing here counts to")
@@ -49,7 +49,7 @@ Format = Annotated[
     str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
 ]
 TokenBudget = Annotated[
-    int, typer.Option(min=0, callback=whole, help="Padded tokens in one forward pass; 0 picks by device.")
+    int, typer.Option(min=0, callback=countable, help="Padded tokens in one forward pass; 0 picks by device.")
 ]
 Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
 

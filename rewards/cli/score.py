@@ -22,8 +22,8 @@ from rewards.cli.options import (
     Settings,
     TokenBudget,
     check_format,
+    countable,
     settings_of,
-    whole,
 )
 from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import parse_devices
@@ -51,10 +51,10 @@ def score(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first failing reward.")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, callback=whole, help="Read only the first N records.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
     cache: Cache = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, callback=whole, help="Records that are scored together, and kept on --resume.")
+        int, typer.Option(min=1, callback=countable, help="Records that are scored together, and kept on --resume.")
     ] = 64,
     token_budget: TokenBudget = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")] = False,

@@ -96,9 +96,9 @@ class DiskCache:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "features.sqlite"
         self._lock = threading.Lock()
-        if folder.exists() and not folder.is_dir():
-            raise RewardsError(f"the cache {folder} is a file; give a folder, which is made where there is none")
         try:
+            if folder.exists() and not folder.is_dir():
+                raise RewardsError(f"the cache {folder} is a file; give a folder, which is made where there is none")
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False)
             _write_ahead(self._database)

@@ -22,8 +22,8 @@ from rewards.cli.options import (
     Settings,
     TokenBudget,
     check_format,
+    countable,
     settings_of,
-    whole,
 )
 from rewards.errors import ConfigError
 
@@ -45,11 +45,11 @@ def serve(
     max_waiting: Annotated[
         int,
         typer.Option(
-            min=1, callback=whole, help="Completions that may wait; requests beyond it are told to come back."
+            min=1, callback=countable, help="Completions that may wait; requests beyond it are told to come back."
         ),
     ] = 4096,
     batch_size: Annotated[
-        int, typer.Option(min=1, callback=whole, help="Completions that are scored together, at most.")
+        int, typer.Option(min=1, callback=countable, help="Completions that are scored together, at most.")
     ] = 256,
     profile: Profile = None,
     model: Models = None,
