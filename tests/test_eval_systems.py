@@ -208,7 +208,7 @@ def test_a_record_of_the_authors_that_does_not_fit(tmp_path: Path, change: dict[
         ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}}, ""),
         ({"keeps": {"gate": True, "weight": 0, "threshold": 0.6}}, "keeps.threshold"),
         ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}, "more": {"gate": False, "weight": 0}}, ""),
-        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}, "more": {"gate": False, "weight": 2}}, "more.weight"),
+        ({"keeps": {"gate": True, "weight": 0, "threshold": 0.5}, "more": {"gate": False, "weight": 2}}, "more in one"),
     ],
 )
 def test_suites_differ_by_what_they_accept_and_pay(tmp_path: Path, stated: dict[str, Any], differing: str) -> None:

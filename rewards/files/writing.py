@@ -128,7 +128,7 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     try:
         header = orjson.loads(meta.read_bytes())
         same = header["fingerprint"] == hashlib.sha256(_settings(fingerprint, chunk)).hexdigest()
-        whole = not header["counts"]["failed"] and not header["counts"]["rejected"]
+        whole = same and not header["counts"]["failed"] and not header["counts"]["rejected"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
     if not same:
