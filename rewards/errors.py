@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from rewards.text.surrogates import without_surrogates
 
@@ -57,14 +56,6 @@ def tell(error: BaseException) -> str:
     except (Exception, SystemExit):  # noqa: BLE001  (it may fail in telling why, too)
         return kind
     return without_surrogates(text if isinstance(error, PluginError) else f"{kind}: {text}")
-
-
-def path_of(name: str) -> Path:
-    """The path that a name stands for, `~` being the home folder. Raises ConfigError where nobody of that name has one."""
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{name}: nobody of that name has a home folder; write the whole path") from error
 
 
 def unknown(kind: str, given: object, known: Sequence[str]) -> str:

@@ -16,9 +16,10 @@ from rewards.config import parse, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, RewardsError, nearest, path_of
+from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
 from rewards.models.specs import DEFAULT_PROFILE, Profile
+from rewards.paths import user_path
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
 from rewards.types import Revision
@@ -249,7 +250,7 @@ def _models(path: Path | None, stated: SuiteFile, engine: Engine) -> dict[str, s
     """The models that the engine and the suite's file name for roles, folders found from where that file lies."""
     found = dict(stated.models)
     for role, name in found.items():
-        if path and (folder := path.parent / path_of(name)).is_dir():
+        if path and (folder := path.parent / user_path(name)).is_dir():
             found[role] = str(folder)
     return {**found, **engine.models}
 
@@ -258,7 +259,7 @@ def _beside(path: Path | None, setting: Setting) -> Setting:
     """The setting with its folder of parameters found from where the suite's file lies."""
     if path is None or setting.params is None:
         return setting
-    return setting.model_copy(update={"params": str(path.parent / path_of(setting.params))})
+    return setting.model_copy(update={"params": str(path.parent / user_path(setting.params))})
 
 
 def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Setting:
@@ -274,7 +275,7 @@ def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Settin
 def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profile) -> Component:
     name, params = reward.name, None
     if setting.params is not None:
-        reward, params = load_params(reward, path_of(setting.params))
+        reward, params = load_params(reward, user_path(setting.params))
     threshold = reward.thresholds.get(profile)
     if setting.threshold is not None:
         threshold = Threshold(setting.threshold, "set by the suite or the command line")

@@ -194,9 +194,9 @@ def _header(path: Path) -> dict[str, Any] | None:
     header = read_header(path)
     if header is None:
         return None
-    if not isinstance(header.get("rewards"), dict):
+    if "rewards" not in header:
         raise ConfigError(f"{header_path(path)} does not say how {path.name} was made: it lacks `rewards`")
-    return _settings(header["rewards"], header_path(path))
+    return dict(header["rewards"])
 
 
 def _log(path: Path) -> Observations:
@@ -251,6 +251,7 @@ def _pairs(rewards: Any) -> Iterator[tuple[str, float | None]]:
 
 
 def _settings(rewards: Any, where: Path) -> dict[str, Any]:
+    """What a log says of its rewards, as `read_header` has it of a scored file. Raises ConfigError where it cannot be read."""
     if not isinstance(rewards, Mapping) or not all(isinstance(value, Mapping) for value in rewards.values()):
         raise ConfigError(f"{where}: what it says of its rewards cannot be read")
     for name, value in rewards.items():

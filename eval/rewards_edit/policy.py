@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from rewards.errors import ConfigError, ModelError, nearest, path_of
+from rewards.errors import ConfigError, ModelError, nearest
 from rewards.models.catalog import WHEELS, source_of
 from rewards.models.folders import ADAPTER
+from rewards.paths import user_path
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BACKENDS = ("transformers", "vllm")
@@ -86,7 +87,7 @@ def find(model: str, adapter: Path | None) -> Files:
     """Where the model lies: a folder, an embedded model by its name, or a hub id. Raises ConfigError and ModelError."""
     from rewards.models import folders, store  # fetching and hashing, only when a model is used
 
-    _refuse_adapter(path_of(model))
+    _refuse_adapter(user_path(model))
     source = source_of(model)
     try:
         folder = store.resolve(source)

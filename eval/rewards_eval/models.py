@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.engine.build import build_engine
 from rewards.engine.roles import fill
-from rewards.errors import ConfigError, nearest, path_of
+from rewards.errors import ConfigError, nearest
 from rewards.files.reading import read_header
 from rewards.models import folders, keys
 from rewards.models.specs import Derived
+from rewards.paths import user_path
 from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import ScoredFile, System
 from rewards_eval.values import References
@@ -153,7 +154,7 @@ def _of_header(header: Any) -> dict[str, Any]:
 
 def _digest_of(name: str) -> list[str]:
     """Of a model that is a folder: other files under the same name are another model."""
-    folder = path_of(name)
+    folder = user_path(name)
     return [folders.digest(folder)] if folder.is_dir() else []
 
 

@@ -43,9 +43,10 @@ def load_edit(params: Path) -> rewards.Reward:
         after this edit alone. At least 1; 1 is perfectly expected, and lower is better. Of an edit that changes nothing it
         says how long the sentence is; with `changes_only` it says nothing (None) of it, and as a gate turns it down.
         """
-        asked = [edit for edit in edits if edit.changes or not changes_only]
-        found = iter(perplexity([(edit.sentence_before, edit.sentence_after) for edit in asked]))
-        return [next(found) if edit.changes or not changes_only else None for edit in edits]
+        found = perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
+        if not changes_only:
+            return found
+        return [value if edit.changes else None for edit, value in zip(edits, found.tolist(), strict=True)]
 
     return pattern_conformity
 

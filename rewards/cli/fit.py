@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import Cache, Models
+from rewards.cli.options import LARGEST, Cache, Models
 from rewards.errors import ConfigError
 from rewards.text.plain import plain
 
@@ -29,7 +29,7 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Leave out rows that share eight words in a row with a test row of FILE."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of everything that is drawn.")] = 20261122,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Of everything that is drawn.")] = 20261122,
     profile: Annotated[
         str, typer.Option(help="Models that a threshold is calibrated with, and holds for: embedded or full.")
     ] = "embedded",

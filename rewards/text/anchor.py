@@ -13,9 +13,8 @@ NOTHING = "neither a part nor a replacement"
 TOO_MANY = "too many edits"
 # For one record. Real ones have up to tens; more come of repetition, and every one costs searches and model calls.
 MAX_EDITS = 1_000
-MAX_LOOKS = (
-    250_000  # occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first
-)
+# Occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first.
+MAX_LOOKS = 250_000
 Span = tuple[int, int]
 
 

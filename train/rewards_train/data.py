@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rewards import prompts
-from rewards.errors import ConfigError, ModelError, RecordError, path_of
+from rewards.errors import ConfigError, ModelError, RecordError
 from rewards.files.reading import read_lines
+from rewards.paths import user_path
 from rewards.records import TEXT_KEYS, kind, read_revision
 from rewards.text.plain import plain
 from rewards.types import Revision
@@ -168,7 +169,7 @@ def shortened(revision: Revision, most: int | None) -> Revision:
 
 def records(source: str, split: str) -> Iterator[Any]:
     """The records of a file, a folder or a name of `datasets`, and a RecordError for a line that is none."""
-    path = SHIPPED if source == EXAMPLES else path_of(source)
+    path = SHIPPED if source == EXAMPLES else user_path(source)
     if path.is_file():
         for line in read_lines(str(path)):
             yield line.error if line.error is not None else _object(line.record)

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from rewards.errors import RewardsError, path_of
+from rewards.errors import RewardsError
+from rewards.paths import user_path
 from rewards.suite import Suite
 from rewards_train import best, card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
@@ -132,7 +133,7 @@ def suite_file(suite: Suite) -> str:
             found["params"] = str(component.params.folder.resolve())
         rewards[component.name] = found
     models = {
-        role: str(local.resolve()) if (local := path_of(name)).is_dir() else name
+        role: str(local.resolve()) if (local := user_path(name)).is_dir() else name
         for role, name in suite.engine.models.items()
     }
     whole = {"description": suite.description, "profile": suite.engine.profile, "models": models, "rewards": rewards}

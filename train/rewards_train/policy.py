@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 
 from rewards.config import NO_YAML
-from rewards.errors import ConfigError, ModelError, RewardsError, path_of
+from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import batches, store
 from rewards.models.backend import loading, torch_dtype, weights_only
 from rewards.models.catalog import source_of
 from rewards.models.specs import Wheel
+from rewards.paths import user_path
 from rewards_train.folder import WARM_START
 from rewards_train.recipe import Recipe
 
@@ -120,7 +121,7 @@ def name_base(model: Any, recipe: Recipe) -> None:
     """
     if recipe.sft is None and isinstance(source_of(recipe.model), Wheel):
         return
-    local = path_of(recipe.model)
+    local = user_path(recipe.model)
     base = WARM_START if recipe.sft is not None else str(local.resolve()) if local.is_dir() else recipe.model
     for config in getattr(model, "peft_config", {}).values():
         config.base_model_name_or_path = base
