@@ -221,7 +221,9 @@ def _plan(column: ScoredUnits, strict: bool) -> list[tuple[Request, ...] | Score
         try:
             requests = reward.requests(unit, arguments)
             plan.append(NOT_APPLICABLE if requests is None else to_requests(reward, requests))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may fail in any way; only its records with it)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a plugin may fail in any way; only its records with it)
             plan.append(_failure(column, index, error, strict))
     return plan
 
@@ -269,7 +271,9 @@ def _attempt(
 ) -> tuple[list[Score], BaseException | None]:
     try:
         return _call(column, ready, plan, features), None
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may fail in any way; only its records with it)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (as above: also asyncio's CancelledError, or an exit)
         return [], error
 
 

@@ -22,7 +22,7 @@ from rewards.models.specs import DEFAULT_PROFILE, Profile
 from rewards.paths import user_path
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
-from rewards.types import Revision
+from rewards.types import FLOAT32, Revision
 
 Empty = Literal["original", "zero"]
 IN_PROCESS = Origin("none", "this process", "")
@@ -35,7 +35,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     gate: bool = False
-    weight: float = Field(default=0.0, allow_inf_nan=False)
+    weight: float = Field(default=0.0, ge=-FLOAT32, le=FLOAT32, allow_inf_nan=False)
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
     params: str | None = None  # a folder of `rewards fit`

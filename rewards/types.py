@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Level = Literal["edit", "sentence", "global"]
+LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
 NO_PLACE = "an insertion without a place"
 """The problem of an edit that inserts something, nobody knows where."""
-LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
+FLOAT32 = 3.4028234e38
+"""The largest value of a reward, and weight: beyond it a finite number becomes infinite in the tensors of trainers."""
 
 
 @dataclass(frozen=True, slots=True)

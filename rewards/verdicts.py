@@ -13,7 +13,7 @@ from rewards.contract import Reward
 from rewards.errors import PluginError
 from rewards.features import Request, checked
 from rewards.text.surrogates import without_surrogates
-from rewards.types import Score
+from rewards.types import FLOAT32, Score
 
 ROUNDING = 1e-4
 """How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
@@ -72,7 +72,7 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
 
 def _to_score(declared: Reward, returned: Any) -> Score:
     low, high = declared.range
-    if type(returned) is float and low <= returned <= high and math.isfinite(returned):  # nearly all of them
+    if type(returned) is float and low <= returned <= high and abs(returned) <= FLOAT32:  # nearly all of them
         return Score(returned)
     score = returned if isinstance(returned, Score) else Score(returned)
     if (problem := _details_problem(declared, score.details)) is not None:
@@ -88,8 +88,8 @@ def _to_score(declared: Reward, returned: Any) -> Score:
         if not isinstance(value, (int, float)):
             return _failed(score, f"{declared.name}: returned {type(value).__name__}, not a number")
     value = float(value)
-    if not math.isfinite(value):
-        return _failed(score, f"{declared.name}: returned {value}")
+    if not abs(value) <= FLOAT32:
+        return _failed(score, f"{declared.name}: returned {value}, which is no finite number that a float32 holds")
     if not low - _slack(low) <= value <= high + _slack(high):
         return _failed(score, f"{declared.name}: returned {value}, outside its range [{low}, {high}]")
     return Score(min(max(value, low), high), details=score.details)

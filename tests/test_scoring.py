@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -150,13 +151,19 @@ def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFi
     assert [result.status for result in results] == ["scored", "failed", "failed"]
     assert [result.reward for result in results] == [11.0, 11.0, 10.0]  # what failed neither gates nor pays
     assert "'fragile' of toy-distribution 0.0.1 failed: ZeroDivisionError: boom" in (results[1].error or "")
-    assert results[2].error == "fragile: returned nan"
+    assert results[2].error == "fragile: returned nan, which is no finite number that a float32 holds"
     assert results[1].rewards["length_after"] == 11.0  # what could be computed is kept
     assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(SystemExit(4), "SystemExit: 4"), (Untellable(), "Untellable"), (OSError("x"), "OSError: x")]
+    ("error", "told"),
+    [
+        (SystemExit(4), "SystemExit: 4"),
+        (asyncio.CancelledError("late"), "CancelledError: late"),
+        (Untellable(), "Untellable"),
+        (OSError("x"), "OSError: x"),
+    ],
 )
 @pytest.mark.parametrize("place", ["reads", "function"])
 def test_whatever_a_plugin_raises_fails_its_records_only(

@@ -141,9 +141,10 @@ def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[.
     assert [values[1:] for values in found.values()] == [[None, None]] * 3
     assert all(values[0] is not None for values in found.values())
     # A reward of weight 0 that fails leaves the others alone.
-    held_out = ask(scorer(suite(0.0)).columns(), batch(GOOD, GOOD, issues=issues[:2]))
-    assert held_out["fragile"] == [1.0, None]
-    assert held_out["length"][0] == held_out["length"][1]
+    held_out = ask(scorer(suite(0.0)).columns(), batch(GOOD, GOOD, GOOD, issues=issues))
+    assert held_out["fragile"] == [1.0, None, None]
+    assert len(set(held_out["length"])) == 1
+    assert adapter.why_dropped(-4e38, None) == "its reward is not a number that a tensor holds: -4e+38"
 
 
 def test_rewards_are_tried_on_some_arguments_before_training(suite: Callable[..., Suite]) -> None:

@@ -295,5 +295,14 @@ def test_an_output_folder_that_cannot_be_looked_at(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(folder, "_check_place", refuse)
     chosen: Any = SimpleNamespace(out=str(tmp_path / "out"))
-    with pytest.raises(RewardsError, match="out cannot be read: Permission denied"):
+    with pytest.raises(RewardsError, match="out cannot be used: Permission denied"):
         folder.check(chosen, resume=False)
+
+
+def test_an_output_folder_where_nothing_can_be_written(tmp_path: Path) -> None:
+    chosen: Any = SimpleNamespace(out="/proc/runs/mine")
+    with pytest.raises(RewardsError, match="^/proc/runs/mine cannot be used: No such file or directory"):
+        folder.check(chosen, resume=False)
+    chosen.out = str(tmp_path / "runs" / "mine")
+    folder.check(chosen, resume=False)
+    assert list(tmp_path.iterdir()) == []

@@ -95,9 +95,9 @@ def isolate(
             try:
                 work(part)
                 continue
-            except RewardsError:
+            except (RewardsError, KeyboardInterrupt):
                 raise
-            except (Exception, SystemExit) as error:  # models and heads may fail in any way; the other texts go on
+            except BaseException as error:  # models and heads may fail in any way; the other texts go on
                 if _device_failed(error):
                     raise ModelError(
                         f"{what}: the device failed, and computes nothing more in this process: {error};"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +13,10 @@ from rewards.errors import ConfigError
 from rewards.records import UNREADABLE, completion_text, read_revision, unreadable
 from rewards.result import Result
 from rewards.suite import Component, Suite, load_suite
-from rewards.types import Revision
+from rewards.types import FLOAT32, Revision
 from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import metrics, table
 
-FLOAT32 = 3.4028234e38  # the largest number that TRL's tensors hold; beyond it a finite reward becomes infinite
 CARRIED = ("id", "issue", "argument", "sentences")
 """The dataset columns that a completion is scored with; `argument` or `sentences` must be there."""
 
@@ -214,7 +212,7 @@ class Scorer:
                 reasons[index] = f"its record cannot be read: {unreadable(error, f'completion {index + 1}')}"
         for index, result in zip(places, self.suite.score(revisions), strict=True):
             results[index] = result
-            reasons[index] = _why_dropped(result, self.suite)
+            reasons[index] = why_dropped(result.reward, result.error)
         return tuple(results), tuple(reasons)
 
 
@@ -272,10 +270,8 @@ def step_of(rows: Sequence[Sampled], state: Any) -> int:
     return int(state.global_step) + (not held_out)
 
 
-def _why_dropped(result: Result, suite: Suite) -> str | None:
-    """Why nothing can be learned from a completion; None where its reward stands."""
-    if result.reward is None:
-        return result.error or "the suite has no total for it"
-    values = {c.name: result.rewards[c.name] for c in suite.components}
-    wrong = next((n for n, v in values.items() if v is not None and not (math.isfinite(v) and abs(v) <= FLOAT32)), None)
-    return f"reward {wrong!r} is not a number that a tensor holds: {values[wrong]}" if wrong is not None else None
+def why_dropped(reward: float | None, error: str | None) -> str | None:
+    """Why nothing can be learned from a completion with this total; None where it stands."""
+    if reward is None:
+        return error or "the suite has no total for it"
+    return None if abs(reward) <= FLOAT32 else f"its reward is not a number that a tensor holds: {reward}"

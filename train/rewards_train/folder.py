@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,9 @@ def check(recipe: Recipe, resume: bool) -> None:
         _check_place(out)
         if _holds_run(out):
             _check_run(out, dump(recipe), resume)
+        _check_writable(out)
     except OSError as error:
-        raise RewardsError(f"{out} cannot be read: {error.strerror or error}") from error
+        raise RewardsError(f"{out} cannot be used: {error.strerror or error}") from error
 
 
 def _check_place(out: Path) -> None:
@@ -67,6 +69,19 @@ def _check_place(out: Path) -> None:
         raise ConfigError(f"out {out}{'' if place == out else f': {place}'} is a file; give another out=FOLDER")
     if not (out / RECIPE).exists() and _others(out):
         raise ConfigError(f"{out} is not empty, and holds no run; give another out=FOLDER")
+
+
+def _check_writable(out: Path) -> None:
+    """Raise OSError where nothing can be written: tried, since no permission tells of a disk that is read-only or full."""
+    made = [path for path in (out, *out.absolute().parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def _holds_run(out: Path) -> bool:

@@ -12,7 +12,7 @@ import requests
 
 from rewards.errors import ConfigError, RewardsError
 from rewards.text.surrogates import without_surrogates
-from rewards_train.adapter import FLOAT32, check_sizes, rows_of, step_of
+from rewards_train.adapter import check_sizes, rows_of, step_of, why_dropped
 from rewards_train.losses import Budget, Losses
 
 RETRIED = (502, 503, 504)
@@ -55,7 +55,7 @@ class RemoteTotal:
         check_sizes(prompts, completions)
         rows = rows_of(completions, given)
         results = self.score([{**row.record, "completion": row.completion} for row in rows])
-        dropped = [_why_dropped(result) for result in results]
+        dropped = [why_dropped(result["reward"], result["error"]) for result in results]
         self._losses.count(dropped, step_of(rows, given.get("trainer_state")))
         return [None if reason else result["reward"] for result, reason in zip(results, dropped, strict=True)]
 
@@ -122,10 +122,3 @@ class RemoteTotal:
 
     def __repr__(self) -> str:
         return f"<reward 'total' at {self.url}>"
-
-
-def _why_dropped(result: dict[str, Any]) -> str | None:
-    reward = result["reward"]
-    if reward is None:
-        return str(result["error"] or "the suite has no total for it")
-    return None if abs(reward) <= FLOAT32 else f"its reward is not a number that a tensor holds: {reward}"
