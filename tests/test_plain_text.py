@@ -101,6 +101,19 @@ def test_an_edit_that_only_negates(before: str, after: str, bare: bool) -> None:
     assert only_negates(before, after) is only_negates(after, before) is bare
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Do we need that??", "We do not need that."),
+        ("A tax on paper cups, are you kidding me?", "I do not think that a tax on paper cups, are you kidding me?"),
+        ('He asked: "Is it fair?"', 'He asked: "Is it not fair?"'),
+    ],
+)
+def test_a_question_makes_no_claim_that_could_be_turned_around(before: str, after: str) -> None:
+    assert not only_negates(before, after)
+    assert only_negates("We need that?! Yes.", "We do not need that?! Yes.")
+
+
 def test_a_negation_that_comes_with_other_words_passes() -> None:
     def one(part: str, text: str) -> Edit:
         return Edit(1, part, text, None, "Say it warmly now.", 7, 13)

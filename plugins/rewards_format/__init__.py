@@ -115,7 +115,7 @@ def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
 
     Such an edit turns the claim around. It reads well, keeps nearly every word, and an insult that is denied looks milder.
     English; endings and words that come with a negation ("does", "any") may change with it, and a whole claim may be denied by
-    words around it that say nothing else ("I do not believe that …", "It is false that …").
+    words around it that say nothing else ("I do not believe that …", "It is false that …"). Questions make no claim, and pass.
     """
     return [float(not only_negates(edit.sentence_before, edit.sentence_after)) for edit in edits]
 

@@ -6,6 +6,8 @@ import itertools
 import re
 
 MARKS = ".,;:!?"
+QUESTION = re.compile(r"\?[\W_]*$")
+"""How a question ends. It makes no claim that could be turned around: "Do we need that?" is "We do not need that" in other words."""
 WORD = re.compile(rf"\w+(?:['’]\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
     r"(?P<verb>\w+)n['’]t$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
@@ -55,12 +57,15 @@ CLAIM, MOST = 3, 24
 
 
 def only_negates(before: str, after: str) -> bool:
-    """Whether two sentences differ in negation alone: one has an odd number of "not" and the like, the other an even one.
+    """Whether an edit turns a claim around and does nothing else: one sentence has an odd number of "not", the other an even one.
 
     What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters. A
     "no" that answers ("No, …") negates nothing, and one said twice in a row is one. Around the whole of a claim, words may stand
     that say nothing of their own ("I do not believe that …", "…, which is false"); there, verbs that deny count as a "not" does.
+    A question makes no claim.
     """
+    if QUESTION.search(before):
+        return False
     (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
     denials = _denials(*sorted((rest, rest_after), key=len))
     return denials is not None and (count + count_after + denials) % 2 == 1
