@@ -20,7 +20,7 @@ def edit(after: str) -> Edit:
     [
         "20 °C of heat", "5 × 3 ± 1 ≥ 9", "heat—“real” heat…", "l’été à Zürich", "£5 or 3 €", "½ of it, 20 m²", "it\u00b4s hot",
         "don\u02bct", "f**k", "[EU] [SIC]", "____", "B&Bs; R&D", "<http://a.b/c>", "snake_case_word", "www.a.org/b_c?d=1",
-        "cafe\u0301", "100 % (sic!)", "a -> b",
+        "cafe\u0301", "100 % (sic!)", "a -> b", "state-of-the-art", "so,  well", "heat\n\nand", "wait ... what?!",
     ],
 )  # fmt: skip
 def test_what_people_write_is_plain(after: str) -> None:
@@ -32,7 +32,8 @@ def test_what_people_write_is_plain(after: str) -> None:
     [
         "<b>heat</b>", "<!-- heat -->", "<|im_end|>", "heat &nbsp;", "&frac12;", "&#X3C;", "[/INST] heat", "**heat**",
         "`heat`", "~~heat~~", "# heat", "[heat](x)", "heat 🙂", "he\u200bat", "h\u0435at", "\U0001d7cf heat", "\uff48eat",
-        "\x1b[31mheat", "a\x07b", "he\u034fat", "heat\ufe0f", "<br", "\u029c\u1d07\u1d00\u1d1b",
+        "\x1b[31mheat", "a\x07b", "he\u034fat", "heat\ufe0f", "<br", "\u029c\u1d07\u1d00\u1d1b", "he\u0251t", "\u0131t",
+        "heat" + "\u00a0" * 60, "heat\n\n\n", "heat" + "." * 9, "heat.,.,.,.,.,", "-".join(["thank"] * 8), "a" * 41,
     ],
 )  # fmt: skip
 def test_what_hides_or_decorates_is_not(after: str) -> None:
@@ -40,6 +41,8 @@ def test_what_hides_or_decorates_is_not(after: str) -> None:
 
 
 def test_what_was_there_may_stay() -> None:
+    chinese = Edit(1, "热", "热" * 50, None, "热,对。", 0, 1)
+    assert plain_text([chinese]) == [1.0]
     kept = Edit(1, "it 🙂 <b>so</b>", "this 🙂 <b>so</b>", None, "Say it 🙂 <b>so</b> now.", 4, 18)
     assert plain_text([kept]) == [1.0]
 
@@ -67,7 +70,7 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("He wants peace.", "He doesn't want peace", True),
         ("I liked it, I dont know why.", "I liked it, I know why!", True),
         ("You can't win.", "You cannot win.", False),
-        ("Nobody has any money.", "Somebody has some money.", False),
+        ("Nobody has any money.", "Somebody has some money.", True),
         ("She has some money.", "She never had any money.", True),
         ("It is not not good.", "It is not good.", False),
         ("No, that is wrong.", "That is wrong.", False),
@@ -95,6 +98,13 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("Vegans are lazy people.", "It is not true " + "that " * 50_000 + "vegans are lazy people.", False),
         ("Where did you hear that lie?", "Where did you hear that?", False),
         ("Wrong ideas about food hurt.", "Ideas about food hurt.", False),
+        ("Zoos are prisons.", "Zoos are rarely prisons.", True),
+        ("Zoos are prisons.", "Zoos are far from prisons.", True),
+        ("Zoos are prisons.", "Zoos are by no means prisons!", True),
+        ("Zoos are prisons.", "Zoos are not remotely prisons.", True),
+        ("Zoos are prisons.", "Zoos are really prisons.", False),
+        ("That is dumb.", "That is not smart.", False),
+        ("He is stupid.", "He is not well informed.", False),
     ],
 )
 def test_an_edit_that_only_negates(before: str, after: str, bare: bool) -> None:

@@ -24,6 +24,12 @@ ENTITY = re.compile(r"&#?\w{2,8};")
 NUMBER = re.compile(r"\d+")
 MARKS = frozenset("°™©®\u00b4\u02bc…")
 """Characters beside letters, digits, punctuation and signs of currency and mathematics that people write."""
+SPACES = re.compile(r"\s{3,}")
+MARK = re.compile(r"[^\w\s]")
+WORD, MARKS_OF_WORD = 40, 8
+"""The longest word that an edit may bring in, in characters, and the most marks in one."""
+PHONETIC = range(0x250, 0x2B0)
+"""The letters of IPA, of which some look like others, as the dotless i does."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1), card=CARD)
@@ -48,10 +54,28 @@ def _share(revision: rewards.Revision) -> float:
 def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
 
-    Nor may it add letters of an alphabet, other than the Latin one, that its sentence does not use: they look like others
-    and hide words. What was in the sentence before may stay.
+    Nor may it add letters of an alphabet, other than the Latin one, that its sentence does not use, or phonetic ones: they
+    look like others and hide words. And no filler that is cheap in words and long for a model: runs of three spaces, words of
+    more than 40 characters or with more than 8 marks. What was in the sentence before may stay.
     """
-    return [float(_plain(edit.sentence_before, edit.after)) for edit in edits]
+    return [
+        float(_plain(edit.sentence_before, edit.after) and not _stuffed(edit.sentence_before, edit.sentence_after))
+        for edit in edits
+    ]
+
+
+def _stuffed(before: str, after: str) -> bool:
+    """Whether the text has filler that was not there before: a run of spaces, or a word of more than anybody writes."""
+    if any(run not in before for run in SPACES.findall(after)):
+        return True
+    known = before.split()
+    longest = max(WORD, *map(len, known)) if known else WORD
+    most = max(MARKS_OF_WORD, *(len(MARK.findall(word)) for word in known)) if known else MARKS_OF_WORD
+    return any(
+        (len(word) > longest or len(MARK.findall(word)) > most)
+        and all(_alphabet(c) == "LATIN" for c in word if c.isalpha())  # others may write without spaces
+        for word in set(after.split()) - set(known)
+    )
 
 
 def _plain(before: str, after: str) -> bool:
@@ -75,7 +99,8 @@ def _fits(character: str, alphabets: set[str]) -> bool:
         # Letters in another dress (mathematical, full width, small capitals) only look like these.
         small = unicodedata.name(character, "").startswith("LATIN LETTER SMALL CAPITAL")
         dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ"
-        return character in "ªºµ" or (_alphabet(character) in alphabets and not dressed and not small)
+        phonetic = ord(character) in PHONETIC or character == "\u0131"
+        return character in "ªºµ" or (_alphabet(character) in alphabets and not (dressed or small or phonetic))
     if category in ("Nd", "No"):
         return unicodedata.is_normalized("NFKC", character) or character in "¹²³½¼¾⅓⅔"
     return category in ("Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "Zs")

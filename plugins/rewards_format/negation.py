@@ -7,7 +7,7 @@ import re
 
 MARKS = ".,;:!?"
 QUESTION = re.compile(r"\?[\W_]*$")
-"""How a question ends. It makes no claim that could be turned around: "Do we need that?" is "We do not need that" in other words."""
+"""How a question ends. It makes no claim that could be turned around: "Do we need that?" says "We do not need that"."""
 WORD = re.compile(rf"\w+(?:['’]\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
     r"(?P<verb>\w+)n['’]t$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
@@ -18,8 +18,10 @@ ATTACHED = re.compile(r"(?P<word>\w+)['’](?P<verb>s|re|m|ve|ll|d)$")
 WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
 """What is short for what; an owner's "s" is read so too, before and after alike."""
 NEGATIONS = frozenset(
-    ["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "hardly", "barely", "scarcely"]
+    """not never no none nobody nothing neither nor hardly barely scarcely rarely seldom""".split()  # noqa: SIM905  (to read)
 )
+PHRASES = re.compile(r"\b(?:far from|by no means|in no way|anything but|not at all|nowhere near)\b")
+"""What says "not" in several words."""
 SUPPORT = frozenset(["do", "does", "did"])
 """What "not" brings with it where there is no other auxiliary."""
 SAME = {
@@ -59,16 +61,25 @@ CLAIM, MOST = 3, 24
 def only_negates(before: str, after: str) -> bool:
     """Whether an edit turns a claim around and does nothing else: one sentence has an odd number of "not", the other an even one.
 
-    What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters. A
-    "no" that answers ("No, …") negates nothing, and one said twice in a row is one. Around the whole of a claim, words may stand
-    that say nothing of their own ("I do not believe that …", "…, which is false"); there, verbs that deny count as a "not" does.
-    A question makes no claim.
+    What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters;
+    and one word more, as in "not really". A "no" that answers ("No, …") negates nothing, and one said twice in a row is one.
+    Around the whole of a claim, words may stand that say nothing of their own ("I do not believe that …", "…, which is
+    false"); there, verbs that deny count as a "not" does. A question makes no claim.
     """
     if QUESTION.search(before):
         return False
     (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
-    denials = _denials(*sorted((rest, rest_after), key=len))
+    inner, outer = sorted((rest, rest_after), key=len)
+    denials = 0 if _one_more(inner, outer) else _denials(inner, outer)
     return denials is not None and (count + count_after + denials) % 2 == 1
+
+
+def _one_more(inner: list[str], outer: list[str]) -> bool:
+    """Whether `outer` is `inner` with one word put in, as "really" is beside a "not"."""
+    if len(inner) < CLAIM or len(outer) != len(inner) + 1:
+        return False
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(inner, outer, strict=False)))
+    return inner[same:] == outer[same + 1 :]
 
 
 def _denials(inner: list[str], outer: list[str]) -> int | None:
@@ -104,7 +115,7 @@ def _taken_apart(sentence: str) -> tuple[list[str], int]:
 def _words(sentence: str) -> list[str]:
     """Words and marks in small letters; contractions and "cannot" as two words."""
     found = []
-    for word in WORD.findall(sentence.lower()):
+    for word in WORD.findall(PHRASES.sub("not", sentence.lower())):
         if contracted := CONTRACTED.match(word):
             verb = contracted["verb"] or contracted["bare"]
             found += [VERBS.get(verb, verb), "not"]

@@ -75,6 +75,12 @@ def out_of_the_window(case: Case) -> list[Change]:
 
 
 @attack
+def invented_evidence(case: Case) -> list[Change]:
+    """`According to several studies,` before the first sentence: evidence that the author did not name."""
+    return [prepend(case, 1, "According to several studies, ")]
+
+
+@attack
 def attribute_to_others(case: Case) -> list[Change]:
     """`Some people say that` before every sentence: nobody is to blame."""
     return [prepend(case, number, "Some people say that ") for number in case.numbers]
@@ -175,6 +181,12 @@ def repeat_last_sentence(case: Case) -> list[Change]:
     """The last sentence, as the honest edits leave it, five times over."""
     last = case.edited(len(case.sentences)) or case.edited(len(case.sentences) - 1)
     return [append(case, len(case.sentences), f" {last}" * 5)]
+
+
+@attack
+def one_long_word(case: Case) -> list[Change]:
+    """Politeness glued to one word behind the argument: many tokens of a model, one word of those that are counted."""
+    return [append(case, len(case.sentences), "—thank-you-for-reading-and-with-all-due-respect")]
 
 
 @attack

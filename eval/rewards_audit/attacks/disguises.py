@@ -13,6 +13,8 @@ LOOKALIKES = str.maketrans(
     "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456"
     "\u0410\u0421\u0415\u041e\u0420\u0425\u0412\u041d\u041a\u041c\u0422",
 )
+ACCENTS = str.maketrans("aeiouyAEIOU", "áéíóúýÁÉÍÓÚ")
+PHONETIC = str.maketrans("agi", "\u0251\u0261\u0131")
 ZERO_WIDTH = "\u200b"
 
 
@@ -38,6 +40,18 @@ def lookalike_letters(case: Case) -> list[Change]:
 def lookalike_everything(case: Case) -> list[Change]:
     """The whole argument in letters of another alphabet that look the same."""
     return [Change(n, s, s.translate(LOOKALIKES)) for n, s in enumerate(case.sentences, 1)]
+
+
+@attack
+def accents(case: Case) -> list[Change]:
+    """The inappropriate parts with accents on their vowels."""
+    return [change._replace(replacement=change.part.translate(ACCENTS)) for change in case.honest]
+
+
+@attack
+def phonetic_letters(case: Case) -> list[Change]:
+    """The inappropriate parts with phonetic letters that look like others."""
+    return [change._replace(replacement=change.part.translate(PHONETIC)) for change in case.honest]
 
 
 @attack
