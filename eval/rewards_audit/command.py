@@ -39,7 +39,7 @@ def audit(
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack. Repeatable.")] = None,
     show: Annotated[
-        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and only try it.")
+        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other attack.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the attacks, and try none.")] = False,
     arguments: Annotated[

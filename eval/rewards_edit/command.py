@@ -23,7 +23,8 @@ SEVERAL = 0.8  # the temperature where several completions are asked for and non
 def edit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="A folder, a hub id, or an embedded model, as smollm2-135m-instruct.")
+        str,
+        typer.Option(metavar="MODEL", help="A folder, a hub id, or an embedded model, such as smollm2-135m-instruct."),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a PEFT adapter for the model.")] = None,
@@ -40,18 +41,18 @@ def edit(
     ] = 1,
     suite: Annotated[str, typer.Option(help="Whose gates accept edits: a suite, or a YAML file.")] = "default",
     temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="0 takes the likeliest. [default: 0; 0.8 where several are drawn]")
+        float | None, typer.Option(min=0.0, help="0 is greedy decoding. [default: 0; 0.8 where several are drawn]")
     ] = None,
     top_p: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Draw from the likeliest tokens up to this share.")
+        float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling: cumulative probability to keep.")
     ] = 1.0,
     max_new_tokens: Annotated[
         int, typer.Option(min=1, callback=countable, help="Tokens of a completion, at most.")
     ] = 1024,
-    seed: Annotated[int, typer.Option(callback=countable, help="What all draws start from.")] = 0,
+    seed: Annotated[int, typer.Option(callback=countable, help="Random seed.")] = 0,
     backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="Of the model: auto, float32, bfloat16 or float16.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Precision of the model: auto, float32, bfloat16 or float16.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
     batch_size: Annotated[

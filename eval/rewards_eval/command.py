@@ -40,7 +40,12 @@ def evaluate(
     cache: Cache = None,
     seed: Annotated[int, typer.Option(min=0, callback=countable, help="Seed of intervals and tests.")] = 0,
     resamples: Annotated[
-        int, typer.Option(min=100, max=1_000_000, help="Draws for intervals; for tests at least.")
+        int,
+        typer.Option(
+            min=100,
+            max=1_000_000,
+            help="Bootstrap draws for intervals, and the minimum number of permutations for tests.",
+        ),
     ] = 10_000,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse failed, rejected and missing records.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,

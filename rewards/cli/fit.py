@@ -29,7 +29,7 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Leave out rows that share eight words in a row with a test row of FILE."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Of everything that is drawn.")] = 20261122,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Random seed.")] = 20261122,
     profile: Annotated[
         str, typer.Option(help="Models that a threshold is calibrated with, and holds for: embedded or full.")
     ] = "embedded",

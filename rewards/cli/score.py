@@ -50,7 +50,7 @@ def score(
         bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first failing reward.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record on which a reward fails.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
     cache: Cache = None,
     batch_size: Annotated[

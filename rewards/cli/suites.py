@@ -22,7 +22,7 @@ def show(name: Annotated[str, typer.Argument(help="Name of a suite.")]) -> None:
 @app.command()
 def copy(
     name: Annotated[str, typer.Argument(help="Name of a suite.")],
-    to: Annotated[Path, typer.Argument(help="Where to write it, e.g. mine.yaml.")],
+    to: Annotated[Path, typer.Argument(help="Where to write it, e.g. my-suite.yaml.")],
 ) -> None:
     """Write a suite's YAML to a file of your own, for `--suite FILE`."""
     from rewards.config import copy_yaml  # pydantic and yaml, which `rewards --help` need not pay for

@@ -40,12 +40,14 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks one.")] = 8000,
     token_file: Annotated[
         Path | None,
-        typer.Option(help=f"File with the token that requests must bring. [default: the variable {TOKEN}]"),
+        typer.Option(help=f"File with the token that requests must send. [default: the variable {TOKEN}]"),
     ] = None,
     max_waiting: Annotated[
         int,
         typer.Option(
-            min=1, callback=countable, help="Completions that may wait; requests beyond it are told to come back."
+            min=1,
+            callback=countable,
+            help="Completions that may wait; requests beyond it get status 503 with Retry-After.",
         ),
     ] = 4096,
     batch_size: Annotated[

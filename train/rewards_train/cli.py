@@ -96,7 +96,7 @@ def show(name: Annotated[str, typer.Argument(help="Name of a recipe.")]) -> None
 @recipes.command()
 def copy(
     name: Annotated[str, typer.Argument(help="Name of a recipe.")],
-    to: Annotated[Path, typer.Argument(help="Where to write it, e.g. mine.yaml.")],
+    to: Annotated[Path, typer.Argument(help="Where to write it, e.g. my-recipe.yaml.")],
 ) -> None:
     """Write a recipe's YAML to a file of your own, for `rewards train FILE`."""
     from rewards.config import copy_yaml
