@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import itertools
 import json
 import pickle
 import re
@@ -12,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import requests
+import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -30,7 +32,7 @@ from rewards.errors import ConfigError, ModelError, RewardFailed, RewardsError
 from rewards.files.reading import header_path
 from rewards.result import Result
 from rewards.types import Revision
-from rewards_serve import app
+from rewards_serve import app, listening
 from rewards_serve.command import TOKEN
 from rewards_serve.desk import Desk, Full
 from rewards_serve.openrlhf import without_special
@@ -159,28 +161,108 @@ def test_ctrl_c_answers_what_was_taken_in(folder: Path, sign: signal.Signals) ->
     assert "Traceback" not in said
 
 
-def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
-    with serving(folder, "--batch-size", 1) as server, ThreadPoolExecutor(20) as pool:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(folder: Path, sign: signal.Signals) -> None:
+    with serving(folder, "--batch-size", 1) as server, ThreadPoolExecutor(20) as pool, connected(server.url) as upload:
+        upload.sendall(HEAD + b"Content-Length: 100000\r\n\r\n{")
         waiting = [pool.submit(server.post, "/score", {"records": [asked("slow")]}) for _ in range(20)]
         server.busy(20)
         began = time.monotonic()
-        code, _ = server.end(signal.SIGINT, signal.SIGINT)
+        code, said = server.end(sign, sign)
         assert time.monotonic() - began < 15  # all of it would take 30 s
         assert code == 0
+        assert "Traceback" not in said
         assert all(one.exception() or one.result().status_code for one in waiting)
+        assert upload.recv(100) == b""  # and no error of the server
 
 
-def test_an_upload_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+HEAD = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def connected(url: str) -> socket.socket:
+    """A connection to a server, without a request on it."""
+    return socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=20)
+
+
+async def served(desk: Any, clients: Callable[[listening.Server, Any], Awaitable[None]]) -> None:
+    """Serve in this process as long as the clients, who are given the server and how to connect, take."""
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        built = app.build(app.Service(desk._suite, desk), None)
+        server = listening.Server(uvicorn.Config(built, http=listening.Protocol, log_config=None, lifespan="off"), desk)
+        serve = asyncio.ensure_future(server.serve([place]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        await clients(server, lambda: asyncio.open_connection(*place.getsockname()))
+        server.should_exit = True
+        await asyncio.wait_for(serve, 20)
+
+
+def test_a_connection_without_a_whole_head_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody can hold all that a server may have open; a body has more time."""
+    monkeypatch.setattr(listening, "HEAD", 0.3)
+    health, body = b"GET /health HTTP/1.1\r\nHost: localhost\r\n", b'{"records": []}'
+
+    async def clients(server: listening.Server, connect: Any) -> None:
+        (silent, _), (begun, drip), (again, more), (slow, upload) = [await connect() for _ in range(4)]
+        more.write(health + b"\r\n")
+        upload.write(HEAD + b"Content-Length: %d\r\n\r\n{" % len(body))
+        assert (await again.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        for part in (health[:5], health[5:9], health[9:12], health[12:15]):
+            for writer in (drip, more):
+                writer.write(part)
+            await asyncio.sleep(0.1)
+        for reader in (silent, begun, again):
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+        upload.write(body[1:])
+        assert b'{"results":[]}' in await asyncio.wait_for(slow.readuntil(b"}"), 5)
+
+    nothing: Any = None
+    with Desk(nothing, 10, 4) as desk:
+        asyncio.run(served(desk, clients))
+
+
+def test_a_server_that_ends_does_not_wait_for_a_client_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that sends a body byte by byte; while the desk is at work, whoever waits for it is left alone."""
+    monkeypatch.setattr(listening, "GRACE", 0.3)
+    desk = SimpleNamespace(waiting=1, limit=10, check_room=lambda size: None, _suite=None)
+
+    async def clients(server: listening.Server, connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(HEAD + b"Content-Length: 100000\r\n\r\n{")
+        await asyncio.sleep(0.1)
+        server.should_exit = True
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.8)
+        desk.waiting = 0
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(1), 5) == b""
+
+    asyncio.run(served(desk, clients))
+
+
+@pytest.mark.parametrize(
+    ("drips", "limit", "said"),
+    [
+        (False, "SILENCE", "the rest of the body did not come for 0.05 s"),
+        (True, "WHOLE", "the rest of the body did not come in 0.05 s"),
+    ],
+)
+def test_an_upload_that_stalls_or_drips_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, drips: bool, limit: str, said: str
+) -> None:
     """So that a server that stops does not wait for it for ever."""
-    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+    part = {"type": "http.request", "body": b"{", "more_body": True}
+    parts = itertools.repeat(part) if drips else iter([part])
 
     async def receive() -> Any:
+        await asyncio.sleep(0.01)
         return next(parts, None) or await asyncio.Event().wait()
 
-    monkeypatch.setattr(app, "SILENCE", 0.05)
+    monkeypatch.setattr(app, limit, 0.05)
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
-    with pytest.raises(HTTPException, match="the rest of the body did not come in 0.05 s") as refused:
-        asyncio.run(app._json(Request(scope, receive)))
+    with pytest.raises(HTTPException, match=re.escape(said)) as refused:
+        asyncio.run(asyncio.wait_for(app._json(Request(scope, receive)), 5))
     assert refused.value.status_code == 408
 
 

@@ -31,6 +31,7 @@ from rewards_serve.desk import Desk, Full
 
 MAX_BODY = 16 * 2**20  # bytes of one request
 SILENCE = 30.0  # seconds that the next part of a body may take
+WHOLE = 300.0  # seconds that all of a body may take
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -221,16 +222,19 @@ async def _json(request: Request) -> Any:
     if int(request.headers.get("Content-Length", 0)) > MAX_BODY:
         raise too_large
     parts, size = [], 0
+    now = asyncio.get_running_loop().time
+    ends = now() + WHOLE
     try:
-        async with asyncio.timeout(SILENCE) as silence:
+        async with asyncio.timeout(min(SILENCE, WHOLE)) as patience:
             async for part in request.stream():
-                silence.reschedule(asyncio.get_running_loop().time() + SILENCE)
+                patience.reschedule(min(now() + SILENCE, ends))
                 parts.append(part)
                 size += len(part)
                 if size > MAX_BODY:
                     raise too_large
     except TimeoutError as error:
-        raise HTTPException(408, f"the rest of the body did not come in {SILENCE:g} s") from error
+        waited = f"in {WHOLE:g} s" if now() >= ends else f"for {SILENCE:g} s"
+        raise HTTPException(408, f"the rest of the body did not come {waited}") from error
     try:
         return await run_in_threadpool(orjson.loads, b"".join(parts))
     except orjson.JSONDecodeError as error:

@@ -83,7 +83,7 @@ def serve(
         warm_up(chosen)
         with Desk(chosen, max_waiting, batch_size) as desk:
             app = build(Service(chosen, desk, token, format), {*LOCAL, host.lower()} if local else None)
-            run(app, listening, host, chosen.name)
+            run(app, listening, host, chosen.name, desk)
 
 
 def _token(path: Path | None) -> str | None:
