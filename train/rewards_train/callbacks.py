@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -12,24 +11,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from rewards_train.checkpoints import MARK
 from rewards_train.folder import STOP
-
-MARK = "rewards.json"
-"""The file that makes a checkpoint whole: it is written last."""
-
-
-def last_checkpoint(folder: Path) -> tuple[Path | None, int]:
-    """The newest whole checkpoint and its step; None and 0 where there is none."""
-    whole = [(int(path.parent.name.rpartition("-")[2]), path.parent) for path in folder.glob(f"checkpoint-*/{MARK}")]
-    step, path = max(whole, default=(0, None))
-    return path, step
-
-
-def remove_partial(folder: Path) -> None:
-    """Delete checkpoints that are not whole, so that nobody takes one for a checkpoint."""
-    for path in folder.glob("checkpoint-*"):
-        if not (path / MARK).exists():
-            shutil.rmtree(path, ignore_errors=True)  # every process does, after a full disk
 
 
 class AllDone(Exception):  # noqa: N818  (no error: there is nothing left to do)

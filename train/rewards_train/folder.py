@@ -13,9 +13,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from rewards.config import read_yaml
 from rewards.errors import DISK_FULL, ConfigError, RewardsError
 from rewards.files import lock
-from rewards_train import log
+from rewards_train import checkpoints, log
 from rewards_train.recipe import Recipe, dump
 
 CHECKPOINTS, PARTS, WARM_START, STATE = "checkpoints", "parts", "warm-start", "run.json"
@@ -89,11 +92,14 @@ def _holds_run(out: Path) -> bool:
 
 
 def _check_run(out: Path, text: str, resume: bool) -> None:
-    """Raise ConfigError where the run in this folder is not to be gone on with, or is one of another recipe."""
+    """Raise ConfigError where the run in this folder is not to be gone on with, is of another recipe, or is damaged."""
     if not resume:
         raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
     if change := _difference(out / RECIPE, text, out):
         raise ConfigError(f"{out} holds a run of another recipe ({change}); give the same, or another out=")
+    for part in (out, out / WARM_START):
+        if not finished(part):
+            checkpoints.check_last(part / CHECKPOINTS)
 
 
 def _others(out: Path) -> list[Path]:
@@ -135,9 +141,13 @@ def finished(out: Path) -> bool:
 
 
 def read_state(out: Path) -> dict[str, Any]:
-    """What is known of the run; empty where it has not begun."""
+    """What is known of the run; empty where it has not begun. Raises ConfigError where the file is damaged."""
     path = out / STATE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    if not path.exists():
+        return {}
+    return checkpoints.read_json(
+        path, "delete it, and --resume goes on at the last checkpoint; or give another out=FOLDER"
+    )
 
 
 def write_state(out: Path, **known: Any) -> None:
@@ -165,11 +175,9 @@ def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
 
 def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
     """The checkpoint to go on from and its step, after what came later is gone."""
-    from rewards_train.callbacks import last_checkpoint, remove_partial
-
-    checkpoint, step = last_checkpoint(out / CHECKPOINTS) if resume else (None, 0)
+    checkpoint, step = checkpoints.last(out / CHECKPOINTS) if resume else (None, 0)
     if accelerator.is_main_process:
-        remove_partial(out / CHECKPOINTS)
+        checkpoints.remove_partial(out / CHECKPOINTS)
         log.discard(out / PARTS, step if checkpoint else -1)
     accelerator.wait_for_everyone()
     return checkpoint, step
@@ -178,16 +186,14 @@ def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int
 @contextmanager
 def disk(out: Path) -> Iterator[None]:
     """Turn a full disk into a message that says what is safe; a checkpoint that was being written is removed."""
-    from rewards_train.callbacks import last_checkpoint, remove_partial
-
     try:
         yield
     except Exception as error:
         full = isinstance(error, OSError) and error.errno in DISK_FULL
         if not full and not any(sign in str(error) for sign in _FULL):
             raise
-        remove_partial(out / CHECKPOINTS)
-        path, step = last_checkpoint(out / CHECKPOINTS)
+        checkpoints.remove_partial(out / CHECKPOINTS)
+        path, step = checkpoints.last(out / CHECKPOINTS)
         safe = f"the checkpoint of step {step} is whole" if path else "no checkpoint was written yet"
         raise RewardsError(
             f"{out} cannot be written, the disk is full: {safe}; free some space and add --resume"
@@ -196,7 +202,7 @@ def disk(out: Path) -> Iterator[None]:
 
 def _begun(out: Path) -> bool:
     """Whether training has made a step that this folder keeps; tables and folders of trackers are no steps."""
-    return finished(out) or any((out / CHECKPOINTS).glob("checkpoint-*"))
+    return finished(out) or any(checkpoints.numbered(out / CHECKPOINTS))
 
 
 def _difference(stated: Path, text: str, out: Path) -> str:
@@ -204,9 +210,13 @@ def _difference(stated: Path, text: str, out: Path) -> str:
 
     What changes no step may differ. Before the first checkpoint of GRPO only what the warm start read must be the same.
     """
-    import yaml
-
-    old, new = _flat(yaml.safe_load(stated.read_text(encoding="utf-8"))), _flat(yaml.safe_load(text))
+    try:
+        old = _flat(read_yaml(stated))
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}: put back the recipe that the run began with, or give another out=FOLDER"
+        ) from error
+    new = _flat(yaml.safe_load(text))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key) and key not in FREE]
     if not _begun(out):
         changed = [key for key in changed if key in WARM or key.startswith("sft.")]

@@ -1,0 +1,103 @@
+"""The output folder of a run: what is damaged in it is named with its remedy, before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rewards.errors import ConfigError
+from rewards_train import checkpoints, folder, recipe
+from rewards_train.recipe import Recipe
+from tests.conftest import command
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Recipe:
+    """The recipe of a run that broke off after two checkpoints, with its folder as it left it."""
+    out = tmp_path / "out"
+    chosen = recipe.resolve("smoke", [f"out={out}"])
+    out.mkdir()
+    (out / folder.RECIPE).write_text(recipe.dump(chosen), encoding="utf-8")
+    folder.write_state(out, processes=1)
+    for step in (2, 4):
+        path = out / folder.CHECKPOINTS / f"checkpoint-{step}"
+        path.mkdir(parents=True)
+        for name, values in ((checkpoints.TRAINER, {"global_step": step}), (checkpoints.MARK, {"step": step})):
+            (path / name).write_text(json.dumps(values), encoding="utf-8")
+    folder.check(chosen, resume=True)
+    return chosen
+
+
+@pytest.mark.parametrize("content", ["{", "", "null", "5", '"x"', "[1]", "[]", "[" * 100_000, "\0\0"])
+@pytest.mark.parametrize("part", ["", folder.WARM_START])
+def test_a_damaged_state_is_named(begun: Recipe, part: str, content: str) -> None:
+    path = Path(begun.out) / part / folder.STATE
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match="is damaged .*: delete it, and --resume goes on at the last") as refused:
+        folder.check(begun, resume=True)
+    assert str(refused.value).startswith(str(path))
+    with pytest.raises(ConfigError, match="is damaged"), folder.opened(begun, resume=True):
+        pass
+    path.unlink()
+    folder.check(begun, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"", b"{", b"\0\0", b"\xff", b"5"])
+def test_a_damaged_recipe_is_named(begun: Recipe, content: bytes) -> None:
+    path = Path(begun.out) / folder.RECIPE
+    path.write_bytes(content)
+    with pytest.raises(
+        ConfigError, match="put back the recipe that the run began with, or give another out="
+    ) as refused:
+        folder.check(begun, resume=True)
+    assert str(refused.value).startswith(str(path))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is missing"),
+        ("", "is damaged"),
+        ('{"global_step": ', "is damaged"),
+        ("[]", "is damaged"),
+        ("{}", "is not that of step 4"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(begun: Recipe, content: str | None, said: str) -> None:
+    path = Path(begun.out) / folder.CHECKPOINTS / "checkpoint-4"
+    state = path / checkpoints.TRAINER
+    if content is None:
+        state.unlink()
+    else:
+        state.write_text(content, encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=f"{state} {said}.*: delete the folder {path}, and --resume goes on before it"
+    ):
+        folder.check(begun, resume=True)
+    folder.write_state(Path(begun.out), finished=True)
+    folder.check(begun, resume=True)  # there is nothing to go on with
+
+
+def test_folders_that_are_no_checkpoints_are_left_alone(begun: Recipe) -> None:
+    at = Path(begun.out) / folder.CHECKPOINTS
+    (at / "checkpoint-x").mkdir()
+    (at / "checkpoint-best").mkdir()
+    (at / "checkpoint-x" / checkpoints.MARK).touch()
+    (at / "checkpoint-6").mkdir()
+    folder.check(begun, resume=True)
+    assert checkpoints.last(at) == (at / "checkpoint-4", 4)
+    checkpoints.remove_partial(at)
+    assert sorted(path.name for path in at.iterdir()) == [
+        "checkpoint-2", "checkpoint-4", "checkpoint-best", "checkpoint-x",
+    ]  # fmt: skip
+
+
+def test_a_damaged_run_is_no_bug_on_the_command_line(begun: Recipe) -> None:
+    (Path(begun.out) / folder.STATE).write_text("{", encoding="utf-8")
+    done = command("train", "smoke", f"out={begun.out}", "--resume", "--dry-run")
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith(f"error: {Path(begun.out) / folder.STATE} is damaged (")
