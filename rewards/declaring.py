@@ -35,7 +35,7 @@ def check_signature(declared: Reward) -> None:
     for p in others:
         if declared.reads is None and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
             raise broken(name, f"its argument {p.name!r} could not be set: put `*` before it in the signature")
-        if p.kind is p.KEYWORD_ONLY and p.name in SETTINGS:
+        if p.kind is p.KEYWORD_ONLY and p.name in (*SETTINGS, "arguments"):
             raise broken(name, f"its argument {p.name!r} could not be set: all rewards have such a setting; rename it")
     if declared.reads is None and declared.takes[0]:
         raise broken(name, "its function takes features beside the units, but no `reads` says which")

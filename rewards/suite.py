@@ -140,12 +140,13 @@ def load_suite(
 ) -> Suite:
     """The suite of this name or YAML file, ready to score.
 
-    `rewards`, by name or as they are declared, are measured besides, with weight 0; `settings` override, per reward, an argument
-    or one of gate, weight, threshold, empty, params. `profile` overrides the suite's, and where neither names one it is the
-    engine's; `engine` also carries device, dtype and cache. Raises ConfigError and PluginError for whatever does not fit.
+    `rewards`, by name or as they are declared, are measured besides, with weight 0; `settings` override, per reward, an argument,
+    bare or under `arguments` as in the file, or one of gate, weight, threshold, empty, params. `profile` overrides the suite's,
+    and where neither names one it is the engine's; `engine` also carries device, dtype and cache. Raises ConfigError and
+    PluginError for whatever does not fit.
     """
     plugins = plugins or registry()
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
+    path = user_path(str(name)) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
     stated = parse(SuiteFile, read_yaml(path), str(path))
     return _build(path, stated, rewards, settings, engine, profile, strict, plugins)
 
@@ -263,13 +264,12 @@ def _beside(path: Path | None, setting: Setting) -> Setting:
 
 
 def _override(setting: Setting, given: Mapping[str, Any], reward: str) -> Setting:
-    data = setting.model_dump()
-    for key, value in given.items():
-        if key in SETTINGS:
-            data[key] = value
-        else:
-            data["arguments"][key] = value
-    return parse(Setting, data, f"reward {reward!r}")
+    data, stated = setting.model_dump(), given.get("arguments", {})
+    if not isinstance(stated, Mapping):
+        raise ConfigError(f"reward {reward!r}: arguments={stated!r:.100}: expected a mapping, e.g. {{'factor': 0.5}}")
+    data |= {key: value for key, value in given.items() if key in SETTINGS}
+    bare = {key: value for key, value in given.items() if key not in (*SETTINGS, "arguments")}
+    return parse(Setting, {**data, "arguments": {**data["arguments"], **stated, **bare}}, f"reward {reward!r}")
 
 
 def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profile) -> Component:

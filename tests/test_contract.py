@@ -143,6 +143,12 @@ def test_an_argument_with_the_name_of_a_setting_is_refused() -> None:
         def shadowed(edits: list[rewards.Edit], *, threshold: float = 0.5) -> list[float]:
             return []
 
+    with pytest.raises(PluginError, match="argument 'arguments' could not be set.*rename it"):
+
+        @rewards.reward(level="edit", range=(0, 1))
+        def nested(edits: list[rewards.Edit], *, arguments: int = 1) -> list[float]:
+            return []
+
 
 def test_an_argument_that_no_suite_could_set_is_refused() -> None:
     with pytest.raises(PluginError, match=r"argument 'factor' could not be set: put `\*` before it in the signature"):

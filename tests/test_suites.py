@@ -189,7 +189,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def load(path: Path, **options: Any) -> Any:
+def load(path: Path | str, **options: Any) -> Any:
     return load_suite(path, plugins=registry_of(short, polite), **options)
 
 
@@ -240,6 +240,26 @@ def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
     for one in (wrong, text):
         with pytest.raises(ConfigError, match="settings=.*: expected a mapping for each reward"):
             load(path, settings=one)
+
+
+def test_settings_may_have_the_shape_of_a_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "rewards: {short: {weight: 2, arguments: {least: 3}}}")
+    for given in ({"arguments": {"least": 4}}, {"least": 4}, {"least": 4, "arguments": {"least": 5}}, {"weight": 1}):
+        (component,) = load(path, settings={"short": given}).components
+        assert component.arguments == {"least": 3 if "weight" in given else 4}
+    with pytest.raises(ConfigError, match=r"short.arguments set: reward 'short': arguments=\[1\]: expected a mapping"):
+        load(path, settings={"short": {"arguments": [1]}})
+    with pytest.raises(ConfigError, match=r"no argument 'lest' \(did you mean 'least'\?\)"):
+        load(path, settings={"short": {"arguments": {"lest": 1}}})
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path, "rewards: {short: }")
+    for name in ("~/mine.yaml", Path("~/mine.yaml")):
+        assert load(name).name == "mine"
+    with pytest.raises(ConfigError, match="^~nobody-of-that-name/mine.yaml: nobody of that name has a home folder"):
+        load("~nobody-of-that-name/mine.yaml")
 
 
 def test_rewards_are_given_by_name_or_as_they_are_declared(tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_overrides_find_their_place() -> None:
     assert found.reward_device == "cpu"
 
 
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = recipe.path_of("smoke").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert recipe.resolve("~/mine.yaml", ["out=~/runs/{recipe}"]).out == str(tmp_path / "runs" / "mine")
+
+
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [

@@ -143,7 +143,7 @@ def test_another_split_of_the_same_data_is_held_out(dry: Run, tmp_path: Path) ->
         ConfigError, match="no usable prompt: 4 left out, a0: also among the arguments to evaluate with"
     ):
         data.load(on(train="dd", eval="dd"))
-    with pytest.raises(ConfigError, match=r"data\.eval_split 'test': a split of what\? give data.eval=dd"):
+    with pytest.raises(ConfigError, match=r"data\.eval_split 'test' needs a dataset: add data.eval=dd"):
         recipe.resolve("smoke", ["data=dd", "eval_split=test"])
 
 

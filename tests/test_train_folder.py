@@ -10,7 +10,6 @@ import pytest
 from rewards.errors import ConfigError
 from rewards_train import checkpoints, folder, recipe
 from rewards_train.recipe import Recipe
-from tests.conftest import command
 
 
 @pytest.fixture
@@ -94,10 +93,3 @@ def test_folders_that_are_no_checkpoints_are_left_alone(begun: Recipe) -> None:
     assert sorted(path.name for path in at.iterdir()) == [
         "checkpoint-2", "checkpoint-4", "checkpoint-best", "checkpoint-x",
     ]  # fmt: skip
-
-
-def test_a_damaged_run_is_no_bug_on_the_command_line(begun: Recipe) -> None:
-    (Path(begun.out) / folder.STATE).write_text("{", encoding="utf-8")
-    done = command("train", "smoke", f"out={begun.out}", "--resume", "--dry-run")
-    assert done.returncode == 2
-    assert done.stderr.decode().startswith(f"error: {Path(begun.out) / folder.STATE} is damaged (")

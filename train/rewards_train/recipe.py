@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
 from rewards.errors import ConfigError, nearest
+from rewards.paths import user_path
 from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -111,7 +112,7 @@ def names() -> list[str]:
 def path_of(name: str) -> Path:
     """The file of a recipe, by name or path. Raises ConfigError with the nearest name."""
     if name.endswith((".yaml", ".yml")):
-        return Path(name)
+        return user_path(name)
     path = FOLDER / f"{name}.yaml"
     if name not in names():
         raise ConfigError(
@@ -147,14 +148,14 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
         args = fields.checked("SFTConfig", sft.args, "sft.args")
         own = None if sft.lora is None else fields.checked("LoraConfig", sft.lora, "sft.lora")
         sft = sft.model_copy(update={"args": args, "lora": own})
-    out = recipe.out.replace("{recipe}", path.stem)
+    out = str(user_path(recipe.out.replace("{recipe}", path.stem)))
     recipe = recipe.model_copy(update={"grpo": grpo, "lora": lora, "sft": sft, "out": out})
     _check_merging(recipe)
     if not _DEVICE.fullmatch(recipe.reward_device):
         raise ConfigError(f"reward_device {recipe.reward_device!r}: expected auto, cpu or cuda:N")
     if recipe.data.eval_split is not None and recipe.data.eval is None:
         raise ConfigError(
-            f"data.eval_split {recipe.data.eval_split!r}: a split of what? give data.eval={recipe.data.train or 'NAME'}"
+            f"data.eval_split {recipe.data.eval_split!r} needs a dataset: add data.eval={recipe.data.train or 'NAME'}"
         )
     return recipe
 
