@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 import rewards
+import rewards_train
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite, suite_of
@@ -392,6 +395,23 @@ def test_what_trl_passes_is_what_the_columns_expect(suite: Callable[..., Suite],
         seen
         == [{"completion_ids", "id", "issue", "argument", "sentences", "trainer_state", "log_extra", "log_metric"}] * 6
     )
+
+
+def test_a_column_tells_whose_it_is_and_loads_nothing_for_it(suite: Callable[..., Suite]) -> None:
+    ready = suite()
+    assert ready.name != "default"
+    columns = [repr(one) for one in Scorer(suite=ready).columns()]
+    assert columns[0] == f"<reward 'shorter' of suite {ready.name!r}>"
+    lazy = Scorer(RewardPlan("no-such-suite"))
+    assert repr(lazy.total()) == "<reward 'total' of suite 'no-such-suite'>"
+
+
+def test_the_short_names_are_those_of_the_modules() -> None:
+    assert [getattr(rewards_train, name) for name in rewards_train.__all__] == [RemoteTotal, RewardPlan, Scorer]
+    with pytest.raises(AttributeError, match="module 'rewards_train' has no attribute 'Scorers'"):
+        rewards_train.Scorers  # noqa: B018  (it is looked up)
+    code = "import sys, rewards_train; assert not {'rewards_train.adapter', 'pydantic'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_format_that_fails_costs_its_completion(suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import rewards
 
 if TYPE_CHECKING:
     import typer
+
+    from rewards_train.adapter import RewardPlan, Scorer
+    from rewards_train.remote import RemoteTotal
+
+_HOMES = {
+    "RemoteTotal": "rewards_train.remote",
+    "RewardPlan": "rewards_train.adapter",
+    "Scorer": "rewards_train.adapter",
+}
+
+__all__ = ["RemoteTotal", "RewardPlan", "Scorer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rewards_train' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 @rewards.hookimpl

@@ -130,6 +130,11 @@ class Scorer:
                 self._suite = loaded
             return self._suite
 
+    @property
+    def suite_name(self) -> str:
+        """The suite's own name where it is loaded, else what the plan names it by."""
+        return self.plan.suite if self._suite is None else self._suite.name
+
     def observe(self, observer: Callable[[Pass], None]) -> None:
         """Tell `observer` of every pass from now on."""
         self._observers.append(observer)
@@ -230,7 +235,7 @@ class RewardColumn:
         return self.scorer.ask(self.component, completions, given)
 
     def __repr__(self) -> str:
-        return f"<reward {self.__name__!r} of suite {self.scorer.plan.suite!r}>"
+        return f"<reward {self.__name__!r} of suite {self.scorer.suite_name!r}>"
 
 
 def _check(suite: Suite) -> None:
