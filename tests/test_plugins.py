@@ -566,6 +566,7 @@ def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None
         (["score", "in.jsonl", "--out=out.jsonl"], True),
         (["score", "in.jsonl"], False),  # what went to standard output cannot be gone on with
         (["train", "smoke"], True),
+        (["train", "smoke", "--dry-run"], False),
         (["list"], False),
     ],
 )

@@ -76,13 +76,14 @@ def main() -> None:
 
 
 def _how_to_go_on() -> str:
-    """The hint at --resume, where the command that was running takes it."""
+    """The hint at --resume, where the command that was running takes it, and leaves something to go on with."""
     from typer.main import get_command
 
     commands = getattr(get_command(build()), "commands", {})
     running = next((commands[word] for word in sys.argv[1:] if word in commands), None)
     options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
-    kept = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
+    written = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
+    kept = written and "--dry-run" not in sys.argv[1:]
     return "; add --resume to go on where it stopped" if "--resume" in options and kept else ""
 
 
