@@ -21,6 +21,10 @@ from rewards.types import Parsed, ProposedEdit, Revision
 
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
+EXACT = 2**53
+"""From here on a float stands for several integers."""
+LEAST, BEYOND = -(2**63), 2**64
+"""The integers that a JSON file can hold: from the first on, below the second."""
 log = logging.getLogger("rewards.records")
 EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
 
@@ -52,14 +56,15 @@ def read_revision(
     """
     if not isinstance(record, Mapping):
         raise RecordError(f"expected an object, found {kind(record)}")
+    stated = identifier(record)
     if format in (None, EDITS) and record.get("completion") is None and is_scored(record):
         return read_scored(record).revision  # what was wrong with an edit or a completion cannot be seen from the list
     known = _formats() if formats is None else formats
-    identifier = _identifier(record, number)
     issue = _text(record, "issue") or ""
     sentences, gaps = _sentences(record)
     name, parsed = _parse(record, sentences, gaps, format, known)
-    return Revision(identifier, issue, sentences, gaps, anchor(sentences, _clean(parsed.edits)), name, parsed.problem)
+    edits = anchor(sentences, _clean(parsed.edits))
+    return Revision(number if stated is None else stated, issue, sentences, gaps, edits, name, parsed.problem)
 
 
 def _parse(
@@ -145,20 +150,23 @@ def _without_reason(edit: ProposedEdit) -> ProposedEdit:
     return replace(edit, problem=None) if edit.problem == json_edits.NO_REASON else edit
 
 
-def _identifier(record: Mapping[str, Any], number: int) -> str | int:
+def identifier(record: Mapping[str, Any]) -> str | int | None:
+    """The id that a record states, in `id` or else in `post_id`; None where both are missing or null.
+
+    A whole number that a table has made a float of (1.0) is the integer. Raises RecordError for any other value, for an
+    integer of more than 64 bits, and for a float of 2^53 or more, which stands for several integers.
+    """
     for key in ("id", "post_id"):
-        value = whole(record.get(key))
+        value = record.get(key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
+        whole = isinstance(value, float) and value.is_integer()
+        if isinstance(value, bool) or not (whole or isinstance(value, (str, int))):
             raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
-        return value
-    return number
-
-
-def whole(value: Any) -> Any:
-    """The value; of a whole number that a table has made a float of (1.0), the integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        if (abs(value) >= EXACT) if whole else isinstance(value, int) and not LEAST <= value < BEYOND:
+            raise RecordError("is a number too large to be told from others; write it as a string", key)
+        return int(value) if whole else value
+    return None
 
 
 def _text(record: Mapping[str, Any], key: str) -> str | None:

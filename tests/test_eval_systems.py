@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rewards.errors import ConfigError, RewardsError
-from rewards_eval import labels, notes, references, systems
+from rewards_eval import authors, labels, notes, references, systems
 from rewards_eval.models import Computing
 from rewards_eval.names import choose_names
 from rewards_eval.review.session import Review
@@ -135,6 +135,12 @@ def test_options_that_compute_nothing(good: Path, tmp_path: Path) -> None:
         (references.read_references, {"rewrite": "x"}, "no `id`; a reference says which argument it rewrites"),
         (references.read_references, {"id": 1, "rewrite": 3}, "no rewrite; expected a text, or a list of texts, in .*"),
         (labels.read_labels, {"label": 1}, "no `id`; a label says which argument it is about"),
+        (
+            references.read_references,
+            {"id": 1.5, "rewrite": "x"},
+            "id: expected a string or an integer, found a number",
+        ),
+        (labels.read_labels, {"id": 2.0**64, "label": 1}, "id: is a number too large .*; write it as a string"),
         (labels.read_labels, {"id": 1, "edit": "first", "label": 1}, "edit: expected an edit's place .*"),
         (labels.read_labels, {"id": 1, "label": "perhaps"}, "label: expected true or false, a number, .*'perhaps'"),
     ],
@@ -145,6 +151,15 @@ def test_references_and_labels_that_cannot_be_read(
     path = write_lines(tmp_path / "x.jsonl", line)
     with pytest.raises(RewardsError, match=f"^{re.escape(str(path))}, line 1: {message}$"):
         read(str(path))
+
+
+def test_an_id_is_read_alike_in_every_file(tmp_path: Path) -> None:
+    stated = {"id": None, "post_id": 1.0}
+    path = write_lines(tmp_path / "x.jsonl", {**stated, "argument": "a", "rewrite": "b", "label": 1})
+    assert systems.stated_ids(str(path)) == [1]
+    assert list(references.read_references(str(path))) == [1]
+    assert labels.read_labels(str(path)).units == {(1, None)}
+    assert authors.to_record({**AUTHORS, **stated}, 9)["id"] == 1
 
 
 AUTHORS: dict[str, Any] = {
@@ -189,7 +204,7 @@ def test_the_authors_dialect_is_told_by_its_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"post_id": [5]}, "post_id: expected a string or an integer"),
+        ({"post_id": [5]}, "post_id: expected a string or an integer, found a list"),
         ({"metrics": 3}, "metrics: is missing or no dict, as the authors' scored files have it"),
         ({"argument": "Something else."}, "argument: sentence 1 of its edits does not occur in the argument"),
         ({"predicted_scores_after": {}}, "predicted_scores_after: expected numbers, 'Inappropriateness' among them"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.errors import RecordError
-from rewards.records import read_revision
+from rewards.records import identifier, read_revision
 from tests.conftest import ROOT, record
 
 SENTENCES = ["Cats are dumb.", "Dogs rule."]
@@ -236,3 +236,24 @@ def test_a_whole_number_that_a_table_made_a_float_of_is_an_id() -> None:
     assert read_revision({"post_id": 7.0, "argument": "a", "rewrite": "b"}).id == 7
     with pytest.raises(RecordError, match="post_id: expected a string or an integer, found a number"):
         read_revision({"post_id": 7.5, "argument": "a", "rewrite": "b"})
+
+
+@pytest.mark.parametrize(
+    "value", [2**64, -(2**63) - 1, float(2**53), 1e30, json.loads("-9223372036854775809.0"), 1.8446744073709552e19]
+)
+@pytest.mark.parametrize("key", ["id", "post_id"])
+def test_a_number_that_no_file_can_hold_or_tell_from_others_is_no_id(key: str, value: float) -> None:
+    with pytest.raises(RecordError, match=f"^{key}: is a number too large .*; write it as a string$"):
+        read_revision({key: value, "argument": "a", "rewrite": "b"})
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, -(2**63), 2**53 + 1, str(2**70)])
+def test_every_integer_that_a_file_can_hold_is_an_id_as_it_stands(value: int | str) -> None:
+    assert identifier({"id": value}) == value
+
+
+def test_a_null_id_gives_way_to_the_other_key() -> None:
+    assert identifier({"id": None, "post_id": -3.0}) == -3
+    assert identifier({"id": None}) is None
+    with pytest.raises(RecordError, match="^id: expected a string or an integer, found a boolean$"):
+        identifier({"id": True})

@@ -7,6 +7,7 @@ from typing import Any
 
 from rewards.dimensions import INAPPROPRIATE
 from rewards.errors import RecordError
+from rewards.records import identifier
 from rewards.text.segment import split
 
 SHAPE: dict[str, type] = {
@@ -45,11 +46,9 @@ def to_record(record: Mapping[str, Any], number: int) -> dict[str, Any]:
     edits = [_edit(item, sentences) for item in stated]
     after = _probabilities(record["predicted_scores_after"], "predicted_scores_after")
     evaluation = _evaluation(record, stated)
-    identifier = record.get("post_id", number)
-    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
-        raise RecordError("expected a string or an integer", "post_id")
+    own = identifier(record)
     return {
-        "id": identifier,
+        "id": number if own is None else own,
         "status": "scored",
         "error": None,
         "failures": {},

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rewards.dimensions import INAPPROPRIATE
-from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.errors import ConfigError, RecordError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
+from rewards.records import identifier
 from rewards.scored import decided
 from rewards_eval import authors
 from rewards_eval.formulas import is_appropriate
@@ -84,8 +85,8 @@ def read_labels(path: str) -> Labels:
         raise RewardsError(f"{path} holds no labels")
     worded = all(words for _, _, (_, place), words, _ in lines if place is not None)
     found: dict[str | None, dict[str, dict[Unit, list[float]]]] = {}
-    for system, name, (identifier, place), words, value in lines:
-        unit = identifier, (place, *words) if words and worded else place
+    for system, name, (stated, place), words, value in lines:
+        unit = stated, (place, *words) if words and worded else place
         found.setdefault(system, {}).setdefault(name, {}).setdefault(unit, []).append(value)
     means = {
         system: {name: {unit: sum(all_) / len(all_) for unit, all_ in units.items()} for name, units in kinds.items()}
@@ -101,8 +102,11 @@ def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...
     if line.error is not None:
         raise RewardsError(f"{where}: {line.error}")
     record = line.record if isinstance(line.record, Mapping) else {}
-    identifier, place = record.get("id", record.get("post_id")), record.get("edit")
-    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
+    try:
+        stated, place = identifier(record), record.get("edit")
+    except RecordError as error:
+        raise RewardsError(f"{where}: {error}") from error
+    if stated is None:
         raise RewardsError(f"{where}: no `id`; a label says which argument it is about")
     if place is not None and (isinstance(place, bool) or not isinstance(place, int) or place < 0):
         raise RewardsError(f"{where}: edit: expected an edit's place in its record's list, counted from 0")
@@ -116,7 +120,7 @@ def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...
     if system is not None and not isinstance(system, str):
         raise RewardsError(f"{where}: system: expected the name of one")
     told = tuple(word.strip() for word in words if isinstance(word, str)) if place is not None else ()
-    return system, str(record.get("name") or "label"), (identifier, place), told if len(told) == 2 else (), float(value)
+    return system, str(record.get("name") or "label"), (stated, place), told if len(told) == 2 else (), float(value)
 
 
 def _reviewed(path: str) -> Labels:
@@ -137,11 +141,11 @@ def _reviewed(path: str) -> Labels:
 def _verdicts(system: System) -> Labels:
     """What another scorer decided: on each edit by every threshold, and on the arguments."""
     found: dict[str, dict[Unit, float]] = defaultdict(dict)
-    for identifier, record in system.records.items():
+    for argument, record in system.records.items():
         measured = (record["details"].get("evaluation") or {}).get("edits") or []
         known = decided(record)
         for i, (content, edit) in enumerate(zip(contents(record["edits"]), record["edits"], strict=True)):
-            unit = identifier, content
+            unit = argument, content
             found["valid"][unit] = float(edit["valid"])
             if not edit["valid"]:
                 continue  # its verdicts follow from that, and say nothing about the edit
@@ -153,7 +157,7 @@ def _verdicts(system: System) -> Labels:
             if i < len(measured) and measured[i].get("app") is not None:
                 found["app"][unit] = float(measured[i]["app"])
         if after := probabilities_after(record, "accepted"):
-            found["appropriate"][identifier, None] = float(is_appropriate(after[INAPPROPRIATE]))
+            found["appropriate"][argument, None] = float(is_appropriate(after[INAPPROPRIATE]))
     return Labels(system.file, "content", {name: units for name, units in found.items() if units})
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import Line, read_header, read_lines
-from rewards.records import whole
+from rewards.records import identifier
 from rewards.scored import read_scored
 from rewards_eval import authors
 
@@ -115,12 +115,14 @@ def stated_ids(path: str) -> list[Id]:
         record = line.record
         if not isinstance(record, Mapping) or not _can_be_scored(record):
             continue
-        found = next((whole(record[key]) for key in ("id", "post_id") if record.get(key) is not None), line.number)
-        if isinstance(found, str | int) and not isinstance(found, bool):  # anything else is rejected
-            # Beside `rounds`, `round` says how many there were.
-            key = found, 0 if "rounds" in record else _round(path, line, record)
-            _check_once(path, path, key, line.number, lines)
-    return [identifier for identifier, _ in lines]
+        try:
+            stated = identifier(record)
+        except RecordError:
+            continue  # scoring rejects the line
+        # Beside `rounds`, `round` says how many there were.
+        key = line.number if stated is None else stated, 0 if "rounds" in record else _round(path, line, record)
+        _check_once(path, path, key, line.number, lines)
+    return [found for found, _ in lines]
 
 
 def _check_once(path: str, source: str, key: tuple[Id, int], number: int, lines: dict[tuple[Id, int], int]) -> None:
@@ -233,9 +235,9 @@ def compare(systems: Sequence[System]) -> Common:
     everything = dict.fromkeys(one for system in systems for one in system.records)
     first = systems[0]
     for other in systems[1:]:
-        for identifier in first.records:
-            if identifier in shared:
-                _check_same(first, other, identifier)
+        for one in first.records:
+            if one in shared:
+                _check_same(first, other, one)
     return Common(
         tuple(systems),
         tuple(identifier for identifier in first.records if identifier in shared),
