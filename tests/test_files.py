@@ -15,7 +15,8 @@ import pytest
 from rewards.errors import RewardsError
 from rewards.files import lock
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
-from rewards.files.writing import File, Stream, finished
+from rewards.files.sink import Stream
+from rewards.files.writing import File, finished
 from tests.conftest import record, write_lines
 
 

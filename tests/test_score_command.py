@@ -304,6 +304,56 @@ def test_append_is_all_or_nothing(tmp_path: Path, change: Any, message: str) -> 
     assert not list(tmp_path.glob("*partial*"))
 
 
+KILLED = """import os, pathlib, runpy, sys
+program, step, name, *sys.argv[1:] = sys.argv
+whole = getattr(pathlib.Path, step)
+def killed(path, *more, **named):
+    if path.name == name:
+        os._exit(9)
+    return whole(path, *more, **named)
+setattr(pathlib.Path, step, killed)
+runpy.run_module("rewards", run_name="__main__")
+"""
+
+
+def killed(step: str, file: str, *arguments: Any) -> int:
+    """What comes of `rewards` that is killed just before it does this with a file of this name."""
+    run = [sys.executable, "-c", KILLED, step, file, *map(str, arguments)]
+    return subprocess.run(run, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize(("step", "file"), [("replace", "out.jsonl.partial"), ("unlink", "out.jsonl.partial.json")])
+def test_a_run_in_place_that_died_at_its_end_is_gone_on_with(tmp_path: Path, step: str, file: str) -> None:
+    out, meta = tmp_path / "out.jsonl", tmp_path / "out.jsonl.meta.json"
+    score(write_lines(tmp_path / "in.jsonl", record("a"), record("b")), "-o", out)
+    append = ("score", out, "--append", "--reward", "edit_quality")
+    assert killed(step, file, *append) == 9
+    done = command(*append, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (b"is complete: nothing to resume" in done.stderr) == (step == "unlink")
+    assert (
+        {"format", "edit_quality"} == set(read_lines(out)[1]["rewards"]) == set(json.loads(meta.read_text())["rewards"])
+    )
+    assert len(json.loads(meta.read_text())["appended"]) == 1
+    assert not list(tmp_path.glob("*partial*"))
+    again = command(*append, "--resume")
+    assert (again.returncode, b"is scored already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--append", "--reward", "edit_quality")])
+def test_a_run_that_died_once_all_was_in_place_leaves_nothing(tmp_path: Path, more: tuple[str, ...]) -> None:
+    source, out = write_lines(tmp_path / "in.jsonl", record("a")), tmp_path / "out.jsonl"
+    if more:
+        score(source, "-o", tmp_path / "scored.jsonl")
+        source = tmp_path / "scored.jsonl"
+    run = ("score", source, "-o", out, *(more or ("--reward", "format")))
+    assert killed("unlink", "out.jsonl.partial.json", *run) == 9
+    assert (tmp_path / "out.jsonl.partial.json").exists()
+    done = command(*run, "--resume")
+    assert (done.returncode, b"is complete: nothing to resume" in done.stderr) == (0, True), done.stderr
+    assert not list(tmp_path.glob("*partial*"))
+
+
 def test_append_refuses_what_would_have_no_effect(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in.jsonl", record())
     for more, message in (

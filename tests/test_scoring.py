@@ -13,7 +13,7 @@ import rewards
 from rewards import scoring
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
-from rewards.files.writing import dump
+from rewards.files.sink import dump
 from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision

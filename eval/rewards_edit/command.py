@@ -167,7 +167,8 @@ def _run(
     from rewards.cli.progress import Display
     from rewards.cli.terminal import results_alone
     from rewards.files.pipeline import FileJob
-    from rewards.files.writing import File, Sink, Stream
+    from rewards.files.sink import Sink, Stream
+    from rewards.files.writing import File
     from rewards.text.plain import plain
     from rewards_edit.job import Tally, run
 

@@ -13,7 +13,7 @@ from typing import Any
 from rewards.errors import RecordError
 from rewards.files.pipeline import FileJob, ProgressHooks, describe, read_items, usage, write_chunks
 from rewards.files.reading import Line
-from rewards.files.writing import Sink
+from rewards.files.sink import Sink
 from rewards.records import read_revision
 from rewards.summary import count_reason
 from rewards.types import Revision

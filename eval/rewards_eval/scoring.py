@@ -13,7 +13,8 @@ from rewards.cli.progress import Display
 from rewards.errors import RecordError, RewardsError
 from rewards.files import pipeline
 from rewards.files.reading import identity, read_lines, rejected_path
-from rewards.files.writing import File, dump, finished
+from rewards.files.sink import dump
+from rewards.files.writing import File, finished
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards_eval.names import safe_name

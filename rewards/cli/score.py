@@ -65,8 +65,9 @@ def score(
     from rewards.files import append as appending
     from rewards.files import pipeline, targets
     from rewards.files.reading import beside, identity, rejected_path
+    from rewards.files.sink import Stream
     from rewards.files.workers import Workers
-    from rewards.files.writing import File, Stream, finished
+    from rewards.files.writing import File
     from rewards.summary import Summary
 
     rewards, settings = settings_of(reward or (), set_ or ())
@@ -83,8 +84,8 @@ def score(
         **(chosen.identify() if target else {}),  # models are fetched and hashed for it
         "versions": pipeline.versions(),
     }
-    if resume and target is not None and not append:
-        stop_where_complete(target, finished(target, fingerprint, batch_size))
+    if resume and target is not None:
+        stop_where_complete(target, targets.complete(file, target, fingerprint, batch_size))
     if append:
         appending.check(file, [component.name for component in chosen.components])
     summary = Summary()

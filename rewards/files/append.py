@@ -11,7 +11,7 @@ from typing import Any
 from rewards.errors import RecordError, RewardsError
 from rewards.files.pipeline import FileJob, ProgressHooks, describe, merge_headers, usage, write_chunks
 from rewards.files.reading import Line, header_path, read_header, read_lines
-from rewards.files.writing import Sink
+from rewards.files.sink import Sink
 from rewards.scored import ScoredRevision, decided, read_scored
 from rewards.scoring import Decision, score
 from rewards.summary import Summary
@@ -36,6 +36,8 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
     """
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
     old = _header(job.source)
+    if old.get("fingerprint") == sink.digest:  # a run that died had put its own there, before the results
+        old["appended"] = old.get("appended", [])[:-1]
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
 from rewards.files.reading import Line, as_text, read_lines
-from rewards.files.writing import Sink
+from rewards.files.sink import Sink
 from rewards.records import UNREADABLE, read_revision, unreadable
 from rewards.suite import Suite
 from rewards.summary import Summary

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rewards.errors import ConfigError
 from rewards.files.reading import is_stream
-from rewards.files.writing import sidecars, written
+from rewards.files.writing import finished, replaced, sidecars, written
 
 NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
 """Endings that promise another kind of file than the one that is written."""
@@ -36,3 +38,9 @@ def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -
             how = "is FILE itself, and would replace it" if path == out else f"also writes {path}, which is FILE"
             raise ConfigError(f"-o {out} {how}; give another name")
     return out
+
+
+def complete(file: str, target: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
+    """Whether everything in the target was scored; None where nothing says so. Raises RewardsError as `finished` does."""
+    in_place = target.resolve() == Path(file).resolve()
+    return (replaced if in_place else finished)(target, fingerprint, chunk)

@@ -5,95 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice, takewhile
 from pathlib import Path
-from types import MappingProxyType
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import orjson
 
 from rewards.errors import DISK_FULL, RewardsError
 from rewards.files import lock
-from rewards.files.reading import KEPT, Line, header_path, rejected_path
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-def dump(record: Mapping[str, Any]) -> bytes:
-    """One line of JSON."""
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
-
-
-def rejection(line: Line) -> dict[str, Any]:
-    """What the rejects file says about a bad line."""
-    error = line.error
-    return {
-        "line": line.number,
-        "field": error.field or None if error else None,
-        "reason": error.reason if error else "",
-        "text": line.raw[:KEPT].decode("utf-8", "replace").rstrip("\n"),
-        "text_cut": len(line.raw) > KEPT or None,
-    }
-
-
-class Sink(Protocol):
-    """Where results go."""
-
-    done: int
-    made: Mapping[str, Any]
-
-    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
-        """Write one chunk of output records; `made` says how they and all before them were made."""
-
-    def reject(self, line: Line) -> None:
-        """Write one bad line."""
-
-    def finish(self, header: Mapping[str, Any]) -> None:
-        """Make the results final, with the header beside them."""
-
-    def abandon(self) -> None:
-        """Give up: what is written stays, to be resumed."""
-
-
-class Stream:
-    """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
-
-    done = 0
-    made: Mapping[str, Any] = NOTHING
-
-    def __init__(self) -> None:
-        if sys.stdout is None:
-            raise RewardsError("standard output is closed; give -o OUT to write to a file")
-        self._out = sys.stdout
-
-    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
-        """Write one chunk of output records."""
-        lines = [dump(record) for record in records]
-        try:
-            self._out.buffer.writelines(lines)
-            self._out.buffer.flush()
-        except BrokenPipeError:  # the reader went away: no failure
-            raise
-        except OSError as error:
-            with suppress(OSError):  # what is left in the buffer would fail once more at the end of the process
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-            raise RewardsError(
-                f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
-            ) from error
-
-    def reject(self, line: Line) -> None:
-        """Write one bad line, as the rejects file would hold it."""
-        if sys.stderr is not None:  # closed by who does not want to know
-            sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
-
-    def finish(self, header: Mapping[str, Any]) -> None:
-        """Nothing is left to do."""
-
-    def abandon(self) -> None:
-        """Nothing is left behind."""
+from rewards.files.reading import Line, header_path, read_header, rejected_path
+from rewards.files.sink import NOTHING, dump, rejection
 
 
 def written(path: Path) -> Path:
@@ -119,7 +42,8 @@ def sidecars(path: Path) -> list[Path]:
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
     """Whether everything in a finished file was scored; None where it is not there or still being written.
 
-    Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's.
+    Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's. What
+    a run that died once everything was in place has left beside it is removed.
     """
     path = written(path)
     if not path.exists() or _partial_of(path).exists():
@@ -127,13 +51,37 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     meta = header_path(path)
     try:
         header = orjson.loads(meta.read_bytes())
-        same = header["fingerprint"] == hashlib.sha256(_settings(fingerprint, chunk)).hexdigest()
+        same = header["fingerprint"] == _digest(_settings(fingerprint, chunk))
         whole = same and not header["counts"]["failed"] and not header["counts"]["rejected"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
     if not same:
         raise RewardsError(f"{path} was made with other settings or another input; give another -o, or delete it")
+    _clear(_settings_of(path))
     return whole
+
+
+def replaced(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
+    """As `finished`, of a file that its own results replace. None too where the run that did so has ended as it should.
+
+    As the input is gone, that run is known by what it left when it died: the settings, the same but for `job.input`.
+    """
+    path = written(path)
+    noted = _settings_of(path)
+    if _partial_of(path).exists() or not noted.exists():
+        return None
+    stated = noted.read_bytes().partition(b"\n")[0]
+    if (read_header(path) or {}).get("fingerprint") != _digest(stated):
+        return None  # it died before it could write anything
+    settings: dict[str, Any] = orjson.loads(stated)
+    if _without_input(settings) != _without_input(orjson.loads(_settings(fingerprint, chunk))):
+        return None
+    return finished(path, settings, settings["batch_size"])
+
+
+def _without_input(settings: Mapping[str, Any]) -> dict[str, Any]:
+    job = settings.get("job")
+    return {**settings, "job": {**job, "input": None} if isinstance(job, Mapping) else job}
 
 
 def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
@@ -149,13 +97,24 @@ def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
     return orjson.dumps({**fingerprint, "batch_size": chunk}, option=orjson.OPT_SORT_KEYS)
 
 
+def _digest(settings: bytes) -> str:
+    return hashlib.sha256(settings).hexdigest()
+
+
+def _clear(settings: Path) -> None:
+    """Remove what a run that has ended left; a process that begins meanwhile keeps what it holds."""
+    with suppress(OSError), settings.open("rb") as log:
+        if lock.take(log.fileno()):
+            settings.unlink(missing_ok=True)
+
+
 class File:
     """Results to OUT, rejects to OUT.rejected.jsonl, the header to OUT.meta.json; atomic, resumable.
 
-    `fingerprint` identifies what is being computed; `done` is how many output records an earlier run left that need not
-    be computed again, always a multiple of `chunk`, and `made` what was said with the last of them. `seen` is called with
-    each of them. `rejected` is the rejects file of what is added to: it stays, or is copied. One process at a time writes
-    into OUT, which may be a link to a file.
+    `fingerprint` identifies what is being computed, and `digest` tells it in the header; `done` is how many output records
+    an earlier run left that need not be computed again, always a multiple of `chunk`, and `made` what was said with the last
+    of them. `seen` is called with each of them. `rejected` is the rejects file of what is added to: it stays, or is copied.
+    One process at a time writes into OUT, which may be a link to a file.
     """
 
     def __init__(
@@ -178,6 +137,7 @@ class File:
         self._rejected = rejected_path(path)
         self._rejected_before = rejected
         self._fingerprint = _settings(fingerprint, chunk)
+        self.digest = _digest(self._fingerprint)
         self._log = self._locked()
         try:
             if self._partial.exists() and (self._log.tell() or self._partial.stat().st_size):
@@ -283,7 +243,7 @@ class File:
                 shutil.copyfile(self._rejected_before, _partial_of(self._rejected))
                 _partial_of(self._rejected).replace(self._rejected)
             temporary = _partial_of(meta)
-            header = {**header, "fingerprint": hashlib.sha256(self._fingerprint).hexdigest()}
+            header = {**header, "fingerprint": self.digest}
             temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             temporary.replace(meta)
             self._partial.replace(self.path)

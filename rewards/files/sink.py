@@ -1,0 +1,93 @@
+"""Where results go: what a run writes them to, and standard output as one such place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import orjson
+
+from rewards.errors import RewardsError
+from rewards.files.reading import KEPT, Line
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def dump(record: Mapping[str, Any]) -> bytes:
+    """One line of JSON."""
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def rejection(line: Line) -> dict[str, Any]:
+    """What the rejects file says about a bad line."""
+    error = line.error
+    return {
+        "line": line.number,
+        "field": error.field or None if error else None,
+        "reason": error.reason if error else "",
+        "text": line.raw[:KEPT].decode("utf-8", "replace").rstrip("\n"),
+        "text_cut": len(line.raw) > KEPT or None,
+    }
+
+
+class Sink(Protocol):
+    """Where results go."""
+
+    done: int
+    made: Mapping[str, Any]
+    digest: str
+
+    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
+        """Write one chunk of output records; `made` says how they and all before them were made."""
+
+    def reject(self, line: Line) -> None:
+        """Write one bad line."""
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Make the results final, with the header beside them."""
+
+    def abandon(self) -> None:
+        """Give up: what is written stays, to be resumed."""
+
+
+class Stream:
+    """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
+
+    done = 0
+    made: Mapping[str, Any] = NOTHING
+    digest = ""
+
+    def __init__(self) -> None:
+        if sys.stdout is None:
+            raise RewardsError("standard output is closed; give -o OUT to write to a file")
+        self._out = sys.stdout
+
+    def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
+        """Write one chunk of output records."""
+        lines = [dump(record) for record in records]
+        try:
+            self._out.buffer.writelines(lines)
+            self._out.buffer.flush()
+        except BrokenPipeError:  # the reader went away: no failure
+            raise
+        except OSError as error:
+            with suppress(OSError):  # what is left in the buffer would fail once more at the end of the process
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+            raise RewardsError(
+                f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
+            ) from error
+
+    def reject(self, line: Line) -> None:
+        """Write one bad line, as the rejects file would hold it."""
+        if sys.stderr is not None:  # closed by who does not want to know
+            sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Nothing is left to do."""
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
