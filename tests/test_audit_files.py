@@ -18,7 +18,7 @@ from rewards.errors import ConfigError
 from rewards_audit.compare import compare
 from rewards_audit.observations import Observations, observe
 from rewards_audit.trends import FileReport, examine
-from tests.conftest import command, write_lines
+from tests.conftest import command, read_lines, write_lines
 
 SUITE = {
     "main": {"weight": 0.9, "gate": False, "higher_is_better": True},
@@ -218,6 +218,34 @@ def test_parquet_that_is_no_log(tmp_path: Path) -> None:
         observe(log(path, ROWS, suite={"main": 1}))
     with pytest.raises(ConfigError, match="no such file"):
         observe(tmp_path / "none.parquet")
+
+
+def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
+    path = log(tmp_path / "log.parquet", ROWS)
+    whole = path.read_bytes()
+    for damaged in (whole[:4] + b"\xff" * 60 + whole[64:], whole.replace(b"words_before", b"words_\xffefore")):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"log\.parquet"):
+            observe(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"group": []}, "group: is no number and no text"),
+        ({"group": {}}, "group: is no number and no text"),
+        ({"status": "failed", "error": 5}, "error: is no text"),
+    ],
+)
+def test_a_record_that_somebody_changed_is_one_that_cannot_be_read(
+    scored: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    first, *others = read_lines(scored)
+    path = write_lines(tmp_path / "changed.jsonl", {**first, **changes}, *others)
+    seen = observe(path)
+    assert (len(seen.inputs), seen.unread) == (3, 1)
+    with pytest.raises(ConfigError, match=f"line 1: {message}"):
+        observe(write_lines(path, {**first, **changes}))
 
 
 def test_after_against_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -316,6 +316,9 @@ def test_tables_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     run(options(tmp_path, *files))
     out = tmp_path / "out"
     (out / "mine.csv").write_text("x", encoding="utf-8")
+    last = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    last["tables"].append({"id": []})  # by somebody else
+    (out / "report.json").write_text(json.dumps(last), encoding="utf-8")
     assert (out / "comparisons.csv").exists()
     assert (out / "wins.svg").exists()
     report = run(options(tmp_path, files[0]))
@@ -361,6 +364,32 @@ def test_a_bad_first_line_is_rejected_like_any_other(tmp_path: Path) -> None:
         path.write_text("\n".join([bad, *good]) + "\n", encoding="utf-8")
         report = run(options(tmp_path / f"{number}", path, computing=form(tmp_path), measure=False))
         assert [(one["records"], one["rejected"]) for one in report["systems"]] == [(2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "message"),
+    [
+        (b"x\n", "line 1: names no `line` that was rejected"),
+        (b"{}\n", "line 1: names no `line` that was rejected"),
+        (b"[]\n", "line 1: names no `line` that was rejected"),
+        (b'{"line":1}\n[1]\n', "line 2: names no `line` that was rejected"),
+        (b"", " names 0 of 1 rejected lines"),
+        (None, " names 0 of 1 rejected lines"),
+        (b'{"line":2}\n', "was rejected when the file was scored, and is not among the rejected lines"),
+    ],
+)
+def test_rejected_lines_that_somebody_changed(tmp_path: Path, rejected: bytes | None, message: str) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_bytes(b"bad\n" + json.dumps(record(1)).encode() + b"\n")
+    given = options(tmp_path, path, computing=form(tmp_path), measure=False)
+    run(given)
+    beside = tmp_path / "out" / "one.scored.jsonl.rejected.jsonl"
+    if rejected is None:
+        beside.unlink()
+    else:
+        beside.write_bytes(rejected)
+    with pytest.raises(RewardsError, match=message):
+        run(given)
 
 
 def test_labels_of_several_systems(tmp_path: Path) -> None:
@@ -500,6 +529,8 @@ def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
         ("models.m", {"models": {"m": "x"}}),
         ("models.m.truncated_texts", {"models": {"m": {"truncated_texts": None}}}),
         ("roles", {"roles": "x"}),
+        ("seconds", {"seconds": "x"}),
+        ("features.computed", {"features": {"computed": "x"}}),
         ("appended", {"appended": {}}),
     ],
 )

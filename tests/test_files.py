@@ -9,11 +9,13 @@ import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rewards.errors import RewardsError
 from rewards.files import lock
+from rewards.files.pipeline import summed
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
 from rewards.files.sink import Stream
 from rewards.files.writing import File, finished
@@ -147,6 +149,58 @@ def test_a_line_that_a_power_cut_spoilt_is_computed_again_with_all_after_it(
     del resumed
     assert File(out, {}, 2, resume=True).made == {"seconds": 2}
     assert [json.loads(one)["id"] for one in (tmp_path / "out.jsonl.partial").open()] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("record", "made", "message"),
+    [
+        ({}, {"seconds": 1}, r"out\.jsonl\.partial, line 1 is not as this run wrote it \(KeyError: 'id'\); delete it"),
+        ({"id": "x"}, {"seconds": 1}, r"out\.jsonl\.partial, line 1 is not as .* \(TypeError: "),
+        (
+            {"id": 1},
+            {"seconds": "x"},
+            r"out\.jsonl\.partial\.json, line 2: seconds is not as this run wrote it; delete .*partial",
+        ),
+        ({"id": 1}, {"x": 1}, r"out\.jsonl\.partial\.json, line 2: seconds is not as"),
+        (
+            {"id": 1},
+            {"seconds": 1, "features": {"computed": "x"}},
+            r"partial\.json, line 2: features\.computed is not as",
+        ),
+        (
+            {"id": 1},
+            {"seconds": 1, "models": {"m": {"device": 1}}},
+            r"partial\.json, line 2: models\.m\.device is not as",
+        ),
+    ],
+)
+def test_what_somebody_changed_in_a_partial_is_named(
+    tmp_path: Path, record: dict[str, Any], made: dict[str, Any], message: str
+) -> None:
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    sink.write([record], made)
+    del sink  # its process is gone
+    with pytest.raises(RewardsError, match=message):
+        File(tmp_path / "out.jsonl", {}, 1, True, lambda record: 1 + record["id"])
+
+
+def test_what_is_said_of_part_of_a_run_may_lack_a_part() -> None:
+    assert summed([{"seconds": 1.0}, {"models": {"m": {}}}]) == {
+        "models": {"m": {"device": "", "truncated_texts": 0}}, "roles": {}, "features": {},
+    }  # fmt: skip
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pyarrow.table({"arguments": ["a" * 50] * 9}), path)
+    whole = path.read_bytes()
+    for damaged in (whole[:4] + b"\xff" * 20 + whole[24:], whole.replace(b"arguments", b"argum\xffnts")):
+        path.write_bytes(damaged)
+        with pytest.raises(RewardsError, match=r"in\.parquet cannot be read"):
+            list(read_lines(str(path)))
 
 
 @pytest.mark.parametrize("settings", [None, b"", b"\0" * 20, b'{"batch_si'])

@@ -53,6 +53,14 @@ def test_amending_is_another_verdict_but_not_acceptance(tmp_path: Path) -> None:
     assert (kept.same, kept.alpha) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_comparison_of_what_is_no_text(tmp_path: Path, side: str) -> None:
+    one = comparison("ann", 1, "left", "x", "y", left_text="a", right_text="b")
+    path = write_lines(tmp_path / "d.jsonl", one, {**one, "reviewer": "ben", f"{side}_text": {}})
+    with pytest.raises(RewardsError, match=rf"d\.jsonl, line 2: {side}_text is no text; this is no file that"):
+        read_reviews([path])
+
+
 def test_comparisons_are_about_systems_whatever_their_side(tmp_path: Path) -> None:
     ann = [comparison("ann", 1, "left", "x", "y"), comparison("ann", 2, "tie", "x", "y")]
     ben = [comparison("ben", 1, "right", "y", "x"), comparison("ben", 2, "tie", "y", "x")]

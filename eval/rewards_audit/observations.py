@@ -186,6 +186,10 @@ def _unlike(record: Any) -> RecordError | None:
         return RecordError("holds something that is no number", "rewards")
     if not all(isinstance(edit, Mapping) for edit in record["edits"]):
         return RecordError("holds something that is no object", "edits")
+    if not isinstance(record.get("error"), str | None):
+        return RecordError("is no text", "error")
+    if isinstance(record.get("group"), list | dict):
+        return RecordError("is no number and no text", "group")
     return None
 
 
@@ -214,7 +218,7 @@ def _log(path: Path) -> Observations:
             for batch in file.iter_batches(batch_size=4096, columns=list(LOG_COLUMNS)):
                 for row in batch.to_pylist():
                     _log_row(row, collected)
-    except ArrowException as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         where = f"{path}, row {len(collected.inputs) + collected.unread + 1}"

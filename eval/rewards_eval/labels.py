@@ -78,7 +78,7 @@ def read_labels(path: str) -> Labels:
     record = first.record if first is not None else None
     if authors.is_authors(record) or (isinstance(record, Mapping) and {"rewards", "edits", "status"} <= set(record)):
         return _verdicts(read_system(path, "labels", detect(path)))
-    if isinstance(record, Mapping) and record.get("kind") in SHAPE:
+    if isinstance(record, Mapping) and record.get("kind") in tuple(SHAPE):
         return _reviewed(path)
     lines = [_label(path, line) for line in read_lines(path)]
     if not lines:

@@ -112,6 +112,6 @@ def _remove_stale(folder: Path, report: Mapping[str, Any]) -> None:
         return  # none, or not one of ours
     kept = {(kind, one["id"]) for kind in ENDINGS for one in report[kind]}
     for kind, name in names:
-        if (kind, name) not in kept and isinstance(name, str) and re.fullmatch(r"[a-z-]+", name):
+        if isinstance(name, str) and (kind, name) not in kept and re.fullmatch(r"[a-z-]+", name):
             for ending in ENDINGS[kind]:
                 (folder / f"{name}.{ending}").unlink(missing_ok=True)

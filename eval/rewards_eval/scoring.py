@@ -7,12 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from rewards.cli.progress import Display
 from rewards.errors import RecordError, RewardsError
 from rewards.files import pipeline
-from rewards.files.reading import identity, read_lines, rejected_path
+from rewards.files.reading import identity, read_header, read_lines, rejected_path
 from rewards.files.sink import dump
 from rewards.files.writing import File, finished
 from rewards.suite import Suite
@@ -94,9 +92,20 @@ def _inner(record: Any) -> list[Any]:
 
 
 def _rejected(out: Path) -> set[int]:
-    """The numbers of the lines that could not be scored."""
+    """The numbers of the lines that could not be scored. Raises RewardsError where the file of them was changed."""
     path = rejected_path(out)
-    return {orjson.loads(line)["line"] for line in path.read_bytes().splitlines()} if path.exists() else set()
+    found = set[int]()
+    for line in read_lines(str(path)) if path.exists() else ():
+        number = line.record.get("line") if isinstance(line.record, Mapping) else None
+        if type(number) is not int:
+            raise RewardsError(
+                f"{path}, line {line.number}: names no `line` that was rejected; delete {out} to start over"
+            )
+        found.add(number)
+    counted = (read_header(out) or {}).get("counts", {}).get("rejected", 0)
+    if len(found) != counted:
+        raise RewardsError(f"{path} names {len(found)} of {counted} rejected lines; delete {out} to start over")
+    return found
 
 
 def _stated(file: str, rejected: set[int]) -> list[SourceLine]:
@@ -105,6 +114,8 @@ def _stated(file: str, rejected: set[int]) -> list[SourceLine]:
     for line in read_lines(file):
         if line.number not in rejected:
             try:
+                if not isinstance(line.record, Mapping):
+                    raise RecordError("was rejected when the file was scored, and is not among the rejected lines")
                 # Beside `rounds`, `round` says how many there were.
                 number = 0 if "rounds" in line.record else stated_round(line.record)
             except RecordError as error:

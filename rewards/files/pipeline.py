@@ -147,12 +147,12 @@ def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     roles: dict[str, str] = {}
     features: Counter[str] = Counter()
     for part in filter(None, parts):
-        roles |= part["roles"]
-        features.update(part["features"])
-        for name, found in part["models"].items():
+        roles |= part.get("roles", {})
+        features.update(part.get("features", {}))
+        for name, found in part.get("models", {}).items():
             one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
-            one["device"] = ", ".join(sorted({*one["device"].split(", "), *found["device"].split(", ")} - {""}))
-            one["truncated_texts"] += found["truncated_texts"]
+            one["device"] = ", ".join(sorted({*one["device"].split(", "), *found.get("device", "").split(", ")} - {""}))
+            one["truncated_texts"] += found.get("truncated_texts", 0)
     return {"models": models, "roles": roles, "features": dict(features)}
 
 

@@ -63,13 +63,15 @@ def read_header(path: Path) -> dict[str, Any] | None:
         raise RewardsError(f"{meta} cannot be read: {error}; delete it to go without it") from error
     if not isinstance(header, dict):
         raise RewardsError(f"{meta} is not the header of a scored file; delete it to go without it")
-    if wrong := _misshapen(header):
+    if wrong := misshapen(header):
         raise RewardsError(f"{meta}: {wrong} is not as `rewards score` writes it; score the file again, or delete it")
     return header
 
 
-def _misshapen(header: Mapping[str, Any]) -> str | None:
+def misshapen(header: Mapping[str, Any]) -> str | None:
     """The first part of a header that is of the wrong type; None where every part that is there can be read."""
+    if not isinstance(header.get("seconds", 0.0), (int, float)):
+        return "seconds"
     for key in ("rewards", "models", "roles", "features", "counts", "versions"):
         if not isinstance(header.get(key, {}), dict):
             return key
@@ -80,6 +82,9 @@ def _misshapen(header: Mapping[str, Any]) -> str | None:
             for part, kind in kinds.items():
                 if part in one and not isinstance(one[part], kind):
                     return f"{key}.{name}.{part}"
+    for name, count in header.get("features", {}).items():
+        if type(count) is not int:
+            return f"features.{name}"
     counts = header.get("counts", {})
     if type(counts.get("rejected", 0)) is not int:
         return "counts.rejected"
@@ -209,7 +214,7 @@ def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
                     number += 1
                     yield Line(number, *row)
                 report(size * number // rows)
-    except ArrowException as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise RewardsError(f"{path} cannot be read as Parquet: {error}") from error
 
 

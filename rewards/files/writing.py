@@ -13,9 +13,9 @@ from typing import IO, Any
 
 import orjson
 
-from rewards.errors import DISK_FULL, RewardsError
+from rewards.errors import DISK_FULL, RewardsError, tell
 from rewards.files import lock
-from rewards.files.reading import Line, header_path, read_header, rejected_path
+from rewards.files.reading import Line, header_path, misshapen, read_header, rejected_path
 from rewards.files.sink import NOTHING, dump, rejection
 
 
@@ -176,7 +176,10 @@ class File:
             log.close()  # that of a process that has ended meanwhile, and taken the file away
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
-        """Cut both files off after the last whole chunk before a line that a power cut spoilt in either."""
+        """Cut both files off after the last whole chunk before a line that a power cut spoilt in either.
+
+        Raises RewardsError where what is left was not written by this run, or is not as it was.
+        """
         stated, *made = self._settings.read_bytes().split(b"\n")
         if not _whole(stated):
             raise RewardsError(f"nothing beside {self._partial} says how it was made; delete it to start over")
@@ -197,10 +200,19 @@ class File:
         os.truncate(self._partial, end)
         if self.done:
             self.made = orjson.loads(made[self.done // chunk - 1])
+            wrong = misshapen(self.made) or ("seconds" if self.made and "seconds" not in self.made else None)
+            if wrong:
+                where = f"{self._settings}, line {self.done // chunk + 1}: {wrong}"
+                raise RewardsError(f"{where} is not as this run wrote it; delete {self._partial} to start over")
             os.truncate(self._settings, sum(len(line) + 1 for line in (stated, *made[: self.done // chunk])))
         with self._partial.open("rb") as file:
-            for line in file:
-                seen(orjson.loads(line))
+            for number, line in enumerate(file, 1):
+                try:
+                    seen(orjson.loads(line))
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise RewardsError(
+                        f"{self._partial}, line {number} is not as this run wrote it ({tell(error)}); delete it to start over"
+                    ) from error
 
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Append one chunk; it survives the death of the process once this returns."""

@@ -34,6 +34,8 @@ SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "comparison": {"reviewer": str, "id": (str, int), "left_system": str, "right_system": str, "decision": str},
 }  # fmt: skip
+TEXTS = ("left_text", "right_text")
+"""What a comparison may say besides."""
 
 
 def subject(line: Line) -> tuple[Any, ...]:
@@ -74,6 +76,9 @@ def _problem(record: Any) -> str | None:
     for key, kind in shape.items():
         if not isinstance(record.get(key), kind):
             return f"{key} is missing or of the wrong type"
+    for key in TEXTS:
+        if not isinstance(record.get(key, ""), str):
+            return f"{key} is no text"
     known = DECISIONS[record["kind"]]
     if record["decision"] not in known:
         return f"decision: expected one of {', '.join(known)}; found {record['decision']!r}"
