@@ -184,6 +184,16 @@ def test_an_exit_code_outlives_a_standard_error_that_is_full(arguments: list[str
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize("more", [["-q"], [], ["-o", "out.jsonl"]])
+def test_results_outlive_a_standard_error_that_is_full(tmp_path: Path, more: list[str]) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record("a"), b"no json\n", record("b"))
+    run = [sys.executable, "-m", "rewards", "score", str(source), "--reward", "format", *more]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(run, stdout=subprocess.PIPE, stderr=full, cwd=tmp_path, check=False)
+    results = (tmp_path / "out.jsonl").read_bytes() if "-o" in more else done.stdout
+    assert (done.returncode, [json.loads(line)["id"] for line in results.splitlines()]) == (1, ["a", "b"])
+
+
 def test_a_suite_file_with_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     suite = tmp_path / "mine.yaml"
     suite.write_text("description: x\nrewards:\n  format: {wieght: 1}\n")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from rewards.files.pipeline import ProgressHooks
 from rewards.files.reading import rejected_path
+from rewards.stderr import unheard
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
 from rewards.text.plain import plain
@@ -84,7 +85,8 @@ class Display:
             self._told = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size and self._records else ""
             done = f"{self._records:,} records{share}, {self._texts:,} {self._unit}"
-            print(f"{self._verb}: {done} in {now - self._began:,.0f} s", file=sys.stderr)
+            with unheard():
+                print(f"{self._verb}: {done} in {now - self._began:,.0f} s", file=sys.stderr)
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
         """Print the closing table: counts, means with their n, pass rates, features."""
@@ -92,37 +94,10 @@ class Display:
         whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
         self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
-        self._console.print(table)
-        own = header["appended"][-1] if "appended" in header else header  # of what this run did
-        counts = own["features"]
-        lines = [
-            f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
-            f" {summary.edits:,} edits: {summary.valid:,} valid, {summary.accepted:,} accepted",
-        ]
-        if summary.invalid:
-            causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
-            lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
-        if len(summary.formats) > 1:
-            read = sorted(summary.formats.items(), key=lambda item: -item[1])
-            lines.append("read as: " + ", ".join(f"{name} {count:,}" for name, count in read))
-        if summary.unread:
-            lines.append(f"completions not read in full: {summary.unread:,}")
-        if counts["requested"]:
-            saved = counts["requested"] - counts["computed"]
-            lines.append(
-                f"features: {counts['requested']:,} asked for, {counts['computed']:,} computed"
-                f" ({saved / counts['requested']:.0%} shared or cached), {counts['truncated_texts']:,} texts truncated"
-            )
-        if not summary.records and not summary.rejected:
-            lines.append("there were no records to score")
-        lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
-        lines += [f"rejected {count:,}×: {error}" for error, count in list(summary.rejections.items())[:5]]
-        lines.append(f"{own['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
-        # The file that --append adds to may have lost its own.
-        if summary.rejected and out and (rejected := rejected_path(out)).exists():
-            lines.append(f"rejected lines, with the reason for each, in {rejected}")
-        for line in lines:
-            self._console.print(escape(plain(line)), soft_wrap=True)
+        with unheard():
+            self._console.print(table)
+            for line in _closing(header, summary, out):
+                self._console.print(escape(plain(line)), soft_wrap=True)
 
     def _rewards(self, appended: bool, suite: Suite, summary: Summary) -> Table:
         title = "appended" if appended else f"suite {suite.name}"
@@ -147,6 +122,39 @@ class Display:
             )
         table.add_row("total", "", _number(summary.reward.mean), f"{summary.reward.n:,}", style="bold")
         return table
+
+
+def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list[str]:
+    """What stands below the closing table."""
+    own = header["appended"][-1] if "appended" in header else header  # of what this run did
+    counts = own["features"]
+    lines = [
+        f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
+        f" {summary.edits:,} edits: {summary.valid:,} valid, {summary.accepted:,} accepted",
+    ]
+    if summary.invalid:
+        causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
+        lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
+    if len(summary.formats) > 1:
+        read = sorted(summary.formats.items(), key=lambda item: -item[1])
+        lines.append("read as: " + ", ".join(f"{name} {count:,}" for name, count in read))
+    if summary.unread:
+        lines.append(f"completions not read in full: {summary.unread:,}")
+    if counts["requested"]:
+        saved = counts["requested"] - counts["computed"]
+        lines.append(
+            f"features: {counts['requested']:,} asked for, {counts['computed']:,} computed"
+            f" ({saved / counts['requested']:.0%} shared or cached), {counts['truncated_texts']:,} texts truncated"
+        )
+    if not summary.records and not summary.rejected:
+        lines.append("there were no records to score")
+    lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
+    lines += [f"rejected {count:,}×: {error}" for error, count in list(summary.rejections.items())[:5]]
+    lines.append(f"{own['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
+    # The file that --append adds to may have lost its own.
+    if summary.rejected and out and (rejected := rejected_path(out)).exists():
+        lines.append(f"rejected lines, with the reason for each, in {rejected}")
+    return lines
 
 
 def _number(value: float | None) -> str:

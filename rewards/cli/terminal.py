@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from rewards.stderr import unheard
 from rewards.text.plain import plain
 
 _COMFORT = 30  # columns below which a description makes the spare column give way
@@ -25,7 +26,8 @@ def results_alone() -> Iterator[None]:
 def stop_where_complete(file: Path, complete: bool | None) -> None:
     """Leave the command where `file` leaves nothing to resume: with 1 where something in it failed; None is unfinished."""
     if complete is not None:
-        print(f"{file} is complete: nothing to resume", file=sys.stderr)
+        with unheard():
+            print(f"{file} is complete: nothing to resume", file=sys.stderr)
         raise typer.Exit(0 if complete else 1)
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from rewards.errors import RewardsError
 from rewards.files.reading import KEPT, Line
+from rewards.stderr import unheard
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -84,7 +85,8 @@ class Stream:
     def reject(self, line: Line) -> None:
         """Write one bad line, as the rejects file would hold it."""
         if sys.stderr is not None:  # closed by who does not want to know
-            sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
+            with unheard():
+                sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
         """Nothing is left to do."""
