@@ -24,6 +24,7 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 }
 
 STRANGE = "is missing or of the wrong type: this is no file that `rewards score` wrote"
+CHANGED = "the record was changed after scoring"
 NUMBER, OPTIONAL_INT = (int, float, type(None)), (int, type(None))
 SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
 MAYBE: dict[str, type | tuple[type, ...]] = {
@@ -61,18 +62,18 @@ def read_scored(record: Any) -> ScoredRevision:
     sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
     gaps = locate(record["argument"], sentences)
     if gaps is None:
-        raise RecordError("the sentences do not make up `argument`: the record was changed after scoring", "sentences")
+        raise RecordError(f"the sentences do not make up `argument`: {CHANGED}", "sentences")
     edits = tuple(_edit(item, sentences, f"edits[{i}]") for i, item in enumerate(record["edits"]))
     revision = Revision(record["id"], record["issue"], sentences, gaps, edits, record["format"], record.get("problem"))
-    by_sentence = {
-        _field(item, "sentence_id", OPTIONAL_INT, f"sentences[{i}]"): _passed(item, f"sentences[{i}]")
-        for i, item in enumerate(record["sentences"])
-    }
+    by_sentence = {i: _sentence(item, i) for i, item in enumerate(record["sentences"], 1)}
     passed = tuple(
         {**by_sentence.get(item.get("sentence_id"), {}), **_passed(item, f"edits[{i}]")}
         for i, item in enumerate(record["edits"])
     )
     accepted = tuple(i for i, item in enumerate(record["edits"]) if _field(item, "accepted", bool, f"edits[{i}]"))
+    for i in accepted:
+        if not edits[i].valid:
+            raise RecordError(f"an invalid edit is accepted: {CHANGED}", f"edits[{i}].accepted")
     return ScoredRevision(revision, accepted, passed)
 
 
@@ -137,8 +138,16 @@ def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
         reason = _field(item, "invalid_reason", str, where)
         return Edit(number if known else 0, before, after, why, sentence, invalid_reason=reason)
     if not known or not isinstance(start, int) or start < 0 or sentence[start : start + len(before)] != before:
-        raise RecordError("does not fit its sentence: the record was changed after scoring", where)
+        raise RecordError(f"does not fit its sentence: {CHANGED}", where)
     return Edit(number, before, after, why, sentence, start, start + len(before))
+
+
+def _sentence(item: Any, number: int) -> dict[str, bool]:
+    """Which thresholds the sentence of this number passed."""
+    where = f"sentences[{number - 1}]"
+    if _field(item, "sentence_id", int, where) != number:
+        raise RecordError(f"is not the place of its sentence: {CHANGED}", f"{where}.sentence_id")
+    return _passed(item, where)
 
 
 def _passed(item: Any, where: str) -> dict[str, bool]:

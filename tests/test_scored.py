@@ -55,6 +55,27 @@ def written() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("edits", 1, "accepted"), True, "edits[1].accepted: an invalid edit is accepted"),
+        (("sentences", 0, "sentence_id"), 2, "sentences[0].sentence_id: is not the place of its sentence"),
+        (("sentences", 1, "sentence_id"), 1, "sentences[1].sentence_id: is not the place of its sentence"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(path: tuple[Any, ...], value: Any, message: str) -> None:
+    edits = [{"sentence_id": 1, "before": part, "after": "tea", "reason": "r"} for part in ("Only fools", "nothing")]
+    revision = read_revision({"sentences": ["Only fools drink tea.", "I know."], "edits": edits})
+    whole = holder = json.loads(json.dumps(suite_of(["format"]).score([revision])[0].to_record()))
+    assert read_scored(whole).accepted == (0,)
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    with pytest.raises(RecordError) as caught:
+        read_scored(whole)
+    assert str(caught.value) == f"{message}: the record was changed after scoring"
+
+
 MISSING = object()
 
 
