@@ -10,9 +10,11 @@ from rewards.errors import RecordError
 from rewards.text.segment import locate
 from rewards.types import Edit, Revision
 
+NUMBER, OPTIONAL_INT, OPTIONAL_TEXT = (int, float, type(None)), (int, type(None)), (str, type(None))
 SHAPE: dict[str, type | tuple[type, ...]] = {
     "id": (str, int),
     "status": str,
+    "reward": NUMBER,
     "rewards": dict,
     "failures": dict,
     "issue": str,
@@ -20,16 +22,19 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
     "edits": list,
     "sentences": list,
     "argument": str,
+    "argument_after_accepted": str,
+    "argument_after_all": str,
     "details": dict,
 }
 
+OWN = ("status", "rewards", "edits")
+"""Keys that together only a record of a scored file has."""
 STRANGE = "is missing or of the wrong type: this is no file that `rewards score` wrote"
 CHANGED = "the record was changed after scoring"
-NUMBER, OPTIONAL_INT = (int, float, type(None)), (int, type(None))
 SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
 MAYBE: dict[str, type | tuple[type, ...]] = {
     "threshold": NUMBER,
-    "failed": (str, type(None)),
+    "failed": OPTIONAL_TEXT,
     "details": (dict, type(None)),
 }
 
@@ -43,22 +48,41 @@ class ScoredRevision:
     passed: tuple[Mapping[str, bool], ...]
 
 
-def is_scored(record: Mapping[str, Any]) -> bool:
+def is_meant(record: Any) -> bool:
+    """Whether a record is meant to be one that `rewards score` wrote; `check` says what is wrong with it."""
+    return isinstance(record, Mapping) and all(key in record for key in OWN)
+
+
+def is_scored(record: Any) -> bool:
     """Whether a record has the keys of one that `rewards score` wrote."""
-    return all(isinstance(record.get(key), kinds) for key, kinds in SHAPE.items())
+    try:
+        check(record)
+    except RecordError:
+        return False
+    return True
 
 
-def read_scored(record: Any) -> ScoredRevision:
-    """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
+def check(record: Any) -> None:
+    """Raise RecordError where a record lacks a key of those that `rewards score` writes, or holds another type there.
+
+    What edits and sentences hold is left to `read_scored`.
+    """
     if not isinstance(record, Mapping):
         raise RecordError("expected an object as `rewards score` writes it")
-    for key, kinds in {**SHAPE, "reward": NUMBER}.items():
+    for key, kinds in SHAPE.items():
         if key not in record or not isinstance(record[key], kinds):
             raise RecordError(STRANGE, key)
+    if not isinstance(record.get("error"), OPTIONAL_TEXT):
+        raise RecordError(STRANGE, "error")
     for name in record["rewards"]:
         _field(record["rewards"], name, NUMBER, "rewards")
     for name in record["details"]:
         _field(record["details"], name, dict, "details")
+
+
+def read_scored(record: Any) -> ScoredRevision:
+    """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
+    check(record)
     sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
     gaps = locate(record["argument"], sentences)
     if gaps is None:
@@ -128,7 +152,7 @@ def _deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
 def _edit(item: Any, sentences: Sequence[str], where: str) -> Edit:
     before, after = (_field(item, key, str, where) for key in ("before", "after"))
     valid, number = _field(item, "valid", bool, where), _field(item, "sentence_id", OPTIONAL_INT, where)
-    start, why = item.get("start"), _field(item, "reason", (str, type(None)), where)
+    start, why = item.get("start"), _field(item, "reason", OPTIONAL_TEXT, where)
     gates = item.get("failed_gates") or []
     if not (isinstance(gates, list) and all(isinstance(gate, str) for gate in gates)):
         raise RecordError(STRANGE, f"{where}.failed_gates")

@@ -194,7 +194,7 @@ def test_lines_that_cannot_be_read_are_counted_and_fail(scored: Path, tmp_path: 
         (b"", "holds no records"),
         (b"Dear reader\n", "line 1: not JSON"),
         (b'{"id": 1, "argument": "a", "completion": "b"}\n', "line 1: status: is missing or of the wrong type"),
-        (b"[1, 2]\n", "line 1: is no object"),
+        (b"[1, 2]\n", "line 1: expected an object as `rewards score` writes it"),
         (b"PAR1 cut off", "cannot be read as Parquet"),
     ],
 )
@@ -234,7 +234,8 @@ def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
     [
         ({"group": []}, "group: is no number and no text"),
         ({"group": {}}, "group: is no number and no text"),
-        ({"status": "failed", "error": 5}, "error: is no text"),
+        ({"status": "failed", "error": 5}, "error: is missing or of the wrong type"),
+        ({"edits": [3]}, "edits.0.: is missing or of the wrong type"),
     ],
 )
 def test_a_record_that_somebody_changed_is_one_that_cannot_be_read(

@@ -9,7 +9,7 @@ import pytest
 
 from rewards.errors import RecordError
 from rewards.records import read_revision
-from rewards.scored import read_scored
+from rewards.scored import is_scored, read_scored
 from rewards.suite import suite_of
 from tests.conftest import ROOT, read_lines, record
 
@@ -83,6 +83,10 @@ MISSING = object()
     ("path", "value", "field"),
     [
         (("reward",), "high", "reward"),
+        (("reward",), MISSING, "reward"),
+        (("error",), 5, "error"),
+        (("argument_after_accepted",), None, "argument_after_accepted"),
+        (("argument_after_all",), MISSING, "argument_after_all"),
         (("rewards", "plain_text"), [1], "rewards.plain_text"),
         (("edits", 0, "scores", "plain_text", "passed"), MISSING, "edits[0].scores.plain_text.passed"),
         (("edits", 0, "scores", "plain_text", "value"), "1", "edits[0].scores.plain_text.value"),
@@ -109,3 +113,4 @@ def test_what_is_of_the_wrong_type_is_named(path: tuple[Any, ...], value: Any, f
     with pytest.raises(RecordError, match="is missing or of the wrong type") as caught:
         read_scored(whole)
     assert caught.value.field == field
+    assert is_scored(whole) == ("[" in field)

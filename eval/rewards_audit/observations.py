@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import HEADER, header_path, read_header, read_lines
-from rewards.scored import SHAPE
+from rewards.scored import STRANGE, check
 from rewards.summary import count_reason
 
 if TYPE_CHECKING:
@@ -176,18 +176,13 @@ def _scored(path: Path) -> Observations:
 
 def _unlike(record: Any) -> RecordError | None:
     """Why this is no record of a scored file; None where it is one."""
-    if not isinstance(record, Mapping):
-        return RecordError("is no object")
-    shape = {**SHAPE, "argument_after_accepted": str, "reward": (int, float, type(None))}
-    for key, kinds in shape.items():
-        if key not in record or not isinstance(record[key], kinds):
-            return RecordError("is missing or of the wrong type: `rewards score` did not write this", key)
-    if not all(isinstance(value, int | float | None) for value in record["rewards"].values()):
-        return RecordError("holds something that is no number", "rewards")
-    if not all(isinstance(edit, Mapping) for edit in record["edits"]):
-        return RecordError("holds something that is no object", "edits")
-    if not isinstance(record.get("error"), str | None):
-        return RecordError("is no text", "error")
+    try:
+        check(record)
+    except RecordError as error:
+        return error
+    for i, edit in enumerate(record["edits"]):
+        if not isinstance(edit, Mapping):
+            return RecordError(STRANGE, f"edits[{i}]")
     if isinstance(record.get("group"), list | dict):
         return RecordError("is no number and no text", "group")
     return None

@@ -12,7 +12,7 @@ from rewards.dimensions import INAPPROPRIATE
 from rewards.errors import ConfigError, RecordError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
 from rewards.records import identifier
-from rewards.scored import decided
+from rewards.scored import decided, is_meant
 from rewards_eval import authors
 from rewards_eval.formulas import is_appropriate
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
@@ -76,7 +76,7 @@ def read_labels(path: str) -> Labels:
     """
     first = next(read_lines(path), None)
     record = first.record if first is not None else None
-    if authors.is_authors(record) or (isinstance(record, Mapping) and {"rewards", "edits", "status"} <= set(record)):
+    if authors.is_authors(record) or is_meant(record):
         return _verdicts(read_system(path, "labels", detect(path)))
     if isinstance(record, Mapping) and record.get("kind") in tuple(SHAPE):
         return _reviewed(path)

@@ -67,7 +67,7 @@ def _incomparable(systems: Sequence[System]) -> Iterator[str]:
         what = "which edits were accepted" if measured else "App and which edits were accepted"
         also = "" if measured else "; --measure judges all of them by one"
         yield f"Some files hold the authors' verdicts, others ours: {what} come from different models{also}."
-    suites = [system.header["rewards"] for system in systems if isinstance(system.header.get("rewards"), dict)]
+    suites = [system.header["rewards"] for system in systems if "rewards" in system.header]
     found = sorted({told for other in suites[1:] for told in differing(suites[0], other)})
     if found:
         told = f"{', '.join(found[:3])}{', …' if len(found) > 3 else ''}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import Line, read_header, read_lines
 from rewards.records import identifier
-from rewards.scored import read_scored
+from rewards.scored import is_meant, read_scored
 from rewards_eval import authors
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Dialect = Literal["scored", "authors", "unscored"]
 Id = str | int
 Record = Mapping[str, Any]
-TEXTS = ("argument_after_accepted", "argument_after_all")
 ALIKE = "as text they would be the same: some files hold numbers, others strings"
 
 
@@ -96,7 +95,7 @@ def detect(path: str) -> Dialect:
             continue
         if authors.is_authors(record):
             return "authors"
-        if isinstance(record, Mapping) and {"status", "rewards", "edits", "argument_after_all"} <= set(record):
+        if is_meant(record):
             return "scored"
         if isinstance(record, Mapping) and _can_be_scored(record):
             return "unscored"
@@ -198,9 +197,6 @@ def _read(path: str, line: Line, dialect: Dialect) -> Record:
         if dialect == "authors":
             return authors.to_record(line.record, line.number)
         read_scored(line.record)
-        for key in TEXTS:
-            if not isinstance(line.record.get(key), str):
-                raise RecordError("is missing or no text: this is no file that `rewards score` wrote", key)
     except RecordError as error:
         raise _refused(path, line, error) from error
     record: Record = line.record

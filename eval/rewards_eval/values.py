@@ -135,22 +135,14 @@ def judged_by(records: Iterable[Record]) -> tuple[str, ...]:
 
 def _stated(header: Mapping[str, Any]) -> Iterator[str]:
     """The rewards with a threshold for edits or sentences that a file's header names: of a system without a valid edit too."""
-    for name, one in _rewards(header):
+    for name, one in header.get("rewards", {}).items():
         if one.get("threshold") is not None and one.get("level") != "global":
             yield name
 
 
 def gates(header: Mapping[str, Any]) -> tuple[str, ...]:
     """The rewards that decide which edits are accepted, as a file's header names them."""
-    return tuple(name for name, one in _rewards(header) if one.get("gate"))
-
-
-def _rewards(header: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What a file's header, which anybody may have written, says of each reward."""
-    rewards = header.get("rewards")
-    for name, one in rewards.items() if isinstance(rewards, Mapping) else ():
-        if isinstance(one, Mapping):
-            yield name, one
+    return tuple(name for name, one in header.get("rewards", {}).items() if one.get("gate"))
 
 
 def contributions(
