@@ -26,7 +26,7 @@ log = logging.getLogger("rewards.scoring")
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredUnits:
+class Column:
     """One component over all its units of a batch; `owners` says which revision of the batch each unit belongs to."""
 
     component: Component
@@ -42,20 +42,14 @@ class ScoredUnits:
         return RewardFailed(told + record)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What an earlier scoring decided on a revision: the accepted edits, and the gates that each edit passed.
+def score(
+    suite: Suite, revisions: Sequence[Revision], decided: Sequence[Argument | None] | None = None
+) -> list[Result]:
+    """One Result per revision, in order.
 
-    Where a gate `failed` nothing is decided.
+    `decided` is given where an earlier scoring settled which edits are accepted: one Argument per revision, None where a
+    gate failed, so that nobody knows.
     """
-
-    accepted: tuple[int, ...]
-    passes: tuple[Mapping[str, bool], ...]
-    failed: bool = False
-
-
-def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decision] | None = None) -> list[Result]:
-    """One Result per revision, in order; `decided` says what was accepted where that is settled already."""
     if isinstance(revisions, Revision) or not all(isinstance(one, Revision) for one in revisions):
         raise TypeError("a suite scores a list of revisions; rewards.read_revision(record) makes one of a record")
     edits = [
@@ -69,7 +63,7 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
     drafts = [_Draft(revision) for revision in revisions]
     for i, sentence in sentences:
         drafts[i].edited.append(sentence)
-    local = [ScoredUnits(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
+    local = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
     for column, scores in zip(local, _run(suite, local), strict=True):
         by_edit = column.component.reward.level == "edit"
         for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
@@ -77,17 +71,17 @@ def score(suite: Suite, revisions: Sequence[Revision], decided: Sequence[Decisio
             drafts[owner].judge(column.component, place, found)
 
     gates = [c for c in suite.components if c.gate]
-    arguments = [draft.gate(gates, decided[i] if decided else None) for i, draft in enumerate(drafts)]
+    arguments = [draft.gate(gates) for draft in drafts] if decided is None else list(decided)
     # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
-    unknown = [
-        any(gate.name in draft.failures for gate in gates) or bool(decided and decided[i].failed)
-        for i, draft in enumerate(drafts)
-    ]
-    known = [i for i, without in enumerate(unknown) if not without]
-    judged = [arguments[i] for i in known]
-    final = [ScoredUnits(c, judged, known, revisions) for c in suite.components if c.reward.level == "global"]
+    known = {
+        i: argument
+        for i, (draft, argument) in enumerate(zip(drafts, arguments, strict=True))
+        if argument is not None and not any(gate.name in draft.failures for gate in gates)
+    }
+    owners, judged = list(known), list(known.values())
+    final = [Column(c, judged, owners, revisions) for c in suite.components if c.reward.level == "global"]
     for column, scores in zip(final, _run(suite, final), strict=True):
-        for i, found in zip(known, scores, strict=True):
+        for i, found in zip(owners, scores, strict=True):
             drafts[i].settle(column.component, found)
     return [draft.result(suite, argument) for draft, argument in zip(drafts, arguments, strict=True)]
 
@@ -101,7 +95,7 @@ class _Draft:
         self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
         self.edited: list[Sentence] = []
         self.values: dict[str, list[float]] = defaultdict(list)
-        self.totals: dict[str, Score] = {}
+        self.settled: dict[str, Score] = {}
         self.failures: dict[str, str] = {}
 
     def judge(self, component: Component, place: int, score: Score) -> None:
@@ -116,17 +110,12 @@ class _Draft:
 
     def settle(self, component: Component, score: Score) -> None:
         """Take in a global reward's score."""
-        self.totals[component.name] = score
+        self.settled[component.name] = score
         if score.failed is not None:
             self.failures[component.name] = score.failed
 
-    def gate(self, gates: Sequence[Component], decided: Decision | None) -> Argument:
-        """The argument after the edits that pass every gate, or that were decided on.
-
-        With no gates every valid edit is accepted.
-        """
-        if decided is not None:
-            return Argument(self.revision, decided.accepted, self.revision.apply(decided.accepted), decided.passes)
+    def gate(self, gates: Sequence[Component]) -> Argument:
+        """The argument after the edits that pass every gate. With no gates every valid edit is accepted."""
         passes = [self._passes(gates, index, edit) for index, edit in enumerate(self.revision.edits)]
         accepted = tuple(
             index
@@ -143,8 +132,10 @@ class _Draft:
             passed[gate.name] = edit.valid and gate.name in judgements and judgements[gate.name].passed is True
         return passed
 
-    def result(self, suite: Suite, argument: Argument) -> Result:
-        """The finished result."""
+    def result(self, suite: Suite, argument: Argument | None) -> Result:
+        """The finished result; where it is not known what is accepted, nothing is."""
+        if argument is None:
+            argument = Argument(self.revision, (), self.revision.argument, ({},) * len(self.revision.edits))
         values = {component.name: self._value(component, argument) for component in suite.components}
         paid = [component for component in suite.components if component.weight]
         total = sum(component.weight * (values[component.name] or 0.0) for component in paid)
@@ -162,7 +153,7 @@ class _Draft:
             ),
             after_accepted=argument.after,
             after_all=self.revision.apply(range(len(self.revision.edits))),
-            details={name: dict(score.details) for name, score in self.totals.items() if score.details},
+            details={name: dict(score.details) for name, score in self.settled.items() if score.details},
             failures=self.failures,
         )
 
@@ -173,9 +164,9 @@ class _Draft:
             return None
         if component.reward.level != "global":
             return sum(found) / len(found) if (found := self.values.get(name)) else None
-        if name not in self.totals:
+        if name not in self.settled:
             return None
-        return 0.0 if component.empty == "zero" and not argument.accepted else self.totals[name].value
+        return 0.0 if component.empty == "zero" and not argument.accepted else self.settled[name].value
 
 
 def _judge(component: Component, score: Score) -> Judgement:
@@ -190,7 +181,7 @@ def _judge(component: Component, score: Score) -> Judgement:
     return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
 
 
-def _run(suite: Suite, columns: Sequence[ScoredUnits]) -> list[list[Score]]:
+def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
     """The scores of every column, after computing the features that all of them ask for in one pass."""
     plans = [_plan(column, suite.strict) for column in columns]
     requests = [request for plan in plans for entry in plan if isinstance(entry, tuple) for request in entry]
@@ -201,7 +192,7 @@ def _run(suite: Suite, columns: Sequence[ScoredUnits]) -> list[list[Score]]:
     return [_evaluate(column, plan, features, suite.strict) for column, plan in zip(columns, plans, strict=True)]
 
 
-def _named(error: ModelError, columns: Sequence[ScoredUnits], plans: Sequence[Sequence[Any]]) -> ModelError:
+def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequence[Any]]) -> ModelError:
     """The error with the rewards that ask for features of the model at fault."""
     names = [
         column.component.name
@@ -211,7 +202,7 @@ def _named(error: ModelError, columns: Sequence[ScoredUnits], plans: Sequence[Se
     return ModelError(f"{error} (asked for by {', '.join(names)})" if names else str(error), error.role)
 
 
-def _plan(column: ScoredUnits, strict: bool) -> list[tuple[Request, ...] | Score]:
+def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
     """What each unit asks for; a Score where that is settled already."""
     reward, arguments = column.component.reward, column.component.arguments
     if reward.reads is None:
@@ -229,7 +220,7 @@ def _plan(column: ScoredUnits, strict: bool) -> list[tuple[Request, ...] | Score
 
 
 def _evaluate(
-    column: ScoredUnits, plan: list[tuple[Request, ...] | Score], features: Mapping[Request, Any], strict: bool
+    column: Column, plan: list[tuple[Request, ...] | Score], features: Mapping[Request, Any], strict: bool
 ) -> list[Score]:
     scores: list[Score] = []
     ready: list[int] = []
@@ -255,9 +246,7 @@ def _evaluate(
     return scores
 
 
-def _call(
-    column: ScoredUnits, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
-) -> list[Score]:
+def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
     if len({len(plan[i]) for i in ready}) > 1:
         raise ValueError("`reads` must return the same number of features for every unit, or None")
@@ -267,7 +256,7 @@ def _call(
 
 
 def _attempt(
-    column: ScoredUnits, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
+    column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]
 ) -> tuple[list[Score], BaseException | None]:
     try:
         return _call(column, ready, plan, features), None
@@ -278,7 +267,7 @@ def _attempt(
 
 
 def _one_by_one(
-    column: ScoredUnits,
+    column: Column,
     ready: Sequence[int],
     plan: Sequence[Any],
     features: Mapping[Request, Any],
@@ -300,7 +289,7 @@ def _one_by_one(
     return [scores[index] for index in ready]
 
 
-def _failure(column: ScoredUnits, index: int | None, error: BaseException, strict: bool) -> Score:
+def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
     name, origin = column.component.name, column.component.origin
     reason = f"reward {name!r} of {origin.of} failed: {tell(error)}"
     if strict:

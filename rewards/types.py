@@ -134,10 +134,10 @@ class Revision:
         """The original argument, to the character."""
         return self._join(self.sentences)
 
-    def apply(self, edits: Iterable[int]) -> str:
+    def apply(self, indices: Iterable[int]) -> str:
         """The argument after the edits of these indices; the same text for every order. Invalid edits change nothing."""
         spans: dict[int, list[Edit]] = {}
-        for index in sorted(set(edits)):
+        for index in sorted(set(indices)):
             edit = self.edits[index]
             if edit.valid:
                 spans.setdefault(edit.sentence_id, []).append(edit)

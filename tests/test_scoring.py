@@ -219,6 +219,16 @@ def test_a_gate_that_fails_leaves_nothing_to_pay() -> None:
         assert failed.details == {}
 
 
+def test_what_is_decided_already_is_what_global_rewards_see() -> None:
+    chosen, revision = suite(part_length, length_after), read_revision(record())
+    decided = rewards.Argument(revision, (1,), revision.apply((1,)), ({"g": False}, {"g": True}, {"g": False}))
+    known, unknown = scoring.score(chosen, [revision, revision], [decided, None])
+    assert (known.accepted, known.failed_gates, known.after_accepted) == ((1,), (("g",), (), ()), decided.after)
+    assert known.rewards == {"part_length": 6.0, "length_after": float(len(decided.after))}
+    assert (unknown.accepted, unknown.failed_gates, unknown.after_accepted) == ((), ((), (), ()), revision.argument)
+    assert unknown.rewards == {"part_length": 6.0, "length_after": None}
+
+
 def test_a_failed_score_never_has_a_value() -> None:
     @rewards.reward(level="global", range=(0, 1))
     def broken(arguments: list[rewards.Argument]) -> list[rewards.Score]:

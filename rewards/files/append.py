@@ -13,8 +13,9 @@ from rewards.files.pipeline import FileJob, ProgressHooks, describe, merge_heade
 from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.files.sink import Sink
 from rewards.scored import ScoredRevision, decided, read_scored
-from rewards.scoring import Decision, score
+from rewards.scoring import score
 from rewards.summary import Summary
+from rewards.types import Argument
 
 Pair = tuple[Mapping[str, Any], ScoredRevision]
 
@@ -46,7 +47,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
             yield line.record, _read(line, names)
 
     def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:
-        before = [Decision(read.accepted, _passes(read, gates), failed=not decided(record)) for record, read in chunk]
+        before = [_argument(read, gates) if decided(record) else None for record, read in chunk]
         results = score(job.suite, [scored.revision for _, scored in chunk], before)
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
@@ -78,8 +79,10 @@ def _read(line: Line, names: Sequence[str]) -> ScoredRevision:
     return scored
 
 
-def _passes(scored: ScoredRevision, gates: Sequence[str]) -> tuple[Mapping[str, bool], ...]:
-    return tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
+def _argument(scored: ScoredRevision, gates: Sequence[str]) -> Argument:
+    """The argument as it was decided on."""
+    passes = tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
+    return Argument(scored.revision, scored.accepted, scored.revision.apply(scored.accepted), passes)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
