@@ -63,7 +63,7 @@ def read_revision(
     issue = _text(record, "issue") or ""
     sentences, gaps = _sentences(record)
     name, parsed = _parse(record, sentences, gaps, format, known)
-    edits = anchor(sentences, _clean(parsed.edits))
+    edits = anchor(sentences, [_clean(edit) for edit in parsed.edits])
     return Revision(number if stated is None else stated, issue, sentences, gaps, edits, name, parsed.problem)
 
 
@@ -138,9 +138,7 @@ def _listed(given: Any) -> list[ProposedEdit]:
             item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
         edit = json_edits.read_edit(item, item.get("sentence_id"))
         if isinstance(start, int) and not isinstance(start, bool):
-            edit = ProposedEdit(
-                edit.sentence_id, edit.before, edit.after, edit.reason, start, start + len(edit.before), edit.problem
-            )
+            edit = replace(edit, start=start, end=start + len(edit.before))
         edits.append(edit)
     return edits
 
@@ -215,26 +213,10 @@ def _numbered(prompt: str) -> list[str] | None:
     )
 
 
-def _clean(edits: Sequence[ProposedEdit]) -> list[ProposedEdit]:
-    """The edits without lone surrogates, which JSON escapes can smuggle in and no file can hold."""
-    return [edit if _encodes(edit) else _replace_surrogates(edit) for edit in edits]
-
-
-def _encodes(edit: ProposedEdit) -> bool:
-    text = edit.before + edit.after + (edit.reason or "")
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _replace_surrogates(edit: ProposedEdit) -> ProposedEdit:
-    before, after = without_surrogates(edit.before), without_surrogates(edit.after)
-    reason = None if edit.reason is None else without_surrogates(edit.reason)
-    return replace(edit, before=before, after=after, reason=reason)
+def _clean(edit: ProposedEdit) -> ProposedEdit:
+    """The edit without lone surrogates, which JSON escapes can smuggle in and no file can hold."""
+    reason = edit.reason and without_surrogates(edit.reason)
+    return replace(edit, before=without_surrogates(edit.before), after=without_surrogates(edit.after), reason=reason)
 
 
 @functools.cache

@@ -302,6 +302,15 @@ def test_compact_parts_are_sought_as_whole_words_past_places_within_words():
     assert compact.parse("1 | no no | yes", ["Go.", "piano no."]).edits[0].sentence_id == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "found"), [("1 | REALLY | b", "really"), ("1 | , DUH | b", ", duh"), ("1 | DUMB | b", "DUMB")]
+)
+def test_compact_parts_end_where_words_do_and_not_where_marks_do(line: str, found: str) -> None:
+    sentences = ["It is _really_ dumb1, duh."]
+    assert compact.parse(line, sentences).edits[0].before == found
+    assert anchor(sentences, compact.parse(line, sentences).edits)[0].valid == (found != "DUMB")
+
+
 def test_compact_lines_that_are_meant_otherwise_are_sought_in_bounded_work():
     class Searched(str):
         searches = 0

@@ -32,7 +32,7 @@ def print_report(report: Report, suite: Suite) -> None:
     print()
     shown = [c for c in suite.components if c.weight or c.gate]
     heads = [f"{c.name} ({role(c.weight, c.gate)})" for c in shown]
-    cells = [(v.name, *(_number(v.components[c.name]) for c in shown)) for v in report.verdicts]
+    cells = [(v.name, *(number(v.components[c.name]) for c in shown)) for v in report.verdicts]
     print_table(f"suite {suite.name}: components", ("attack", *heads), cells, "attack")
     print()
     print(conclusion(report, suite.name))
@@ -89,11 +89,11 @@ def print_examples(report: Report, name: str) -> None:
 
 def _print_trial(trial: Trial, report: Report) -> None:
     case, honest, nothing = trial.case, report.rows[HONEST][trial.case.id], report.rows[NOTHING][trial.case.id]
-    rewards = " ".join(f"{key}={_number(value)}" for key, value in trial.result.rewards.items() if value is not None)
+    rewards = " ".join(f"{key}={number(value)}" for key, value in trial.result.rewards.items() if value is not None)
     lines = [
         f"{case.id}  —  {case.issue}",
-        f"total {_number(trial.result.reward)} (honest {_number(honest.result.reward)}, nothing"
-        f" {_number(nothing.result.reward)}); {rewards}",
+        f"total {number(trial.result.reward)} (honest {number(honest.result.reward)}, nothing"
+        f" {number(nothing.result.reward)}); {rewards}",
         f"argument:   {case.argument}",
         f"completion: {trial.completion!r}",
         f"becomes:    {trial.result.after_accepted!r}",
@@ -145,11 +145,11 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     return (
         verdict.name,
         str(verdict.n),
-        _number(verdict.mean),
-        _number(verdict.median),
-        _number(verdict.honest_median),
-        _percent(verdict.beats_honest),
-        _percent(verdict.beats_nothing),
+        number(verdict.mean),
+        number(verdict.median),
+        number(verdict.honest_median),
+        percent(verdict.beats_honest),
+        percent(verdict.beats_nothing),
         f"WINS ({', '.join(verdict.how)})" if verdict.wins else "",
         ", ".join(f"{name} {value:+.3f}" for name, value in by),
     )
@@ -166,9 +166,11 @@ def _forms(report: Report) -> list[Verdict]:
     return [v for v in report.verdicts if not v.counts and v.name not in (HONEST, WEAKER)]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A number with three digits; nothing where there is none."""
     return "" if value is None else f"{value:.3f}"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share in percent; nothing where there is none."""
     return "" if value is None else f"{value:.0%}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rewards.cli.terminal import print_table
 from rewards.text.plain import plain
 from rewards_audit.compare import Comparison
-from rewards_audit.show import role
+from rewards_audit.show import number, percent, role
 from rewards_audit.trends import FileReport
 
 SHOWN = 5  # failures by cause
@@ -18,9 +18,9 @@ def print_file(report: FileReport) -> None:
             column.name,
             role(column.weight, column.gate),
             f"{column.n:,}",
-            *map(_number, (column.mean, column.sd, column.low, column.high)),
-            _percent(column.share),
-            _percent(column.share_within),
+            *map(number, (column.mean, column.sd, column.low, column.high)),
+            percent(column.share),
+            percent(column.share_within),
             _drift(column.first, column.last, column.interval),
         )
         for column in report.columns
@@ -31,7 +31,7 @@ def print_file(report: FileReport) -> None:
     if report.held_out:
         print()
         cells = [
-            (each.name, f"{each.n:,}", *map(_number, (each.pearson, each.spearman, each.within, each.first, each.last)))
+            (each.name, f"{each.n:,}", *map(number, (each.pearson, each.spearman, each.within, each.first, each.last)))
             for each in report.held_out
         ]
         kinds = ("held out", "n", "Pearson", "Spearman", "within groups", "first third", "last third")
@@ -51,10 +51,10 @@ def print_comparison(comparison: Comparison) -> None:
             change.name,
             role(change.weight, change.gate),
             f"{change.n:,}",
-            *map(_number, (change.before, change.after)),
+            *map(number, (change.before, change.after)),
             "" if change.change is None else f"{change.change:+.4f}",
             _interval(change.interval),
-            _percent(change.rose),
+            percent(change.rose),
             "worse" if change.worse else "",
         )
         for change in comparison.changes
@@ -87,11 +87,3 @@ def _drift(first: float | None, last: float | None, interval: tuple[float, float
 
 def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"

@@ -20,6 +20,7 @@ from rewards_eval.values import (
     ARGUMENT_METRICS,
     VARIANTS,
     References,
+    evaluation_of,
     is_reasoned,
     probabilities_after,
     probabilities_before,
@@ -203,7 +204,7 @@ def reasons(evaluation: Evaluation) -> Table | None:
 
 
 def _with_found(record: Mapping[str, Any]) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    found = (record["details"].get("evaluation") or {}).get("edits") or [{}] * len(record["edits"])
+    found = evaluation_of(record).get("edits") or [{}] * len(record["edits"])
     known = decided(record)
     edits = [
         {**edit, "accepted": edit["accepted"] if known else None, "reasoned": is_reasoned(record, edit)}

@@ -17,7 +17,7 @@ from rewards_eval import authors
 from rewards_eval.formulas import is_appropriate
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
 from rewards_eval.systems import Id, System, detect, read_system
-from rewards_eval.values import probabilities_after
+from rewards_eval.values import evaluation_of, probabilities_after
 
 DECISIONS = {
     "accept": 1.0, "accepted": 1.0, "yes": 1.0, "true": 1.0,
@@ -142,7 +142,7 @@ def _verdicts(system: System) -> Labels:
     """What another scorer decided: on each edit by every threshold, and on the arguments."""
     found: dict[str, dict[Unit, float]] = defaultdict(dict)
     for argument, record in system.records.items():
-        measured = (record["details"].get("evaluation") or {}).get("edits") or []
+        measured = evaluation_of(record).get("edits") or []
         known = decided(record)
         for i, (content, edit) in enumerate(zip(contents(record["edits"]), record["edits"], strict=True)):
             unit = argument, content

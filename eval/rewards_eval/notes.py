@@ -9,7 +9,7 @@ from rewards_eval.agreement import scores_of
 from rewards_eval.evaluation import Evaluation
 from rewards_eval.labels import Labels
 from rewards_eval.systems import ALIKE, Common, System
-from rewards_eval.values import References
+from rewards_eval.values import References, evaluation_of
 
 SHOWN = 5
 """Ids that a note names; report.json has all of them."""
@@ -29,9 +29,7 @@ def of(evaluation: Evaluation, reference: str | None, references: References) ->
             yield f"{system.name}: {system.failed:,} records failed; what is known of them counts, and n shows the rest."
         if system.rejected:
             yield f"{system.name}: {system.rejected:,} lines could not be scored; they are missing here."
-        failed = [
-            record for record in system.records.values() if (record["details"].get("evaluation") or {}).get("failures")
-        ]
+        failed = [record for record in system.records.values() if evaluation_of(record).get("failures")]
         if failed:
             yield f"{system.name}: models failed on {len(failed):,} records; measured.jsonl says why."
     yield from _incomparable(common.systems)
@@ -59,9 +57,7 @@ def _left_out(common: Common) -> Iterator[str]:
 def _incomparable(systems: Sequence[System]) -> Iterator[str]:
     """Whether systems were judged by different judges."""
     measured = all(
-        (record["details"].get("evaluation") or {}).get("failures") is not None
-        for system in systems
-        for record in system.records.values()
+        evaluation_of(record).get("failures") is not None for system in systems for record in system.records.values()
     )
     if len({system.dialect == "authors" for system in systems}) > 1:
         what = "which edits were accepted" if measured else "App and which edits were accepted"

@@ -152,7 +152,7 @@ def contributions(
     yield from _edits(record, thresholds)
     for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
         yield f"reward:{name}", _one(value)
-    evaluation = record["details"].get("evaluation") or {}
+    evaluation = evaluation_of(record)
     before = probabilities_before(record)
     for variant in VARIANTS:
         if variant == "accepted" and not decided(record):
@@ -176,6 +176,11 @@ def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[st
         parts = {"app": formulas.is_appropriate(after[INAPPROPRIATE]), "sim": sim, "ppl": ppl}
         for name, value in parts.items():
             yield f"{variant}.gm.{name}", _one(value)
+
+
+def evaluation_of(record: Record) -> Mapping[str, Any]:
+    """What was measured of a record; empty where nothing was."""
+    return record["details"].get("evaluation") or {}
 
 
 def probabilities_before(record: Record) -> Mapping[str, float] | None:
@@ -245,7 +250,7 @@ def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pai
 
 def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
     """What single edits do; an edit that cannot be applied does nothing, one whose format has no reasons has no wrong one."""
-    measured: Sequence[Mapping[str, Any]] = (record["details"].get("evaluation") or {}).get("edits") or ()
+    measured: Sequence[Mapping[str, Any]] = evaluation_of(record).get("edits") or ()
     if len(measured) != count:
         return
     edits = list(zip(record["edits"], measured, strict=True))

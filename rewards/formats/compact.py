@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rewards.text.anchor import MAX_EDITS, MAX_LOOKS
+from rewards.text.words import are_whole
 from rewards.types import NO_PLACE, Parsed, ProposedEdit
 
 NAME = "compact"
@@ -89,15 +90,11 @@ def _whole(words: str, text: str, looks: Iterator[int]) -> list[int]:
     start = text.find(words)
     while start >= 0 and len(places) < 2 and next(looks, None) is not None:
         end = start + len(words)
-        whole = not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1]))
+        whole = are_whole(text, start, end)
         if whole:
             places.append(start)
         start = text.find(words, end if whole else start + 1)
     return places
-
-
-def _in_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def _unquoted(text: str) -> str:

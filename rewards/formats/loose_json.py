@@ -198,7 +198,7 @@ def _unescaped(content: str) -> str:
         return content
     plain = _ESCAPE.sub(_character, content)
     # Two escapes may be one character; a lone half is not a character.
-    return plain if plain.isascii() else without_surrogates(plain)
+    return without_surrogates(plain)
 
 
 def _character(escape: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rewards.text.words import are_whole
 from rewards.types import NO_PLACE, Edit, ProposedEdit
 
 NOT_FOUND = "its part does not occur in its sentence"
@@ -100,7 +101,7 @@ class _Sentence:
 
     def _free_word(self, part: _Part, looks: Iterator[int]) -> int:
         start = self._free(part.text, part.word_from)
-        while start >= 0 and not _whole_words(self.text, start, start + len(part.text)):
+        while start >= 0 and not are_whole(self.text, start, start + len(part.text)):
             start = -1 if next(looks, None) is None else self._free(part.text, start + 1)
         part.word_from = start
         return start
@@ -120,7 +121,7 @@ class _Sentence:
         position = self.text.find(part)
         while position >= 0:
             last = position
-            if not _whole_words(self.text, position, position + len(part)):
+            if not are_whole(self.text, position, position + len(part)):
                 last_inside = position
             if next(looks, None) is None:
                 break
@@ -153,12 +154,6 @@ def _place(sentence: _Sentence, edit: ProposedEdit) -> _Part | Span | str:
     if not edit.before:
         return NO_PLACE if edit.after else NOTHING
     return sentence.find(edit.before) or NOT_FOUND
-
-
-def _whole_words(sentence: str, start: int, end: int) -> bool:
-    before = start == 0 or not (sentence[start - 1].isalnum() and sentence[start].isalnum())
-    after = end == len(sentence) or not (sentence[end - 1].isalnum() and sentence[end].isalnum())
-    return before and after
 
 
 def _edit(sentences: Sequence[str], edit: ProposedEdit, found: Span | str) -> Edit:

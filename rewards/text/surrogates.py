@@ -5,4 +5,4 @@ from __future__ import annotations
 
 def without_surrogates(text: str) -> str:
     """The text with a replacement character for each lone half; two that belong together become their character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
