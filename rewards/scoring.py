@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
@@ -274,24 +275,25 @@ def _one_by_one(
     strict: bool,
     error: BaseException,
 ) -> list[Score]:
-    """Score revision by revision after a batch failed, so that only the revisions at fault fail."""
+    """Score revision by revision after a batch failed, so that only those at fault fail; tells the error where none is."""
     if isinstance(error, NotPerUnit):  # not one value per unit: smaller batches would only hide it
         return [_failure(column, None, error, strict)] * len(ready)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in ready:
-        groups[column.owners[index]].append(index)
-    scores: dict[int, Score] = {}
-    for group in groups.values():
+    scores: list[Score] = []
+    at_fault = 0
+    for _, units in groupby(ready, column.owners.__getitem__):
+        group = list(units)
         found, failed = _attempt(column, group, plan, features)
         if failed is not None:
             found = [_failure(column, group[0], failed, strict)] * len(group)
-        scores |= zip(group, found, strict=True)
-    return [scores[index] for index in ready]
+            at_fault += 1
+        scores += found
+    if not at_fault:
+        _failure(column, None, error, strict, f" on {len(ready)} units together, on none of its records alone")
+    return scores
 
 
-def _failure(column: Column, index: int | None, error: BaseException, strict: bool) -> Score:
-    name, origin = column.component.name, column.component.origin
-    reason = f"reward {name!r} of {origin.of} failed: {tell(error)}"
+def _failure(column: Column, index: int | None, error: BaseException, strict: bool, when: str = "") -> Score:
+    reason = f"reward {column.component.name!r} of {column.component.origin.of} failed{when}: {tell(error)}"
     if strict:
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)

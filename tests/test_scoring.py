@@ -353,6 +353,25 @@ def test_what_ends_a_strict_run_names_the_reward_and_the_record() -> None:
         score(suite(unsure, strict=True), *texts)
 
 
+def test_an_error_of_all_together_that_none_has_alone_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def cramped(edits: list[rewards.Edit]) -> list[float]:
+        if len(edits) > 2:
+            raise MemoryError("three are too many")
+        return [1.0] * len(edits)
+
+    texts = [with_text(name, "fine") for name in "abc"]
+    told = (
+        "reward 'cramped' of toy-distribution 0.0.1 failed on 3 units together, on none of its records alone:"
+        " MemoryError: three are too many"
+    )
+    assert [result.rewards["cramped"] for result in score(suite(cramped), *texts)] == [1.0, 1.0, 1.0]
+    assert [(one.getMessage(), bool(one.exc_info)) for one in caplog.records] == [(told, True)]
+    with pytest.raises(RewardFailed, match=f"^{told}$") as failure:
+        score(suite(cramped, strict=True), *texts)
+    assert isinstance(failure.value.__cause__, MemoryError)
+
+
 def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:
     @rewards.reward(level="global", range=(0, 1))
     def short(arguments: list[rewards.Argument]) -> list[float]:
