@@ -12,8 +12,9 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from rewards import cards
 from rewards.declaring import SETTINGS, broken, check_reads, check_signature
 from rewards.errors import ConfigError, PluginError, nearest, unknown
 from rewards.models.specs import PROFILES, Model, Profile
@@ -96,7 +97,7 @@ class Reward:
         """The reward's card as its package ships it; empty where it ships none.
 
         Beside `card.json`, which `rewards fit` writes, there may lie `validation.json` (measured on other data) and
-        `limits.json` (what it does not measure, known failures): they come under these names.
+        `limits.json` (what it does not measure, known failures): they come under these names. Raises PluginError.
         """
         if self.card_path is None:
             return {}
@@ -108,7 +109,7 @@ class Reward:
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
-            return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+            return cards.read(path)
         except (OSError, ValueError) as error:
             raise PluginError(f"reward {self.name!r}: its card {path} cannot be read: {error}") from error
 

@@ -68,6 +68,33 @@ def test_files_that_the_wheel_lacks_are_told(tmp_path: Path) -> None:
     assert told.problems == [f"{tmp_path / 'card.json'} is not there; is it in the wheel?"]
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b'["a"]', "expected an object, found list"), ('{"data": "café"}'.encode("latin-1"), "can't decode byte")],
+)
+def test_a_card_that_cannot_be_read_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    code = """
+from pathlib import Path
+import rewards
+
+@rewards.reward(level="edit", range=(0, 1), card=Path(__file__).with_name("card.json"))
+def carded(edits):
+    "A reward."
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(carded)
+"""
+    (tmp_path / "card.json").write_bytes(content)
+    path = installed(tmp_path, "carded", code)
+    for arguments, rc in ((("plugins",), 1), (("show", "carded"), 2)):
+        done = command(*arguments, PYTHONPATH=str(path))
+        assert done.returncode == rc, done.stderr.decode()
+        assert f"reward 'carded': its card {tmp_path / 'card.json'} cannot be read: " in done.stderr.decode()
+        assert told in done.stderr.decode()
+
+
 CHATTY = """
 import rewards
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+import rewards
 from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import (
@@ -26,6 +27,7 @@ from rewards_train import (
     launch,
     opening,
     pairs,
+    plan,
     policy,
     recipe,
     resuming,
@@ -721,6 +723,23 @@ def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_pa
 def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:
     text = "a <script>x</script>\n\n# head ![i](http://a) | b & \x1b[2J"
     assert card._text(text) == "a &lt;script>x&lt;/script> # head !\\[i\\](http://a) \\| b &amp; \\\\x1b\\[2J"
+
+
+@pytest.mark.parametrize("content", [b'["a"]', b'{"data": "caf\xe9"}', None])
+def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "card.json"
+    if content is not None:
+        file.write_bytes(content)
+    carded = rewards.reward(level="edit", range=(0, 1), name="carded", card=file)(lambda edits: [1.0 for _ in edits])
+    suite = rewards.suite_of([carded])
+    assert "- `carded`: its card cannot be read" in card._suite(suite)
+    config = run.trainer_config(recipe.resolve("smoke"), tmp_path, [1.0], False)
+    told = " ".join(" ".join(opening.told(recipe.resolve("smoke"), suite, config)).split())
+    assert f"warning reward 'carded': its card {file} cannot be read: " in told
+    plan.DryRun(recipe.resolve("smoke"), 1)._rewards(suite)
+    assert "warning    reward 'carded': its card" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("steps", [0, 1, 60])

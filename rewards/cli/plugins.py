@@ -12,6 +12,7 @@ import typer
 from rewards.cli.suites import text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward
+from rewards.errors import PluginError
 from rewards.models.specs import PROFILES
 from rewards.plugins import Plugin, Registry, registry
 from rewards.text.plain import plain
@@ -76,6 +77,7 @@ def plugins(
 ) -> None:
     """List the installed plugins, what each registers, and what failed to load and why."""
     found = registry()
+    _note_cards(found)
     rows = [(p.origin.plugin, p.origin.distribution, p.origin.version, _state(p)) for p in found.plugins]
     print_table("plugins", ("plugin", "distribution", "version", "registers"), rows, "registers", "version")
     if traceback:
@@ -83,6 +85,17 @@ def plugins(
             print(plain(f"\n{plugin.origin}:\n{plugin.traceback}"), file=sys.stderr)
     if _warn(found):
         raise typer.Exit(1)
+
+
+def _note_cards(found: Registry) -> None:
+    """Note the cards that are there and cannot be read, with their plugins."""
+    plugins = {plugin.origin: plugin for plugin in found.plugins}
+    for _, reward, origin in found.rewards:
+        if reward.card_path is not None and reward.card_path.is_file():  # a file that is missing is noted already
+            try:
+                _ = reward.card
+            except PluginError as error:
+                plugins[origin].note(str(error))
 
 
 def _warn(found: Registry) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rewards import cards
 from rewards.contract import Reward, Threshold
 from rewards.errors import ConfigError, PluginError, RewardsError
 from rewards.models.specs import DEFAULT_PROFILE, PROFILES, Profile
@@ -68,14 +68,11 @@ def _check_loaded(reward: Reward, loaded: Any, folder: Path) -> None:
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a folder of parameters. Raises ConfigError."""
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        return cards.read(folder / CARD)
     except FileNotFoundError as error:
         raise ConfigError(f"{folder} is no folder of `rewards fit`: it has no {CARD}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder / CARD} cannot be read: {error}") from error
-    if not isinstance(card, dict):
-        raise ConfigError(f"{folder / CARD}: expected an object, found {type(card).__name__}")
-    return card
 
 
 def digest_of(folder: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from rewards import prompts
+from rewards.errors import PluginError
 from rewards.models.catalog import WHEELS
 from rewards.paths import user_path
 from rewards.suite import Suite
@@ -181,7 +182,11 @@ def _cards(suite: Suite) -> str:
     """What the rewards rest on, those of one card together."""
     told: dict[str, list[str]] = {}
     for component in suite.components:
-        if text := _told(component.reward.card):
+        try:
+            text = _told(component.reward.card)
+        except PluginError:
+            text = "its card cannot be read"
+        if text:
             told.setdefault(text, []).append(f"`{component.name}`")
     return "\n".join(f"- {', '.join(names)}: {text}" for text, names in told.items())
 

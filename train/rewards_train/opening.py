@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from rewards.errors import PluginError
 from rewards.suite import Component, Suite
 from rewards.text.plain import plain
 from rewards_train.recipe import Recipe
@@ -28,7 +29,18 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
     if config.use_vllm and config.vllm_mode == "server":
         where = config.vllm_server_base_url or f"http://{config.vllm_server_host}:{config.vllm_server_port}"
         parts["vLLM"] = f"the server at {where}, which is waited for {config.vllm_server_timeout:g} s at most"
-    return [line for name, text in parts.items() for line in _wrapped(name, text)]
+    return [line for name, text in parts.items() for line in _wrapped(name, text)] + warnings(suite)
+
+
+def warnings(suite: Suite) -> list[str]:
+    """The lines on the suite's cards that cannot be read: a model that is trained on it could not say what it rests on."""
+    lines = []
+    for component in suite.components:
+        try:
+            _ = component.reward.card
+        except PluginError as error:
+            lines += _wrapped("warning", f"{error}; the model's card will say no more of it")
+    return lines
 
 
 def bound(component: Component) -> str:

@@ -112,6 +112,8 @@ class DryRun:
             rows.append((component.name, component.reward.level, role, uses, component.reward.summary))
         print()
         print_table(f"suite {suite.name}", ("reward", "level", "use", "models", "measures"), rows, "measures")
+        for line in opening.warnings(suite):
+            print(line)
 
     def _policy(self, splits: data.Splits | None) -> None:
         try:
