@@ -348,6 +348,8 @@ def register_rewards(register):
             2,
             "the fit of 'breaks' of breaks 1.0 failed: ValueError: x; REWARDS_DEBUG=1 shows where\n",
         ),
+        ("SystemExit(0)", 2, "the fit of 'breaks' of breaks 1.0 failed: SystemExit: 0; "),
+        ("__import__('asyncio').CancelledError()", 2, "the fit of 'breaks' of breaks 1.0 failed: CancelledError: ; "),
     ],
 )
 def test_what_a_broken_fit_left_is_told_also_without_progress(
@@ -681,6 +683,7 @@ def test_a_fit_that_reads_its_data_past_the_job_takes_no_unseen(tmp_path: Path) 
         ("return other", "gave reward 'fits' at global level"),
         ("return None", "gave None"),
         ("raise KeyError('threshold')", "its parameters do not fit reward 'fits': KeyError: 'threshold'"),
+        ("raise SystemExit(0)", "its parameters do not fit reward 'fits': SystemExit: 0"),
     ],
 )
 def test_what_is_loaded_must_be_the_same_reward(tmp_path: Path, load: str, message: str) -> None:
