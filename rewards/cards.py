@@ -1,4 +1,4 @@
-"""Cards as they lie in files: JSON objects."""
+"""Cards as they lie in files: JSON objects, some with thresholds."""
 
 from __future__ import annotations
 
@@ -16,3 +16,14 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"expected an object, found {type(found).__name__}")
     return found
+
+
+def stated(path: Path, key: str) -> tuple[float, str]:
+    """Value and source of the threshold that a card states under `key`. Raises OSError, and ValueError where there is none."""
+    match read(path).get(key):
+        case {"value": bool(value)}:
+            raise ValueError(f"its value is {value}")
+        case {"value": int(value) | float(value), "source": str(source)}:
+            return float(value), source
+        case found:
+            raise ValueError(f"found {found!r:.100}" if found is not None else "there is nothing of that name")

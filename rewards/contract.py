@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import json
 import math
 import sys
 import typing
@@ -46,9 +45,11 @@ class Threshold:
 
     @classmethod
     def from_card(cls, path: Path, key: str = "threshold") -> Threshold:
-        """The threshold that a card states as `{"value": …, "source": …}` under `key`."""
-        stated = json.loads(path.read_text(encoding="utf-8"))[key]
-        return cls(float(stated["value"]), str(stated["source"]))
+        """The threshold that a card states as `{"value": …, "source": …}` under `key`. Raises PluginError."""
+        try:
+            return cls(*cards.stated(path, key))
+        except (OSError, ValueError) as error:
+            raise PluginError(f'{path}: expected "{key}": {{"value": …, "source": …}}; {error}') from error
 
 
 @dataclass(frozen=True)

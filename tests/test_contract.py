@@ -7,6 +7,7 @@ import functools
 import math
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -322,6 +323,30 @@ def test_thresholds_of_profiles_may_be_plain_numbers() -> None:
         lambda edits: []
     )
     assert one.thresholds == {"embedded": rewards.Threshold(0.5), "full": full}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"threshold": {"value": 0.5}}', "found {'value': 0.5}"),
+        (b'{"threshold": 0.7}', "found 0.7"),
+        (b'{"threshold": {"value": true, "source": "x"}}', "its value is True"),
+        (b"{}", "there is nothing of that name"),
+        (b"[]", "expected an object, found list"),
+        (b'{"a": "caf\xe9"}', "'utf-8' codec can't decode byte"),
+        (b"[" * 100_000, "it is nested too deep"),
+        (None, "[Errno 2] No such file or directory"),
+    ],
+)
+def test_a_card_without_a_threshold_says_what_is_expected_where(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    card = tmp_path / "card.json"
+    if content is not None:
+        card.write_bytes(content)
+    with pytest.raises(PluginError) as error:
+        rewards.Threshold.from_card(card)
+    assert str(error.value).startswith(f'{card}: expected "threshold": {{"value": …, "source": …}}; {told}')
 
 
 def test_reads_takes_arguments_by_name_and_keeps_its_own_defaults() -> None:
