@@ -471,7 +471,7 @@ def test_nothing_is_written_over_what_is_no_fit(tmp_path: Path) -> None:
             "holds a fit of 'appropriateness', 'appropriateness_gain', which one of 'pattern_conformity' would replace",
         ),
         ('{"reward": "pattern_', "may hold a fit of another reward: "),
-        ("[1]", "card.json: expected an object, found list; give another -o"),
+        ("[1]", "card.json cannot be read: expected an object, found list; give another -o"),
         ('{"data": []}', "holds a card.json that states no reward, which no fit wrote; give another -o"),
     ],
 )
@@ -684,16 +684,23 @@ def test_a_fit_that_reads_its_data_past_the_job_takes_no_unseen(tmp_path: Path) 
         ("return None", "gave None"),
         ("raise KeyError('threshold')", "its parameters do not fit reward 'fits': KeyError: 'threshold'"),
         ("raise SystemExit(0)", "its parameters do not fit reward 'fits': SystemExit: 0"),
+        ("rewards.Threshold.from_card(folder / 'card.json')", 'card.json: expected "threshold": {"value": …'),
     ],
 )
-def test_what_is_loaded_must_be_the_same_reward(tmp_path: Path, load: str, message: str) -> None:
-    path = installed(tmp_path, "fits", FITS.format(option="", body="return {'n': np.int64(3)}", load=load))
+def test_what_is_fitted_must_load_as_the_same_reward(tmp_path: Path, load: str, message: str) -> None:
+    body = "return {'n': np.int64(3), 'threshold': 0.7}"
+    path = installed(tmp_path, "fits", FITS.format(option="", body=body, load=load))
     data = write_lines(tmp_path / "data.jsonl", {"text": "x"})
-    done = command("fit", "fits", "--data", data, "-o", tmp_path / "mine", "-q", PYTHONPATH=str(path))
-    assert done.returncode == 0, done.stderr.decode()
-    assert read_card(tmp_path / "mine")["n"] == 3
+    mine = tmp_path / "mine"
+    done = command("fit", "fits", "--data", data, "-o", mine, "-q", PYTHONPATH=str(path))
+    assert done.returncode == 2, done.stderr.decode()
+    assert "the fit of 'fits' of fits 1.0 wrote what cannot be used: " in done.stderr.decode()
+    assert message in done.stderr.decode()
+    assert not mine.exists()
+    (kept,) = tmp_path.glob(".mine-*")
+    assert read_card(kept)["n"] == 3
     source = write_lines(tmp_path / "in.jsonl", record())
-    done = command("score", source, "--reward", f"fits.params={tmp_path / 'mine'}", "-q", PYTHONPATH=str(path))
+    done = command("score", source, "--reward", f"fits.params={kept}", "-q", PYTHONPATH=str(path))
     assert done.returncode == 2
     assert message in done.stderr.decode()
 

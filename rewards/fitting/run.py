@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.errors import ConfigError, PluginError, RewardsError, nearest, tell
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
-from rewards.fitting.params import CARD, read_card
+from rewards.fitting.params import CARD, load_params, read_card
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import DEFAULT_PROFILE
 from rewards.models.wheels import file_digest
@@ -71,6 +71,7 @@ def run(
         }
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
+        _check_usable(f"{name!r} of {origin.of}", reward, folder)
     except BaseException as error:
         told = error
         if isinstance(error, OSError):
@@ -106,6 +107,14 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
     if others:
         raise PluginError(f"the fit of {who} wrote {others[0]!r}; parameters are safetensors files without folders")
     return stated
+
+
+def _check_usable(who: str, reward: Reward, folder: Path) -> None:
+    """Raise PluginError where the reward cannot be loaded with what was fitted."""
+    try:
+        load_params(reward, folder)
+    except RewardsError as error:
+        raise PluginError(f"the fit of {who} wrote what cannot be used: {error}") from error
 
 
 def _number(value: Any) -> Any:
