@@ -5,10 +5,11 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from rewards.errors import ConfigError, RewardsError, nearest
 
@@ -18,6 +19,16 @@ NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
+
+
+def _no_truth_value(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise PydanticCustomError("truth_value", "Input should be a number; on, yes and true are truth values in YAML")
+    return given
+
+
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+"""A number in a file of settings; `on` and `no`, which pydantic takes for 1 and 0, are none."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -283,8 +283,9 @@ def _thresholds(label: str, given: Any, bounds: tuple[float, float]) -> dict[Pro
 
 def _threshold(label: str, given: Any, bounds: tuple[float, float]) -> Threshold:
     try:
-        found = given if isinstance(given, Threshold) else Threshold(float(given))
-        finite = math.isfinite(found.value)
+        found = given if isinstance(given, Threshold) else Threshold(given)
+        finite = math.isfinite(found.value) and not isinstance(found.value, bool)
+        found = Threshold(float(found.value), found.source)
     except (TypeError, ValueError):
         found, finite = Threshold(math.nan), False
     if not finite:

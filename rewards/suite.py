@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.config import parse, read_yaml
+from rewards.config import Number, parse, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
@@ -35,8 +35,8 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     gate: bool = False
-    weight: float = Field(default=0.0, ge=-FLOAT32, le=FLOAT32, allow_inf_nan=False)
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    weight: Number = Field(default=0.0, ge=-FLOAT32, le=FLOAT32, allow_inf_nan=False)
+    threshold: Number | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
     params: str | None = None  # a folder of `rewards fit`
     arguments: dict[str, Any] = Field(default_factory=dict)

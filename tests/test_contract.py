@@ -277,6 +277,8 @@ def test_anything_but_one_value_per_unit_is_an_error_of_the_plugin(returned: Any
         ({"range": (0, 1, 2)}, r"range is \(0, 1, 2\)"),
         ({"threshold": "high"}, "threshold is 'high'; it must be a number"),
         ({"threshold": math.nan}, "threshold is nan"),
+        ({"threshold": True}, "threshold is True; it must be a number"),
+        ({"threshold": rewards.Threshold(True)}, r"threshold is Threshold\(value=True"),
         ({"threshold": {"embedded": None}}, "threshold is None"),
         (
             {"threshold": {"embeded": 0.5}},
