@@ -600,7 +600,13 @@ def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None
 def test_going_on_is_advised_where_something_was_kept(
     words: list[str], advised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rewards.cli import _how_to_go_on
+    from rewards.cli import _how_to_go_on, build
 
     monkeypatch.setattr(sys, "argv", ["rewards", *words])
-    assert bool(_how_to_go_on()) is advised
+    assert bool(_how_to_go_on(build())) is advised
+
+
+def test_ctrl_c_while_plugins_load_is_one_word(tmp_path: Path) -> None:
+    path = installed(tmp_path, "slow_plugin", "raise KeyboardInterrupt")
+    done = command("score", "in.jsonl", "-o", "out.jsonl", PYTHONPATH=str(path))
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")

@@ -75,11 +75,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def _how_to_go_on() -> str:
-    """The hint at --resume, where the command that was running takes it, and leaves something to go on with."""
+def _how_to_go_on(app: typer.Typer) -> str:
+    """The hint at --resume, where the command of `app` that was running takes it, and leaves something to go on with."""
     from typer.main import get_command
 
-    commands = getattr(get_command(build()), "commands", {})
+    commands = getattr(get_command(app), "commands", {})
     running = next((commands[word] for word in sys.argv[1:] if word in commands), None)
     options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
     written = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
@@ -99,8 +99,10 @@ def _tell(text: str) -> None:
 
 
 def _run() -> int:
+    app: typer.Typer | None = None
     try:
-        code = build()(standalone_mode=False)
+        app = build()
+        code = app(standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
@@ -113,7 +115,7 @@ def _run() -> int:
             _tell("Run again with REWARDS_DEBUG=1 for the traceback.")
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        _tell(f"interrupted{_how_to_go_on()}")
+        _tell(f"interrupted{_how_to_go_on(app) if app else ''}")  # before there is one, nothing was begun
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
