@@ -93,6 +93,13 @@ def test_no_plugin_of_our_own_fails_to_load() -> None:
     assert not [f"{p.origin}: {p.failed} {p.problems}" for p in own if p.failed or p.problems]
 
 
+def test_the_sdist_holds_every_folder() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
+    folders = {f"/{top}" for top, slash, _ in (name.partition("/") for name in listed) if slash and top[0] != "."}
+    assert folders <= set(settings["targets"]["sdist"]["include"])
+
+
 def test_sizes_of_files_and_functions() -> None:
     for path in [*(ROOT / "rewards").rglob("*.py"), *(p for package in packages() for p in package.rglob("*.py"))]:
         text = path.read_text(encoding="utf-8")
