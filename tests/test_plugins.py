@@ -189,6 +189,18 @@ def test_a_plugin_without_hooks_is_reported() -> None:
     assert "implements no hook" in found.plugins[0].problems[0]
 
 
+def test_hooks_that_register_nothing_are_reported(tmp_path: Path) -> None:
+    hooks = {"forgets": "register_rewards(register)", "lacks": "register_rewards()", "idle": "register_commands(app)"}
+    for name, hook in hooks.items():
+        installed(tmp_path, f"{name}_plugin", f"import rewards\n\n@rewards.hookimpl\ndef {hook}:\n    pass\n")
+    shown = command("plugins", PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 1
+    assert sorted(shown.stderr.decode().splitlines()) == [
+        f"warning: plugin {name}_plugin 1.0 (plugin '{name}_plugin'): its hooks register nothing"
+        for name in sorted(hooks)
+    ]
+
+
 def test_an_undecorated_function_is_refused_with_the_remedy() -> None:
     with pytest.raises(PluginError, match="decorate it with @rewards.reward"):
         registry_of(lambda edits: [])

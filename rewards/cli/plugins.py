@@ -77,7 +77,7 @@ def plugins(
 ) -> None:
     """List the installed plugins, what each registers, and what failed to load and why."""
     found = registry()
-    _note_cards(found)
+    _note_more(found)
     rows = [(p.origin.plugin, p.origin.distribution, p.origin.version, _state(p)) for p in found.plugins]
     print_table("plugins", ("plugin", "distribution", "version", "registers"), rows, "registers", "version")
     if traceback:
@@ -87,8 +87,8 @@ def plugins(
         raise typer.Exit(1)
 
 
-def _note_cards(found: Registry) -> None:
-    """Note the cards that are there and cannot be read, with their plugins."""
+def _note_more(found: Registry) -> None:
+    """Note, with their plugins, the cards that are there and cannot be read, and hooks that register nothing."""
     plugins = {plugin.origin: plugin for plugin in found.plugins}
     for _, reward, origin in found.rewards:
         if reward.card_path is not None and reward.card_path.is_file():  # a file that is missing is noted already
@@ -96,6 +96,9 @@ def _note_cards(found: Registry) -> None:
                 _ = reward.card
             except PluginError as error:
                 plugins[origin].note(str(error))
+    for plugin in found.plugins:
+        if not (plugin.failed or plugin.registered or plugin.problems):
+            plugin.note("its hooks register nothing")
 
 
 def _warn(found: Registry) -> bool:
