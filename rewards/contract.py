@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards import cards
-from rewards.declaring import SETTINGS, broken, check_reads, check_signature
+from rewards.declaring import SETTINGS, broken, by_keywords, check_reads, check_signature
 from rewards.errors import ConfigError, PluginError, nearest, unknown
 from rewards.models.specs import PROFILES, Model, Profile
 from rewards.types import LEVELS, Argument, Edit, Level, Sentence
@@ -200,6 +200,7 @@ class Reward:
         return [(n, p) for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
+@by_keywords
 def reward(
     *,
     level: Level,

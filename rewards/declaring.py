@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from rewards.errors import PluginError, nearest
 
 if TYPE_CHECKING:
     from rewards.contract import Reward
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SETTINGS = ("gate", "weight", "threshold", "empty", "params")
 """What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
@@ -17,6 +22,19 @@ SETTINGS = ("gate", "weight", "threshold", "empty", "params")
 def broken(name: str, problem: str) -> PluginError:
     """The error for a declaration that does not hold together."""
     return PluginError(f"reward {name!r}: {problem}")
+
+
+def by_keywords(declare: Callable[P, T]) -> Callable[P, T]:
+    """The same decorator, which raises PluginError where it is used without its keywords: a bare `@rewards.reward`."""
+
+    @functools.wraps(declare)
+    def called(*bare: P.args, **keywords: P.kwargs) -> T:
+        if bare:
+            name = str(getattr(bare[0], "__name__", bare[0]))
+            raise broken(name, "it is declared without keywords; write @rewards.reward(level=…, range=…)")
+        return declare(*bare, **keywords)
+
+    return called
 
 
 def check_signature(declared: Reward) -> None:

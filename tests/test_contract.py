@@ -310,6 +310,14 @@ def test_a_wrong_declaration_names_the_reward_and_the_remedy(declaration: dict[s
         rewards.reward(**{"level": "edit", "range": (0, 1), "name": "x", **declaration})(function)
 
 
+def test_a_bare_decorator_says_what_it_lacks() -> None:
+    def function(edits: list[rewards.Edit]) -> list[float]:
+        return []
+
+    with pytest.raises(PluginError, match=r"^reward 'function': .*; write @rewards\.reward\(level=…, range=…\)$"):
+        rewards.reward(function)  # type: ignore[call-arg,arg-type]  # the mistake
+
+
 def test_the_default_of_an_argument_is_checked_too() -> None:
     def function(edits: list[rewards.Edit], *, n: int = "many") -> list[float]:  # type: ignore[assignment]  # the mistake
         return []
