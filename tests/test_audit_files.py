@@ -165,7 +165,7 @@ def test_a_scored_file(scored: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert shown.splitlines()[0] == f"{scored}: 4 records"
     last = [
         "groups of two or more: 1, without spread of the total: 0",
-        "no warnings; docs/audit.md says what this cannot see",
+        "no warnings; what no column measures is not seen here, so read some of the texts too",
     ]
     assert shown.splitlines()[-2:] == last
 

@@ -75,7 +75,7 @@ def _print_lines(lines: list[str], warnings: tuple[str, ...]) -> None:
     for line in (*lines, *(f"warning: {warning}" for warning in warnings)):
         print(plain(line))
     if not warnings:
-        print("no warnings; docs/audit.md says what this cannot see")
+        print("no warnings; what no column measures is not seen here, so read some of the texts too")
 
 
 def _drift(first: float | None, last: float | None, interval: tuple[float, float] | None) -> str:
