@@ -124,6 +124,12 @@ def test_a_question_makes_no_claim_that_could_be_turned_around(before: str, afte
     assert only_negates("We need that?! Yes.", "We do not need that?! Yes.")
 
 
+def test_a_negation_that_was_said_twice_may_go_once() -> None:
+    assert not only_negates("There ain't no lunch on Fridays.", "There is no lunch on Fridays.")
+    assert not only_negates("I never used it, not once.", "I never used it.")
+    assert only_negates("I never used it, because it is bad.", "I never used it, because it is not bad.")
+
+
 def test_a_negation_that_comes_with_other_words_passes() -> None:
     def one(part: str, text: str) -> Edit:
         return Edit(1, part, text, None, "Say it warmly now.", 7, 13)

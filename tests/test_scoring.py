@@ -387,7 +387,10 @@ def test_rewards_that_return_the_wrong_number_fail_every_record() -> None:
         ({"length_after": {"gate": True}}, "is global"),
         ({"part_length": {"empty": "zero"}}, "for global rewards"),
         ({"part_length": {"weight": float("nan")}}, "finite"),
-        ({"part_length": {"weight": True}}, "weight: Input should be a number; on, yes and true are truth values in YAML"),
+        (
+            {"part_length": {"weight": True}},
+            "weight: Input should be a number; on, yes and true are truth values in YAML",
+        ),
         ({"part_length": {"threshold": True}}, "threshold: Input should be a number; on, yes"),
         ({"crowding": {"weight": 1}}, "lower values are better"),
         ({"part_length": {"gate": "perhaps"}}, "boolean"),

@@ -64,11 +64,14 @@ def only_negates(before: str, after: str) -> bool:
     What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters;
     and one word more, as in "not really". A "no" that answers ("No, …") negates nothing, and one said twice in a row is one.
     Around the whole of a claim, words may stand that say nothing of their own ("I do not believe that …", "…, which is
-    false"); there, verbs that deny count as a "not" does. A question makes no claim.
+    false"); there, verbs that deny count as a "not" does. A question makes no claim, and where one of several negations goes
+    it mostly was said twice ("ain't no").
     """
     if QUESTION.search(before):
         return False
     (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
+    if count > count_after > 0:
+        return False
     inner, outer = sorted((rest, rest_after), key=len)
     denials = 0 if _one_more(inner, outer) else _denials(inner, outer)
     return denials is not None and (count + count_after + denials) % 2 == 1
