@@ -14,6 +14,7 @@ from rewards.cli.terminal import print_table
 from rewards.contract import Reward
 from rewards.errors import PluginError
 from rewards.models.specs import PROFILES
+from rewards.paths import user_path
 from rewards.plugins import Plugin, Registry, registry
 from rewards.text.plain import plain
 
@@ -33,20 +34,28 @@ def list_all() -> None:
     _warn(found)
 
 
-def show(name: Annotated[str, typer.Argument(help="A reward or a suite.")]) -> None:
+def show(
+    name: Annotated[
+        str, typer.Argument(help="A reward or a suite. NAME.params=DIR shows it with parameters of `rewards fit`.")
+    ],
+) -> None:
     """Print what a reward measures: arguments, models, data, threshold, source; or a suite's file."""
     found = registry()
     rewards, suites = {n for n, _, _ in found.rewards}, {n for n, _, _ in found.suites}
     if name not in rewards and name in suites:
         print(text_of(name), end="")
         return
+    name, _, folder = name.partition(".params=")
     reward, origin = found.reward(name)
     import inspect
 
     from pydantic.fields import FieldInfo
 
+    from rewards.fitting.params import load_params
     from rewards.fitting.run import fit_of, options_of
 
+    if folder:
+        reward, _ = load_params(reward, user_path(folder))
     print(f"{reward.name}: a reward at {reward.level} level, from {origin}\n")
     print(inspect.getdoc(reward.function) or "(no description)")
     low, high = reward.range
