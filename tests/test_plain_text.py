@@ -104,6 +104,7 @@ def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: floa
         ("Zoos are prisons.", "Zoos are not remotely prisons.", True),
         ("Zoos are prisons.", "Zoos are really prisons.", False),
         ("That is dumb.", "That is not smart.", False),
+        ("It will save money.", "It will not only save money.", False),
         ("He is stupid.", "He is not well informed.", False),
     ],
 )

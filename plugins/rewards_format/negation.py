@@ -22,6 +22,8 @@ NEGATIONS = frozenset(
 )
 PHRASES = re.compile(r"\b(?:far from|by no means|in no way|anything but|not at all|nowhere near)\b")
 """What says "not" in several words."""
+NOT_ONLY = re.compile(r"\bnot only\b")
+"""What adds to a claim and denies nothing of it."""
 SUPPORT = frozenset(["do", "does", "did"])
 """What "not" brings with it where there is no other auxiliary."""
 SAME = {
@@ -118,7 +120,7 @@ def _taken_apart(sentence: str) -> tuple[list[str], int]:
 def _words(sentence: str) -> list[str]:
     """Words and marks in small letters; contractions and "cannot" as two words."""
     found = []
-    for word in WORD.findall(PHRASES.sub("not", sentence.lower())):
+    for word in WORD.findall(PHRASES.sub("not", NOT_ONLY.sub("", sentence.lower()))):
         if contracted := CONTRACTED.match(word):
             verb = contracted["verb"] or contracted["bare"]
             found += [VERBS.get(verb, verb), "not"]
