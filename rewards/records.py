@@ -158,12 +158,15 @@ def identifier(record: Mapping[str, Any]) -> str | int | None:
         value = record.get(key)
         if value is None:
             continue
-        whole = isinstance(value, float) and value.is_integer()
-        if isinstance(value, bool) or not (whole or isinstance(value, (str, int))):
+        exact = True
+        if isinstance(value, float) and value.is_integer():
+            exact = abs(value) < EXACT
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
-        if (abs(value) >= EXACT) if whole else isinstance(value, int) and not LEAST <= value < BEYOND:
+        if not exact or (isinstance(value, int) and not LEAST <= value < BEYOND):
             raise RecordError("is a number too large to be told from others; write it as a string", key)
-        return int(value) if whole else value
+        return value
     return None
 
 

@@ -16,5 +16,7 @@ def unheard() -> Iterator[None]:
         if sys.stderr is not None:
             sys.stderr.flush()
     except OSError:
+        if sys.stderr is None:
+            raise
         with suppress(OSError, ValueError):  # what is left in the buffer would fail once more at the end of the process
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
