@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rewards.dimensions import INAPPROPRIATE
-from rewards.errors import ConfigError, RecordError, RewardsError, nearest
+from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import Line, read_lines
-from rewards.records import identifier
 from rewards.scored import decided, is_meant
 from rewards_eval import authors
 from rewards_eval.formulas import is_appropriate
 from rewards_eval.review.journal import SHAPE, latest, read_decisions
-from rewards_eval.systems import Id, System, detect, read_system
+from rewards_eval.systems import Id, System, detect, id_of, read_system
 from rewards_eval.values import evaluation_of, probabilities_after
 
 DECISIONS = {
@@ -102,12 +101,7 @@ def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...
     if line.error is not None:
         raise RewardsError(f"{where}: {line.error}")
     record = line.record if isinstance(line.record, Mapping) else {}
-    try:
-        stated, place = identifier(record), record.get("edit")
-    except RecordError as error:
-        raise RewardsError(f"{where}: {error}") from error
-    if stated is None:
-        raise RewardsError(f"{where}: no `id`; a label says which argument it is about")
+    stated, place = id_of(record, where, "a label says which argument it is about"), record.get("edit")
     if place is not None and (isinstance(place, bool) or not isinstance(place, int) or place < 0):
         raise RewardsError(f"{where}: edit: expected an edit's place in its record's list, counted from 0")
     given = record.get("label", record.get("decision"))

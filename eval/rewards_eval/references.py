@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from rewards.errors import RecordError, RewardsError
+from rewards.errors import RewardsError
 from rewards.files.reading import read_lines
-from rewards.records import identifier
-from rewards_eval.systems import Id
+from rewards_eval.systems import Id, id_of
 
 KEYS = ("rewrite", "after", "reference", "rewrites", "references")
 _13A = (
@@ -36,12 +35,7 @@ def read_references(path: str) -> dict[Id, tuple[str, ...]]:
         if line.error is not None:
             raise RewardsError(f"{where}: {line.error}")
         record = line.record if isinstance(line.record, Mapping) else {}
-        try:
-            stated = identifier(record)
-        except RecordError as error:
-            raise RewardsError(f"{where}: {error}") from error
-        if stated is None:
-            raise RewardsError(f"{where}: no `id`; a reference says which argument it rewrites")
+        stated = id_of(record, where, "a reference says which argument it rewrites")
         texts = next((record[key] for key in KEYS if record.get(key) is not None), None)
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):

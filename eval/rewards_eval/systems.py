@@ -107,6 +107,17 @@ def detect(path: str) -> Dialect:
     raise problem or RewardsError(f"{path} holds no records")
 
 
+def id_of(record: Mapping[str, Any], where: str, why: str) -> Id:
+    """The id that a line of references or labels states. Raises RewardsError where it states none, or none that can be one."""
+    try:
+        found = identifier(record)
+    except RecordError as error:
+        raise RewardsError(f"{where}: {error}") from error
+    if found is None:
+        raise RewardsError(f"{where}: no `id`; {why}")
+    return found
+
+
 def stated_ids(path: str) -> list[Id]:
     """The ids in an unscored file. Raises RewardsError where one is there twice, before anything is scored in vain."""
     lines: dict[tuple[Id, int], int] = {}

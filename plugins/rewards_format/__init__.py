@@ -28,8 +28,8 @@ SPACES = re.compile(r"\s{3,}")
 MARK = re.compile(r"[^\w\s]")
 WORD, MARKS_OF_WORD = 40, 8
 """The longest word that an edit may bring in, in characters, and the most marks in one."""
-PHONETIC = range(0x250, 0x2B0)
-"""The letters of IPA, of which some look like others, as the dotless i does."""
+PHONETIC = frozenset([*map(chr, range(0x250, 0x2B0)), "\u0131"])
+"""The letters of IPA, of which some look like others, and the dotless i."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1), card=CARD)
@@ -69,8 +69,8 @@ def _stuffed(before: str, after: str) -> bool:
     if any(run not in before for run in SPACES.findall(after)):
         return True
     known = before.split()
-    longest = max(WORD, *map(len, known)) if known else WORD
-    most = max(MARKS_OF_WORD, *(len(MARK.findall(word)) for word in known)) if known else MARKS_OF_WORD
+    longest = max([WORD, *map(len, known)])
+    most = max([MARKS_OF_WORD, *(len(MARK.findall(word)) for word in known)])
     return any(
         (len(word) > longest or len(MARK.findall(word)) > most)
         and all(_alphabet(c) == "LATIN" for c in word if c.isalpha())  # others may write without spaces
@@ -99,8 +99,9 @@ def _fits(character: str, alphabets: set[str]) -> bool:
         # Letters in another dress (mathematical, full width, small capitals) only look like these.
         small = unicodedata.name(character, "").startswith("LATIN LETTER SMALL CAPITAL")
         dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ"
-        phonetic = ord(character) in PHONETIC or character == "\u0131"
-        return character in "ªºµ" or (_alphabet(character) in alphabets and not (dressed or small or phonetic))
+        return character in "ªºµ" or (
+            _alphabet(character) in alphabets and not (dressed or small or character in PHONETIC)
+        )
     if category in ("Nd", "No"):
         return unicodedata.is_normalized("NFKC", character) or character in "¹²³½¼¾⅓⅔"
     return category in ("Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "Zs")

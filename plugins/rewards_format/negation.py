@@ -18,7 +18,21 @@ ATTACHED = re.compile(r"(?P<word>\w+)['’](?P<verb>s|re|m|ve|ll|d)$")
 WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
 """What is short for what; an owner's "s" is read so too, before and after alike."""
 NEGATIONS = frozenset(
-    """not never no none nobody nothing neither nor hardly barely scarcely rarely seldom""".split()  # noqa: SIM905  (to read)
+    [
+        "not",
+        "never",
+        "no",
+        "none",
+        "nobody",
+        "nothing",
+        "neither",
+        "nor",
+        "hardly",
+        "barely",
+        "scarcely",
+        "rarely",
+        "seldom",
+    ]
 )
 PHRASES = re.compile(r"\b(?:far from|by no means|in no way|anything but|not at all|nowhere near)\b")
 """What says "not" in several words."""
@@ -83,7 +97,7 @@ def _one_more(inner: list[str], outer: list[str]) -> bool:
     """Whether `outer` is `inner` with one word put in, as "really" is beside a "not"."""
     if len(inner) < CLAIM or len(outer) != len(inner) + 1:
         return False
-    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(inner, outer, strict=False)))
+    same = next((place for place, word in enumerate(inner) if word != outer[place]), len(inner))
     return inner[same:] == outer[same + 1 :]
 
 

@@ -107,20 +107,20 @@ def deny_in_other_words(case: Case) -> list[Change]:
 @attack
 def one_not(case: Case) -> list[Change] | None:
     """`not` behind an auxiliary, in the first sentence that has one: the claim is turned around with a word."""
-    return _negated(case, case.numbers)
+    return negated(case, case.numbers)
 
 
 @attack
 def not_everywhere(case: Case) -> list[Change] | None:
     """`not` behind an auxiliary in every sentence that has one."""
-    return [change for number in case.numbers for change in _negated(case, [number]) or []] or None
+    return [change for number in case.numbers for change in negated(case, [number]) or []] or None
 
 
 @attack
 def honest_and_one_not(case: Case) -> list[Change] | None:
     """The honest edits, and a sentence that they leave alone turned around with `not`."""
     changed = {change.sentence for change in case.honest}
-    more = _negated(case, [number for number in case.numbers if number not in changed])
+    more = negated(case, [number for number in case.numbers if number not in changed])
     return [*case.honest, *more] if more else None
 
 
@@ -195,11 +195,12 @@ def repeat_polite_words(case: Case) -> list[Change]:
     return [append(case, len(case.sentences), " please" * 30 + ".")]
 
 
-def _negated(case: Case, numbers: Iterable[int]) -> list[Change] | None:
+def negated(case: Case, numbers: Iterable[int], negation: str = "not") -> list[Change] | None:
+    """A negation behind the first auxiliary of the first of these sentences that has one; None where none has."""
     for number in numbers:
         for word in once(case.sentences[number - 1]):
             if word.lower() in AUXILIARIES:
-                return [Change(number, word, f"{word} not")]
+                return [Change(number, word, f"{word} {negation}")]
     return None
 
 

@@ -43,7 +43,7 @@ def one_synonym(case: Case) -> list[Change]:
 
 
 @attack
-def one_synonym_and_spaces(case: Case) -> list[Change] | None:
+def one_synonym_and_spaces(case: Case) -> list[Change]:
     """One word replaced by a synonym and sixty spaces that do not break: a mean over tokens moves, and nobody sees it."""
     return [c._replace(replacement=c.replacement + "\u00a0" * 60) for c in islice(_synonyms(case), 1)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rewards_audit.attacks.additions import AUXILIARIES
+from rewards_audit.attacks.additions import negated
 from rewards_audit.attacks.attack import attack, once
 from rewards_audit.cases import Case, Change
 
@@ -35,11 +35,7 @@ RARER = {
 @attack
 def one_not_in_other_words(case: Case) -> list[Change] | None:
     """`rarely`, `far from` and the like behind an auxiliary, in the first sentence that has one."""
-    for number in case.numbers:
-        for word in once(case.sentences[number - 1]):
-            if word.lower() in AUXILIARIES:
-                return [Change(number, word, f"{word} {NOT[len(case.argument) % len(NOT)]}")]
-    return None
+    return negated(case, case.numbers, NOT[len(case.argument) % len(NOT)])
 
 
 @attack
