@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import rewards_appropriateness
 import rewards_fluency
 import rewards_pattern_conformity
+import rewards_valence
 from rewards.models import store
 from rewards.models.adapted import evidence, layout, line_break, merge, padded, read_adapter
 from rewards.models.catalog import MINILM, SMOLLM2
 from rewards_pattern_conformity.model import PatternModel
+from rewards_valence import kept
 
 Pair = tuple[str, str]
 
@@ -61,7 +64,25 @@ class Models:
         self.critic = Classifier(folder, rewards_appropriateness.PARAMS / rewards_appropriateness.ADAPTER, device)
         self.patterns = PatternModel.load(rewards_pattern_conformity.PARAMS / rewards_pattern_conformity.FILE)
         self.encoder = SentenceTransformer(str(store.ensure(MINILM)), device=device)
+        self.valence = load_file(rewards_valence.PARAMS / rewards_valence.HEAD, device)
         self.device = device
+
+    def encode(self, texts: Sequence[str], batch_size: int = 1) -> list[Any]:
+        """(D,) of each text, of unit length."""
+        return list(
+            self.encoder.encode(
+                list(texts),
+                batch_size=batch_size,
+                normalize_embeddings=True,
+                convert_to_tensor=True,
+                show_progress_bar=False,
+            )
+        )
+
+    def kept(self, gone: Any, come: Any) -> float:
+        """How surely no praise takes the place of blame, of the vectors (N, D) and (M, D) of the words that go and come."""
+        weight, bias = self.valence["weight"], self.valence["bias"]
+        return kept(*(torch.softmax(vectors @ weight.T + bias, -1).tolist() for vectors in (gone, come)))
 
     def fluent(self, logits: Any) -> list[float]:
         """P(fluent) of (N, 2)."""

@@ -18,6 +18,7 @@ from bench.models import Classifier, Models, Pair, f1, lost
 from rewards.types import Revision
 from rewards_format import no_bare_negation, no_new_numbers, plain_text
 from rewards_pattern_conformity.operations import operations
+from rewards_valence.wording import exchanged
 
 FORWARD = 64  # texts of one padded forward of `Trl`
 BATCH = 32
@@ -28,17 +29,17 @@ class Peer(Protocol):
 
     models: Models
 
-    def similar(self, pairs: Sequence[Pair]) -> list[float]:
-        """How well the tokens of sentences before and after match."""
+    def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
+        """Token vectors of both texts, (T, D) of unit length; each call computes anew."""
+
+    def vectors(self, texts: Sequence[str]) -> list[Any]:
+        """(D,) of each text, of unit length."""
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         """P(fluent) of sentences (before, after)."""
 
     def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
         """P(appropriate) of arguments (issue, text)."""
-
-    def lost(self, pairs: Sequence[Pair]) -> list[float]:
-        """1 − recall of arguments (before, after)."""
 
 
 def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -50,9 +51,14 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
     patterns = perplexities(peer.models, [(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
     for (n, i, _), p, pattern in zip(valid, fluent, patterns, strict=True):
         found[n]["edits"][i] = {"fluency": p, "pattern_conformity": pattern}
-    similar = peer.similar([(edit.sentence_before, edit.sentence_after) for _, _, edit in changed])
-    for (n, i, _), value in zip(changed, similar, strict=True):
-        found[n]["edits"][i]["token_similarity"] = value
+    similar = peer.tokens([(edit.sentence_before, edit.sentence_after) for _, _, edit in changed])
+    for (n, i, _), both in zip(changed, similar, strict=True):
+        found[n]["edits"][i]["token_similarity"] = f1(*both)
+    words = [exchanged(edit.sentence_before, edit.sentence_after) for _, _, edit in valid]
+    vectors = iter(peer.vectors([word for both in words for part in both for word in part]))
+    for (n, i, _), both in zip(valid, words, strict=True):
+        each = [torch.stack([next(vectors) for _ in part]) if part else torch.zeros(0, 1) for part in both]
+        found[n]["edits"][i]["no_praise_for_blame"] = peer.models.kept(*each) if all(both) else 1.0
     whole: dict[tuple[int, int], float] = {}
     for n, one in enumerate(revisions):
         sentences = one.edited_sentences()
@@ -68,13 +74,16 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
             and plain_text([one.edits[i]])[0] >= thresholds["plain_text"]
             and no_new_numbers([one.edits[i]])[0] >= thresholds["no_new_numbers"]
             and no_bare_negation([one.edits[i]])[0] >= thresholds["no_bare_negation"]
+            and found[n]["edits"][i]["no_praise_for_blame"] >= thresholds["no_praise_for_blame"]
             and whole[n, one.edits[i].sentence_id] <= thresholds["sentence_pattern_conformity"]
         ]
         found[n]["accepted"] = sorted(accepted)
         texts.append(one.apply(accepted))
     before = peer.appropriate([(one.issue, one.argument) for one in revisions])
     after = peer.appropriate([(one.issue, text) for one, text in zip(revisions, texts, strict=True)])
-    gone = peer.lost([(one.argument, text) for one, text in zip(revisions, texts, strict=True)])
+    gone = [
+        lost(*both) for both in peer.tokens([(one.argument, text) for one, text in zip(revisions, texts, strict=True)])
+    ]
     for row, *values in zip(found, before, after, gone, strict=True):
         row["before"], row["after"], row["lost"] = values
     return found
@@ -91,15 +100,17 @@ class Loop:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    def tokens(self, text: str) -> Any:
-        """(T, D) of unit length."""
+    def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
+        return [(self._tokens(before), self._tokens(after)) for before, after in pairs]
+
+    def _tokens(self, text: str) -> Any:
         found = self.models.encoder.encode(
             text, output_value="token_embeddings", convert_to_tensor=True, show_progress_bar=False
         )
         return torch.nn.functional.normalize(found[1:-1], dim=-1)
 
-    def similar(self, pairs: Sequence[Pair]) -> list[float]:
-        return [f1(self.tokens(before), self.tokens(after)) for before, after in pairs]
+    def vectors(self, texts: Sequence[str]) -> list[Any]:
+        return [self.models.encode([text])[0] for text in texts]
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         judge = self.models.judge
@@ -112,9 +123,6 @@ class Loop:
         critic = self.models.critic
         return [self.models.appropriate(critic.logits([critic.encode(*pair)]))[0] for pair in pairs]
 
-    def lost(self, pairs: Sequence[Pair]) -> list[float]:
-        return [lost(self.tokens(before), self.tokens(after)) for before, after in pairs]
-
 
 class Trl:
     """One padded forward after the other, for each reward function anew."""
@@ -122,7 +130,11 @@ class Trl:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    def tokens(self, texts: Sequence[str]) -> list[Any]:
+    def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
+        befores, afters = self._tokens([before for before, _ in pairs]), self._tokens([after for _, after in pairs])
+        return list(zip(befores, afters, strict=True))
+
+    def _tokens(self, texts: Sequence[str]) -> list[Any]:
         encoder, found = self.models.encoder, []
         for start in range(0, len(texts), FORWARD):
             part, limit = list(texts[start : start + FORWARD]), encoder.max_seq_length
@@ -137,8 +149,8 @@ class Trl:
         parts = [pairs[start : start + FORWARD] for start in range(0, len(pairs), FORWARD)]
         return [model.logits([model.encode(*pair) for pair in part]) for part in parts]
 
-    def similar(self, pairs: Sequence[Pair]) -> list[float]:
-        return [f1(*both) for both in self._both(pairs)]
+    def vectors(self, texts: Sequence[str]) -> list[Any]:
+        return self.models.encode(texts, batch_size=FORWARD)
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         found = [p for logits in self.judged(self.models.judge, pairs) for p in self.models.fluent(logits)]
@@ -146,13 +158,6 @@ class Trl:
 
     def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
         return [p for logits in self.judged(self.models.critic, pairs) for p in self.models.appropriate(logits)]
-
-    def lost(self, pairs: Sequence[Pair]) -> list[float]:
-        return [lost(*both) for both in self._both(pairs)]
-
-    def _both(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
-        befores, afters = self.tokens([before for before, _ in pairs]), self.tokens([after for _, after in pairs])
-        return list(zip(befores, afters, strict=True))
 
 
 class Careful:
@@ -162,21 +167,23 @@ class Careful:
         self.models = models
         self.judge, self.critic = (Pairs(one) for one in (models.judge, models.critic))
 
-    def tokens(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+    def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         found = self.models.encoder.encode(
             texts, batch_size=BATCH, output_value="token_embeddings", convert_to_tensor=True, show_progress_bar=False
         )
         cut = [torch.nn.functional.normalize(tokens[1:-1], dim=-1) for tokens in found]
-        return dict(zip(texts, cut, strict=True))
+        known = dict(zip(texts, cut, strict=True))
+        return [(known[before], known[after]) for before, after in pairs]
 
     def judged(self, pipe: Any, pairs: Sequence[Pair]) -> dict[Pair, Any]:
         distinct = sorted(dict.fromkeys(pairs), key=lambda pair: len(pair[0]) + len(pair[1]))
         return dict(zip(distinct, pipe(distinct, batch_size=BATCH), strict=True))
 
-    def similar(self, pairs: Sequence[Pair]) -> list[float]:
-        tokens = self.tokens(pairs)
-        return [f1(tokens[before], tokens[after]) for before, after in pairs]
+    def vectors(self, texts: Sequence[str]) -> list[Any]:
+        distinct = list(dict.fromkeys(texts))
+        known = dict(zip(distinct, self.models.encode(distinct, batch_size=BATCH), strict=True))
+        return [known[text] for text in texts]
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         found = self.judged(self.judge, pairs)
@@ -185,10 +192,6 @@ class Careful:
     def appropriate(self, pairs: Sequence[Pair]) -> list[float]:
         found = self.judged(self.critic, pairs)
         return [self.models.appropriate(found[pair][None])[0] for pair in pairs]
-
-    def lost(self, pairs: Sequence[Pair]) -> list[float]:
-        tokens = self.tokens(pairs)
-        return [lost(tokens[before], tokens[after]) for before, after in pairs]
 
 
 class Pairs(Pipeline):

@@ -249,11 +249,17 @@ def _evaluate(
 
 def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
-    if len({len(plan[i]) for i in ready}) > 1:
-        raise ValueError("`reads` must return the same number of features for every unit, or None")
-    arrays = [_stack(entries, features) for entries in zip(*(plan[i] for i in ready), strict=True)]
-    returned = reward.function([column.units[i] for i in ready], *arrays, **column.component.arguments)
-    return to_scores(reward, returned, len(ready))
+    groups: dict[int, list[int]] = defaultdict(
+        list
+    )  # a function may take `*features`: so many for one unit, more for another
+    for i in ready:
+        groups[len(plan[i])].append(i)
+    scores: dict[int, Score] = {}
+    for group in groups.values():
+        arrays = [_stack(entries, features) for entries in zip(*(plan[i] for i in group), strict=True)]
+        returned = reward.function([column.units[i] for i in group], *arrays, **column.component.arguments)
+        scores.update(zip(group, to_scores(reward, returned, len(group)), strict=True))
+    return [scores[i] for i in ready]
 
 
 def _attempt(

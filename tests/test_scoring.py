@@ -299,14 +299,35 @@ def test_features_and_parameters_must_be_as_many(tmp_path: Path) -> None:
     texts: dict[str, Any] = {"reads": lambda edit: (Embedding(edit.before, encoder),), "models": (encoder,)}
     few = rewards.reward(level="edit", range=(0, 1), name="few", **texts)(lambda edits: [1.0] * len(edits))
     many = rewards.reward(level="edit", range=(0, 1), name="many", **texts)(lambda edits, a, b: [1.0] * len(edits))
-    texts["reads"] = lambda edit: (Embedding(edit.before, encoder),) * (1 + bool(edit.after))
-    mixed = rewards.reward(level="edit", range=(0, 1), name="mixed", **texts)(lambda edits, *all_: [1.0] * len(edits))
-    (result,) = score(suite(few, many, mixed), record())
+    (result,) = score(suite(few, many), record())
     assert (
         "TypeError: `reads` returned 1 feature(s), but the function takes 0 beside the units" in result.failures["few"]
     )
     assert "but the function takes 2 beside" in result.failures["many"]
-    assert "ValueError: `reads` must return the same number of features for every unit" in result.failures["mixed"]
+
+
+def test_units_that_ask_for_as_many_features_are_called_together(tmp_path: Path) -> None:
+    encoder = tiny_encoder(tmp_path)
+    calls: list[tuple[int, int]] = []
+
+    def reads(edit: rewards.Edit) -> tuple[Embedding, ...]:
+        return tuple(Embedding(word, encoder) for word in edit.after.split())
+
+    @rewards.reward(level="edit", range=(0, 9), reads=reads, models=(encoder,))
+    def words(edits: list[rewards.Edit], *vectors: Any) -> list[float]:
+        """How many words the edit writes."""
+        calls.append((len(edits), len(vectors)))
+        assert all(len(one) == len(edits) for one in vectors)
+        return [float(len(vectors))] * len(edits)
+
+    given = record(sentences=["A b c.", "D e f.", "G h i."], edits=[
+        {"sentence_id": 1, "inappropriate_part": "b", "rewritten_part": "one two", "reason": "Other Reasons"},
+        {"sentence_id": 2, "inappropriate_part": "e", "rewritten_part": "", "reason": "Other Reasons"},
+        {"sentence_id": 3, "inappropriate_part": "h", "rewritten_part": "three four", "reason": "Other Reasons"},
+    ])  # fmt: skip
+    (result,) = score(suite(words), given)
+    assert [scores["words"].value for scores in result.edits] == [2, 0, 2]
+    assert sorted(calls) == [(1, 0), (2, 2)]
 
 
 def test_features_of_tokens_are_lists_whatever_their_shapes(tmp_path: Path) -> None:

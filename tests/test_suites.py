@@ -65,7 +65,8 @@ def toys() -> Registry:
         rewards.reward(name=name, level="edit", range=(0, 1), threshold=0.5)(by_word(word))
         for name, word in (("semantic_similarity", "lost"), ("fluency", "garbled"))
     ]
-    declared.append(rewards.reward(name="token_similarity", level="edit", range=(0, 1), threshold=0.5)(by_word("lost")))
+    for name, word in (("token_similarity", "lost"), ("no_praise_for_blame", "praised")):
+        declared.append(rewards.reward(name=name, level="edit", range=(0, 1), threshold=0.5)(by_word(word)))
     declared.append(rewards.reward(level="edit", range=(1, 9), threshold=3, higher_is_better=False)(pattern_conformity))
     named = {"name": "sentence_pattern_conformity", "level": "sentence", "range": (0, 1)}
     declared.append(rewards.reward(**named, threshold=0.5)(sentence))  # type: ignore[arg-type]  # one dictionary of several types
@@ -118,7 +119,7 @@ SAME = argument(("rude", "rude"))
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
         # default: what is gained, less what is lost and changed; nothing for doing nothing.
         ("default", GOOD, 0.6 * 0.1 + 0.1 * 1.0 - 0.2 * 0.05 - 0.43 / 6),
-        ("default", NONE, 0.1 * (4 / 6) ** 10),
+        ("default", NONE, 0.1 * (5 / 7) ** 12),
         ("default", EMPTY, 0.0),
         ("default", SAME, -0.03),  # an edit that changes nothing has no quality, and is worse than none
         ("default", INVALID, -0.03),

@@ -24,7 +24,8 @@ import rewards_fluency
 import rewards_format
 import rewards_pattern_conformity
 import rewards_semantic_similarity
-from bench.validate import appropriateness, fluency, form, pattern, similarity
+import rewards_valence
+from bench.validate import appropriateness, fluency, form, pattern, similarity, valence
 from bench.validate.data import Bench
 from bench.validate.figures import figures, measured, merged, without_folds
 from rewards.engine.cache import DiskCache, MemoryCache
@@ -69,6 +70,8 @@ def stated_files(bench: Bench, folds: dict[str, Path]) -> list[tuple[str, Path, 
         ("semantic_similarity", similar / VALIDATION, lambda: similarity.validate(bench)),
         ("token_similarity", tokens / CARD, lambda: similarity.card_of_tokens(bench)),
         ("token_similarity", tokens / VALIDATION, lambda: similarity.validate_tokens(bench)),
+        ("no_praise_for_blame", rewards_valence.PARAMS / CARD, lambda: valence.card(bench)),
+        ("no_praise_for_blame", rewards_valence.PARAMS / VALIDATION, lambda: valence.validate(bench)),
         ("fluency", fluent / CARD, lambda: fluency.card(bench)),
         ("fluency", fluent / VALIDATION, lambda: fluency.validate(bench)),
         ("appropriateness", proper / CARD, lambda: appropriateness.card(bench)),

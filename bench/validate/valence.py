@@ -1,0 +1,58 @@
+"""How many edits by people, by the reference and in honest rewrites of toxic texts the gate on praise for blame lets pass."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from bench.validate.data import SEED, SYSTEMS, Bench, passing
+from rewards.fitting import Job, measures
+from rewards.fitting.rows import read_rows
+from rewards_valence import HEAD, PARAMS, no_praise_for_blame
+from rewards_valence.fit import Head, fit
+from rewards_valence.wording import exchanged
+
+REWRITES = 3000
+
+
+def card(bench: Bench) -> dict[str, Any]:
+    """What the fit says when it is done again: it takes minutes."""
+    with tempfile.TemporaryDirectory() as folder:
+        job, options = bench.job(PARAMS, Path(folder))
+        return fit(job, **options)
+
+
+def validate(bench: Bench) -> dict[str, Any]:
+    job, head = Job((), bench.data, bench.engine, SEED), Head(**load_file(PARAMS / HEAD))
+    threshold = no_praise_for_blame.thresholds["embedded"].value
+
+    def passes(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """(N,) of sentences before and after."""
+        return head.kept(job, [exchanged(*pair) for pair in pairs]) >= threshold
+
+    people = bench.single_edits()
+    rows = list(read_rows([bench.data / "toxicity/paradetox.jsonl"]))[:REWRITES]
+    rewrites = [(row.text("toxic"), row.texts("neutral")[0]) for row in rows if row.texts("neutral")]
+    systems = {system: bench.judged_edits(system, "fluency") for system in SYSTEMS}
+    return {
+        "single_edits_of_people": {"all": passing(passes([edit[:2] for edit in people]), people)},
+        "neutral_rewrites_of_toxic_texts": _share(passes(rewrites), range(len(rewrites))),
+        "edits_of_the_reference": {
+            system: _share(passes([edit[:2] for edit in edits]), [edit.argument for edit in edits])
+            for system, edits in systems.items()
+        },
+    }
+
+
+def _share(passed: np.ndarray, owners: Sequence[int]) -> dict[str, Any]:
+    share = passed.astype(float)
+    return {
+        "n": len(share),
+        "pass": round(float(share.mean()), 3),
+        "pass_95": measures.interval(lambda each: float(each.mean()), share, seed=SEED, owners=owners),
+    }

@@ -1,0 +1,112 @@
+"""Does an edit turn blame into praise, which nobody had said?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Gt, Lt
+
+import rewards
+from rewards.features import ClassProbabilities, Embedding
+from rewards.fitting import Fitter, Job
+from rewards.models.catalog import EMBEDDED_ENCODER
+from rewards.models.specs import Derived, Model
+from rewards_valence.wording import exchanged
+
+PARAMS = Path(__file__).parent / "params"
+HEAD = "head.safetensors"
+LABELS = BLAME, _, PRAISE = ("blame", "neither", "praise")
+WORDS = Model("valence_encoder", {"embedded": EMBEDDED_ENCODER, "full": EMBEDDED_ENCODER})
+"""The head was fitted to MiniLM's vectors, and reads these in every profile."""
+
+
+def fit(
+    job: Job,
+    *,
+    penalty: Annotated[float, Gt(0)] = 4.0,
+    percentile: Annotated[float, Gt(0), Lt(100)] = 0.25,
+) -> Mapping[str, Any]:
+    """Fit what tells words of blame from words of praise; of `percentile` percent of human revisions it turns one down."""
+    from rewards_valence.fit import fit
+
+    return fit(job, penalty, percentile)
+
+
+def classifier(params: Path) -> Model:
+    """Whether a word, by itself, blames, praises or does neither."""
+    from safetensors.numpy import load as read
+
+    data = (params / HEAD).read_bytes()
+    head = read(data)
+
+    def reads(request: ClassProbabilities) -> tuple[Embedding]:
+        return (Embedding(request.text, WORDS),)
+
+    def compute(vectors: Any) -> Any:
+        import numpy as np
+
+        logits = vectors @ head["weight"].T + head["bias"]  # (N, D) · (D, 3)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    digest = hashlib.sha256(data).hexdigest()
+    made = Derived("valence head", digest, LABELS, reads, compute, fitted_on=(EMBEDDED_ENCODER,))
+    return Model("valence", {"embedded": made, "full": made})
+
+
+def kept(gone: Sequence[Any], come: Sequence[Any]) -> float:
+    """1 − as much as the strongest word of blame loses or the strongest word of praise gains, whichever is less.
+
+    Takes the probabilities (3,) of the words that go and of those that come; 1 where there is none of either.
+    """
+    if not len(gone) or not len(come):
+        return 1.0
+    (blame, _, praise), (blame_after, _, praise_after) = (map(max, zip(*words, strict=True)) for words in (gone, come))
+    return 1.0 - max(0.0, float(min(blame - blame_after, praise_after - praise)))
+
+
+def load(params: Path) -> rewards.Reward:
+    """The reward with the parameters in this folder."""
+    card, model = params / "card.json", classifier(params)
+
+    def reads(edit: rewards.Edit) -> tuple[ClassProbabilities, ...]:
+        """Each exchanged word by itself: among insults, "saints" looks like one."""
+        gone, come = exchanged(edit.sentence_before, edit.sentence_after)
+        return tuple(ClassProbabilities(word, model) for word in (*gone, *come))
+
+    @rewards.reward(
+        level="edit",
+        range=(0, 1),
+        reads=reads,
+        threshold=rewards.Threshold.from_card(card),
+        models=(model, WORDS),
+        card=card,
+        fitter=Fitter(fit, load),
+    )
+    def no_praise_for_blame(edits: Sequence[rewards.Edit], *words: Any) -> list[float]:
+        """1 − how surely the edit puts a word of praise in the place of a word of blame ("idiots" become "geniuses").
+
+        Nobody had said that: the judgement is turned around, and what insults no more looks appropriate. The probabilities
+        (N, 3) of each exchanged word give (N,) in [0, 1]; 1 where no word goes or none comes, or a negation does either.
+        English.
+        """
+        found = []
+        for place, edit in enumerate(edits):
+            gone, _ = exchanged(edit.sentence_before, edit.sentence_after)
+            each = [probabilities[place] for probabilities in words]
+            found.append(kept(each[: len(gone)], each[len(gone) :]))
+        return found
+
+    return no_praise_for_blame
+
+
+no_praise_for_blame = load(PARAMS)
+
+
+@rewards.hookimpl
+def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
+    """Register the reward."""
+    register(no_praise_for_blame)

@@ -1,0 +1,184 @@
+"""Fits what tells words of blame from words of praise, and finds the threshold that human revisions keep."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rewards.features import Embedding
+from rewards.fitting.calibrate import threshold_of
+from rewards.fitting.measures import interval, roc_auc
+from rewards.fitting.rows import need, revised, say_left_out
+from rewards_valence import BLAME, HEAD, LABELS, PARAMS, PRAISE, WORDS, kept
+from rewards_valence.wording import WORD, exchanged
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rewards.fitting import Job
+
+LEAST_WORDS, LEAST_REVISIONS = 50, 200  # of each valence; below, a fifth of them says nothing
+FOLDS, SWAPS = 5, 400  # and how many exchanges of unseen words each fold tries
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The words that blame or praise, the revisions, who made each of these, and other texts."""
+
+    valence: Mapping[str, str]
+    revisions: Sequence[tuple[str, str]]
+    owners: Sequence[str]
+    texts: Sequence[str]
+
+    def of(self, valence: str) -> list[str]:
+        """The words of this valence, in a fixed order."""
+        return sorted(word for word, known in self.valence.items() if known == valence)
+
+    def neither(self, without: frozenset[str] = frozenset()) -> list[str]:
+        """Every other word of the texts and of what people revised, save these people, in a fixed order."""
+        pairs = (pair for pair, owner in zip(self.revisions, self.owners, strict=True) if owner not in without)
+        said = {word.lower() for texts in (self.texts, *pairs) for text in texts for word in WORD.findall(text)}
+        return sorted(said - self.valence.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A logistic regression on the vectors of words: (3, D) and (3,)."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def of(self, job: Job, words: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """The probabilities (3,) of each word."""
+        if not words:
+            return {}
+        logits = np.stack(job.features([Embedding(word, WORDS) for word in words])) @ self.weight.T + self.bias
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
+        return dict(zip(words, shares / shares.sum(axis=1, keepdims=True), strict=True))
+
+    def kept(self, job: Job, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> NDArray[np.float64]:
+        """(N,): how surely no praise takes the place of blame where these words go and come."""
+        known = self.of(job, sorted({word for pair in pairs for words in pair for word in words}))
+        return np.array([kept(*([known[word] for word in words] for words in pair)) for pair in pairs])
+
+
+def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
+    """Writes the head and returns the card.
+
+    Rows are `{before, after}`, sentences that people have changed, and `{text}`, other texts; their words count as neither
+    blame nor praise where no list has them. Rows `{word, valence}`, `blame` or `praise`, take the place of the plugin's list.
+    """
+    given = _read(job)
+    values, test = _on_unseen(job, given, penalty)
+    threshold = threshold_of(values, percentile, True, job.seed, "revisions of whole sentences by people", given.owners)
+    head = _fitted(job, given.valence, given.neither(), penalty)
+    _write(job, head)
+    seen = (test["swaps"] < threshold["value"]).astype(float)
+    labels, scores = test["praise"], test["scores"]
+    return {
+        "measures": "Whether words of blame go and words of praise come, by the vectors of the exchanged words.",
+        "model": f"logistic regression on the vectors that all-minilm-l6-v2 has of single words: {', '.join(LABELS)}",
+        "split": f"of {FOLDS} fits each is without a fifth of the listed words and of the writers, and is measured on these; "
+        "the threshold is of all revisions, each judged by the fit without its writer",
+        "controls": "exchanges: a word of blame at random for one of praise, neither of them seen; the list was written for this",
+        "threshold": threshold,
+        "rows": {
+            "words of blame": len(given.of(BLAME)),
+            "words of praise": len(given.of(PRAISE)),
+            "other words": len(given.neither()),
+            "revised sentences": len(given.revisions),
+        },
+        "test": {
+            "exchanges of unseen words": {
+                "n": len(seen),
+                "turned_down": round(float(seen.mean()), 3),
+                "turned_down_95": interval(lambda each: float(each.mean()), seen, seed=job.seed),
+            },
+            "praise against blame, unseen words": {
+                "n": len(labels),
+                "roc_auc": round(roc_auc(labels, scores), 3),
+                "roc_auc_95": interval(roc_auc, labels, scores, seed=job.seed),
+            },
+        },
+    }
+
+
+def _read(job: Job) -> Given:
+    stated: dict[str, str] = {}
+    revisions, owners, texts, left_out = [], [], list[str](), Counter[str]()
+    for row in job.rows():
+        if "word" in row.record:
+            valence = row.text("valence")
+            if valence not in (BLAME, PRAISE):
+                raise row.wrong(f"valence is {valence!r}; expected 'blame' or 'praise'")
+            word = row.text("word").lower()
+            if not WORD.fullmatch(word):
+                raise row.wrong(f"word is {word!r}; expected one word")
+            if stated.setdefault(word, valence) != valence:
+                raise row.wrong(f"the word {word!r} is listed as {stated[word]} before")
+        elif "text" in row.record and "before" not in row.record and "after" not in row.record:
+            texts.append(row.text("text"))
+        elif pair := revised(row, left_out):
+            revisions.append(pair)
+            owners.append(row.owner(pair[0]))
+    say_left_out(job.say, left_out)
+    given = Given(stated or _listed(), revisions, owners, texts)
+    for valence in (BLAME, PRAISE):
+        need(len(given.of(valence)), LEAST_WORDS, f"words of {valence} (columns word and valence)")
+    need(len(revisions), LEAST_REVISIONS, "revised sentences (columns before and after)")
+    need(len(set(owners)), FOLDS, "writers of revised sentences (column doc)")
+    return given
+
+
+def _listed() -> dict[str, str]:
+    """The plugin's own list."""
+    lines: dict[str, list[str]] = json.loads((PARAMS / "words.json").read_text(encoding="utf-8"))
+    return {word: valence for valence, found in lines.items() for line in found for word in line.split()}
+
+
+def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """What heads say of words and writers that they have not seen: (N,) of the revisions; of exchanges and words of the list."""
+    values = np.zeros(len(given.revisions))
+    swaps, praise, scores = list[float](), list[int](), list[float]()
+    people = sorted(set(given.owners))
+    rng = Random(job.seed)  # noqa: S311  (nothing secret)
+    rng.shuffle(people)
+    lists = {valence: rng.sample(words, len(words)) for valence in (BLAME, PRAISE) if (words := given.of(valence))}
+    for fold in range(FOLDS):
+        strangers = frozenset(people[fold::FOLDS])
+        unseen = {valence: words[fold::FOLDS] for valence, words in lists.items()}
+        hidden = {word for words in unseen.values() for word in words}
+        known = {word: valence for word, valence in given.valence.items() if word not in hidden}
+        head = _fitted(job, known, given.neither(strangers), penalty)
+        own = [place for place, owner in enumerate(given.owners) if owner in strangers]
+        values[own] = head.kept(job, [exchanged(*given.revisions[place]) for place in own])
+        pairs = [((rng.choice(unseen[BLAME]),), (rng.choice(unseen[PRAISE]),)) for _ in range(SWAPS)]
+        swaps += head.kept(job, pairs).tolist()
+        for valence, words in unseen.items():
+            praise += [int(valence == PRAISE)] * len(words)
+            scores += [float(found[2] - found[0]) for found in head.of(job, words).values()]
+        job.say(f"measured on a fifth of the words and of the writers, {fold + 1} of {FOLDS}")
+    return values, {"swaps": np.array(swaps), "praise": np.array(praise), "scores": np.array(scores)}
+
+
+def _fitted(job: Job, valence: Mapping[str, str], neither: Sequence[str], penalty: float) -> Head:
+    """The head that these words teach."""
+    from sklearn.linear_model import LogisticRegression
+
+    words = [*sorted(valence), *neither]
+    labels = [LABELS.index(valence.get(word, LABELS[1])) for word in words]
+    head = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=2000)
+    head.fit(np.stack(job.features([Embedding(word, WORDS) for word in words])), labels)
+    return Head(head.coef_.astype(np.float32), np.asarray(head.intercept_, np.float32))
+
+
+def _write(job: Job, head: Head) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"weight": np.ascontiguousarray(head.weight), "bias": head.bias}, job.out / HEAD)
