@@ -138,10 +138,9 @@ class Registry:
 
     def load_entry_points(self) -> None:
         """Load every installed plugin; one that fails is listed and takes nothing else down."""
-        points = metadata.entry_points(group=GROUP)
-        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-            dist = point.dist
-            origin = Origin(point.name, dist.name if dist else "?", dist.version if dist else "?")
+        named = functools.cache(_named)  # each time it is asked, a distribution reads the whole of its metadata again
+        for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: (named(p.dist)[0], p.name)):
+            origin = Origin(point.name, *named(point.dist))
             plugin = Plugin(origin, point.value)
             self.plugins.append(plugin)
             try:
@@ -288,6 +287,11 @@ def _command_names(app: typer.Typer) -> list[str]:
 def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:
     # pluggy lets an implementation leave out arguments that it does not use.
     implementation.function(**{name: arguments[name] for name in implementation.argnames})
+
+
+def _named(distribution: metadata.Distribution | None) -> tuple[str, str]:
+    """The name and the version of a distribution."""
+    return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
 def _own_version() -> str:
