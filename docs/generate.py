@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,8 @@ import cards
 DOCS = Path(__file__).parent
 
 
-def names() -> list[list[str]]:
+def names(app: Any) -> list[list[str]]:
     """Every command of the command line, groups before their commands."""
-    from typer.main import get_command
-
-    from rewards.cli import build
-
     found: list[list[str]] = []
 
     def walk(command: Any, path: list[str]) -> None:
@@ -28,20 +25,23 @@ def names() -> list[list[str]]:
         for name, inner in shown.items():
             walk(inner, [*path, name])
 
-    walk(get_command(build()), [])
+    walk(app, [])
     return found
 
 
 def commands() -> str:
     """The page of the command line: the help of every command."""
+    from typer.main import get_command
+
+    from rewards.cli import build
+
+    os.environ.update({"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
+    app = get_command(build())
     parts = ["# The command line\n\nWritten by `make fix` from `--help`; do not edit."]
-    for command in names():
-        environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-        done = subprocess.run(  # noqa: S603  (our own command)
-            [sys.executable, "-m", "rewards", *command, "--help"], capture_output=True, check=True, env=environment
-        )
-        text = done.stdout.decode().replace("python -m rewards", "rewards")
-        lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    for command in names(app):
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            app.main([*command, "--help"], prog_name="rewards", standalone_mode=False)
+        lines = "\n".join(line.rstrip() for line in shown.getvalue().strip().splitlines())
         parts.append(f"## `{' '.join(['rewards', *command])}`\n\n```\n{lines}\n```")
     return "\n\n".join(parts) + "\n"
 
