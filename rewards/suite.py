@@ -16,6 +16,7 @@ from rewards.config import Number, parse, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
+from rewards.engine.roles import check
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
 from rewards.models.specs import DEFAULT_PROFILE, Profile
@@ -109,6 +110,10 @@ class Suite:
 
         return score(self, revisions)
 
+    def roles(self) -> set[str]:
+        """The roles of models that its rewards read."""
+        return {model.role for component in self.components for model in component.reward.models}
+
     def describe(self) -> dict[str, Any]:
         """The suite for result files: every setting, the plugins' versions, the models used so far."""
         return {**self._settings(), **self.engine.describe()}
@@ -122,10 +127,7 @@ class Suite:
         return {**self._settings(), "profile": self.engine.profile, "models": models}
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            "suite": self.name,
-            "rewards": {component.name: component.describe() for component in self.components},
-        }
+        return {"suite": self.name, "rewards": {one.name: one.describe() for one in self.components}}
 
 
 def load_suite(
@@ -200,16 +202,12 @@ def _build(
         with _in_file(path if reward in stated.rewards else None, [f"{reward}.{key}" for key in given]):
             found = declared.get(reward) or plugins.reward(reward)
             components.append(_component(*found, _override(setting, given, reward), engine.profile))
-    roles = sorted({model.role for component in components for model in component.reward.models})
-    for role in stated.models:
-        if role not in roles:
-            raise ConfigError(
-                f"{path}: models.{role}: no reward of the suite has such a role{nearest(role, roles)};"
-                f" its roles are {', '.join(roles) or 'none'}"
-            )
-    engine.check_roles(roles)
+    suite = Suite(name, stated.description, tuple(components), engine, strict)
+    with _in_file(path, ()):
+        check(stated.models, suite.roles())
+    engine.check_roles(suite.roles())
     _check_models(components)
-    return Suite(name, stated.description, tuple(components), engine, strict)
+    return suite
 
 
 def _check_given(extra: Any, settings: Any) -> None:

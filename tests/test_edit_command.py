@@ -220,6 +220,11 @@ def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(
         (["--format", "edits"], "no format is called 'edits'"),
         (["--format", "compakt"], "no format is called 'compakt' (did you mean 'compact'?)"),
         (["--suite", "defaultt"], "no suite is called 'defaultt' (did you mean 'default'?)"),
+        (["--set", "format.gat=true"], "reward 'format' has no argument 'gat' (did you mean 'gate'?)"),
+        (["--profile", "ful"], "no profile is called 'ful' (did you mean 'full'?)"),
+        (["--reward-model", "encoder"], "--reward-model 'encoder': expected ROLE=MODEL"),
+        (["--reward-model", "encoder=x"], "a model is named for role 'encoder', which nothing here reads"),
+        (["--best-of", 2, "--set", "format.weight=0"], "pays for nothing, so none is the best"),
         (["--backend", "llama"], "--backend 'llama': expected one of transformers, vllm"),
         (["--dtype", "int4"], "--dtype 'int4': expected one of auto, float32, bfloat16, float16"),
         (["--resume"], "--resume needs -o OUT"),
@@ -234,13 +239,6 @@ def test_settings_that_do_not_fit(
     done = run("edit", arguments(tmp_path / "in.jsonl", 1), *settings(model, suite), *more)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
-
-
-def test_a_suite_that_pays_for_nothing_has_no_best(run: Edit, model: Path, tmp_path: Path) -> None:
-    path = tmp_path / "free.yaml"
-    path.write_text("description: pays nothing\nrewards:\n  format: {}\n")
-    done = run("edit", arguments(tmp_path / "in.jsonl", 1), *settings(model, path), "--best-of", 2)
-    assert (done.returncode, "pays for nothing, so none is the best" in done.stderr) == (2, True)
 
 
 def test_the_name_of_an_embedded_model_that_is_misspelt(

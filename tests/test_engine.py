@@ -187,7 +187,7 @@ def test_a_mistyped_role_is_named_with_the_nearest() -> None:
     Engine(models={"encoder": "x"}).check_roles(["encoder", "fluency"])
     with pytest.raises(ConfigError, match=r"role 'encodr', .*did you mean 'encoder'\?.*roles are encoder, fluency"):
         Engine(models={"encodr": "x"}).check_roles(["fluency", "encoder"])
-    with pytest.raises(ConfigError, match="role 'encodr', which no reward of the suite has; its roles are none"):
+    with pytest.raises(ConfigError, match="role 'encodr', which nothing here reads; the roles are none"):
         Engine(models={"encodr": "x"}).check_roles([])
 
 

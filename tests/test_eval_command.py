@@ -14,11 +14,11 @@ import pytest
 
 import rewards
 from rewards.errors import ConfigError, RewardsError
+from rewards.plan import SuitePlan
 from rewards.suite import load_suite
 from rewards_eval import outputs, values
 from rewards_eval.agreement import scores_of
 from rewards_eval.html.compact import compact_record
-from rewards_eval.models import Computing
 from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import read_system
@@ -269,11 +269,11 @@ def test_another_scored_file_as_labels(tmp_path: Path) -> None:
     assert f"one: 6 of the 6 things labelled in {labels} are scored." in report["notes"]
 
 
-def form(folder: Path) -> Computing:
+def form(folder: Path) -> SuitePlan:
     """A suite that needs no model."""
     suite = folder / "form.yaml"
     suite.write_text('description: "Only the form"\nrewards:\n  format: {weight: 1}\n', encoding="utf-8")
-    return Computing(suite=str(suite), quiet=True)
+    return SuitePlan(str(suite))
 
 
 def test_several_completions_of_one_argument_are_not_independent(tmp_path: Path) -> None:
@@ -347,13 +347,13 @@ def test_captions_speak_of_the_intervals_that_are_shown(tmp_path: Path, capsys: 
 def test_ids_are_checked_before_anything_is_scored(tmp_path: Path) -> None:
     one = write_lines(tmp_path / "one.jsonl", record(1), record(2), record(1))
     other = write_lines(tmp_path / "other.jsonl", record(3))
-    computing = form(tmp_path)
+    plan = form(tmp_path)
     for files, message in (((one,), "id 1 stands on line 1 and on line 3"), ((other, one), "id 1 stands on")):
         with pytest.raises(RewardsError, match=message):
-            run(options(tmp_path, *files, computing=computing, measure=False))
+            run(options(tmp_path, *files, plan=plan, quiet=True, measure=False))
     write_lines(one, record(1), record(2))
     with pytest.raises(RewardsError, match=r"no id in common: .*other\.jsonl: 3; .*one\.jsonl: 1, 2"):
-        run(options(tmp_path, other, one, computing=computing, measure=False))
+        run(options(tmp_path, other, one, plan=plan, quiet=True, measure=False))
     assert not (tmp_path / "out").exists()
 
 
@@ -362,7 +362,7 @@ def test_a_bad_first_line_is_rejected_like_any_other(tmp_path: Path) -> None:
     good = [json.dumps(record(n)) for n in (1, 2)]
     for number, bad in enumerate(('{"id": 1', '{"what": 1}')):
         path.write_text("\n".join([bad, *good]) + "\n", encoding="utf-8")
-        report = run(options(tmp_path / f"{number}", path, computing=form(tmp_path), measure=False))
+        report = run(options(tmp_path / f"{number}", path, plan=form(tmp_path), quiet=True, measure=False))
         assert [(one["records"], one["rejected"]) for one in report["systems"]] == [(2, 1)]
 
 
@@ -381,7 +381,7 @@ def test_a_bad_first_line_is_rejected_like_any_other(tmp_path: Path) -> None:
 def test_rejected_lines_that_somebody_changed(tmp_path: Path, rejected: bytes | None, message: str) -> None:
     path = tmp_path / "one.jsonl"
     path.write_bytes(b"bad\n" + json.dumps(record(1)).encode() + b"\n")
-    given = options(tmp_path, path, computing=form(tmp_path), measure=False)
+    given = options(tmp_path, path, plan=form(tmp_path), quiet=True, measure=False)
     run(given)
     beside = tmp_path / "out" / "one.scored.jsonl.rejected.jsonl"
     if rejected is None:

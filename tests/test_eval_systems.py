@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rewards.errors import ConfigError, RewardsError
+from rewards.plan import SuitePlan
 from rewards_eval import authors, labels, notes, references, systems
-from rewards_eval.models import Computing
 from rewards_eval.names import choose_names
 from rewards_eval.review.session import Review
 from rewards_eval.review.sources import read_sources
@@ -124,9 +124,9 @@ def test_options_that_do_not_fit(good: Path, tmp_path: Path) -> None:
 
 
 def test_options_that_compute_nothing(good: Path, tmp_path: Path) -> None:
-    for computing in (Computing(models=("perplexity=x",)), Computing(profile="full")):
+    for plan in (SuitePlan(models={"perplexity": "x"}), SuitePlan(profile="full")):
         with pytest.raises(ConfigError, match="every FILE is scored already; add --measure"):
-            run(Options([str(good)], tmp_path / "out", computing=computing))
+            run(Options([str(good)], tmp_path / "out", plan=plan))
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def load(path: Path | str, **options: Any) -> Any:
         ("rewards: {short: {params: gone}}", "gone is no folder of `rewards fit`"),
         (
             "models: {politness: x}\nrewards: {polite: }",
-            r"models.politness: no reward of the suite has such a role \(did you mean 'politeness'\?\)",
+            r"a model is named for role 'politness', which nothing here reads \(did you mean 'politeness'\?\)",
         ),
     ],
 )
@@ -226,7 +226,7 @@ def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None
         load(path, settings={"short": {"wieght": 1}})
     with pytest.raises(PluginError, match="^no reward is called 'polit'"):
         load(path, rewards=["polit"])
-    with pytest.raises(ConfigError, match="^a model is named for role 'politness', which no reward"):
+    with pytest.raises(ConfigError, match="^a model is named for role 'politness', which nothing here reads"):
         load(path, rewards=["polite"], engine=rewards.Engine(models={"politness": "x"}))
 
 

@@ -158,7 +158,7 @@ def test_another_split_of_the_same_data_is_held_out(dry: Run, tmp_path: Path) ->
             ["settings.format.a=1", "settings.format.b=1"],
             r"toy\.yaml, with format\.a, format\.b set: re",
         ),
-        (["models.foo=bar"], r"^a model is named for role 'foo', which no reward of the suite has; its roles are none"),
+        (["models.foo=bar"], r"^a model is named for role 'foo', which nothing here reads; the roles are none"),
     ],
 )
 def test_settings_and_models_of_a_recipe_that_do_not_fit(dry: Run, overrides: list[str], message: str) -> None:

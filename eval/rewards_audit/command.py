@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewards.cli.options import Cache, Device, DType, Models, Profile
+from rewards.cli.options import Cache, Device, DType, Models, Profile, Settings, parse_settings
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import beside, header_path
+from rewards.plan import SuitePlan, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +28,7 @@ def audit(
     suite: Annotated[
         str | None, typer.Option(help="Attack this suite, a name or a YAML file. [default: default, without FILE]")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
-    ] = None,
+    set_: Settings = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write everything as JSON to this file, or into this folder.")
     ] = None,
@@ -66,11 +64,10 @@ def audit(
         _list()
         return
     target = _target(out, [path for path in (file, against, suite and Path(suite), arguments, attacks) if path])
-    attempt = Attempt(
-        suite or "default", tuple(set_ or ()), tuple([show] if show else only or ()), show, arguments, attacks, profile,
-        tuple(model or ()), device, dtype, cache, quiet,
-    )  # fmt: skip
-    _check(file, against, suite, attempt)
+    settings, models = parse_settings(set_ or ()), parse_models(model)
+    plan = SuitePlan(suite, (), settings, profile, models, device, dtype, cache=cache)
+    attempt = Attempt(plan, tuple([show] if show else only or ()), show, arguments, attacks, quiet)
+    _check(file, against, attempt)
     records: list[dict[str, Any]] = []
     passed = True
     if file is not None:
@@ -88,31 +85,26 @@ def audit(
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What to attack, with what, on which engine."""
+    """What to attack, and with what."""
 
-    suite: str
-    settings: tuple[str, ...]
+    plan: SuitePlan
     only: tuple[str, ...]
     show: str | None
     arguments: Path | None
     attacks: Path | None
-    profile: str | None
-    models: tuple[str, ...]
-    device: str
-    dtype: str
-    cache: Path | None
     quiet: bool
 
 
-def _check(file: Path | None, against: Path | None, suite: str | None, attempt: Attempt) -> None:
+def _check(file: Path | None, against: Path | None, attempt: Attempt) -> None:
     if against is not None and file is None:
         raise ConfigError("--against compares FILE with another: give both, rewards audit AFTER --against BEFORE")
+    plan = attempt.plan
     about = {
-        "--set": attempt.settings, "--only": attempt.only, "--arguments": attempt.arguments,
-        "--attacks": attempt.attacks, "--profile": attempt.profile, "--model": attempt.models,
+        "--set": plan.settings, "--only": attempt.only, "--arguments": attempt.arguments,
+        "--attacks": attempt.attacks, "--profile": plan.profile, "--model": plan.models,
     }  # fmt: skip
     given = [name for name, value in about.items() if value]
-    if file is not None and suite is None and given:
+    if file is not None and plan.suite is None and given:
         raise ConfigError(
             f"{', '.join(given)}: with FILE no suite is attacked; name one with --suite, or leave out FILE"
         )
@@ -144,19 +136,13 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
 def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     """The report on a suite under attack, printed; and whether it holds."""
     # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
-    from rewards.cli.options import parse_settings
-    from rewards.engine.build import build_engine
-    from rewards.suite import load_suite
     from rewards_audit import show
     from rewards_audit.audit import audit as attack_suite
     from rewards_audit.cases import BUILTIN, read_cases
 
     cases = read_cases(attempt.arguments or BUILTIN)
     tried, extra = _chosen(attempt.only, _own(attempt.attacks, cases) if attempt.attacks else [])
-    settings = parse_settings(attempt.settings)
-    engine = build_engine(attempt.device, attempt.dtype, 0, attempt.cache, attempt.models, attempt.profile)
-    profile: Any = attempt.profile  # checked by the engine's options
-    suite = load_suite(attempt.suite, settings=settings, engine=engine, profile=profile)
+    suite = attempt.plan.load()
     with show.counting(attempt.quiet) as progress:
         report = attack_suite(suite, cases, tried, extra, progress)
     if attempt.show:

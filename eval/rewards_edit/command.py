@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewards.cli.options import Device, countable
+from rewards.cli.options import Cache, Device, Limit, Profile, Resume, Settings, countable, parse_settings
 from rewards.cli.terminal import stop_where_complete
 from rewards.errors import ConfigError
+from rewards.plan import SuitePlan, parse_models
 
 if TYPE_CHECKING:
     from rewards_edit.job import Tally, Work
@@ -40,6 +41,13 @@ def edit(
         typer.Option(min=1, callback=countable, help="Completions in each round, of which the suite's best is taken."),
     ] = 1,
     suite: Annotated[str, typer.Option(help="Whose gates accept edits: a suite, or a YAML file.")] = "default",
+    set_: Settings = None,
+    profile: Profile = None,
+    reward_model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a role of the suite's models. Repeatable."),
+    ] = None,
+    cache: Cache = None,
     temperature: Annotated[
         float | None, typer.Option(min=0.0, help="0 is greedy decoding. [default: 0; 0.8 where several are drawn]")
     ] = None,
@@ -53,8 +61,8 @@ def edit(
     backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="Precision of the model: auto, float32, bfloat16 or float16.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
+    resume: Resume = False,
+    limit: Limit = None,
     batch_size: Annotated[
         int,
         typer.Option(min=1, callback=countable, help="Output records that are made together, and kept on --resume."),
@@ -77,9 +85,10 @@ def edit(
     _check(several, drawn, top_p, backend, dtype)
     out = target_of(file, out, resume)
     sampling = Sampling(drawn, top_p, max_new_tokens, seed)
-    work = _work(
-        model, adapter, format, suite, sampling, (rounds, num_samples, best_of), backend, device, dtype, token_budget
-    )
+    settings, models = parse_settings(set_ or ()), parse_models(reward_model, "--reward-model")
+    plan = SuitePlan(suite, (), settings, profile, models, device, cache=cache)
+    counts = (rounds, num_samples, best_of)
+    work = _work(plan, model, adapter, format, sampling, counts, backend, dtype, token_budget)
     fingerprint = _fingerprint(work, file, limit, token_budget, backend)
     if resume and out is not None:
         stop_where_complete(out, finished(out, fingerprint, batch_size))
@@ -103,22 +112,19 @@ def _check(several: bool, temperature: float, top_p: float, backend: str, dtype:
 
 
 def _work(
+    plan: SuitePlan,
     model: str,
     adapter: Path | None,
     format: str,
-    suite: str,
     sampling: Sampling,
     counts: tuple[int, int, int],
     backend: str,
-    device: str,
     dtype: str,
     token_budget: int,
 ) -> Work:
     """The suite before the model: what is wrong with the settings should show before gigabytes are read."""
-    from rewards.engine.engine import Engine
     from rewards.plugins import registry
     from rewards.prompts import check
-    from rewards.suite import load_suite
     from rewards_edit.job import Work
     from rewards_edit.policy import find
     from rewards_edit.rounds import EditingSetup
@@ -126,7 +132,7 @@ def _work(
     rounds, samples, best_of = counts
     asked = registry().format(format)
     check(asked)
-    chosen = load_suite(suite, engine=Engine(device=device))
+    chosen = plan.load()
     if best_of > 1 and not any(component.weight for component in chosen.components):
         raise ConfigError(f"--best-of {best_of}: suite {chosen.name!r} pays for nothing, so none is the best")
     files = find(model, adapter)
@@ -137,9 +143,9 @@ def _work(
     else:
         from rewards_edit.generation import Generator  # torch and transformers
 
-        policy = Generator(files, device, dtype, token_budget)
-    plan = EditingSetup(asked, chosen, sampling, rounds, best_of)
-    return Work(plan, policy, files.full_name, {**files.describe(), "backend": policy.backend}, samples)
+        policy = Generator(files, plan.device, dtype, token_budget)
+    setup = EditingSetup(asked, chosen, sampling, rounds, best_of)
+    return Work(setup, policy, files.full_name, {**files.describe(), "backend": policy.backend}, samples)
 
 
 def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, backend: str) -> dict[str, Any]:

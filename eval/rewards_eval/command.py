@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rewards.cli.options import Cache, Device, DType, Models, countable
+from rewards.plan import SuitePlan, parse_models
 from rewards.text.plain import plain
 
 
@@ -56,13 +57,12 @@ def evaluate(
     """
     # Imported here: `rewards --help` must not pay for numpy and what follows.
     from rewards_eval import outputs
-    from rewards_eval.models import Computing
     from rewards_eval.run import Options, run
     from rewards_eval.statistics import Draws
 
-    computing = Computing(suite, profile, tuple(model or ()), device, dtype, cache, quiet)
+    plan = SuitePlan(suite, profile=profile, models=parse_models(model), device=device, dtype=dtype, cache=cache)
     draws = Draws(seed, resamples)
-    report = run(Options(files, out, tuple(name or ()), reference, labels, measure, computing, draws, strict))
+    report = run(Options(files, out, tuple(name or ()), reference, labels, measure, plan, draws, strict, quiet))
     if not quiet:
         outputs.print_report(report)
         print(plain(f"\neverything is in {out}: report.html, report.json, tables (.csv, .tex) and plots (.svg, .png)"))

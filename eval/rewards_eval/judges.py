@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from rewards.dimensions import INAPPROPRIATE
-from rewards.engine.build import build_engine
 from rewards.engine.device import pick_device
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, ModelError
 from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddings, TokenLogProbs
+from rewards.plan import SuitePlan, parse_models
 from rewards_eval import formulas, roles
 
 WHOLE = ("app", "sim", "ppl")
@@ -22,7 +22,8 @@ def engine_for(
     profile: str = "embedded", device: str = "auto", dtype: str = "auto", models: tuple[str, ...] = ()
 ) -> Engine:
     """The engine of these options, one for all metrics of a process, so that a model is loaded once."""
-    return build_engine(device, precision(device, dtype), models=models, profile=profile)
+    named = parse_models(models)
+    return SuitePlan(profile=profile, models=named, device=device, dtype=precision(device, dtype)).engine()
 
 
 def precision(device: str, dtype: str) -> str:

@@ -5,69 +5,52 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.engine.build import build_engine
+from rewards.engine.engine import Engine
 from rewards.engine.roles import fill
-from rewards.errors import ConfigError, nearest
 from rewards.files.reading import read_header
 from rewards.models import folders, keys
 from rewards.models.specs import Derived
 from rewards.paths import user_path
+from rewards.plan import SuitePlan
 from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import ScoredFile, System
 from rewards_eval.values import References
 
 if TYPE_CHECKING:
-    from rewards.engine.engine import Engine
     from rewards.suite import Suite
-
-
-@dataclass(frozen=True, slots=True)
-class Computing:
-    """How models run: which suite scores, on which models, where. `models` as `ROLE=MODEL`."""
-
-    suite: str | None = None
-    profile: str | None = None
-    models: Sequence[str] = ()
-    device: str = "auto"
-    dtype: str = "auto"
-    cache: Path | None = None
-    quiet: bool = False
 
 
 class Models:
     """Whatever of an evaluation needs models; none is loaded before it is needed."""
 
-    def __init__(self, computing: Computing, folder: Path) -> None:
-        self._computing = computing
+    def __init__(self, plan: SuitePlan, folder: Path, quiet: bool) -> None:
+        self._plan = plan
         self._folder = folder
+        self._quiet = quiet
         self._scored = False
         self._header: Mapping[str, Any] | None = None  # of measured.jsonl: how it was made, now or by an earlier run
 
     @cached_property
     def _suite(self) -> Suite:
-        from rewards.suite import load_suite
-
-        computing, given = self._computing, self._engine.models  # the engine first: it checks the options
-        known = load_suite(computing.suite or "default", profile=computing.profile)  # type: ignore[arg-type]  # checked by the engine
-        roles_ = {model.role for component in known.components for model in component.reward.models}
-        chosen = {role: name for role, name in given.items() if role in roles_}
-        engine = replace(self._engine, models=chosen)
-        return load_suite(computing.suite or "default", engine=engine, profile=computing.profile)  # type: ignore[arg-type]  # as above
+        given = self._engine.models  # the engine first: it checks the options
+        known = self._plan.load(Engine()).roles()
+        chosen = {role: name for role, name in given.items() if role in known}
+        return self._plan.load(replace(self._engine, models=chosen))
 
     @cached_property
     def _engine(self) -> Engine:
-        one = self._computing
-        return build_engine(one.device, judges.precision(one.device, one.dtype), 0, one.cache, one.models, one.profile)
+        plan = self._plan
+        return replace(plan, dtype=judges.precision(plan.device, plan.dtype)).engine()
 
     def score(self, file: str, name: str) -> ScoredFile:
         """The scored file of an unscored one, kept in the folder."""
         self._scored = True
-        return scoring.score_file(file, name, self._suite, self._settings(), self._folder, self._computing.quiet)
+        return scoring.score_file(file, name, self._suite, self._settings(), self._folder, self._quiet)
 
     def measure(self, systems: Sequence[System], references: References) -> list[System]:
         """The systems with what models say of each record, kept in the folder."""
@@ -75,18 +58,10 @@ class Models:
 
         found = roles.find()
         known = {found.classifier.role, found.perplexity.role, found.similarity.role}
-        known |= (
-            {model.role for component in self._suite.components for model in component.reward.models}
-            if self._scored
-            else set()
-        )
-        for role in self._engine.models:
-            if role not in known:
-                raise ConfigError(
-                    f"a model is named for role {role!r}, which nothing here has{nearest(role, known)};"
-                    f" roles: {', '.join(sorted(known))}"
-                )
-        with _progress(self._computing.quiet) as progress:
+        if self._scored:
+            known |= self._suite.roles()
+        self._engine.check_roles(known)
+        with _progress(self._quiet) as progress:
             path = self._folder / "measured.jsonl"
             measured = measure.measure(systems, self._engine, found, references, path, self._measuring(), progress)
         self._header = read_header(path) or {}
@@ -119,9 +94,9 @@ class Models:
 
     def _settings(self) -> dict[str, Any]:
         """What numbers depend on besides the texts."""
-        one = self._computing
+        plan = self._plan
         named = [[role, name, *_digest_of(name)] for role, name in sorted(self._engine.models.items())]
-        return {"engine": [one.profile, one.device, one.dtype, named], "version": scoring.version()}
+        return {"engine": [plan.profile, plan.device, plan.dtype, named], "version": scoring.version()}
 
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
         """How the numbers were made: by which suite, on which models, as far as files and this run can say."""

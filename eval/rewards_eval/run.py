@@ -10,10 +10,11 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rewards.errors import ConfigError, RewardsError
+from rewards.plan import SuitePlan
 from rewards_eval import agreement, breakdowns, figures, notes, report, systems, tables
 from rewards_eval.evaluation import Evaluation, evaluate
 from rewards_eval.labels import read_labels
-from rewards_eval.models import Computing, Models
+from rewards_eval.models import Models
 from rewards_eval.names import choose_names
 from rewards_eval.references import read_references
 from rewards_eval.statistics import Draws
@@ -23,7 +24,10 @@ from rewards_eval.values import References
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an evaluation is asked to do. `measure` None measures where a file has to be scored anyway."""
+    """What an evaluation is asked to do. `measure` None measures where a file has to be scored anyway.
+
+    `plan` names the suite that scores unscored files, and what computes for it and for the measuring.
+    """
 
     files: Sequence[str]
     out: Path
@@ -31,9 +35,10 @@ class Options:
     reference: str | None = None
     labels: str | None = None
     measure: bool | None = None
-    computing: Computing = field(default_factory=Computing)
+    plan: SuitePlan = field(default_factory=SuitePlan)
     draws: Draws = field(default_factory=Draws)
     strict: bool = False
+    quiet: bool = False
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def run(options: Options) -> dict[str, Any]:
     labels = read_labels(options.labels) if options.labels else None
     if labels:
         labels.check(names)
-    models = Models(options.computing, options.out)
+    models = Models(options.plan, options.out, options.quiet)
     read = _read(options, names, models, references)
     common = systems.compare(read)
     if options.strict:
@@ -71,7 +76,7 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
     """The systems: read, scored where they are not yet, and measured where that is wanted."""
     dialects: list[systems.Dialect] = [systems.detect(file) for file in options.files]
     unscored = "unscored" in dialects
-    if options.computing.suite and not unscored:
+    if options.plan.suite and not unscored:
         raise ConfigError("--suite says how to score, but every FILE is scored already; leave it out")
     known = [
         None if dialect == "unscored" else systems.read_system(file, name, dialect)
@@ -90,7 +95,7 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
         for file, name, one in zip(options.files, names, known, strict=True)
     ]
     systems.compare(read)  # before anything is measured: what does not fit together is told at once
-    if not (wanted or unscored) and (options.computing.models or options.computing.profile):
+    if not (wanted or unscored) and (options.plan.models or options.plan.profile):
         raise ConfigError("--model and --profile say what computes, but every FILE is scored already; add --measure")
     return models.measure(read, references) if wanted else read
 

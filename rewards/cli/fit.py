@@ -12,6 +12,7 @@ import typer
 
 from rewards.cli.options import LARGEST, Cache, Models
 from rewards.errors import ConfigError
+from rewards.plan import SuitePlan, parse_models
 from rewards.text.plain import plain
 
 
@@ -44,7 +45,6 @@ def fit(
     Use what comes out with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward that
     offers no fit of its own gets a threshold: the percentile of human edits.
     """
-    from rewards.engine.build import build_engine
     from rewards.fitting.run import run
 
     began = time.monotonic()
@@ -53,7 +53,7 @@ def fit(
         if not quiet:
             print(f"{time.monotonic() - began:6.0f} s  {line}", file=sys.stderr, flush=True)
 
-    engine = build_engine(device, dtype, cache=cache, models=model or (), profile=profile)
+    engine = SuitePlan(profile=profile, models=parse_models(model), device=device, dtype=dtype, cache=cache).engine()
     options = _options(set_ or ())
     if percentile is not None:
         if "percentile" in options:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rewards.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rewards.suite import Suite
 
 LARGEST = 2**63 - 1
 """The largest whole number that files, slices and generators of random numbers take."""
@@ -26,6 +22,7 @@ def countable(value: int | None) -> int | None:
     return value
 
 
+SuiteName = Annotated[str | None, typer.Option("--suite", help="Name of a suite, or a YAML file. [default: default]")]
 Profile = Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")]
 Models = Annotated[
     list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
@@ -51,38 +48,9 @@ Format = Annotated[
 TokenBudget = Annotated[
     int, typer.Option(min=0, callback=countable, help="Padded tokens in one forward pass; 0 picks by device.")
 ]
+Limit = Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """What is to be scored with: a suite, or single rewards alone, and what computes for them. It pickles."""
-
-    suite: str | None
-    rewards: Sequence[str]
-    settings: Mapping[str, Mapping[str, Any]]
-    dtype: str
-    token_budget: int
-    cache: Path | None
-    models: Sequence[str]
-    profile: str | None
-    strict: bool = False
-
-    def on(self, device: str) -> Suite:
-        """The suite on a device: the one named, `default` without a name, or the single rewards."""
-        from rewards.engine.build import build_engine
-        from rewards.suite import load_suite, suite_of
-
-        engine = build_engine(device, self.dtype, self.token_budget, self.cache, self.models, self.profile)
-        options: dict[str, Any] = {
-            "settings": self.settings,
-            "engine": engine,
-            "profile": self.profile,
-            "strict": self.strict,
-        }
-        if self.suite is None and self.rewards:
-            return suite_of(self.rewards, **options)
-        return load_suite(self.suite or "default", rewards=self.rewards, **options)
 
 
 def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +16,13 @@ from rewards.cli.options import (
     Cache,
     DType,
     Format,
+    Limit,
     Models,
     Profile,
+    Resume,
     Rewards,
-    Scoring,
     Settings,
+    SuiteName,
     TokenBudget,
     check_format,
     countable,
@@ -28,6 +31,7 @@ from rewards.cli.options import (
 from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
+from rewards.plan import SuitePlan, parse_models
 
 if TYPE_CHECKING:
     from rewards.suite import Suite
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 def score(
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
-    suite: Annotated[str | None, typer.Option(help="Name of a suite, or a YAML file. [default: default]")] = None,
+    suite: SuiteName = None,
     reward: Rewards = None,
     set_: Settings = None,
     format: Format = None,
@@ -49,9 +53,9 @@ def score(
     append: Annotated[
         bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")] = False,
+    resume: Resume = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record on which a reward fails.")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")] = None,
+    limit: Limit = None,
     cache: Cache = None,
     batch_size: Annotated[
         int, typer.Option(min=1, callback=countable, help="Records that are scored together, and kept on --resume.")
@@ -71,12 +75,12 @@ def score(
     from rewards.summary import Summary
 
     rewards, settings = settings_of(reward or (), set_ or ())
-    devices = parse_devices(device, dtype)
+    models, devices = parse_models(model), parse_devices(device, dtype)
     if append:
         _check_append(file, rewards, suite, settings, limit, devices)
     target = targets.target_of(file, out, resume, append)
-    scoring = Scoring(suite, rewards, settings, dtype, token_budget, cache, model or (), profile, strict)
-    chosen = scoring.on(devices[0])
+    plan = SuitePlan(suite, rewards, settings, profile, models, devices[0], dtype, token_budget, cache, strict)
+    chosen = plan.load()
     check_format(format)
     fingerprint = {
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
@@ -98,7 +102,7 @@ def score(
             if append:
                 header = appending.run(job, sink, summary, display.report)
             elif len(devices) > 1:
-                with Workers(partial(_suite_of_worker, log_level(), scoring), devices) as workers:
+                with Workers(partial(_suite_of_worker, log_level(), plan), devices) as workers:
                     header = pipeline.run(job, sink, summary, display.report, workers)
             else:
                 header = pipeline.run(job, sink, summary, display.report)
@@ -134,9 +138,9 @@ def _check_append(
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 
-def _suite_of_worker(level: int, scoring: Scoring, device: str) -> Suite:
+def _suite_of_worker(level: int, plan: SuitePlan, device: str) -> Suite:
     """The suite in a process of its own, which logs as this one does."""
     sys.stdout = sys.stderr  # standard output is for results
     log_to_terminal()
     log_level(level)
-    return scoring.on(device)
+    return replace(plan, device=device).load()

@@ -63,13 +63,13 @@ def _prompts_of(folder: Path) -> set[str]:
 
 
 def check(named: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError, with the nearest role, where the user names a model for a role that nobody has."""
+    """Raise ConfigError, with the nearest role, where the user names a model for a role that nothing here reads."""
     roles = sorted(set(known))
     for role in named:
         if role not in roles:
             raise ConfigError(
-                f"a model is named for role {role!r}, which no reward of the suite has{nearest(role, roles)};"
-                f" its roles are {', '.join(roles) or 'none'}"
+                f"a model is named for role {role!r}, which nothing here reads{nearest(role, roles)};"
+                f" the roles are {', '.join(roles) or 'none'}"
             )
 
 

@@ -18,21 +18,22 @@ from rewards.cli.options import (
     Models,
     Profile,
     Rewards,
-    Scoring,
     Settings,
+    SuiteName,
     TokenBudget,
     check_format,
     countable,
     settings_of,
 )
 from rewards.errors import ConfigError
+from rewards.plan import SuitePlan, parse_models
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 TOKEN = "REWARDS_TOKEN"  # noqa: S105  (the name of a variable)
 
 
 def serve(
-    suite: Annotated[str | None, typer.Option(help="Name of a suite, or a YAML file. [default: default]")] = None,
+    suite: SuiteName = None,
     reward: Rewards = None,
     set_: Settings = None,
     format: Format = None,
@@ -71,6 +72,7 @@ def serve(
         raise ConfigError(f"--host {host}: others can reach it, so give it a token: --token-file, or {TOKEN}")
     check_format(format)
     names, settings = settings_of(reward or (), set_ or ())
+    plan = SuitePlan(suite, names, settings, profile, parse_models(model), device, dtype, token_budget, cache)
     try:
         from rewards_serve.app import Service, build
         from rewards_serve.desk import Desk
@@ -79,7 +81,7 @@ def serve(
         missing = f"{error.name} is not installed here: pip install 'appropriateness-rewards[serve]'"
         raise ConfigError(missing) from error
     with _listen(host, port) as listening:
-        chosen = Scoring(suite, names, settings, dtype, token_budget, cache, model or (), profile).on(device)
+        chosen = plan.load()
         warm_up(chosen)
         with Desk(chosen, max_waiting, batch_size) as desk:
             app = build(Service(chosen, desk, token, format), {*LOCAL, host.lower()} if local else None)

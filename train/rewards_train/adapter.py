@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewards.engine.engine import Engine
 from rewards.errors import ConfigError
+from rewards.plan import SuitePlan
 from rewards.records import UNREADABLE, completion_text, read_revision, unreadable
 from rewards.result import Result
-from rewards.suite import Component, Suite, load_suite
+from rewards.suite import Component, Suite
 from rewards.types import FLOAT32, Revision
 from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import metrics, table
@@ -22,28 +22,15 @@ CARRIED = ("id", "issue", "argument", "sentences")
 
 
 @dataclass(frozen=True, slots=True)
-class RewardPlan:
-    """What names a scorer: plain values, so that another process can build the same one.
+class RewardPlan(SuitePlan):
+    """What names a scorer: a suite, with `rewards` besides, and how what a policy writes is read.
 
-    `rewards` are measured besides the suite's own, with weight 0; `format` is the only one in which completions are
-    read, None detects it; `device` is where reward models run.
+    `format` is the only one in which completions are read, None detects it; `budget` says how many may be lost.
     """
 
     suite: str = "default"
-    rewards: tuple[str, ...] = ()
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     format: str | None = None
-    profile: Any = None
-    models: Mapping[str, str] = field(default_factory=dict)
-    device: str = "auto"
-    dtype: Any = "auto"
-    token_budget: int = 0
     budget: Budget = field(default_factory=Budget)
-
-    def load(self) -> Suite:
-        """The suite on an engine of its own. Raises ConfigError and PluginError."""
-        engine = Engine(device=self.device, dtype=self.dtype, token_budget=self.token_budget, models=self.models)
-        return load_suite(self.suite, rewards=self.rewards, settings=self.settings, engine=engine, profile=self.profile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,74 @@
+"""What names a suite and what computes for it: the same for all commands, and for other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewards.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rewards.engine.engine import Engine
+    from rewards.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class SuitePlan:
+    """A suite and its engine as plain values, none of which is looked at before `load`. It pickles.
+
+    `suite` is a name or a YAML file, and `rewards` are measured besides; without a suite they are measured alone, and
+    without either it is `default`. `cache` is a folder that outlives the run. The other values are those that `load_suite`
+    and `Engine` take.
+    """
+
+    suite: str | None = None
+    rewards: Sequence[str] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    profile: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+    dtype: str = "auto"
+    token_budget: int = 0
+    cache: Path | None = None
+    strict: bool = False
+
+    def engine(self) -> Engine:
+        """A new engine. Raises ConfigError for what does not fit."""
+        from rewards.engine.cache import DiskCache, MemoryCache
+        from rewards.engine.engine import Engine
+        from rewards.models.specs import DEFAULT_PROFILE
+
+        cache = DiskCache(self.cache) if self.cache else MemoryCache()
+        profile: Any = self.profile or DEFAULT_PROFILE
+        dtype: Any = self.dtype  # the engine looks whether there are such
+        return Engine(profile, self.device, dtype, self.token_budget, cache, self.models)
+
+    def load(self, engine: Engine | None = None) -> Suite:
+        """The suite, on a new engine unless one is given. Raises ConfigError and PluginError for what does not fit."""
+        from rewards.suite import load_suite, suite_of
+
+        profile: Any = self.profile  # as above
+        engine = engine or self.engine()
+        if self.suite is None and self.rewards:
+            return suite_of(self.rewards, settings=self.settings, engine=engine, profile=profile, strict=self.strict)
+        return load_suite(
+            self.suite or "default",
+            rewards=self.rewards,
+            settings=self.settings,
+            engine=engine,
+            profile=profile,
+            strict=self.strict,
+        )
+
+
+def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[str, str]:
+    """What an option `ROLE=MODEL` says, by role. Raises ConfigError for what does not have that form."""
+    models = {}
+    for text in given or ():
+        role, equals, name = text.partition("=")
+        if not equals or not role or not name:
+            raise ConfigError(f"{option} {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
+        models[role] = name
+    return models
