@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rewards.text.surrogates import without_surrogates
 
@@ -45,6 +46,21 @@ class ModelError(RewardsError):
         self.role = role
 
 
+@contextmanager
+def failing_as(told: Callable[[BaseException], RewardsError], *own: type[BaseException]) -> Iterator[None]:
+    """What a plugin raises in here becomes the error that `told` makes of it, save what is of one of its `own` kinds.
+
+    A plugin may fail in any way, by an exit or a cancelled task too, and ends nothing but its own work. Ctrl-C stays Ctrl-C.
+    """
+    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, *own)
+    try:
+        yield
+    except passing:
+        raise
+    except BaseException as error:
+        raise told(error) from error
+
+
 def tell(error: BaseException) -> str:
     """What a stranger's code raised, as text that a file can hold: `ValueError: no such word`.
 
@@ -53,7 +69,9 @@ def tell(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         text = str(error)
-    except (Exception, SystemExit):  # noqa: BLE001  (it may fail in telling why, too)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  (it may fail in telling why, too)
         return kind
     return without_surrogates(text if isinstance(error, PluginError) else f"{kind}: {text}")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from rewards.errors import RecordError, tell
+from rewards.errors import RecordError, failing_as, tell
 from rewards.formats import Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
 from rewards.scored import is_scored, read_scored
@@ -29,16 +30,19 @@ log = logging.getLogger("rewards.records")
 EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
 
 
-UNREADABLE = (Exception, SystemExit)
-"""What reading a record may raise: a format of a plugin may fail in any way, and only its record with it."""
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Whatever is raised in here is a RecordError: a format of a plugin may fail, and only its record with it.
 
+    What was none is logged, with `where` the record came from.
+    """
 
-def unreadable(error: BaseException, where: str) -> RecordError:
-    """Why a record could not be read, as text that a file can hold; whatever is no RecordError is logged too."""
-    if isinstance(error, RecordError):
-        return error
-    log.error("%s could not be read", where, exc_info=error)
-    return RecordError(f"could not be read: {tell(error)}")
+    def unreadable(error: BaseException) -> RecordError:
+        log.error("%s could not be read", where, exc_info=error)
+        return RecordError(f"could not be read: {tell(error)}")
+
+    with failing_as(unreadable, RecordError):
+        yield
 
 
 def read_revision(

@@ -592,12 +592,16 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
         TOYS.replace(
             "class Plugin:",
             "from rewards.formats import Format\n\ndef parse(completion, sentences):\n"
-            "    if 'EXIT' in completion:\n        raise SystemExit(3)\n    raise ValueError('no idea \\ud800')\n\n\n"
+            "    import asyncio\n    if 'EXIT' in completion:\n        raise SystemExit(3)\n"
+            "    if 'CANCEL' in completion:\n        raise asyncio.CancelledError('away')\n"
+            "    raise ValueError('no idea \\ud800')\n\n\n"
             "class Plugin:\n    @rewards.hookimpl\n    def register_formats(self, register):\n"
             "        register(Format('broken', 'always raises', parse, lambda text: 'BROKEN' in text, rank=1))\n",
         )
     )
-    bad = [{"id": text, "argument": "One. Two.", "completion": text} for text in ("BROKEN", "BROKEN EXIT")]
+    bad = [
+        {"id": text, "argument": "One. Two.", "completion": text} for text in ("BROKEN", "BROKEN EXIT", "BROKEN CANCEL")
+    ]
     lines = [record("a"), *bad, record("c")]
     source, out = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
     run = [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "format"]
@@ -606,6 +610,7 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     assert [one["reason"] for one in read_lines(tmp_path / "out.jsonl.rejected.jsonl")] == [
         "could not be read: ValueError: no idea \ufffd",
         "could not be read: SystemExit: 3",
+        "could not be read: CancelledError: away",
     ]
 
 

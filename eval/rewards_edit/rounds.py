@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rewards import prompts
-from rewards.errors import tell
+from rewards.errors import RecordError, failing_as, tell
 from rewards.formats import Format
-from rewards.records import UNREADABLE, read_revision
+from rewards.records import read_revision
 from rewards.suite import Suite
 from rewards.types import Revision
 from rewards_edit.case import Case, Proposal
@@ -107,12 +107,13 @@ def _read(plan: EditingSetup, case: Case, shown: Sequence[tuple[int, str]], answ
         record["argument"] = case.original.argument
     if answer.finish == "length" and not plan.format.partial:
         return _unread(record, LOOKS_DELETED)
+    failed = f"format {plan.format.name!r} could not read the completion"
     try:
-        return read_revision(record, format=plan.format.name, formats=(plan.format,))
-    except UNREADABLE as error:  # only this completion is lost
-        reason = f"format {plan.format.name!r} could not read the completion: {tell(error)}"
-        log.exception("%s", reason)
-        return _unread(record, reason)
+        with failing_as(lambda error: RecordError(f"{failed}: {tell(error)}")):
+            return read_revision(record, format=plan.format.name, formats=(plan.format,))
+    except RecordError as error:  # only this completion is lost
+        log.exception("%s", error)
+        return _unread(record, str(error))
 
 
 def _unread(record: dict[str, Any], reason: str) -> Revision:

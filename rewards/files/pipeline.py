@@ -14,9 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
+from rewards.errors import RecordError
 from rewards.files.reading import Line, as_text, read_lines
 from rewards.files.sink import Sink
-from rewards.records import UNREADABLE, read_revision, unreadable
+from rewards.records import read_revision, reading
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards.types import Revision
@@ -164,9 +165,9 @@ def read_items(
         try:
             if line.error is not None:
                 raise line.error
-            item = read(line)
-        except UNREADABLE as error:
-            reason = unreadable(error, f"line {line.number}")
+            with reading(f"line {line.number}"):
+                item = read(line)
+        except RecordError as reason:
             summary.reject(str(reason))
             sink.reject(Line(line.number, None, reason, line.raw))
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rewards import cards
 from rewards.contract import Reward, Threshold
-from rewards.errors import ConfigError, PluginError, RewardsError, tell
+from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, tell
 from rewards.models.specs import DEFAULT_PROFILE, PROFILES, Profile
 
 CARD = "card.json"
@@ -37,12 +37,9 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
             f"{folder} holds parameters of {', '.join(map(repr, fitted))}, not of reward {reward.name!r};"
             f" fit them with: rewards fit {reward.name} --data FILE -o {folder}"
         )
-    try:
+    unfit = f"{folder}: its parameters do not fit reward {reward.name!r}"
+    with failing_as(lambda error: ConfigError(f"{unfit}: {tell(error)}"), RewardsError):
         loaded = reward.fitter.load(folder) if reward.fitter else _with_threshold(reward, folder)
-    except (RewardsError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a plugin may fail in any way, by sys.exit(0) too: nothing was loaded
-        raise ConfigError(f"{folder}: its parameters do not fit reward {reward.name!r}: {tell(error)}") from error
     _check_loaded(reward, loaded, folder)
     profile: Any = stated.get("profile")
     if profile in loaded.thresholds:  # found with the models of that profile: those of others stay

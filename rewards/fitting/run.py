@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewards.errors import ConfigError, PluginError, RewardsError, nearest, tell
+from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, nearest, tell
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD, load_params, read_card
@@ -92,15 +92,15 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
 
     Raises PluginError that names the fit for whatever it raises besides errors that the user can act on.
     """
-    try:
+
+    def failed(error: BaseException) -> PluginError:
+        return PluginError(f"the fit of {who} failed: {tell(error)}; REWARDS_DEBUG=1 shows where")
+
+    with failing_as(failed, RewardsError, OSError):
         card = fit(job, **options)
         if not isinstance(card, Mapping):
             raise TypeError(f"it returned {type(card).__name__}; expected the card, a mapping")
         stated: dict[str, Any] = json.loads(json.dumps({**card}, allow_nan=False, default=_number))
-    except (RewardsError, OSError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a plugin may fail in any way, by sys.exit(0) too: nothing was fitted
-        raise PluginError(f"the fit of {who} failed: {tell(error)}; REWARDS_DEBUG=1 shows where") from error
     if job.unseen is not None and not job.unseen.asked:
         raise PluginError(f"the fit of {who} does not read its data with `job.rows()`: --unseen has no effect on it")
     others = [path.name for path in sorted(job.out.iterdir()) if path.suffix != ".safetensors" or not path.is_file()]

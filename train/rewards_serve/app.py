@@ -22,7 +22,7 @@ from starlette.routing import Route
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.pipeline import versions
-from rewards.records import UNREADABLE, read_revision, unreadable
+from rewards.records import read_revision, reading
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
@@ -111,9 +111,10 @@ class Service:
         found: list[Revision | RecordError] = []
         for number, record in enumerate(records, 1):
             try:
-                found.append(read_revision(record, format=self.format, number=number))
-            except UNREADABLE as error:
-                found.append(unreadable(error, f"record {number} of a request"))
+                with reading(f"record {number} of a request"):
+                    found.append(read_revision(record, format=self.format, number=number))
+            except RecordError as error:
+                found.append(error)
         return found
 
     def _told(self, record: Any, found: Result | RecordError) -> dict[str, Any]:

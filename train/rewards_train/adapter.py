@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, RecordError
 from rewards.plan import SuitePlan
-from rewards.records import UNREADABLE, completion_text, read_revision, unreadable
+from rewards.records import completion_text, read_revision, reading
 from rewards.result import Result
 from rewards.suite import Component, Suite
 from rewards.types import FLOAT32, Revision
@@ -198,10 +198,11 @@ class Scorer:
         for index, row in enumerate(rows):
             try:
                 record = {**row.record, "completion": row.completion}
-                revisions.append(read_revision(record, format=self.plan.format, number=index + 1))
+                with reading(f"completion {index + 1}"):
+                    revisions.append(read_revision(record, format=self.plan.format, number=index + 1))
                 places.append(index)
-            except UNREADABLE as error:
-                reasons[index] = f"its record cannot be read: {unreadable(error, f'completion {index + 1}')}"
+            except RecordError as error:
+                reasons[index] = f"its record cannot be read: {error}"
         for index, result in zip(places, self.suite.score(revisions), strict=True):
             results[index] = result
             reasons[index] = why_dropped(result.reward, result.error)
