@@ -19,12 +19,12 @@ from rewards import hookspecs
 from rewards.contract import Reward
 from rewards.errors import PluginError, nearest, tell
 from rewards.formats import Format
+from rewards.versions import OWN, version
 
 if TYPE_CHECKING:
     import typer
 
 GROUP = "rewards"
-OWN = "appropriateness-rewards"
 """The distribution that this module is of."""
 T = TypeVar("T")
 
@@ -258,7 +258,7 @@ def registry() -> Registry:
     loaded = Registry()
     from rewards import formats  # formats are a plugin of the core like any other
 
-    loaded.add(formats, "formats", OWN, _own_version())
+    loaded.add(formats, "formats", OWN, version())
     loaded.load_entry_points()
     return loaded
 
@@ -292,10 +292,3 @@ def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:
 def _named(distribution: metadata.Distribution | None) -> tuple[str, str]:
     """The name and the version of a distribution."""
     return (distribution.name, distribution.version) if distribution else ("?", "?")
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version(OWN)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -11,6 +11,7 @@ import typer
 from rewards.cli.options import Cache, Device, DType, Models, Profile, Settings, parse_settings
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.files.reading import beside, header_path
+from rewards.files.replacing import replacing
 from rewards.plan import SuitePlan, parse_models
 
 if TYPE_CHECKING:
@@ -221,9 +222,8 @@ def _target(out: Path | None, read: Sequence[Path]) -> Path | None:
 def _write(path: Path, record: dict[str, Any]) -> None:
     import orjson
 
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        partial.replace(path)
+        with replacing(path) as file:
+            file.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     except OSError as error:
         raise RewardsError(f"-o {path} cannot be written: {error.strerror or error}") from error

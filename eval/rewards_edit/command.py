@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from rewards.cli.options import Cache, Device, Limit, Profile, Resume, Settings,
 from rewards.cli.terminal import stop_where_complete
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, parse_models
+from rewards.versions import version
 
 if TYPE_CHECKING:
     from rewards_edit.job import Tally, Work
@@ -156,7 +156,7 @@ def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, ba
         "job": [identity(file), limit],
         "edit": {**stated(work), "token_budget": token_budget, "backend": backend},
         "suite": work.plan.suite.identify(),
-        "version": metadata.version("appropriateness-rewards"),
+        "version": version(),
     }
 
 

@@ -17,6 +17,7 @@ from rewards.models import folders, keys
 from rewards.models.specs import Derived
 from rewards.paths import user_path
 from rewards.plan import SuitePlan
+from rewards.versions import version
 from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import ScoredFile, System
 from rewards_eval.values import References
@@ -96,7 +97,7 @@ class Models:
         """What numbers depend on besides the texts."""
         plan = self._plan
         named = [[role, name, *_digest_of(name)] for role, name in sorted(self._engine.models.items())]
-        return {"engine": [plan.profile, plan.device, plan.dtype, named], "version": scoring.version()}
+        return {"engine": [plan.profile, plan.device, plan.dtype, named], "version": version()}
 
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
         """How the numbers were made: by which suite, on which models, as far as files and this run can say."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ import orjson
 
 from rewards.errors import RewardsError
 from rewards.files.reading import as_text
+from rewards.files.replacing import replacing
+from rewards.versions import OWN, versions
 from rewards_eval import outputs
 from rewards_eval.evaluation import Evaluation, describe_system
 from rewards_eval.figures import Plot
@@ -42,7 +42,7 @@ def build(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["rewards", *map(as_text, sys.argv[1:])],
         "suite": dict(suite),
-        "versions": versions(),
+        "versions": versions((OWN, "numpy", "scipy", "scikit-learn", "rapidfuzz")),
         "draws": {"seed": evaluation.draws.seed, "resamples": evaluation.draws.resamples},
         "systems": systems,
         "common": {
@@ -55,12 +55,6 @@ def build(
         "figures": [plot.to_record() for plot in plots],
         "notes": list(notes),
     }
-
-
-def versions() -> dict[str, str]:
-    """Of this distribution, Python, and the libraries that compute."""
-    names = ("appropriateness-rewards", "numpy", "scipy", "scikit-learn", "rapidfuzz")
-    return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
 
 
 def arguments_of(evaluation: Evaluation, references: References) -> list[dict[str, Any]]:
@@ -95,9 +89,8 @@ def write(
         for plot in plots:
             (folder / f"{plot.id}.svg").write_text(plot.svg, encoding="utf-8")
             (folder / f"{plot.id}.png").write_bytes(plot.png)
-        partial = folder / "report.json.partial"
-        partial.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        partial.replace(folder / "report.json")
+        with replacing(folder / "report.json") as file:
+            file.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         html.write(folder / "report.html", report, arguments)
     except OSError as error:
         raise RewardsError(f"{folder} cannot be written: {error.strerror or error}") from error

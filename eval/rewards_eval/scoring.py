@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rewards.cli.progress import Display
 from rewards.errors import RecordError, RewardsError
 from rewards.files import pipeline
 from rewards.files.reading import identity, read_header, read_lines, rejected_path
+from rewards.files.replacing import partial_of
 from rewards.files.sink import dump
 from rewards.files.writing import File, finished
 from rewards.suite import Suite
@@ -54,11 +54,6 @@ def described(suite: Suite) -> dict[str, Any]:
     return {key: value for key, value in suite.describe().items() if key in ("suite", "rewards", "profile")}
 
 
-def version() -> str:
-    """Of this package, whose models and formulas change with it."""
-    return metadata.version("appropriateness-rewards")
-
-
 def _by_round(file: str, out: Path) -> str:
     """The file itself, or, where `rewards edit` took its arguments through several rounds, one with a record for each.
 
@@ -66,7 +61,7 @@ def _by_round(file: str, out: Path) -> str:
     """
     if not any(len(_inner(line.record)) > 1 for line in read_lines(file)):
         return file
-    partial = out.with_name(f"{out.name}.partial")
+    partial = partial_of(out)
     with partial.open("wb") as written:
         for line in read_lines(file):
             rounds, record = _inner(line.record), line.record

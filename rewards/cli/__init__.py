@@ -24,17 +24,17 @@ EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
 
 
-def _version(value: bool) -> None:
+def _print_version(value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        from rewards.versions import OWN, version
 
-        print(f"appropriateness-rewards {version('appropriateness-rewards')}")
+        print(f"{OWN} {version()}")
         raise typer.Exit
 
 
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what is loaded and computed, on stderr.")] = False,
 ) -> None:

@@ -73,6 +73,7 @@ def score(
     from rewards.files.workers import Workers
     from rewards.files.writing import File
     from rewards.summary import Summary
+    from rewards.versions import versions
 
     rewards, settings = settings_of(reward or (), set_ or ())
     models, devices = parse_models(model), parse_devices(device, dtype)
@@ -86,7 +87,7 @@ def score(
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
         "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
         **(chosen.identify() if target else {}),  # models are fetched and hashed for it
-        "versions": pipeline.versions(),
+        "versions": versions(),
     }
     if resume and target is not None:
         stop_where_complete(target, targets.complete(file, target, fingerprint, batch_size))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -21,6 +19,7 @@ from rewards.records import read_revision, reading
 from rewards.suite import Suite
 from rewards.summary import Summary
 from rewards.types import Revision
+from rewards.versions import versions
 
 if TYPE_CHECKING:
     from rewards.files.workers import Workers
@@ -172,12 +171,6 @@ def read_items(
             sink.reject(Line(line.number, None, reason, line.raw))
         else:
             yield item
-
-
-def versions() -> dict[str, str]:
-    """Of this distribution, Python, and the libraries that compute."""
-    names = ("appropriateness-rewards", "torch", "transformers", "sentence-transformers", "numpy")
-    return {**{name: metadata.version(name) for name in names}, "python": platform.python_version()}
 
 
 def merge_headers(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

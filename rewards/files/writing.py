@@ -16,6 +16,7 @@ import orjson
 from rewards.errors import DISK_FULL, RewardsError, tell
 from rewards.files import lock
 from rewards.files.reading import Line, header_path, misshapen, read_header, rejected_path
+from rewards.files.replacing import partial_of, replacing
 from rewards.files.sink import NOTHING, dump, rejection
 
 
@@ -36,7 +37,7 @@ def written(path: Path) -> Path:
 def sidecars(path: Path) -> list[Path]:
     """The files that are written or deleted beside an output file."""
     final = (path, header_path(path), rejected_path(path))
-    return [*final[1:], _settings_of(path), *map(_partial_of, final)]
+    return [*final[1:], _settings_of(path), *map(partial_of, final)]
 
 
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
@@ -46,7 +47,7 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     a run that died once everything was in place has left beside it is removed.
     """
     path = written(path)
-    if not path.exists() or _partial_of(path).exists():
+    if not path.exists() or partial_of(path).exists():
         return None
     meta = header_path(path)
     try:
@@ -68,7 +69,7 @@ def replaced(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     """
     path = written(path)
     noted = _settings_of(path)
-    if _partial_of(path).exists() or not noted.exists():
+    if partial_of(path).exists() or not noted.exists():
         return None
     stated = noted.read_bytes().partition(b"\n")[0]
     if (read_header(path) or {}).get("fingerprint") != _digest(stated):
@@ -132,7 +133,7 @@ class File:
         self.path = path
         self.done = 0
         self.made: Mapping[str, Any] = NOTHING
-        self._partial = _partial_of(path)
+        self._partial = partial_of(path)
         self._settings = _settings_of(path)
         self._rejected = rejected_path(path)
         self._rejected_before = rejected
@@ -226,7 +227,7 @@ class File:
     def abandon(self) -> None:
         """Let go of the files. Of a run that failed before its first chunk none is left: there is nothing to resume."""
         if not self._wrote:
-            for path in (self._partial, _partial_of(self._rejected), self._settings):
+            for path in (self._partial, partial_of(self._rejected), self._settings):
                 path.unlink(missing_ok=True)
         for file in filter(None, (self._bad, self._out, self._log)):  # the lock last
             with suppress(OSError):  # a full disk refuses the rest of the buffer once more
@@ -236,35 +237,29 @@ class File:
         """Append one bad line to the rejects file."""
         with _disk(self._rejected):
             if self._bad is None:
-                self._bad = _partial_of(self._rejected).open("wb")
+                self._bad = partial_of(self._rejected).open("wb")
             self._bad.write(dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
         """Put everything in place: rejects and header first, so that OUT is there only when all is."""
-        meta = header_path(self.path)
         with _disk(self.path):
             self._out.flush()
             os.fsync(self._out.fileno())  # takes its time: what follows it does not
             self._out.close()
             if self._bad is not None:
                 self._bad.close()
-                _partial_of(self._rejected).replace(self._rejected)
+                partial_of(self._rejected).replace(self._rejected)
             elif self._rejected_before is None or not self._rejected_before.exists():
                 self._rejected.unlink(missing_ok=True)
             elif not self._rejected.exists() or not self._rejected.samefile(self._rejected_before):
-                shutil.copyfile(self._rejected_before, _partial_of(self._rejected))
-                _partial_of(self._rejected).replace(self._rejected)
-            temporary = _partial_of(meta)
+                with replacing(self._rejected) as copy:
+                    shutil.copyfile(self._rejected_before, copy)
             header = {**header, "fingerprint": self.digest}
-            temporary.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-            temporary.replace(meta)
+            with replacing(header_path(self.path)) as meta:
+                meta.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             self._partial.replace(self.path)
             self._settings.unlink(missing_ok=True)  # while the lock is held: nobody else has it then
             self._log.close()
-
-
-def _partial_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")
 
 
 def _settings_of(path: Path) -> Path:

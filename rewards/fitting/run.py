@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime
 import inspect
 import json
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from rewards.fitting.unseen import Unseen
 from rewards.models.specs import DEFAULT_PROFILE
 from rewards.models.wheels import file_digest
 from rewards.plugins import registry
+from rewards.versions import versions
 
 if TYPE_CHECKING:
     from rewards.contract import Reward
@@ -67,7 +66,7 @@ def run(
             "options": stated,
             "seed": seed,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {"python": platform.python_version(), origin.distribution: origin.version, **_versions()},
+            "versions": {origin.distribution: origin.version, **versions(LIBRARIES)},
         }
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
@@ -250,7 +249,3 @@ def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:
         found[digest] = file
         described.append({"file": file.name, "sha256": digest, **sources.describe(digest)})
     return described
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in LIBRARIES}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from importlib import metadata
 from typing import Any, NamedTuple
 
 from rewards.errors import ModelError
@@ -22,6 +21,7 @@ from rewards.features import (
     TokenLogProbs,
 )
 from rewards.models.specs import Checkpoint, describe
+from rewards.versions import version
 
 MAX_TOKENS = 1024  # of a text for a causal model, and for a classifier that states no limit; longer ones are cut
 
@@ -84,7 +84,7 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tupl
 
 def _libraries() -> tuple[str, ...]:
     """The versions of those that compute; importing them would take seconds."""
-    return tuple(f"{name} {metadata.version(name)}" for name in ("torch", "transformers"))
+    return tuple(f"{name} {version(name)}" for name in ("torch", "transformers"))
 
 
 def settings(checkpoint: Checkpoint) -> str:

@@ -21,11 +21,11 @@ from starlette.routing import Route
 
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
-from rewards.files.pipeline import versions
 from rewards.records import read_revision, reading
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
+from rewards.versions import versions
 from rewards_serve import openrlhf
 from rewards_serve.desk import Desk, Full
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewards.files.replacing import replacing
+
 PANELS: dict[str, dict[str, str]] = {
     "reward": {"reward": "training", "eval_reward": "held out"},
     "edits per completion": {
@@ -53,10 +55,9 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
         for axis in grid[len(components) :]:  # what is left of the last row
             axis.set_visible(False)
         below.suptitle("mean of every component", fontsize="medium")
-    temporary = to.with_name(f"{to.name}.partial")
-    figure.savefig(temporary, dpi=110, format="png")
+    with replacing(to) as file:
+        figure.savefig(file, dpi=110, format="png")
     plt.close(figure)
-    temporary.replace(to)
 
 
 def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> None:

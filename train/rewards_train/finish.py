@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,13 @@ import yaml
 from rewards.errors import RewardsError
 from rewards.paths import user_path
 from rewards.suite import Suite
+from rewards.versions import OWN, versions
 from rewards_train import best, card, curves, folder, log, policy
 from rewards_train.adapter import Scorer
 from rewards_train.data import Splits
 from rewards_train.recipe import Recipe
 
-LIBRARIES = ("appropriateness-rewards", "trl", "transformers", "torch", "datasets", "tokenizers", "peft", "accelerate")
+LIBRARIES = (OWN, "trl", "transformers", "torch", "datasets", "tokenizers", "peft", "accelerate")
 COMPLETIONS, HISTORY, LOG, SUITE = "completions", "log.jsonl", "rewards.parquet", "suite.yaml"
 
 
@@ -89,10 +88,10 @@ def leave(
     (out / "suite.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     (out / SUITE).write_text(suite_file(scorer.suite), encoding="utf-8")
     plugins = {one.origin.distribution: one.origin.version for one in scorer.suite.components}
-    versions = {name: metadata.version(name) for name in LIBRARIES} | plugins | {"python": platform.python_version()}
-    (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
+    used = {**versions(LIBRARIES), **plugins}
+    (out / "versions.json").write_text(json.dumps(used, indent=2) + "\n", encoding="utf-8")
     curves.draw(history, [component.name for component in scorer.suite.components], out / "curves.png")
-    text = card.write(recipe, scorer.suite, splits, out, history, versions, known.get("best"))
+    text = card.write(recipe, scorer.suite, splits, out, history, used, known.get("best"))
     (out / "README.md").write_text(text, encoding="utf-8")
     folder.write_state(out, finished=True, **known)
 

@@ -18,6 +18,7 @@ import yaml
 from rewards.config import read_yaml
 from rewards.errors import DISK_FULL, ConfigError, RewardsError
 from rewards.files import lock
+from rewards.files.replacing import replacing
 from rewards_train import checkpoints, log
 from rewards_train.recipe import Recipe, dump
 
@@ -152,9 +153,8 @@ def read_state(out: Path) -> dict[str, Any]:
 
 def write_state(out: Path, **known: Any) -> None:
     """Add to what is known of the run."""
-    temporary = out / f"{STATE}.partial"
-    temporary.write_text(json.dumps({**read_state(out), **known}, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(out / STATE)
+    with replacing(out / STATE) as file:
+        file.write_text(json.dumps({**read_state(out), **known}, indent=2) + "\n", encoding="utf-8")
 
 
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:

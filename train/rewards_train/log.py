@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rewards.files.replacing import replacing
 from rewards.suite import Suite
 from rewards_train.adapter import Pass
 from rewards_train.metrics import completions, means
@@ -82,9 +83,8 @@ class RewardLog:
                 name = f"{split}-{step:08d}-{self._rank:04d}.parquet"
                 ordered = [json.dumps(row.pop("order")) for row in rows]
                 table = Table.from_pylist(rows, schema=schema(self._suite)).append_column("order", [ordered])
-                temporary = self._folder / f"{name}.partial"
-                parquet.write_table(table, temporary)
-                temporary.replace(self._folder / name)
+                with replacing(self._folder / name) as file:
+                    parquet.write_table(table, file)
                 rows.clear()
 
 
@@ -151,19 +151,18 @@ def merge(folder: Path, out: Path) -> dict[str, int]:
         steps = sorted({step for _, kind, step in _parts(folder) if kind == split})
         if not steps:
             continue
-        temporary, counts[split] = out / f"{name}.partial", 0
-        writer = None
-        for step in steps:
-            paths = sorted(path for path, kind, at in _parts(folder) if (kind, at) == (split, step))
-            table = pa.concat_tables([parquet.read_table(path) for path in paths])
-            order = [tuple(json.loads(text)) for text in table.column("order").to_pylist()]
-            table = table.take(sorted(range(len(order)), key=order.__getitem__)).drop_columns(["order"])
-            writer = writer or parquet.ParquetWriter(temporary, table.schema)
-            writer.write_table(table)
-            counts[split] += table.num_rows
-        if writer is not None:
-            writer.close()
-            temporary.replace(out / name)
+        with replacing(out / name) as file:
+            writer, counts[split] = None, 0
+            for step in steps:
+                paths = sorted(path for path, kind, at in _parts(folder) if (kind, at) == (split, step))
+                table = pa.concat_tables([parquet.read_table(path) for path in paths])
+                order = [tuple(json.loads(text)) for text in table.column("order").to_pylist()]
+                table = table.take(sorted(range(len(order)), key=order.__getitem__)).drop_columns(["order"])
+                writer = writer or parquet.ParquetWriter(file, table.schema)
+                writer.write_table(table)
+                counts[split] += table.num_rows
+            if writer is not None:
+                writer.close()
     return counts
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import RewardsError
+from rewards.files.replacing import replacing
 from rewards_eval.html.compact import compact_argument, describe_rewards
 
 STYLES = ("base.css", "overview.css", "reader.css")
@@ -101,10 +102,9 @@ def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str
     output record of every system (docs/data.md). Raises RewardsError where a record or the disk does not allow it.
     """
     text = render(report, arguments)
-    temporary = path.with_name(f"{path.name}.partial")
     try:
-        temporary.write_bytes(text.encode())
-        temporary.replace(path)
+        with replacing(path) as file:
+            file.write_bytes(text.encode())
     except OSError as error:
         raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
 
