@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import HEADER, header_path, read_header, read_lines
+from rewards.files.reward_log import AUDITED, SUITE, Row
 from rewards.scored import STRANGE, check
 from rewards.summary import count_reason
 
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUITE = "rewards.suite"  # the key of a training log's schema metadata that holds the suite
 TOTAL, EDITS, ACCEPTED, LENGTH, KEPT = "total", "edits", "accepted edits", "length after / before", "left as it was"
 BEHAVIOUR = (EDITS, ACCEPTED, LENGTH, KEPT)
 """What is measured of every completion besides its rewards; the length in words, `left as it was` is 1 or 0."""
-LOG_COLUMNS = ("step", "id", "reward", "rewards", "failure", "edits", "accepted", "words_before", "words_after")
 FILES = "a file that `rewards score` wrote (JSONL), or the training log of `rewards train` (Parquet)"
 
 
@@ -205,12 +204,12 @@ def _log(path: Path) -> Observations:
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            missing = [name for name in LOG_COLUMNS if name not in schema.names]
+            missing = [name for name in AUDITED if name not in schema.names]
             said = (schema.metadata or {}).get(SUITE.encode())
             if missing or said is None:
                 lacks = f"lacks the columns {', '.join(missing)}" if missing else f"does not name its suite ({SUITE})"
                 raise ConfigError(f"{path} {lacks}, so it is no training log; give {FILES}")
-            for batch in file.iter_batches(batch_size=4096, columns=list(LOG_COLUMNS)):
+            for batch in file.iter_batches(batch_size=4096, columns=list(AUDITED)):
                 for row in batch.to_pylist():
                     _log_row(row, collected)
     except (ArrowException, OSError, UnicodeDecodeError) as error:
@@ -225,7 +224,7 @@ def _log(path: Path) -> Observations:
     return collected.finish(path, _settings(suite, path))
 
 
-def _log_row(row: Mapping[str, Any], collected: _Collector) -> None:
+def _log_row(row: Row, collected: _Collector) -> None:
     step, identifier = row["step"], row["id"]
     if step is None or identifier is None:
         collected.unread += 1

@@ -1,7 +1,4 @@
-"""The reward log: one Parquet row per completion.
-
-It is written in parts that follow the checkpoints, so that a resumed run has neither gaps nor doubles.
-"""
+"""The reward log of a run, written in parts that follow the checkpoints: a resumed run has neither gaps nor doubles."""
 
 from __future__ import annotations
 
@@ -12,28 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rewards.files.replacing import replacing
+from rewards.files.reward_log import Row, schema
 from rewards.suite import Suite
 from rewards_train.adapter import Pass
 from rewards_train.metrics import completions, means
 
-SUITE = "rewards.suite"
-"""The key of the Parquet schema's metadata that holds the suite as JSON."""
 NAMES = {"train": "rewards.parquet", "eval": "evaluation.parquet"}
 _PART = re.compile(r"(train|eval)-(\d{8})-(\d{4})\.parquet")
-
-
-def schema(suite: Suite) -> Any:
-    """The columns of a reward log; `rewards` has a number or null for every component, those of weight 0 too."""
-    import pyarrow as pa
-
-    components = pa.struct([pa.field(component.name, pa.float64()) for component in suite.components])
-    columns = [
-        ("step", pa.int64()), ("id", pa.string()), ("sample", pa.int64()), ("issue", pa.string()),
-        ("argument", pa.string()), ("completion", pa.string()), ("reward", pa.float64()), ("rewards", components),
-        ("failure", pa.string()), ("edits", pa.int64()), ("valid", pa.int64()), ("accepted", pa.int64()),
-        ("words_before", pa.int64()), ("words_after", pa.int64()),
-    ]  # fmt: skip
-    return pa.schema(columns, metadata={SUITE: json.dumps(suite.describe())})
 
 
 class RewardLog:
@@ -48,7 +30,7 @@ class RewardLog:
     ) -> None:
         self._folder, self._suite, self._groups = folder, suite, groups
         self._held_out, self._rank, self._processes = held_out, rank, processes
-        self._rows: dict[str, list[dict[str, Any]]] = {"train": [], "eval": []}
+        self._rows: dict[str, list[tuple[tuple[int, int, int], Row]]] = {"train": [], "eval": []}
         self._evaluated: list[dict[str, float | None]] = []
         self._batch = self._seen = 0
 
@@ -63,10 +45,8 @@ class RewardLog:
             self._seen += self._processes * len(done.rows)
             self._evaluated += completions(done, self._suite)[:size]
         for index in range(size):
-            row = record(done, index)
-            row["sample"] = (offset + index) % self._groups[split]
-            row["order"] = (done.step, self._batch, offset + index)
-            self._rows[split].append(row)
+            row = record(done, index, (offset + index) % self._groups[split])
+            self._rows[split].append(((done.step, self._batch, offset + index), row))
 
     def evaluated(self) -> list[dict[str, float | None]]:
         """What this process's completions of the evaluation that now ends add to its means."""
@@ -78,11 +58,12 @@ class RewardLog:
         from pyarrow import Table, parquet
 
         self._folder.mkdir(parents=True, exist_ok=True)
+        columns = schema([component.name for component in self._suite.components], self._suite.describe())
         for split, rows in self._rows.items():
             if rows:
                 name = f"{split}-{step:08d}-{self._rank:04d}.parquet"
-                ordered = [json.dumps(row.pop("order")) for row in rows]
-                table = Table.from_pylist(rows, schema=schema(self._suite)).append_column("order", [ordered])
+                table = Table.from_pylist([dict(row) for _, row in rows], schema=columns)
+                table = table.append_column("order", [[json.dumps(order) for order, _ in rows]])
                 with replacing(self._folder / name) as file:
                     parquet.write_table(table, file)
                 rows.clear()
@@ -106,29 +87,25 @@ def keep_means(trainer: Any, rows: RewardLog) -> None:
     trainer.log = with_means
 
 
-def record(done: Pass, index: int) -> dict[str, Any]:
-    """One row of the log, without its `sample`."""
+def record(done: Pass, index: int, sample: int) -> Row:
+    """One row of the log."""
     row, result, reason = done.rows[index], done.results[index], done.dropped[index]
-    known: dict[str, Any] = dict.fromkeys(("edits", "valid", "accepted", "words_before", "words_after"), 0)
-    if result is not None:
-        edits = result.revision.edits
-        known = {
-            "edits": len(edits),
-            "valid": sum(edit.valid for edit in edits),
-            "accepted": len(result.accepted),
-            "words_before": len(result.revision.argument.split()),
-            "words_after": len(result.after_accepted.split()),
-        }
+    edits = result.revision.edits if result is not None else ()
     return {
         "step": done.step,
         "id": str(row.record.get("id", "")),
+        "sample": sample,
         "issue": row.record.get("issue") or "",
         "argument": result.revision.argument if result is not None else row.record.get("argument") or "",
         "completion": row.completion.encode("utf-8", "replace").decode(),
         "reward": result.reward if result is not None and reason is None else None,
         "rewards": dict(result.rewards) if result is not None else {},
         "failure": reason,
-        **known,
+        "edits": len(edits),
+        "valid": sum(edit.valid for edit in edits),
+        "accepted": len(result.accepted) if result is not None else 0,
+        "words_before": len(result.revision.argument.split()) if result is not None else 0,
+        "words_after": len(result.after_accepted.split()) if result is not None else 0,
     }
 
 
