@@ -11,7 +11,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
-from rewards_train import ahead, best, data, extras, folder, opening, policy, recipe, run, sharding
+from rewards_train import ahead, data, extras, folder, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -61,8 +61,7 @@ class DryRun:
             self.unchecked.append("bf16, fp16 and tf32: this machine shows no GPU")
         self.unchecked += extras.absent(extras.needed(self._recipe))
         stand_in = self._recipe.model_copy(update={"grpo": {**given, **here}})
-        config = run.trainer_config(stand_in, Path(self._recipe.out), scorer.weights(), self._evaluates())
-        best.check(config, scorer.suite, self._recipe.grpo)
+        config = run.checked_config(stand_in, Path(self._recipe.out), scorer.suite, self._evaluates(), None)
         self._config = config
         prompts = config.generation_batch_size // config.num_generations
         print(

@@ -12,6 +12,7 @@ from typing import Any
 
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
+from rewards.suite import Suite
 from rewards_train import ahead, best, data, extras, finish, folder, log, opening, policy, resuming, sharding
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.devices import on_gpu, own_gpu, take_gpu
@@ -56,6 +57,18 @@ def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
         dtype=recipe.reward_dtype,
         budget=Budget(recipe.failures.share, recipe.failures.window),
     )
+
+
+def checked_config(recipe: Recipe, out: Path, suite: Suite, evaluates: bool, arguments: int | None) -> Any:
+    """The configuration of the trainer, if it fits the suite and, where it is known, the number of arguments.
+
+    Raises ConfigError where a step would fail, or none be made.
+    """
+    config = trainer_config(recipe, out, [component.weight for component in suite.components], evaluates)
+    best.check(config, suite, recipe.grpo)
+    if arguments is not None:
+        check_size(config, arguments)
+    return config
 
 
 def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: bool) -> Any:
@@ -165,11 +178,8 @@ def check(
     suite = plan.load()
     ahead.check_device(plan.device, suite)
     splits = data.load(recipe)
-    weights = [component.weight for component in suite.components]
     stand_in = ahead.in_one_process(recipe, sharding.processes(recipe, processes, accelerate_config))
-    config = trainer_config(stand_in, Path(recipe.out), weights, bool(splits.eval.items))
-    check_size(config, len(splits.train.items))
-    best.check(config, suite, recipe.grpo)
+    checked_config(stand_in, Path(recipe.out), suite, bool(splits.eval.items), len(splits.train.items))
 
 
 def check_vllm(recipe: Recipe, stages: Sequence[str]) -> None:
@@ -199,9 +209,7 @@ def train(out: Path, resume: bool) -> None:
     # Before the trainer's configuration exists: once DeepSpeed is configured, models of rewards would be sharded too.
     scorer.warm_up(*data.rows(splits.train.items[:WARM], "train", tokenizer))
     with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
-        config = trainer_config(recipe, out, scorer.weights(), bool(splits.eval.items))
-        check_size(config, len(splits.train.items))
-        best.check(config, scorer.suite, recipe.grpo)
+        config = checked_config(recipe, out, scorer.suite, bool(splits.eval.items), len(splits.train.items))
         if config.process_index == 0:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
