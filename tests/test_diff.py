@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.records import read_revision
-from rewards.text.diff import Change, changes, revision_edits, tokens
+from rewards.text.diff import SpanChange, changes, revision_edits, tokens
 from rewards.text.segment import join_gaps, split
 from rewards.types import Edit, apply_spans
 
@@ -17,7 +17,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "it's", ".", ",", "!", " ", "  ", "\
 TEXTS = st.one_of(st.text(), WORDS)
 
 
-def apply(before: str, found: Sequence[Change]) -> str:
+def apply(before: str, found: Sequence[SpanChange]) -> str:
     """The text after its changes."""
     pieces: list[str] = []
     position = 0
@@ -147,7 +147,7 @@ def test_long_texts_stay_sane():
 
 
 def test_a_change_is_a_triple():
-    assert changes("a b", "a c") == [Change(2, 3, "c")]
+    assert changes("a b", "a c") == [SpanChange(2, 3, "c")]
 
 
 def test_sentences_that_touch_are_not_glued_to_what_replaces_a_part_of_both() -> None:

@@ -15,7 +15,7 @@ from rewards.plan import SuitePlan, parse_models
 from rewards.versions import version
 
 if TYPE_CHECKING:
-    from rewards_edit.job import Tally, Work
+    from rewards_edit.job import EditTally, Work
     from rewards_edit.policy import Sampling
 
 SEVERAL = 0.8  # the temperature where several completions are asked for and none is given: they should differ
@@ -169,16 +169,16 @@ def _run(
     batch_size: int,
     resume: bool,
     quiet: bool,
-) -> Tally:
+) -> EditTally:
     from rewards.cli.progress import Display
     from rewards.cli.terminal import results_alone
     from rewards.files.pipeline import FileJob
     from rewards.files.sink import Sink, Stream
     from rewards.files.writing import File
     from rewards.text.plain import plain
-    from rewards_edit.job import Tally, run
+    from rewards_edit.job import EditTally, run
 
-    tally = Tally()
+    tally = EditTally()
     sink: Sink = File(out, fingerprint, batch_size, resume, tally.add) if out else Stream()
     with results_alone(), Display(file, quiet, "editing", "tokens") as display:
         try:
@@ -193,7 +193,7 @@ def _run(
     return tally
 
 
-def _closing(tally: Tally, seconds: float, out: Path | None) -> list[str]:
+def _closing(tally: EditTally, seconds: float, out: Path | None) -> list[str]:
     from rewards.files.reading import rejected_path
 
     lines = [

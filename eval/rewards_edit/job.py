@@ -23,7 +23,7 @@ from rewards_edit.rounds import EditingSetup, edit, reason_unchanged
 
 
 @dataclass(slots=True)
-class Tally:
+class EditTally:
     """What became of the arguments."""
 
     records: int = 0
@@ -77,7 +77,7 @@ class Work:
 
 
 def run(
-    job: FileJob, work: Work, sink: Sink, tally: Tally, report: ProgressHooks, progress: Callable[[int], None]
+    job: FileJob, work: Work, sink: Sink, tally: EditTally, report: ProgressHooks, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())

@@ -23,7 +23,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MetricComparison:
     """System A against system B on one metric: A − B over the arguments for which both have a value."""
 
     difference: float
@@ -83,7 +83,7 @@ def interval(resampled: Array, scale: float = 0.0) -> tuple[float, float] | None
 
 def compare(
     ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws, owners: Array | None = None
-) -> list[Comparison | None]:
+) -> list[MetricComparison | None]:
     """Pairs of systems and metrics, (C, n, 2) each, paired by argument; None where no argument has a value of both.
 
     Of several completions of one argument (`owners`, as in `by_argument`) those count for which both have a value.
@@ -94,7 +94,7 @@ def compare(
     both = ones[..., 1] > 0
     means = resampled_means(np.stack([ones, others]), draws)  # (resamples, 2, C)
     p_values = permutation_p(ones, others, Draws(draws.seed, swaps(draws, len(ones))))
-    found: list[Comparison | None] = []
+    found: list[MetricComparison | None] = []
     for c, lower in enumerate(lower_is_better):
         if not both[c].any():
             found.append(None)
@@ -105,7 +105,7 @@ def compare(
     return found
 
 
-def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: float, better: int) -> Comparison:
+def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: float, better: int) -> MetricComparison:
     difference = float(_difference(one.sum(0), other.sum(0)))
     each = one[:, 0] / one[:, 1] - other[:, 0] / other[:, 1]
     signs = better * np.where(np.abs(each) <= _ULPS * np.abs(one[:, 0] / one[:, 1]), 0.0, np.sign(each))
@@ -113,7 +113,7 @@ def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: f
     wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
     ties = len(each) - wins - losses
     effect = effect_size(difference, _influences(one) - _influences(other))
-    return Comparison(difference, low, high, p, effect, wins, ties, losses, len(each))
+    return MetricComparison(difference, low, high, p, effect, wins, ties, losses, len(each))
 
 
 def _influences(pairs: Array) -> Array:

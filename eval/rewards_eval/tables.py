@@ -10,7 +10,7 @@ import numpy as np
 
 from rewards_eval import statistics
 from rewards_eval.evaluation import Evaluation, Mean
-from rewards_eval.statistics import Comparison
+from rewards_eval.statistics import MetricComparison
 from rewards_eval.values import (
     ARGUMENT_METRICS,
     EDIT_METRICS,
@@ -187,7 +187,7 @@ def compared_metrics() -> list[tuple[str, Metric, str]]:
     return [*argument, *edit, ("reward:reward", reward_metric("reward"), "rewards")]
 
 
-def _comparison_cells(result: Comparison, p: float, metric: Metric) -> dict[str, Cell]:
+def _comparison_cells(result: MetricComparison, p: float, metric: Metric) -> dict[str, Cell]:
     def count(value: int) -> Cell:
         return cell(value, result.n)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rewards.formats.loose_json import CutOff, Scan, scan
 from rewards.formats.task import ARGUMENT, BECAUSE, TASK
-from rewards.text.diff import Change, changes
+from rewards.text.diff import SpanChange, changes
 from rewards.types import Parsed, ProposedEdit
 
 NAME = "json_edits"
@@ -149,7 +149,7 @@ def _placed(
 
     Insertions that are alike have the places in their order; one more than are shown has none.
     """
-    shown: dict[str, list[Change]] | None = None
+    shown: dict[str, list[SpanChange]] | None = None
     for edit in edits:
         if edit.problem or edit.before or not edit.after:
             yield edit
@@ -162,9 +162,9 @@ def _placed(
         yield replace(edit, after=change.after, start=change.start, end=change.end) if change else edit
 
 
-def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, list[Change]]:
+def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, list[SpanChange]]:
     """What a rewritten sentence inserts, by its text, from left to right."""
-    shown: dict[str, list[Change]] = {}
+    shown: dict[str, list[SpanChange]] = {}
     if number and 1 <= number <= len(sentences) and isinstance(rewritten, str):
         for change in changes(sentences[number - 1], rewritten):
             if change.start == change.end:

@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"(\w+(?:['\u2019]\w+)*|[^\w\s])")
 _EXACT_CELLS = 2**28  # token pairs up to which the longest common subsequence is exact: a table of 32 MB
 
 
-class Change(NamedTuple):
+class SpanChange(NamedTuple):
     """Characters `start:end` of a text become `after`."""
 
     start: int
@@ -39,7 +39,7 @@ def tokens(text: str) -> list[tuple[int, int]]:
     return list(zip(offsets[1::2], offsets[2::2], strict=False))
 
 
-def changes(before: str, after: str) -> list[Change]:
+def changes(before: str, after: str) -> list[SpanChange]:
     """The changes that turn `before` into exactly `after`, in order; an unchanged word lies between any two.
 
     A replacement leaves the spaces around it alone; a deleted word takes one adjoining space with it.
@@ -47,7 +47,7 @@ def changes(before: str, after: str) -> list[Change]:
     if before == after:
         return []
     (old, starts), (new, starts_after) = _tokenised(before), _tokenised(after)
-    found: list[Change] = []
+    found: list[SpanChange] = []
     start = start_after = 0  # where the text since the last equal token begins, in either text
     for block in _slide(equal_blocks(old, new), old, new):
         for first, first_after, size in _equal_runs(before, after, starts, starts_after, block):
@@ -132,7 +132,7 @@ def _equal_runs(
         yield from (Block(i + step, k + step, 1) for step in range(size))
 
 
-def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:
+def _trimmed(before: str, start: int, end: int, after: str) -> list[SpanChange]:
     """The change of `before[start:end]` to `after` without the whitespace both have at their ends, if there is one."""
     old = before[start:end]
     if old == after:
@@ -144,10 +144,10 @@ def _trimmed(before: str, start: int, end: int, after: str) -> list[Change]:
     tail = 0
     while tail < shorter - head and old[-1 - tail] == after[-1 - tail] and old[-1 - tail].isspace():
         tail += 1
-    return [Change(start + head, end - tail, after[head : len(after) - tail])]
+    return [SpanChange(start + head, end - tail, after[head : len(after) - tail])]
 
 
-def _inside_sentences(change: Change, sentences: Sequence[str], spans: list[tuple[int, int]]) -> list[ProposedEdit]:
+def _inside_sentences(change: SpanChange, sentences: Sequence[str], spans: list[tuple[int, int]]) -> list[ProposedEdit]:
     if not spans:
         problem = "there is no sentence to change"
         return [ProposedEdit(None, "", change.after, problem=problem)] if change.after.strip() else []
@@ -164,7 +164,7 @@ def _inside_sentences(change: Change, sentences: Sequence[str], spans: list[tupl
 
 
 def _split(
-    change: Change, touched: range, sentences: Sequence[str], spans: list[tuple[int, int]]
+    change: SpanChange, touched: range, sentences: Sequence[str], spans: list[tuple[int, int]]
 ) -> list[ProposedEdit]:
     """One edit for each touched sentence; the first carries the replacement."""
     edits = []
@@ -183,7 +183,9 @@ def _split(
     return edits
 
 
-def _in_gap(change: Change, behind: int, sentences: Sequence[str], spans: list[tuple[int, int]]) -> list[ProposedEdit]:
+def _in_gap(
+    change: SpanChange, behind: int, sentences: Sequence[str], spans: list[tuple[int, int]]
+) -> list[ProposedEdit]:
     """An insertion between sentences: at the end of the one before, or the start of the one behind if it adheres."""
     text = change.after.strip()
     if not text:

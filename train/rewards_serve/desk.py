@@ -25,7 +25,7 @@ class Full(Exception):  # noqa: N818  (it says what happened to the request)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Work:
+class WaitingRequest:
     """What one request wants scored, and where its results go."""
 
     revisions: Sequence[Revision]
@@ -46,7 +46,7 @@ class Desk:
         self.scored = 0
         self.problem: str | None = None
         self._suite, self._batch = suite, batch
-        self._queue: deque[Work] = deque()
+        self._queue: deque[WaitingRequest] = deque()
         self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, name="rewards-serve", daemon=True)
@@ -82,7 +82,7 @@ class Desk:
         It ends with a RewardsError where the pass failed for a known reason, and with a RuntimeError for any other. Raises
         Full where there is no room.
         """
-        work = Work(revisions)
+        work = WaitingRequest(revisions)
         with self._changed:
             self.check_room(len(revisions))
             self.waiting += len(revisions)
@@ -106,14 +106,14 @@ class Desk:
             if wanted := [work for work in taken if work.future.set_running_or_notify_cancel()]:
                 self._score(wanted)
 
-    def _take(self) -> list[Work]:
+    def _take(self) -> list[WaitingRequest]:
         """Whole requests, in order, until there is enough for a batch."""
         taken = [self._queue.popleft()]
         while self._queue and sum(len(work.revisions) for work in taken) < self._batch:
             taken.append(self._queue.popleft())
         return taken
 
-    def _score(self, wanted: Sequence[Work]) -> None:
+    def _score(self, wanted: Sequence[WaitingRequest]) -> None:
         """Give every request its results; where a pass breaks, those without are tried one by one, so that one fails alone."""
         began, open_ = time.monotonic(), deque(wanted)
         revisions = [revision for work in wanted for revision in work.revisions]
@@ -135,7 +135,7 @@ class Desk:
         told = "%d completions of %d requests in %.2f s, %d so far"
         log.info(told, len(revisions), len(wanted), time.monotonic() - began, self.scored)
 
-    def _settle(self, work: Work, results: list[Result]) -> None:
+    def _settle(self, work: WaitingRequest, results: list[Result]) -> None:
         size = len(work.revisions)
         self.scored += size
         work.future.set_result(results[:size])

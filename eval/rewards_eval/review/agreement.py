@@ -18,7 +18,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ReviewerAgreement:
     """One question put to several people. `alpha` is None where nothing was judged twice, or every verdict is the same."""
 
     question: str
@@ -44,7 +44,7 @@ def read_reviews(paths: Sequence[Path]) -> list[Line]:
     return lines
 
 
-def agreements(lines: Sequence[Line], seed: int = 0) -> list[Agreement]:
+def agreements(lines: Sequence[Line], seed: int = 0) -> list[ReviewerAgreement]:
     """How far people agree on edits (three verdicts; kept or not), for each system, and on comparisons."""
     edits = [line for line in lines if line["kind"] == "edit"]
     comparisons = [line for line in lines if line["kind"] == "comparison"]
@@ -69,7 +69,7 @@ def _preference(line: Line) -> str:
     return str(line.get("preferred"))  # the sides differ between reviewers, the systems do not
 
 
-def _agreement(question: str, lines: Sequence[Line], verdict: Callable[[Line], str], seed: int) -> Agreement:
+def _agreement(question: str, lines: Sequence[Line], verdict: Callable[[Line], str], seed: int) -> ReviewerAgreement:
     units: dict[Hashable, dict[str, str]] = {}
     owner: dict[Hashable, Hashable] = {}
     for line in lines:
@@ -80,7 +80,9 @@ def _agreement(question: str, lines: Sequence[Line], verdict: Callable[[Line], s
     counts = _counts(shared)
     low, high = _interval(counts, [owner[unit] for unit in kept], seed)
     pairs = [a == b for given in shared for a, b in itertools.combinations(given.values(), 2)]
-    return Agreement(question, _alpha(counts), low, high, len(shared), sum(pairs) / len(pairs) if pairs else None)
+    return ReviewerAgreement(
+        question, _alpha(counts), low, high, len(shared), sum(pairs) / len(pairs) if pairs else None
+    )
 
 
 def _counts(units: Sequence[Mapping[str, str]]) -> Any:
