@@ -26,10 +26,10 @@ class SuitePlan:
     suite: str | None = None
     rewards: Sequence[str] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    profile: str | None = None
+    profile: Any = None  # the engine looks whether there is such a one, and such a dtype
     models: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
-    dtype: str = "auto"
+    dtype: Any = "auto"
     token_budget: int = 0
     cache: Path | None = None
     strict: bool = False
@@ -41,26 +41,19 @@ class SuitePlan:
         from rewards.models.specs import DEFAULT_PROFILE
 
         cache = DiskCache(self.cache) if self.cache else MemoryCache()
-        profile: Any = self.profile or DEFAULT_PROFILE
-        dtype: Any = self.dtype  # the engine looks whether there are such
-        return Engine(profile, self.device, dtype, self.token_budget, cache, self.models)
+        profile = self.profile or DEFAULT_PROFILE
+        return Engine(profile, self.device, self.dtype, self.token_budget, cache, self.models)
 
     def load(self, engine: Engine | None = None) -> Suite:
         """The suite, on a new engine unless one is given. Raises ConfigError and PluginError for what does not fit."""
         from rewards.suite import load_suite, suite_of
 
-        profile: Any = self.profile  # as above
-        engine = engine or self.engine()
+        shared: dict[str, Any] = {
+            "settings": self.settings, "engine": engine or self.engine(), "profile": self.profile, "strict": self.strict,
+        }  # fmt: skip
         if self.suite is None and self.rewards:
-            return suite_of(self.rewards, settings=self.settings, engine=engine, profile=profile, strict=self.strict)
-        return load_suite(
-            self.suite or "default",
-            rewards=self.rewards,
-            settings=self.settings,
-            engine=engine,
-            profile=profile,
-            strict=self.strict,
-        )
+            return suite_of(self.rewards, **shared)
+        return load_suite(self.suite or "default", rewards=self.rewards, **shared)
 
 
 def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[str, str]:
