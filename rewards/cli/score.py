@@ -32,6 +32,7 @@ from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, parse_models
+from rewards.versions import versions
 
 if TYPE_CHECKING:
     from rewards.suite import Suite
@@ -73,7 +74,6 @@ def score(
     from rewards.files.workers import Workers
     from rewards.files.writing import File
     from rewards.summary import Summary
-    from rewards.versions import versions
 
     rewards, settings = settings_of(reward or (), set_ or ())
     models, devices = parse_models(model), parse_devices(device, dtype)
