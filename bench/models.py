@@ -67,16 +67,16 @@ class Models:
         self.valence = load_file(rewards_valence.PARAMS / rewards_valence.HEAD, device)
         self.device = device
 
-    def encode(self, texts: Sequence[str], batch_size: int = 1) -> list[Any]:
-        """(D,) of each text, of unit length."""
-        return list(
-            self.encoder.encode(
-                list(texts),
-                batch_size=batch_size,
-                normalize_embeddings=True,
-                convert_to_tensor=True,
-                show_progress_bar=False,
-            )
+    def encode(self, texts: Sequence[str], batch_size: int) -> Any:
+        """(N, D) of unit length."""
+        if not texts:
+            return torch.zeros(0, self.valence["weight"].shape[1], device=self.device)
+        return self.encoder.encode(
+            list(texts),
+            batch_size=batch_size,
+            normalize_embeddings=True,
+            convert_to_tensor=True,
+            show_progress_bar=False,
         )
 
     def kept(self, gone: Any, come: Any) -> float:

@@ -32,8 +32,8 @@ class Peer(Protocol):
     def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
         """Token vectors of both texts, (T, D) of unit length; each call computes anew."""
 
-    def vectors(self, texts: Sequence[str]) -> list[Any]:
-        """(D,) of each text, of unit length."""
+    def vectors(self, groups: Sequence[Sequence[str]]) -> list[Any]:
+        """(N, D) of unit length for the texts of each group, as one edit has them."""
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         """P(fluent) of sentences (before, after)."""
@@ -55,10 +55,9 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
     for (n, i, _), both in zip(changed, similar, strict=True):
         found[n]["edits"][i]["token_similarity"] = f1(*both)
     words = [exchanged(edit.sentence_before, edit.sentence_after) for _, _, edit in valid]
-    vectors = iter(peer.vectors([word for both in words for part in both for word in part]))
-    for (n, i, _), both in zip(valid, words, strict=True):
-        each = [torch.stack([next(vectors) for _ in part]) if part else torch.zeros(0, 1) for part in both]
-        found[n]["edits"][i]["no_praise_for_blame"] = peer.models.kept(*each) if all(both) else 1.0
+    vectors = peer.vectors([(*gone, *come) for gone, come in words])
+    for (n, i, _), (old, _), both in zip(valid, words, vectors, strict=True):
+        found[n]["edits"][i]["no_praise_for_blame"] = peer.models.kept(both[: len(old)], both[len(old) :])
     whole: dict[tuple[int, int], float] = {}
     for n, one in enumerate(revisions):
         sentences = one.edited_sentences()
@@ -109,8 +108,8 @@ class Loop:
         )
         return torch.nn.functional.normalize(found[1:-1], dim=-1)
 
-    def vectors(self, texts: Sequence[str]) -> list[Any]:
-        return [self.models.encode([text])[0] for text in texts]
+    def vectors(self, groups: Sequence[Sequence[str]]) -> list[Any]:
+        return [self.models.encode(group, FORWARD) for group in groups]
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         judge = self.models.judge
@@ -149,8 +148,9 @@ class Trl:
         parts = [pairs[start : start + FORWARD] for start in range(0, len(pairs), FORWARD)]
         return [model.logits([model.encode(*pair) for pair in part]) for part in parts]
 
-    def vectors(self, texts: Sequence[str]) -> list[Any]:
-        return self.models.encode(texts, batch_size=FORWARD)
+    def vectors(self, groups: Sequence[Sequence[str]]) -> list[Any]:
+        found = self.models.encode([text for group in groups for text in group], FORWARD)
+        return list(torch.split(found, [len(group) for group in groups]))
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         found = [p for logits in self.judged(self.models.judge, pairs) for p in self.models.fluent(logits)]
@@ -180,10 +180,10 @@ class Careful:
         distinct = sorted(dict.fromkeys(pairs), key=lambda pair: len(pair[0]) + len(pair[1]))
         return dict(zip(distinct, pipe(distinct, batch_size=BATCH), strict=True))
 
-    def vectors(self, texts: Sequence[str]) -> list[Any]:
-        distinct = list(dict.fromkeys(texts))
-        known = dict(zip(distinct, self.models.encode(distinct, batch_size=BATCH), strict=True))
-        return [known[text] for text in texts]
+    def vectors(self, groups: Sequence[Sequence[str]]) -> list[Any]:
+        places = {text: place for place, text in enumerate(dict.fromkeys(text for group in groups for text in group))}
+        found = self.models.encode([*places], BATCH)
+        return [found[[places[text] for text in group]] for group in groups]
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         found = self.judged(self.judge, pairs)

@@ -51,7 +51,7 @@ def rows(count: int) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([{"word": "vile", "valence": "bad"}], "line 1: valence is 'bad'; expected 'blame' or 'praise'"),
+        ([{"word": "vile", "valence": "bad"}], "line 1: valence is 'bad'; expected 'blame', 'praise' or 'neither'"),
         ([{"word": "very bad", "valence": "blame"}], "line 1: word is 'very bad'; expected one word"),
         (
             [{"word": "vile", "valence": "blame"}, {"word": "Vile", "valence": "praise"}],

@@ -18,7 +18,7 @@ from rewards_valence.wording import exchanged
 
 PARAMS = Path(__file__).parent / "params"
 HEAD = "head.safetensors"
-LABELS = BLAME, _, PRAISE = ("blame", "neither", "praise")
+LABELS = BLAME, NEITHER, PRAISE = ("blame", "neither", "praise")
 WORDS = Model("valence_encoder", {"embedded": EMBEDDED_ENCODER, "full": EMBEDDED_ENCODER})
 """The head was fitted to MiniLM's vectors, and reads these in every profile."""
 

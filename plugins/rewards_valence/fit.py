@@ -15,7 +15,7 @@ from rewards.features import Embedding
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.measures import interval, roc_auc
 from rewards.fitting.rows import need, revised, say_left_out
-from rewards_valence import BLAME, HEAD, LABELS, PARAMS, PRAISE, WORDS, kept
+from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept
 from rewards_valence.wording import WORD, exchanged
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 LEAST_WORDS, LEAST_REVISIONS = 50, 200  # of each valence; below, a fifth of them says nothing
 FOLDS, SWAPS = 5, 400  # and how many exchanges of unseen words each fold tries
+OFTEN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The words that blame or praise, the revisions, who made each of these, and other texts."""
+    """The listed words, the revisions, who made each of these, and other texts."""
 
     valence: Mapping[str, str]
     revisions: Sequence[tuple[str, str]]
@@ -40,11 +41,11 @@ class Given:
         """The words of this valence, in a fixed order."""
         return sorted(word for word, known in self.valence.items() if known == valence)
 
-    def neither(self, without: frozenset[str] = frozenset()) -> list[str]:
-        """Every other word of the texts and of what people revised, save these people, in a fixed order."""
+    def neither(self, without: frozenset[str] = frozenset()) -> dict[str, int]:
+        """How often each other word stands in the texts and in what people revised, save these people, in a fixed order."""
         pairs = (pair for pair, owner in zip(self.revisions, self.owners, strict=True) if owner not in without)
-        said = {word.lower() for texts in (self.texts, *pairs) for text in texts for word in WORD.findall(text)}
-        return sorted(said - self.valence.keys())
+        said = Counter(word.lower() for texts in (self.texts, *pairs) for text in texts for word in WORD.findall(text))
+        return {word: said[word] for word in sorted(said.keys() - self.valence.keys())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
     """Writes the head and returns the card.
 
     Rows are `{before, after}`, sentences that people have changed, and `{text}`, other texts; their words count as neither
-    blame nor praise where no list has them. Rows `{word, valence}`, `blame` or `praise`, take the place of the plugin's list.
+    blame nor praise where no list has them. Rows `{word, valence}` take the place of the plugin's list: `blame`, `praise`, or
+    `neither` for what stands in the place of either.
     """
     given = _read(job)
     values, test = _on_unseen(job, given, penalty)
@@ -91,6 +93,7 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
         "rows": {
             "words of blame": len(given.of(BLAME)),
             "words of praise": len(given.of(PRAISE)),
+            "words of neither, listed": len(given.of(NEITHER)),
             "other words": len(given.neither()),
             "revised sentences": len(given.revisions),
         },
@@ -115,8 +118,8 @@ def _read(job: Job) -> Given:
     for row in job.rows():
         if "word" in row.record:
             valence = row.text("valence")
-            if valence not in (BLAME, PRAISE):
-                raise row.wrong(f"valence is {valence!r}; expected 'blame' or 'praise'")
+            if valence not in LABELS:
+                raise row.wrong(f"valence is {valence!r}; expected 'blame', 'praise' or 'neither'")
             word = row.text("word").lower()
             if not WORD.fullmatch(word):
                 raise row.wrong(f"word is {word!r}; expected one word")
@@ -167,14 +170,19 @@ def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float
     return values, {"swaps": np.array(swaps), "praise": np.array(praise), "scores": np.array(scores)}
 
 
-def _fitted(job: Job, valence: Mapping[str, str], neither: Sequence[str], penalty: float) -> Head:
-    """The head that these words teach."""
+def _fitted(job: Job, valence: Mapping[str, str], neither: Mapping[str, int], penalty: float) -> Head:
+    """The head that these words teach. What is neither counts by the root of how often it is said; listed, as if often."""
     from sklearn.linear_model import LogisticRegression
 
     words = [*sorted(valence), *neither]
-    labels = [LABELS.index(valence.get(word, LABELS[1])) for word in words]
-    head = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=2000)
-    head.fit(np.stack(job.features([Embedding(word, WORDS) for word in words])), labels)
+    labels = np.array([LABELS.index(valence.get(word, NEITHER)) for word in words])
+    weights = np.sqrt(
+        [neither[word] if word in neither else OFTEN if valence[word] == NEITHER else 1 for word in words]
+    )
+    for label in range(len(LABELS)):  # as many of each
+        weights[labels == label] *= len(words) / len(LABELS) / weights[labels == label].sum()
+    head = LogisticRegression(C=1 / penalty, max_iter=2000)
+    head.fit(np.stack(job.features([Embedding(word, WORDS) for word in words])), labels, sample_weight=weights)
     return Head(head.coef_.astype(np.float32), np.asarray(head.intercept_, np.float32))
 
 
