@@ -83,6 +83,8 @@ def test_help_list_and_import_load_no_model_library() -> None:
         check = f"import sys; {program}; print({heavy} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=True)
         assert done.stdout == b"set()\n", program
+    check = "import sys; from rewards.cli import build; build(); print({'numpy', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, check=True).stdout == b"set()\n"
 
 
 def test_no_plugin_of_our_own_fails_to_load() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,10 +38,7 @@ def fit(
 
 def classifier(params: Path) -> Model:
     """Whether a word, by itself, blames, praises or does neither."""
-    from safetensors.numpy import load as read
-
     data = (params / HEAD).read_bytes()
-    head = read(data)
 
     def reads(request: ClassProbabilities) -> tuple[Embedding]:
         return (Embedding(request.text, WORDS),)
@@ -48,6 +46,7 @@ def classifier(params: Path) -> Model:
     def compute(vectors: Any) -> Any:
         import numpy as np
 
+        head = _head(data)
         logits = vectors @ head["weight"].T + head["bias"]  # (N, D) · (D, 3)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
@@ -55,6 +54,13 @@ def classifier(params: Path) -> Model:
     digest = hashlib.sha256(data).hexdigest()
     made = Derived("valence head", digest, LABELS, reads, compute, fitted_on=(EMBEDDED_ENCODER,))
     return Model("valence", {"embedded": made, "full": made})
+
+
+@functools.cache
+def _head(data: bytes) -> Mapping[str, Any]:
+    from safetensors.numpy import load  # numpy: not for commands that score nothing
+
+    return load(data)
 
 
 def kept(gone: Sequence[Any], come: Sequence[Any]) -> float:
