@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
+from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -13,8 +15,8 @@ NEGATION = re.compile(
     r"|(?:is|are|was|were|do|does|did|has|have|had|ca|wo|could|would|should)nt)\b|n['’]t\b",
     re.IGNORECASE,
 )
-ALIKE = 0.75
-"""From this share of equal letters on, a word counts as another spelling or form of the other one."""
+ALIKE = 0.76
+"""From this share of equal letters on, a word is taken for another form of the other one: three of four are too few."""
 
 
 def exchanged(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -25,11 +27,11 @@ def exchanged(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]
     """
     old, new = (Counter(word.lower() for word in WORD.findall(text)) for text in (before, after))
     gone = tuple(old - new)
-    come = tuple(word for word in new - old if not any(_alike(word, other) for other in gone))
+    come = tuple(word for word in new - old if not _like_any(word, gone))
     if not gone or not come or len(NEGATION.findall(before)) != len(NEGATION.findall(after)):
         return (), ()
     return gone, come
 
 
-def _alike(word: str, other: str) -> bool:
-    return OSA.normalized_similarity(word, other) > ALIKE
+def _like_any(word: str, others: Sequence[str]) -> bool:
+    return process.extractOne(word, others, scorer=OSA.normalized_similarity, score_cutoff=ALIKE) is not None
