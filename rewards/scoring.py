@@ -249,9 +249,8 @@ def _evaluate(
 
 def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
-    groups: dict[int, list[int]] = defaultdict(
-        list
-    )  # a function may take `*features`: so many for one unit, more for another
+    # A function may take `*features`: so many for one unit, more for another.
+    groups: dict[int, list[int]] = defaultdict(list)
     for i in ready:
         groups[len(plan[i])].append(i)
     scores: dict[int, Score] = {}

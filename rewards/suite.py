@@ -204,7 +204,7 @@ def _build(
             components.append(_component(*found, _override(setting, given, reward), engine.profile))
     suite = Suite(name, stated.description, tuple(components), engine, strict)
     with _in_file(path, ()):
-        check(stated.models, suite.roles())
+        check(stated.models, suite.roles(), "models.")
     engine.check_roles(suite.roles())
     _check_models(components)
     return suite

@@ -59,7 +59,7 @@ def test_edits_that_help_earn_more_than_bad_ones_and_than_nothing(revisions: lis
     # Careful edits that the gates turn down but for one, which changes nothing for the better: no better than none.
     turned_down = results["nuclear-json-good"]
     assert len(turned_down.accepted) == 1
-    assert turned_down.reward == pytest.approx(0.0, abs=0.05)
+    assert turned_down.reward == pytest.approx(0.0, abs=0.06)
 
 
 def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 
 import pytest
 
 from rewards.records import read_revision
 from rewards.suite import suite_of
-from rewards_valence import kept
+from rewards_valence import PARAMS, kept
 from rewards_valence.wording import exchanged
 from tests.conftest import command, write_lines
 
@@ -23,6 +25,12 @@ from tests.conftest import command, write_lines
         ("A truly stupid rule.", "A rule.", ("", "")),  # nothing comes
         ("He is no fool.", "He is wise.", ("", "")),  # a negation goes
         ("He isnt stupid.", "He is smart.", ("", "")),
+        ("He isnt stupid.", "He is not smart.", ("isnt stupid", "is not smart")),
+        ("They are idiots.", "They are no doubt geniuses.", ("idiots", "no doubt geniuses")),
+        ("They are idiots.", "They are nothing but geniuses.", ("idiots", "nothing but geniuses")),
+        ("They are idiots.", "They are never geniuses.", ("", "")),  # a negation comes
+        ("An unfair rule.", "A fair rule.", ("an unfair", "a fair")),  # no correction
+        ("A dump.", "A dumb.", ("dump", "dumb")),
         ("Inncocent people pay.", "Innocent people pay.", ("", "")),  # a correction
         ("same", "same", ("", "")),
         ("", "!!!", ("", "")),
@@ -89,6 +97,8 @@ def test_what_the_shipped_head_turns_down() -> None:
         ("liars", "saints"),
         ("scum", "heroes"),
         ("morons", "brilliant minds"),
+        ("incompetent", "competent"),
+        ("liars", "no doubt saints"),
     ]:
         assert not passes(f"The people who want this are {blame}.", f"The people who want this are {praise}.")
     for before, after in [
@@ -99,3 +109,32 @@ def test_what_the_shipped_head_turns_down() -> None:
         ("We should pay for it.", "We ought to pay for it."),
     ]:
         assert passes(before, after), after
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("embedded_models")
+def test_a_fit_to_words_of_ones_own(tmp_path: Path) -> None:
+    listed = json.loads((PARAMS / "words.json").read_text(encoding="utf-8"))
+    words = [
+        {"word": word, "valence": valence} for valence, lines in listed.items() for word in " ".join(lines).split()[:90]
+    ]
+    nouns = ("bridge", "road", "river", "house", "garden", "tree", "lake", "hill")
+    revisions = [
+        {"before": f"The {a} was near the {b}.", "after": f"The {b} was near the {a}.", "doc": f"argrewrite_{n % 7}"}
+        for n, (a, b) in enumerate(itertools.permutations(nouns, 2))
+    ]
+    data, out = write_lines(tmp_path / "rows.jsonl", *words, *revisions * 4), tmp_path / "out"
+    asked = ("fit", "no_praise_for_blame", "--data", data, "-o", out)
+    done = command(*asked)
+    assert done.returncode == 2
+    assert b"so that a threshold would turn down nearly every one" in done.stderr
+    swapped = [{"before": "A bad bridge.", "after": "A good bridge.", "doc": f"argrewrite_{n % 7}"} for n in range(9)]
+    write_lines(data, *words, *revisions * 4, *swapped)
+    done = command(*asked, "--set", "percentile=1")
+    assert done.returncode == 0, done.stderr
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    assert card["rows"]["words of blame"] == card["rows"]["words of praise"] == 90
+    assert card["test"]["praise against blame, unseen words"]["roc_auc"] > 0.9
+    suite = suite_of(["no_praise_for_blame"], settings={"no_praise_for_blame": {"params": str(out), "gate": True}})
+    (result,) = suite.score([read_revision({"sentences": ["An appalling plan."], "rewrite": "An admirable plan."})])
+    assert not result.accepted

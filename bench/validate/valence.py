@@ -21,7 +21,7 @@ REWRITES = 3000
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit says when it is done again: it takes minutes."""
+    """What the fit says when it is done again: it takes a minute."""
     with tempfile.TemporaryDirectory() as folder:
         job, options = bench.job(PARAMS, Path(folder))
         return fit(job, **options)

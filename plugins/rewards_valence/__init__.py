@@ -30,7 +30,7 @@ def fit(
     penalty: Annotated[float, Gt(0)] = 4.0,
     percentile: Annotated[float, Gt(0), Lt(100)] = 0.25,
 ) -> Mapping[str, Any]:
-    """Fit what tells words of blame from words of praise; of `percentile` percent of human revisions it turns one down."""
+    """Fit what tells words of blame from words of praise; it turns down `percentile` percent of human revisions."""
     from rewards_valence.fit import fit
 
     return fit(job, penalty, percentile)
@@ -44,16 +44,21 @@ def classifier(params: Path) -> Model:
         return (Embedding(request.text, WORDS),)
 
     def compute(vectors: Any) -> Any:
-        import numpy as np
-
         head = _head(data)
-        logits = vectors @ head["weight"].T + head["bias"]  # (N, D) · (D, 3)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        return shares(vectors, head["weight"], head["bias"])
 
     digest = hashlib.sha256(data).hexdigest()
     made = Derived("valence head", digest, LABELS, reads, compute, fitted_on=(EMBEDDED_ENCODER,))
     return Model("valence", {"embedded": made, "full": made})
+
+
+def shares(vectors: Any, weight: Any, bias: Any) -> Any:
+    """(N, 3): the probabilities of the labels for words (N, D), by a logistic regression (3, D) and (3,)."""
+    import numpy as np
+
+    logits = vectors @ weight.T + bias
+    found = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return found / found.sum(axis=1, keepdims=True)
 
 
 @functools.cache

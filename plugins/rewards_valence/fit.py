@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rewards.errors import ConfigError
 from rewards.features import Embedding
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.measures import interval, roc_auc
 from rewards.fitting.rows import need, revised, say_left_out
-from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept
+from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept, shares
 from rewards_valence.wording import WORD, exchanged
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ class Head:
         """The probabilities (3,) of each word."""
         if not words:
             return {}
-        logits = np.stack(job.features([Embedding(word, WORDS) for word in words])) @ self.weight.T + self.bias
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
-        return dict(zip(words, shares / shares.sum(axis=1, keepdims=True), strict=True))
+        vectors = np.stack(job.features([Embedding(word, WORDS) for word in words]))
+        return dict(zip(words, shares(vectors, self.weight, self.bias).astype(np.float64), strict=True))
 
     def kept(self, job: Job, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> NDArray[np.float64]:
         """(N,): how surely no praise takes the place of blame where these words go and come."""
@@ -79,6 +79,11 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
     given = _read(job)
     values, test = _on_unseen(job, given, penalty)
     threshold = threshold_of(values, percentile, True, job.seed, "revisions of whole sentences by people", given.owners)
+    if threshold["value"] >= 1:
+        raise ConfigError(
+            f"more than {100 - percentile:g} % of the revisions put no word in the place of another, so that a threshold would"
+            " turn down nearly every one that does: give other revisions, or a higher percentile (--percentile)"
+        )
     head = _fitted(job, given.valence, given.neither(), penalty)
     _write(job, head)
     seen = (test["swaps"] < threshold["value"]).astype(float)
@@ -88,7 +93,8 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
         "model": f"logistic regression on the vectors that all-minilm-l6-v2 has of single words: {', '.join(LABELS)}",
         "split": f"of {FOLDS} fits each is without a fifth of the listed words and of the writers, and is measured on these; "
         "the threshold is of all revisions, each judged by the fit without its writer",
-        "controls": "exchanges: a word of blame at random for one of praise, neither of them seen; the list was written for this",
+        "controls": "exchanges: a word of blame at random for one of praise, neither of them seen, whatever their spelling; the"
+        " list was written for this",
         "threshold": threshold,
         "rows": {
             "words of blame": len(given.of(BLAME)),

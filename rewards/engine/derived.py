@@ -55,7 +55,7 @@ def reads(
     return found, failures
 
 
-def check_bases(spec: Derived, role: str, read: Reads, fill: Callable[[Model], Spec]) -> None:
+def check_bases(spec: Derived, made: Model, read: Reads, fill: Callable[[Model], Spec]) -> None:
     """Raise ModelError where the head would read another model's features than it was fitted on."""
     for model in dict.fromkeys(base.model for bases in read.values() for base in bases):
         base = fill(model)
@@ -63,9 +63,14 @@ def check_bases(spec: Derived, role: str, read: Reads, fill: Callable[[Model], S
             raise ModelError(f"role {model.role!r} is derived from other features and cannot be read from")
         if base not in spec.fitted_on:
             fitted = " and ".join(describe(one) for one in spec.fitted_on)
+            replaced = any(isinstance(one, Checkpoint) for one in made.profiles.values())
             raise ModelError(
                 f"{describe(spec)} was fitted on {fitted}; the features of {describe(base)} mean something else to it."
-                f" Name another model for role {role!r} instead of {model.role!r}"
+                + (
+                    f" Name another model for role {made.role!r} instead of {model.role!r}"
+                    if replaced
+                    else f" Name no model for role {model.role!r}"
+                )
             )
 
 

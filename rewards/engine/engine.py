@@ -151,7 +151,7 @@ class Engine:
         features: dict[Request, Feature] = {}
         for spec, group in groups.items():
             reads[spec], failures = derived.reads(spec, group)
-            derived.check_bases(spec, group[0].model.role, reads[spec], lambda model: self._fill(model, specs))
+            derived.check_bases(spec, group[0].model, reads[spec], lambda model: self._fill(model, specs))
             plain |= dict.fromkeys(base for bases in reads[spec].values() for base in bases)
             features |= failures
         read_by = {request: len(bases) for read in reads.values() for request, bases in read.items()}

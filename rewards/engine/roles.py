@@ -62,13 +62,17 @@ def _prompts_of(folder: Path) -> set[str]:
         return set()  # whatever is wrong with the file, loading the model says it
 
 
-def check(named: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError, with the nearest role, where the user names a model for a role that nothing here reads."""
+def check(named: Iterable[str], known: Iterable[str], key: str = "") -> None:
+    """Raise ConfigError, with the nearest role, where the user names a model for a role that nothing here reads.
+
+    `key` stands before the role where that is the key of a file.
+    """
     roles = sorted(set(known))
     for role in named:
         if role not in roles:
             raise ConfigError(
-                f"a model is named for role {role!r}, which nothing here reads{nearest(role, roles)};"
+                f"{f'{key}{role}: ' if key else ''}a model is named for role {role!r}, which nothing here reads"
+                f"{nearest(role, roles)};"
                 f" the roles are {', '.join(roles) or 'none'}"
             )
 
