@@ -201,10 +201,17 @@ def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict
     causal = role(folders["causal"], "causal-lm", "causal_lm")
     request = ClassProbabilities("x", head(causal, halves, name="fluency"))
     assert not isinstance(engine().compute([request])[request], Failure)
+    other = engine(models={"causal_lm": str(folders["gemma"])})
     with pytest.raises(
-        ModelError, match=r"the tiny head was fitted on model .*causal'.*Name another model for role 'fluency'"
+        ModelError, match=r"the tiny head was fitted on model .*causal'.*Name no model for role 'causal_lm'"
     ):
-        engine(models={"causal_lm": str(folders["gemma"])}).compute([request])
+        other.compute([request])
+    # Where a checkpoint can take the head's place, that is said.
+    profiles = {**request.model.profiles, "full": Checkpoint(Hub("somebody/classifier"), "classifier")}
+    replaceable = ClassProbabilities("x", Model("fluency", profiles))
+    other = engine(models={"causal_lm": str(folders["gemma"])})
+    with pytest.raises(ModelError, match="Name another model for role 'fluency' instead of 'causal_lm'"):
+        other.compute([replaceable])
 
 
 def test_a_model_named_for_a_role_with_an_adapter_is_a_classifier_of_its_own(folders: dict[str, Path]) -> None:
