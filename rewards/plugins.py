@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import typer
 
 GROUP = "rewards"
-"""The distribution that this module is of."""
 T = TypeVar("T")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,6 +76,12 @@ class Bench:
         kept = Unseen.of(self.named(unseen), options) if unseen else None
         job = Job(tuple(map(self.named, card["data"])), out, self.engine, card["seed"], unseen=kept)
         return job, options
+
+    def refit(self, params: Path, fit: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        """What the fit that wrote the card in `params` says when it is done again; what it writes is thrown away."""
+        with tempfile.TemporaryDirectory() as folder:
+            job, options = self.job(params, Path(folder))
+            return fit(job, **options)
 
     def named(self, described: Mapping[str, str]) -> Path:
         """The file that a card describes."""

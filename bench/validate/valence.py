@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +20,7 @@ REWRITES = 3000
 
 def card(bench: Bench) -> dict[str, Any]:
     """What the fit says when it is done again: it takes a minute."""
-    with tempfile.TemporaryDirectory() as folder:
-        job, options = bench.job(PARAMS, Path(folder))
-        return fit(job, **options)
+    return bench.refit(PARAMS, fit)
 
 
 def validate(bench: Bench) -> dict[str, Any]:

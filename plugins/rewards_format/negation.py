@@ -17,23 +17,9 @@ VERBS = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
 ATTACHED = re.compile(r"(?P<word>\w+)['’](?P<verb>s|re|m|ve|ll|d)$")
 WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
 """What is short for what; an owner's "s" is read so too, before and after alike."""
-NEGATIONS = frozenset(
-    [
-        "not",
-        "never",
-        "no",
-        "none",
-        "nobody",
-        "nothing",
-        "neither",
-        "nor",
-        "hardly",
-        "barely",
-        "scarcely",
-        "rarely",
-        "seldom",
-    ]
-)
+NEGATIONS = frozenset([
+    "not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "hardly", "barely", "scarcely", "rarely", "seldom",
+])  # fmt: skip
 PHRASES = re.compile(r"\b(?:far from|by no means|in no way|anything but|not at all|nowhere near)\b")
 """What says "not" in several words."""
 NOT_ONLY = re.compile(r"\bnot only\b")

@@ -11,7 +11,7 @@ import numpy as np
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.measures import interval
-from rewards.fitting.rows import need, revised, say_left_out
+from rewards.fitting.rows import need, revised, say_left_out, text_beside
 from rewards.models.catalog import ENCODER
 from rewards.text.matching import match_f1
 
@@ -33,8 +33,8 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
     """
     pairs, owners, strangers, left_out = [], [], [], Counter[str]()
     for row in job.rows():
-        if "text" in row.record and "before" not in row.record and "after" not in row.record:
-            strangers.append(row.text("text"))
+        if (text := text_beside(row)) is not None:
+            strangers.append(text)
         elif pair := revised(row, left_out):
             pairs.append(pair)
             owners.append(row.owner(pair[0]))

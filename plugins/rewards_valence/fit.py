@@ -15,7 +15,7 @@ from rewards.errors import ConfigError
 from rewards.features import Embedding
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.measures import interval, roc_auc
-from rewards.fitting.rows import need, revised, say_left_out
+from rewards.fitting.rows import need, revised, say_left_out, text_beside
 from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept, shares
 from rewards_valence.wording import WORD, exchanged
 
@@ -131,8 +131,8 @@ def _read(job: Job) -> Given:
                 raise row.wrong(f"word is {word!r}; expected one word")
             if stated.setdefault(word, valence) != valence:
                 raise row.wrong(f"the word {word!r} is listed as {stated[word]} before")
-        elif "text" in row.record and "before" not in row.record and "after" not in row.record:
-            texts.append(row.text("text"))
+        elif (text := text_beside(row)) is not None:
+            texts.append(text)
         elif pair := revised(row, left_out):
             revisions.append(pair)
             owners.append(row.owner(pair[0]))

@@ -63,14 +63,12 @@ def check_bases(spec: Derived, made: Model, read: Reads, fill: Callable[[Model],
             raise ModelError(f"role {model.role!r} is derived from other features and cannot be read from")
         if base not in spec.fitted_on:
             fitted = " and ".join(describe(one) for one in spec.fitted_on)
-            replaced = any(isinstance(one, Checkpoint) for one in made.profiles.values())
+            instead = f"no model for role {model.role!r}"
+            if any(isinstance(one, Checkpoint) for one in made.profiles.values()):  # one can take the head's place
+                instead = f"another model for role {made.role!r} instead of {model.role!r}"
             raise ModelError(
                 f"{describe(spec)} was fitted on {fitted}; the features of {describe(base)} mean something else to it."
-                + (
-                    f" Name another model for role {made.role!r} instead of {model.role!r}"
-                    if replaced
-                    else f" Name no model for role {model.role!r}"
-                )
+                f" Name {instead}"
             )
 
 

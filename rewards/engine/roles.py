@@ -70,9 +70,9 @@ def check(named: Iterable[str], known: Iterable[str], key: str = "") -> None:
     roles = sorted(set(known))
     for role in named:
         if role not in roles:
+            where = f"{key}{role}: " if key else ""
             raise ConfigError(
-                f"{f'{key}{role}: ' if key else ''}a model is named for role {role!r}, which nothing here reads"
-                f"{nearest(role, roles)};"
+                f"{where}a model is named for role {role!r}, which nothing here reads{nearest(role, roles)};"
                 f" the roles are {', '.join(roles) or 'none'}"
             )
 

@@ -94,6 +94,11 @@ def revised(row: Row, left_out: Counter[str], words: int = 1) -> tuple[str, str]
     return None
 
 
+def text_beside(row: Row) -> str | None:
+    """The text of a row that stands beside revisions and is none itself; None of others."""
+    return row.text("text") if "text" in row.record and not {"before", "after"} & row.record.keys() else None
+
+
 def say_left_out(say: Callable[[str], None], left_out: Counter[str]) -> None:
     """One line that says how many rows a fit leaves out, and why; none where it takes all."""
     if left_out:
