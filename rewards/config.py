@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -134,3 +135,14 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
         to.unlink(missing_ok=True)
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     return to
+
+
+def plain(value: Any) -> Any:
+    """An argument as JSON can hold it; what it has no type for as text."""
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SETTINGS = ("gate", "weight", "threshold", "empty", "params")
+SETTINGS = ("gate", "together", "weight", "threshold", "empty", "params")
 """What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
 
 

@@ -43,7 +43,8 @@ class Result:
 
     `reward` is the suite's weighted total, None where a gate or a reward that pays failed. `rewards` has one number for
     every reward of the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or
-    sentences of the others; None where there is nothing to score, and where it failed: then `failures` says why.
+    sentences of the others; None where there is nothing to score, and where it failed: then `failures` says why. `together`
+    has, by the number of the sentence, what gates say of several edits that they accept in it, taken as one edit.
     """
 
     revision: Revision
@@ -55,6 +56,7 @@ class Result:
     failed_gates: tuple[tuple[str, ...], ...]  # of every edit; empty where it is invalid, and was not judged
     after_accepted: str
     after_all: str
+    together: Mapping[int, Mapping[str, Judgement]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,6 +112,7 @@ class Result:
                     "before": text,
                     "after": sentence.after if sentence else text,
                     "scores": {name: judgement.to_record() for name, judgement in scores.items()},
+                    "together": {name: one.to_record() for name, one in self.together.get(number, {}).items()},
                 }
             )
         return records

@@ -112,15 +112,15 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
 
 
 def decided(record: Mapping[str, Any]) -> bool:
-    """Whether it is known which edits of a scored record are accepted: no gate failed on an edit or on its sentence."""
-    return not any(
-        judgements(record, edit).get(gate, {}).get("failed")
-        for edit in record["edits"]
-        for gate in edit.get("failed_gates") or ()
+    """Whether it is known which edits of a scored record are accepted: no gate failed on any, nor on several together."""
+    alone = (
+        judgements(record, edit).get(gate, {}) for edit in record["edits"] for gate in edit.get("failed_gates") or ()
     )
+    together = (score for sentence in record["sentences"] for score in (sentence.get("together") or {}).values())
+    return not any(score.get("failed") for score in (*alone, *together))
 
 
-DECIDING = ("weight", "gate", "threshold", "empty", "arguments", "params", "version")
+DECIDING = ("weight", "gate", "together", "threshold", "empty", "arguments", "params", "version")
 """What a suite says of a reward that moves accepted edits or the total."""
 
 
@@ -145,7 +145,8 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 def _deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
     params = stated.get("params")
     return {key: stated.get(key) for key in DECIDING} | {
-        "params": params.get("digest") if isinstance(params, Mapping) else params
+        "together": stated.get("together", False),  # no file had it before 2026-11-30
+        "params": params.get("digest") if isinstance(params, Mapping) else params,
     }
 
 
@@ -171,17 +172,19 @@ def _sentence(item: Any, number: int) -> dict[str, bool]:
     where = f"sentences[{number - 1}]"
     if _field(item, "sentence_id", int, where) != number:
         raise RecordError(f"is not the place of its sentence: {CHANGED}", f"{where}.sentence_id")
+    if item.get("together") is not None:  # no file had it before 2026-11-30
+        _passed(item, where, "together")
     return _passed(item, where)
 
 
-def _passed(item: Any, where: str) -> dict[str, bool]:
-    scores = _field(item, "scores", dict, where)
+def _passed(item: Any, where: str, scored: str = "scores") -> dict[str, bool]:
+    scores = _field(item, scored, dict, where)
     for name, score in scores.items():
         for key, kinds in SCORE.items():
-            _field(score, key, kinds, f"{where}.scores.{name}")
+            _field(score, key, kinds, f"{where}.{scored}.{name}")
         for key, kinds in MAYBE.items():
             if key in score:
-                _field(score, key, kinds, f"{where}.scores.{name}")
+                _field(score, key, kinds, f"{where}.{scored}.{name}")
     return {name: score["passed"] for name, score in scores.items() if score["passed"] is not None}
 
 

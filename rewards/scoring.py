@@ -1,7 +1,7 @@
 """Records to results: plan the requests of all rewards, compute them in one pass, judge, gate, apply, total.
 
-Two passes over the whole batch: edit and sentence level first, because their gates decide which text the global
-rewards see.
+Up to three passes over the whole batch: edit and sentence level first, because their gates decide which text the global
+rewards see; between them what the gates accept in one sentence, as one edit.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
+from rewards.drafts import Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
-from rewards.result import Judgement, Result
-from rewards.types import NOT_APPLICABLE, Argument, Edit, Revision, Score, Sentence
+from rewards.result import Result
+from rewards.types import NOT_APPLICABLE, Argument, Revision, Score
 from rewards.verdicts import NotPerUnit, to_requests, to_scores
 
 if TYPE_CHECKING:
@@ -53,26 +54,14 @@ def score(
     """
     if isinstance(revisions, Revision) or not all(isinstance(one, Revision) for one in revisions):
         raise TypeError("a suite scores a list of revisions; rewards.read_revision(record) makes one of a record")
-    edits = [
-        (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
-    ]
-    sentences = [(i, sentence) for i, revision in enumerate(revisions) for sentence in revision.edited_sentences()]
-    units: dict[str, tuple[list[Unit], list[int]]] = {
-        "edit": ([edit for _, _, edit in edits], [i for i, _, _ in edits]),
-        "sentence": ([sentence for _, sentence in sentences], [i for i, _ in sentences]),
-    }
-    drafts = [_Draft(revision) for revision in revisions]
-    for i, sentence in sentences:
-        drafts[i].edited.append(sentence)
-    local = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
-    for column, scores in zip(local, _run(suite, local), strict=True):
-        by_edit = column.component.reward.level == "edit"
-        for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
-            place = edits[number][1] if by_edit else sentences[number][1].sentence_id
-            drafts[owner].judge(column.component, place, found)
-
+    drafts = [Draft(revision) for revision in revisions]
+    _judge_alone(suite, revisions, drafts)
     gates = [c for c in suite.components if c.gate]
-    arguments = [draft.gate(gates) for draft in drafts] if decided is None else list(decided)
+    if decided is None:
+        arguments: list[Argument | None] = [draft.gate(gates) for draft in drafts]
+        _judge_together(suite, revisions, drafts, arguments)
+    else:
+        arguments = list(decided)
     # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
     known = {
         i: argument
@@ -87,99 +76,40 @@ def score(
     return [draft.result(suite, argument) for draft, argument in zip(drafts, arguments, strict=True)]
 
 
-class _Draft:
-    """The parts of one result while they come in."""
-
-    def __init__(self, revision: Revision) -> None:
-        self.revision = revision
-        self.edits: list[dict[str, Judgement]] = [{} for _ in revision.edits]
-        self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
-        self.edited: list[Sentence] = []
-        self.values: dict[str, list[float]] = defaultdict(list)
-        self.settled: dict[str, Score] = {}
-        self.failures: dict[str, str] = {}
-
-    def judge(self, component: Component, place: int, score: Score) -> None:
-        """Take in a score of the edit of this index, or of the sentence of this number."""
-        judgement = _judge(component, score)
-        scores = self.edits[place] if component.reward.level == "edit" else self.sentences[place]
-        scores[component.name] = judgement
-        if judgement.failed is not None:
-            self.failures.setdefault(component.name, judgement.failed)
-        elif judgement.value is not None:
-            self.values[component.name].append(judgement.value)
-
-    def settle(self, component: Component, score: Score) -> None:
-        """Take in a global reward's score."""
-        self.settled[component.name] = score
-        if score.failed is not None:
-            self.failures[component.name] = score.failed
-
-    def gate(self, gates: Sequence[Component]) -> Argument:
-        """The argument after the edits that pass every gate. With no gates every valid edit is accepted."""
-        passes = [self._passes(gates, index, edit) for index, edit in enumerate(self.revision.edits)]
-        accepted = tuple(
-            index
-            for index, (edit, passed) in enumerate(zip(self.revision.edits, passes, strict=True))
-            if edit.valid and all(passed.values())
-        )
-        return Argument(self.revision, accepted, self.revision.apply(accepted), tuple(passes))
-
-    def _passes(self, gates: Sequence[Component], index: int, edit: Edit) -> dict[str, bool]:
-        passed = {}
-        for gate in gates:
-            by_edit = gate.reward.level == "edit"
-            judgements = self.edits[index] if by_edit else self.sentences.get(edit.sentence_id, {})
-            passed[gate.name] = edit.valid and gate.name in judgements and judgements[gate.name].passed is True
-        return passed
-
-    def result(self, suite: Suite, argument: Argument | None) -> Result:
-        """The finished result; where it is not known what is accepted, nothing is."""
-        if argument is None:
-            argument = Argument(self.revision, (), self.revision.argument, ({},) * len(self.revision.edits))
-        values = {component.name: self._value(component, argument) for component in suite.components}
-        paid = [component for component in suite.components if component.weight]
-        total = sum(component.weight * (values[component.name] or 0.0) for component in paid)
-        complete = not any(c.name in self.failures for c in suite.components if c.weight or c.gate)
-        return Result(
-            revision=self.revision,
-            reward=total if complete and paid else None,
-            rewards=values,
-            edits=tuple(self.edits),
-            sentences=tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
-            accepted=argument.accepted,
-            failed_gates=tuple(
-                tuple(name for name, passed in gates.items() if edit.valid and not passed)
-                for edit, gates in zip(self.revision.edits, argument.passes, strict=True)
-            ),
-            after_accepted=argument.after,
-            after_all=self.revision.apply(range(len(self.revision.edits))),
-            details={name: dict(score.details) for name, score in self.settled.items() if score.details},
-            failures=self.failures,
-        )
-
-    def _value(self, component: Component, argument: Argument) -> float | None:
-        """What the component comes to for the whole revision."""
-        name = component.name
-        if name in self.failures:
-            return None
-        if component.reward.level != "global":
-            return sum(found) / len(found) if (found := self.values.get(name)) else None
-        if name not in self.settled:
-            return None
-        return 0.0 if component.empty == "zero" and not argument.accepted else self.settled[name].value
+def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft]) -> None:
+    """Every valid edit by itself, and every sentence with all its valid edits."""
+    edits = [
+        (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
+    ]
+    sentences = [(i, sentence) for i, revision in enumerate(revisions) for sentence in revision.edited_sentences()]
+    units: dict[str, tuple[list[Unit], list[int]]] = {
+        "edit": ([edit for _, _, edit in edits], [i for i, _, _ in edits]),
+        "sentence": ([sentence for _, sentence in sentences], [i for i, _ in sentences]),
+    }
+    for i, sentence in sentences:
+        drafts[i].edited.append(sentence)
+    columns = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
+    for column, scores in zip(columns, _run(suite, columns), strict=True):
+        by_edit = column.component.reward.level == "edit"
+        for number, (owner, found) in enumerate(zip(column.owners, scores, strict=True)):
+            place = edits[number][1] if by_edit else sentences[number][1].sentence_id
+            drafts[owner].judge(column.component, place, found)
 
 
-def _judge(component: Component, score: Score) -> Judgement:
-    threshold = component.threshold.value if component.threshold else None
-    if score.failed is not None:
-        return Judgement(None, threshold, None, None, score.failed, score.details)
-    if threshold is None:
-        return Judgement(score.value, None, None, None, None, score.details)
-    if score.value is None:
-        return Judgement(None, threshold, False, None, None, score.details)
-    margin = score.value - threshold if component.reward.higher_is_better else threshold - score.value
-    return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
+def _judge_together(
+    suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: list[Argument | None]
+) -> None:
+    """What is accepted in one sentence, as one edit; where it does not pass, none of it is accepted: `arguments` change."""
+    gates = [c for c in suite.components if c.together]
+    found = [(i, edit) for i, one in enumerate(arguments) if gates and one is not None for edit in joint(one)]
+    owners, edits = [i for i, _ in found], [edit for _, edit in found]
+    columns = [Column(gate, edits, owners, revisions) for gate in gates]
+    for column, scores in zip(columns, _run(suite, columns), strict=True):
+        for (i, edit), score in zip(found, scores, strict=True):
+            drafts[i].judge_together(column.component, edit.sentence_id, score)
+    for i in dict.fromkeys(owners):
+        if (argument := arguments[i]) is not None:
+            arguments[i] = drafts[i].stand_together(argument)
 
 
 def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.config import Number, parse, read_yaml
+from rewards.config import Number, parse, plain, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
 from rewards.engine.engine import Engine
@@ -36,6 +35,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     gate: bool = False
+    together: bool = False  # the gate also judges what is accepted in one sentence as one edit: all of it or nothing
     weight: Number = Field(default=0.0, ge=-FLOAT32, le=FLOAT32, allow_inf_nan=False)
     threshold: Number | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
@@ -62,6 +62,7 @@ class Component:
     origin: Origin
     arguments: Mapping[str, Any]
     gate: bool = False
+    together: bool = False
     weight: float = 0.0
     threshold: Threshold | None = None
     empty: Empty = "original"
@@ -77,13 +78,14 @@ class Component:
         return {
             "level": self.reward.level,
             "gate": self.gate,
+            "together": self.together,
             "weight": self.weight,
             "threshold": self.threshold.value if self.threshold else None,
             "threshold_source": self.threshold.source if self.threshold else None,
             "higher_is_better": self.reward.higher_is_better,
             "range": [bound if math.isfinite(bound) else None for bound in self.reward.range],
             "empty": self.empty,
-            "arguments": {name: _plain(value) for name, value in self.arguments.items()},
+            "arguments": {name: plain(value) for name, value in self.arguments.items()},
             "params": {"folder": str(self.params.folder), "digest": self.params.digest} if self.params else None,
             "distribution": self.origin.distribution,
             "version": self.origin.version,
@@ -279,6 +281,9 @@ def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profil
         threshold = Threshold(setting.threshold, "set by the suite or the command line")
     if setting.gate and reward.level == "global":
         raise ConfigError(f"reward {name!r} is global: it sees the argument after the gates, so it cannot be one")
+    if setting.together and not (setting.gate and reward.level == "edit"):
+        found = f"{'a gate' if setting.gate else 'no gate, and'} at {reward.level} level"
+        raise ConfigError(f"reward {name!r}: `together` is for gates at edit level; this one is {found}")
     if setting.gate and threshold is None:
         raise ConfigError(f"reward {name!r} gates, but has no threshold in profile {profile!r}; set one")
     low, high = reward.range
@@ -291,7 +296,9 @@ def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profil
     if setting.empty == "zero" and reward.level != "global":
         raise ConfigError(f"reward {name!r}: `empty` is for global rewards; this one is at {reward.level} level")
     arguments = reward.parse_arguments(setting.arguments)
-    return Component(reward, origin, arguments, setting.gate, setting.weight, threshold, setting.empty, params)
+    return Component(
+        reward, origin, arguments, setting.gate, setting.together, setting.weight, threshold, setting.empty, params
+    )
 
 
 def _check_models(components: Sequence[Component]) -> None:
@@ -305,14 +312,3 @@ def _check_models(components: Sequence[Component]) -> None:
                     f"rewards {other.name!r} and {component.name!r} share the model of role {model.role!r}: give both the same"
                     f" folder as {other.name}.params and {component.name}.params"
                 )
-
-
-def _plain(value: Any) -> Any:
-    """An argument as JSON can hold it; what it has no type for as text."""
-    if isinstance(value, enum.Enum):
-        return _plain(value.value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -123,7 +123,7 @@ def suite_file(suite: Suite) -> str:
     rewards = {}
     for component in suite.components:
         stated = component.describe()
-        found = {key: stated[key] for key in ("gate", "weight", "arguments") if stated[key]}
+        found = {key: stated[key] for key in ("gate", "together", "weight", "arguments") if stated[key]}
         if component.threshold is not None:
             found["threshold"] = component.threshold.value
         if component.reward.level == "global":

@@ -1,0 +1,155 @@
+"""The parts of one result while they come in: what each reward says, which edits stand, alone and together, what is paid."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rewards.result import Judgement, Result
+from rewards.types import Argument, Edit, Revision, Score, Sentence, apply_spans
+
+if TYPE_CHECKING:
+    from rewards.suite import Component, Suite
+
+TOGETHER = "{} together"
+"""How a gate is called that the accepted edits of a sentence pass one by one and not as one edit."""
+
+
+class Draft:
+    """The parts of one result while they come in."""
+
+    def __init__(self, revision: Revision) -> None:
+        self.revision = revision
+        self.edits: list[dict[str, Judgement]] = [{} for _ in revision.edits]
+        self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
+        self.together: dict[int, dict[str, Judgement]] = defaultdict(dict)
+        self.edited: list[Sentence] = []
+        self.values: dict[str, list[float]] = defaultdict(list)
+        self.settled: dict[str, Score] = {}
+        self.failures: dict[str, str] = {}
+
+    def judge(self, component: Component, place: int, score: Score) -> None:
+        """Take in a score of the edit of this index, or of the sentence of this number."""
+        judgement = _judge(component, score)
+        scores = self.edits[place] if component.reward.level == "edit" else self.sentences[place]
+        scores[component.name] = judgement
+        if judgement.failed is not None:
+            self.failures.setdefault(component.name, judgement.failed)
+        elif judgement.value is not None:
+            self.values[component.name].append(judgement.value)
+
+    def judge_together(self, component: Component, number: int, score: Score) -> None:
+        """Take in a gate's score of what is accepted in the sentence of this number, taken as one edit."""
+        self.together[number][component.name] = judgement = _judge(component, score)
+        if judgement.failed is not None:
+            self.failures.setdefault(component.name, judgement.failed)
+
+    def settle(self, component: Component, score: Score) -> None:
+        """Take in a global reward's score."""
+        self.settled[component.name] = score
+        if score.failed is not None:
+            self.failures[component.name] = score.failed
+
+    def gate(self, gates: Sequence[Component]) -> Argument:
+        """The argument after the edits that pass every gate. With no gates every valid edit is accepted."""
+        passes = [self._passes(gates, index, edit) for index, edit in enumerate(self.revision.edits)]
+        accepted = tuple(
+            index
+            for index, (edit, passed) in enumerate(zip(self.revision.edits, passes, strict=True))
+            if edit.valid and all(passed.values())
+        )
+        return Argument(self.revision, accepted, self.revision.apply(accepted), tuple(passes))
+
+    def stand_together(self, argument: Argument) -> Argument:
+        """The argument without the edits of sentences whose edits do not pass together."""
+        missed = {
+            number: {TOGETHER.format(name): False for name, judgement in judgements.items() if not judgement.passed}
+            for number, judgements in self.together.items()
+        }
+        down = {
+            index: names
+            for index in argument.accepted
+            if (edit := self.revision.edits[index]).changes and (names := missed.get(edit.sentence_id))
+        }
+        accepted = tuple(index for index in argument.accepted if index not in down)
+        passes = tuple({**passed, **down.get(index, {})} for index, passed in enumerate(argument.passes))
+        return replace(argument, accepted=accepted, after=self.revision.apply(accepted), passes=passes)
+
+    def _passes(self, gates: Sequence[Component], index: int, edit: Edit) -> dict[str, bool]:
+        passed = {}
+        for gate in gates:
+            by_edit = gate.reward.level == "edit"
+            judgements = self.edits[index] if by_edit else self.sentences.get(edit.sentence_id, {})
+            passed[gate.name] = edit.valid and gate.name in judgements and judgements[gate.name].passed is True
+        return passed
+
+    def result(self, suite: Suite, argument: Argument | None) -> Result:
+        """The finished result; where it is not known what is accepted, nothing is."""
+        if argument is None:
+            argument = Argument(self.revision, (), self.revision.argument, ({},) * len(self.revision.edits))
+        values = {component.name: self._value(component, argument) for component in suite.components}
+        paid = [component for component in suite.components if component.weight]
+        total = sum(component.weight * (values[component.name] or 0.0) for component in paid)
+        complete = not any(c.name in self.failures for c in suite.components if c.weight or c.gate)
+        return Result(
+            revision=self.revision,
+            reward=total if complete and paid else None,
+            rewards=values,
+            edits=tuple(self.edits),
+            sentences=tuple((sentence, self.sentences.get(sentence.sentence_id, {})) for sentence in self.edited),
+            accepted=argument.accepted,
+            failed_gates=tuple(
+                tuple(name for name, passed in gates.items() if edit.valid and not passed)
+                for edit, gates in zip(self.revision.edits, argument.passes, strict=True)
+            ),
+            together={number: dict(judgements) for number, judgements in self.together.items()},
+            after_accepted=argument.after,
+            after_all=self.revision.apply(range(len(self.revision.edits))),
+            details={name: dict(score.details) for name, score in self.settled.items() if score.details},
+            failures=self.failures,
+        )
+
+    def _value(self, component: Component, argument: Argument) -> float | None:
+        """What the component comes to for the whole revision."""
+        name = component.name
+        if name in self.failures:
+            return None
+        if component.reward.level != "global":
+            return sum(found) / len(found) if (found := self.values.get(name)) else None
+        if name not in self.settled:
+            return None
+        return 0.0 if component.empty == "zero" and not argument.accepted else self.settled[name].value
+
+
+def _judge(component: Component, score: Score) -> Judgement:
+    threshold = component.threshold.value if component.threshold else None
+    if score.failed is not None:
+        return Judgement(None, threshold, None, None, score.failed, score.details)
+    if threshold is None:
+        return Judgement(score.value, None, None, None, None, score.details)
+    if score.value is None:
+        return Judgement(None, threshold, False, None, None, score.details)
+    margin = score.value - threshold if component.reward.higher_is_better else threshold - score.value
+    return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
+
+
+def joint(argument: Argument) -> Iterable[Edit]:
+    """For every sentence in which several accepted edits change something, these as one edit."""
+    groups: dict[int, list[Edit]] = defaultdict(list)
+    for index in argument.accepted:
+        edit = argument.revision.edits[index]
+        if edit.changes:
+            groups[edit.sentence_id].append(edit)
+    return [_one(edits) for edits in groups.values() if len(edits) > 1]
+
+
+def _one(edits: Sequence[Edit]) -> Edit:
+    """The edits of one sentence as one, from where the first begins to where the last ends."""
+    sentence, number = edits[0].sentence_before, edits[0].sentence_id
+    start, end = min(edit.start for edit in edits), max(edit.end for edit in edits)
+    after = apply_spans(sentence, edits)
+    return Edit(
+        number, sentence[start:end], after[start : len(after) - (len(sentence) - end)], None, sentence, start, end
+    )
