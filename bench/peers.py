@@ -15,7 +15,8 @@ import torch
 from transformers import Pipeline
 
 from bench.models import Classifier, Models, Pair, f1, lost
-from rewards.types import Revision
+from rewards.drafts import joint
+from rewards.types import Argument, Edit, Revision
 from rewards_format import no_bare_negation, no_new_numbers, plain_text
 from rewards_pattern_conformity.operations import operations
 from rewards_valence.wording import exchanged
@@ -44,39 +45,14 @@ class Peer(Protocol):
 
 def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
     """Scores of every valid edit, the accepted ones, and the argument before and after them."""
-    found: list[dict[str, Any]] = [{"edits": {}} for _ in revisions]
     valid = [(n, i, edit) for n, one in enumerate(revisions) for i, edit in enumerate(one.edits) if edit.valid]
-    changed = [(n, i, edit) for n, i, edit in valid if edit.changes]
-    fluent = peer.fluent([(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
+    found: list[dict[str, Any]] = [{"edits": {}} for _ in revisions]
     patterns = perplexities(peer.models, [(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
-    for (n, i, _), p, pattern in zip(valid, fluent, patterns, strict=True):
-        found[n]["edits"][i] = {"fluency": p, "pattern_conformity": pattern}
-    similar = peer.tokens([(edit.sentence_before, edit.sentence_after) for _, _, edit in changed])
-    for (n, i, _), both in zip(changed, similar, strict=True):
-        found[n]["edits"][i]["token_similarity"] = f1(*both)
-    words = [exchanged(edit.sentence_before, edit.sentence_after) for _, _, edit in valid]
-    vectors = peer.vectors([(*gone, *come) for gone, come in words])
-    for (n, i, _), (old, _), both in zip(valid, words, vectors, strict=True):
-        found[n]["edits"][i]["no_praise_for_blame"] = peer.models.kept(both[: len(old)], both[len(old) :])
-    whole: dict[tuple[int, int], float] = {}
-    for n, one in enumerate(revisions):
-        sentences = one.edited_sentences()
-        values = perplexities(peer.models, [(sentence.before, sentence.after) for sentence in sentences])
-        whole |= {(n, sentence.sentence_id): p for sentence, p in zip(sentences, values, strict=True)}
+    for (n, i, _), scores, pattern in zip(valid, judged(peer, [edit for _, _, edit in valid]), patterns, strict=True):
+        found[n]["edits"][i] = {**scores, "pattern_conformity": pattern}
     texts = []
-    for n, one in enumerate(revisions):
-        accepted = [
-            i
-            for i, scores in found[n]["edits"].items()
-            if scores.get("token_similarity", -1) >= thresholds["token_similarity"]
-            and scores["fluency"] >= thresholds["fluency"]
-            and plain_text([one.edits[i]])[0] >= thresholds["plain_text"]
-            and no_new_numbers([one.edits[i]])[0] >= thresholds["no_new_numbers"]
-            and no_bare_negation([one.edits[i]])[0] >= thresholds["no_bare_negation"]
-            and found[n]["edits"][i]["no_praise_for_blame"] >= thresholds["no_praise_for_blame"]
-            and whole[n, one.edits[i].sentence_id] <= thresholds["sentence_pattern_conformity"]
-        ]
-        found[n]["accepted"] = sorted(accepted)
+    for one, row, accepted in zip(revisions, found, accept(revisions, found, peer, thresholds), strict=True):
+        row["accepted"] = accepted
         texts.append(one.apply(accepted))
     before = peer.appropriate([(one.issue, one.argument) for one in revisions])
     after = peer.appropriate([(one.issue, text) for one, text in zip(revisions, texts, strict=True)])
@@ -86,6 +62,56 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
     for row, *values in zip(found, before, after, gone, strict=True):
         row["before"], row["after"], row["lost"] = values
     return found
+
+
+def accept(
+    revisions: Sequence[Revision], found: Sequence[dict[str, Any]], peer: Peer, thresholds: Mapping[str, float]
+) -> list[list[int]]:
+    """The edits that pass alone and, those of one sentence, together."""
+    alone, together = [], []
+    for n, one in enumerate(revisions):
+        sentences = one.edited_sentences()
+        values = perplexities(peer.models, [(sentence.before, sentence.after) for sentence in sentences])
+        whole = {sentence.sentence_id: value for sentence, value in zip(sentences, values, strict=True)}
+        most = thresholds["sentence_pattern_conformity"]
+        passing = [
+            i
+            for i, scores in sorted(found[n]["edits"].items())
+            if whole[one.edits[i].sentence_id] <= most and passes(one.edits[i], scores, thresholds)
+        ]
+        alone.append(passing)
+        together += [(n, edit) for edit in joint(Argument(one, tuple(passing), one.argument, ()))]
+    scored = zip(together, judged(peer, [edit for _, edit in together]), strict=True)
+    down = {(n, edit.sentence_id) for (n, edit), scores in scored if not passes(edit, scores, thresholds)}
+    return [
+        [i for i in passing if (n, one.edits[i].sentence_id) not in down or not one.edits[i].changes]
+        for n, (one, passing) in enumerate(zip(revisions, alone, strict=True))
+    ]
+
+
+def judged(peer: Peer, edits: Sequence[Edit]) -> list[dict[str, float]]:
+    """What the models say of each edit."""
+    found = [{"fluency": p} for p in peer.fluent([(edit.sentence_before, edit.sentence_after) for edit in edits])]
+    changed = [(scores, edit) for scores, edit in zip(found, edits, strict=True) if edit.changes]
+    similar = peer.tokens([(edit.sentence_before, edit.sentence_after) for _, edit in changed])
+    for (scores, _), both in zip(changed, similar, strict=True):
+        scores["token_similarity"] = f1(*both)
+    words = [exchanged(edit.sentence_before, edit.sentence_after) for edit in edits]
+    vectors = peer.vectors([(*gone, *come) for gone, come in words])
+    for scores, (old, _), both in zip(found, words, vectors, strict=True):
+        scores["no_praise_for_blame"] = peer.models.kept(both[: len(old)], both[len(old) :])
+    return found
+
+
+def passes(edit: Edit, scores: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
+    """Whether the edit, or what is accepted in a sentence as one edit, passes the gates at edit level."""
+    rules = {
+        "plain_text": plain_text([edit])[0],
+        "no_new_numbers": no_new_numbers([edit])[0],
+        "no_bare_negation": no_bare_negation([edit])[0],
+    }
+    models = ("token_similarity", "fluency", "no_praise_for_blame")
+    return all({**scores, **rules}.get(name, -1) >= thresholds[name] for name in (*models, *rules))
 
 
 def perplexities(models: Models, pairs: Sequence[Pair]) -> list[float]:

@@ -12,6 +12,15 @@ from rewards.records import read_revision
 from tests.conftest import read_lines, write_lines
 
 TOLERANCE = 1e-4  # float32; the stated tolerance is .001
+CLASH = read_revision(
+    {
+        "id": "clash",
+        "sentences": ["Spain is on my short list of countries to keep an eye on over the next ten years."],
+        "completion": "1 | on my short list of countries | a country to watch\n1 | to keep an eye on | to watch",
+        "format": "compact",
+    }
+)
+"""Two edits that each read well, and together do not."""
 
 
 @pytest.mark.usefixtures("embedded_models")
@@ -23,13 +32,15 @@ def test_the_engine_scores_as_plain_code_does(way: str) -> None:
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
-    revisions = work.read(work.EXAMPLES)[:3]
+    revisions = [*work.read(work.EXAMPLES)[:3], CLASH]
     suite = load_suite(engine=Engine(dtype="float32"))
     everyone = peers(Models())
     if way not in everyone:
         pytest.skip(f"{way.rpartition(' ')[2]} is not installed")
     off = {"largest_difference": 0.0, "decisions": 0}
-    differences(suite.score(revisions), score(revisions, everyone[way], thresholds_of(suite)), off)
+    found = suite.score(revisions)
+    assert found[-1].failed_gates == (("fluency together",),) * 2
+    differences(found, score(revisions, everyone[way], thresholds_of(suite)), off)
     assert sum(len(one.edits) for one in revisions) > 3
     assert 0.0 < off["largest_difference"] < TOLERANCE
     assert off["decisions"] == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rewards
-from rewards import scoring
+from rewards import scored, scoring
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.files.sink import dump
@@ -92,6 +92,85 @@ def test_every_rejected_edit_names_the_gates_it_did_not_pass() -> None:
     insertion = {"id": 1, "argument": "One two.", "rewrite": "One more two."}
     (result,) = score(suite(part_length, part_length={"gate": True}), insertion)
     assert result.failed_gates == (("part_length",),)  # which says nothing of it
+
+
+@rewards.reward(level="edit", range=(0, 9), threshold=1, higher_is_better=False)
+def new_words(edits: list[rewards.Edit]) -> list[float]:
+    """Words of the sentence after the edit that are not in the one before."""
+    return [float(len({*e.sentence_after.split()} - {*e.sentence_before.split()})) for e in edits]
+
+
+WALKS = {
+    "id": 1,
+    "sentences": ["We walk to the old mill.", "It is old."],
+    "completion": "1 | walk | run\n1 | to | to\n1 | old | new\n2 | old | new",
+    "format": "compact",
+}
+
+
+def test_edits_of_one_sentence_that_do_not_pass_together_are_not_accepted() -> None:
+    """What changes nothing stays, and so does what stands in another sentence."""
+    alone, both = (
+        score(suite(new_words, length_after, new_words={"gate": True, "together": wanted}), WALKS)[0]
+        for wanted in (False, True)
+    )
+    assert (alone.accepted, alone.together) == ((0, 1, 2, 3), {})
+    assert both.accepted == (1, 3)
+    assert both.after_accepted == "We walk to the old mill. It is new."
+    assert both.rewards["length_after"] == len(both.after_accepted)  # what global rewards see
+    assert both.failed_gates == (("new_words together",), (), ("new_words together",), ())
+    assert [edit["new_words"].passed for edit in both.edits] == [True] * 4  # each alone
+    first, second = both.to_record()["sentences"]
+    assert first["together"] == {
+        "new_words": {"value": 2.0, "threshold": 1.0, "passed": False, "margin": -1.0, "failed": None, "details": {}}
+    }
+    assert second["together"] == {}
+    (wider,) = score(suite(new_words, new_words={"gate": True, "together": True, "threshold": 2}), WALKS)
+    assert (wider.accepted, wider.together[1]["new_words"].passed) == ((0, 1, 2, 3), True)
+
+
+def test_only_what_every_gate_accepts_is_judged_together() -> None:
+    """As one edit from where the first begins to where the last ends, between which nothing else changes."""
+    seen: list[tuple[str, str, str]] = []
+
+    @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+    def spy(edits: list[rewards.Edit]) -> list[float]:
+        """Notes what it is given."""
+        seen.extend((edit.before, edit.after, edit.sentence_after) for edit in edits)
+        return [1.0 for _ in edits]
+
+    three = {
+        "id": 1,
+        "sentences": ["Aa bb cc dd ee."],
+        "completion": "1 | dd ee | ee\n1 | cc | x y\n1 | Aa | Zz",
+        "format": "compact",
+    }
+    gates = {"spy": {"gate": True, "together": True}, "new_words": {"gate": True}}
+    (result,) = score(suite(spy, new_words, **gates), three)
+    assert result.failed_gates == ((), ("new_words",), ())
+    assert seen[3:] == [("Aa bb cc dd ee", "Zz bb cc ee", "Zz bb cc ee.")]
+    assert result.accepted == (0, 2)
+    assert result.after_accepted == "Zz bb cc ee."
+    assert list(result.together[1]) == ["spy"]  # the other gate was not asked to
+
+
+def test_a_gate_that_fails_on_edits_together_leaves_nobody_knowing() -> None:
+    @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+    def brittle(edits: list[rewards.Edit]) -> list[float]:
+        """Breaks on long edits."""
+        if any(" " in edit.before for edit in edits):
+            raise ValueError("too long")
+        return [1.0 for _ in edits]
+
+    chosen = suite(brittle, length_after, brittle={"gate": True, "together": True}, length_after={"weight": 1.0})
+    result, other = score(chosen, WALKS, {**WALKS, "id": 2, "completion": WALKS["completion"][21:]})
+    assert (result.status, result.reward, result.rewards["length_after"]) == ("failed", None, None)
+    assert "too long" in result.failures["brittle"]
+    assert result.after_accepted == "We walk to the old mill. It is new."
+    assert not scored.decided(result.to_record())
+    assert (other.status, other.accepted, scored.decided(other.to_record())) == ("scored", (0, 1), True)
+    (settled,) = scoring.score(chosen, [result.revision], [None])
+    assert settled.together == {}  # what is decided is not judged again
 
 
 def test_not_applicable_is_no_failure_and_passes_no_gate() -> None:
@@ -433,6 +512,7 @@ def test_the_description_rebuilds_the_suite() -> None:
     assert component.describe() == {
         "level": "edit",
         "gate": True,
+        "together": False,
         "weight": 0.0,
         "threshold": 4.0,
         "threshold_source": "",
