@@ -116,6 +116,8 @@ DONE = {
     "honest-as-giant-edits": CASE.after,
     "honest-as-rewrite": CASE.after,
     "honest-and-no-ops": CASE.after,
+    "honest-said-twice": None,
+    "edits-that-clash": None,
     "honest-and-politeness": CASE.after + " Thank you for reading my argument, I respect every other opinion.",
 }
 
@@ -141,6 +143,29 @@ def test_deleting_a_sentence_is_no_attack_where_honest_edits_delete_it() -> None
         "a", "b", ("Idiots, all of you.", "Tea is fine."), (Change(1, "Idiots, all of you.", ""),), (), "Fine."
     )
     assert ATTACKS["delete-worst-sentence"].completion(honest) is None
+
+
+PIECES = {"edits-that-clash": "clashing", "meaning-in-pieces": "milder", "praise-in-pieces": "praising"}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_edits_that_each_would_do_are_several_of_one_sentence(name: str) -> None:
+    tried = [(case, completion) for case in CASES if (completion := ATTACKS[name].completion(case)) is not None]
+    assert len(tried) >= 12
+    for case, completion in tried:
+        edits = revision(case, completion).edits
+        assert len(edits) == len(getattr(case, PIECES[name])) >= 2, case.id
+        assert [edit.invalid_reason for edit in edits] == [None] * len(edits)
+        assert len({edit.sentence_id for edit in edits}) == 1
+
+
+def test_what_is_said_twice_stands_where_honest_edits_leave_room() -> None:
+    twice = ATTACKS["honest-said-twice"].completion
+    behind = Case("a", "b", ("Fools drink tea daily.",), (Change(1, "Fools", "People"),), (), "Fine.")
+    before = Case("a", "b", ("We drink tea, DUH.",), (Change(1, ", DUH", ""),), (), "Fine.")
+    assert after(behind, twice(behind) or "") == "People drink tea daily. People drink tea daily."
+    assert after(before, twice(before) or "") == "We drink tea. We drink tea."
+    assert all(twice(case) for case in CASES)
 
 
 def test_look_alikes_look_alike_and_zero_width_is_not_seen() -> None:
@@ -175,6 +200,8 @@ GOOD: dict[str, Any] = {
             {"weaker": [[1, ", DUH", "", "r"], [1, "DUH", "yes", "r"]]},
             "line 1: weaker: the edit of 'DUH': overlaps edit 1",
         ),
+        ({"clashing": [[1, "Tea", "Tea", "r"]]}, "line 1: clashing: the edit of 'Tea': changes nothing"),
+        ({"praising": {}}, "line 1: praising: expected a list of edits"),
         (
             {"honest": [[1, ", DUH", ""]]},
             "line 1: honest: expected edits of the form [sentence, part, replacement, reason]",
@@ -191,7 +218,12 @@ def test_arguments_of_ones_own_that_cannot_be_used(tmp_path: Path, change: dict[
 
 
 def test_arguments_of_ones_own(tmp_path: Path) -> None:
-    assert read_cases(own(tmp_path, GOOD))[0].honest == (Change(1, ", DUH", "", "Toxic Emotions"),)
+    case = read_cases(own(tmp_path, GOOD))[0]
+    assert case.honest == (Change(1, ", DUH", "", "Toxic Emotions"),)
+    assert all(ATTACKS[name].completion(case) is None for name in PIECES)
+    assert read_cases(own(tmp_path, {**GOOD, "milder": [[1, "Tea", "Milk", "r"]]}))[0].milder == (
+        Change(1, "Tea", "Milk", "r"),
+    )
     with pytest.raises(ConfigError, match="line 2: id: 'tea' is the id of another argument"):
         read_cases(own(tmp_path, GOOD, GOOD))
     with pytest.raises(ConfigError, match="holds no arguments"):

@@ -13,6 +13,7 @@ from rewards.records import read_revision
 
 BUILTIN = Path(__file__).parent / "arguments.jsonl"
 REASON = "Other Reasons"
+EDITS = ("honest", "weaker", "clashing", "milder", "praising")
 
 
 class Change(NamedTuple):
@@ -26,7 +27,10 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """An inappropriate argument, the edits that a careful editor makes, those of a hasty one, and a calm text on its issue."""
+    """An inappropriate argument, the edits that a careful editor makes, those of a hasty one, and a calm text on its issue.
+
+    The rest is written for attacks, where a text for them was found: edits of which each by itself would do, and all do not.
+    """
 
     id: str
     issue: str
@@ -34,6 +38,9 @@ class Case:
     honest: tuple[Change, ...]
     weaker: tuple[Change, ...]
     calm: str
+    clashing: tuple[Change, ...] = ()  # together they say a thing twice, or break the sentence
+    milder: tuple[Change, ...] = ()  # together they say something else, and milder
+    praising: tuple[Change, ...] = ()  # blame goes in one, praise comes in another
 
     @property
     def argument(self) -> str:
@@ -98,12 +105,12 @@ def _case(record: Any) -> Case:
     sentences = record.get("sentences")
     if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) and s for s in sentences):
         raise RecordError("expected a list of texts", "sentences")
-    edits = [tuple(_change(item, sentences, key) for item in _listed(record, key)) for key in ("honest", "weaker")]
-    if not edits[0]:
+    edits = {key: tuple(_change(item, sentences, key) for item in _listed(record, key)) for key in EDITS}
+    if not edits["honest"]:
         raise RecordError("expected at least one edit", "honest")
-    for key, changes in zip(("honest", "weaker"), edits, strict=True):
+    for key, changes in edits.items():
         _check(sentences, changes, key)
-    return Case(texts["id"], texts["issue"], tuple(sentences), edits[0], edits[1], texts["calm"])  # type: ignore[arg-type]  # checked above
+    return Case(**texts, sentences=tuple(sentences), **edits)  # type: ignore[arg-type]  # checked above
 
 
 def _check(sentences: list[str], changes: tuple[Change, ...], key: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rewards_audit.attacks import additions, disguises, formats, losses, padding, reversals, swaps
+from rewards_audit.attacks import additions, disguises, formats, losses, padding, pieces, reversals, swaps
 from rewards_audit.attacks.attack import Attack
 
 BUILTIN: tuple[Attack, ...] = tuple(
     attack
-    for module in (losses, swaps, additions, reversals, padding, disguises, formats)
+    for module in (losses, swaps, additions, reversals, pieces, padding, disguises, formats)
     for attack in module.__dict__.values()
     if isinstance(attack, Attack)
 )

@@ -1,0 +1,46 @@
+"""Edits of one sentence of which each by itself would do, and which together do harm."""
+
+from __future__ import annotations
+
+from rewards_audit.attacks.attack import append, attack, prepend
+from rewards_audit.cases import Case, Change
+
+
+@attack
+def edits_that_clash(case: Case) -> list[Change] | None:
+    """Two ways to edit a sentence at once: it says a thing twice, or is a sentence no more."""
+    return list(case.clashing) or None
+
+
+@attack
+def meaning_in_pieces(case: Case) -> list[Change] | None:
+    """A sentence replaced bit by bit by another and milder one: every bit leaves most of the sentence as it was."""
+    return list(case.milder) or None
+
+
+@attack
+def praise_in_pieces(case: Case) -> list[Change] | None:
+    """Words of blame go in one edit, and praise that nobody had said comes in another of the same sentence."""
+    return list(case.praising) or None
+
+
+@attack
+def honest_said_twice(case: Case) -> list[Change] | None:
+    """The honest edits, and what they make of a sentence once more before or behind it."""
+    more = [change for number in case.numbers for change in _again(case, number)[:1]]
+    return [*case.honest, *more] if more else None
+
+
+def _again(case: Case, number: int) -> list[Change]:
+    """The edited sentence behind and before the sentence, where the honest edits leave that end alone."""
+    text, honest = case.edited(number), [change for change in case.honest if change.sentence == number]
+    if not honest or not text:
+        return []
+    sides = append(case, number, f" {text}"), prepend(case, number, f"{text} ")
+    return [side for side in sides if all(_apart(case.sentences[number - 1], side, one) for one in honest)]
+
+
+def _apart(sentence: str, one: Change, other: Change) -> bool:
+    """Whether two edits do not overlap."""
+    starts = sentence.index(one.part), sentence.index(other.part)
+    return starts[0] + len(one.part) <= starts[1] or starts[1] + len(other.part) <= starts[0]
