@@ -23,6 +23,7 @@ def show(record: dict[str, Any]) -> None:
             (one for one in record["sentences"] if one["sentence_id"] == edit["sentence_id"]), {"scores": {}}
         )
         scores = {**sentence["scores"], **edit["scores"]}  # a gate judges an edit, or its sentence as a whole
+        scores |= {f"{name} together": score for name, score in sentence.get("together", {}).items()}  # several as one
         failed = [f"{name} {value_of(scores.get(name))}" for name in edit.get("failed_gates", [])]
         why = edit["invalid_reason"] or ", ".join(failed)
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))

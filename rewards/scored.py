@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.drafts import TOGETHER
 from rewards.errors import RecordError
 from rewards.text.segment import locate
 from rewards.types import Edit, Revision
@@ -109,6 +110,16 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
         if sentence["sentence_id"] == number:
             found |= sentence["scores"]
     return {**found, **edit["scores"]}
+
+
+def together(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The gates that an edit of a scored record passed alone and not with others of its sentence, by their `failed_gates`.
+
+    Each with its score of these edits as one.
+    """
+    found = (s.get("together") or {} for s in record["sentences"] if s["sentence_id"] == edit["sentence_id"])
+    named = {TOGETHER.format(name): score for scores in found for name, score in scores.items()}
+    return {name: named[name] for name in edit.get("failed_gates") or () if name in named}
 
 
 def decided(record: Mapping[str, Any]) -> bool:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rewards.drafts import TOGETHER
+
+_TOGETHER = TOGETHER.format("")
+
 
 @dataclass(slots=True)
 class Mean:
@@ -43,6 +47,7 @@ class Summary:
     edits: int = 0
     valid: int = 0
     accepted: int = 0
+    down_together: int = 0  # edits that pass every gate alone, and not together with others of their sentence
     reward: Mean = field(default_factory=Mean)
     rewards: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
     passed: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
@@ -70,6 +75,7 @@ class Summary:
             self.edits += 1
             self.valid += edit["valid"]
             self.accepted += edit["accepted"]
+            self.down_together += any(gate.endswith(_TOGETHER) for gate in edit.get("failed_gates") or ())
             if not edit["valid"]:
                 count_reason(self.invalid, _cause(edit["invalid_reason"]))
             self._passes(edit["scores"])
@@ -88,6 +94,7 @@ class Summary:
             "edits": self.edits,
             "valid_edits": self.valid,
             "accepted_edits": self.accepted,
+            "turned_down_together": self.down_together,
             "reward": self.reward.to_record(),
             "rewards": {name: mean.to_record() for name, mean in self.rewards.items()},
             "pass_rates": {name: mean.to_record() for name, mean in self.passed.items()},

@@ -189,7 +189,8 @@ def apply_spans(sentence: str, edits: Iterable[Edit]) -> str:
 class Argument:
     """An argument before and after its accepted edits. The unit of global rewards.
 
-    `passes` holds, for every edit of the revision, which gates it passed; `accepted` the indices of those that passed all.
+    `passes` holds, for every edit of the revision, which gates it passed, and False for what it did not pass together with
+    others of its sentence; `accepted` the indices of those that passed all.
     """
 
     revision: Revision

@@ -240,6 +240,57 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert f"{merged['appended'][0]['seconds']:.1f} s; results in".encode() in done.stderr  # of what it did itself
 
 
+def test_what_is_turned_down_together_is_told_and_counts_for_what_is_appended(tmp_path: Path) -> None:
+    source, whole, parts = (
+        write_lines(tmp_path / "in.jsonl", record()),
+        tmp_path / "whole.jsonl",
+        tmp_path / "parts.jsonl",
+    )
+    suite = ("--reward", "reach", "--set", "reach.gate=true", "--set", "reach.together=true")
+    for out, more in ((whole, ("--reward", "edit_quality", "--set", "edit_quality.weight=1")), (parts, ())):
+        done = command_with_toys(tmp_path, "score", source, "-o", out, *suite, *more)
+        assert done.returncode == 0, done.stderr
+        assert b"2 edits pass every gate alone, and not together with others of their sentence" in done.stderr
+    ((scored,), (before,)) = read_lines(whole), read_lines(parts)
+    assert [edit["failed_gates"] for edit in scored["edits"]] == [["reach together"]] * 2 + [[]]
+    assert scored["sentences"][0]["together"]["reach"]["value"] == 18.0
+    assert [sentence["together"] for sentence in scored["sentences"]][1:] == [{}]
+    assert json.loads((tmp_path / "whole.jsonl.meta.json").read_text())["counts"]["turned_down_together"] == 2
+    read = [sys.executable, str(ROOT / "examples" / "read_scores.py"), str(whole)]
+    shown = subprocess.run(read, capture_output=True, check=True).stdout
+    assert b"'way too' -> 'too'   (reach together 18.00)" in shown
+    assert command("score", parts, "--append", "--reward", "edit_quality").returncode == 0
+    (after,) = read_lines(parts)
+    assert after["rewards"] == scored["rewards"]
+    assert after["rewards"]["edit_quality"] == pytest.approx((0.5 + 0.5) / 3)  # one of two passed, and one is invalid
+    assert {**after, "rewards": before["rewards"]} == before
+    refused = command_with_toys(
+        tmp_path, "score", parts, "--append", "--reward", "edit_length", "--set", "edit_length.together=true"
+    )
+    assert b"--set edit_length.together: with --append what was accepted and paid stays as it is" in refused.stderr
+
+
+def test_a_file_from_before_gates_judged_together_is_added_to_as_it_is(tmp_path: Path) -> None:
+    out, meta = tmp_path / "out.jsonl", tmp_path / "out.jsonl.meta.json"
+    gate = ("--reward", "reach", "--set", "reach.gate=true")
+    assert (
+        command_with_toys(tmp_path, "score", write_lines(tmp_path / "in.jsonl", record()), "-o", out, *gate).returncode
+        == 0
+    )
+    (old,), header = read_lines(out), json.loads(meta.read_text())
+    for sentence in old["sentences"]:
+        del sentence["together"]
+    del header["rewards"]["reach"]["together"], header["counts"]["turned_down_together"]
+    write_lines(out, old)
+    meta.write_text(json.dumps(header))
+    done = command("score", out, "--append", "--reward", "edit_quality")
+    assert done.returncode == 0, done.stderr
+    assert b"together" not in done.stderr
+    (new,) = read_lines(out)
+    assert {**new, "rewards": old["rewards"]} == old
+    assert new["rewards"]["edit_quality"] == pytest.approx(2 / 3)
+
+
 def test_append_knows_what_was_rejected_and_what_is_undecided(tmp_path: Path) -> None:
     edits = [{"sentence_id": 1, "inappropriate_part": "is", "rewritten_part": "boom", "reason": "x"}]
     source = write_lines(tmp_path / "in.jsonl", record("good"), b"no json\n", {**record("failed"), "edits": edits})
@@ -444,11 +495,16 @@ def picky(edits):
             raise ValueError("\x1b[2J" + edit.after)
     return [1.0] * len(edits)
 
+@rewards.reward(level="edit", range=(0, 1000), threshold=9, higher_is_better=False)
+def reach(edits):
+    return [float(len(e.before)) for e in edits]
+
 class Plugin:
     @rewards.hookimpl
     def register_rewards(self, register):
         register(slow)
         register(picky)
+        register(reach)
         register(edit_length)
 
 rewards.plugins.registry().add(Plugin(), "toys")

@@ -21,8 +21,8 @@ def edit_quality(
 
     Nor does one that changes nothing, unless `unchanged`: policies would learn to state such edits, which gates on fluency
     let pass. A `power` above 1 makes a miss worth less: an edit that is turned down helps nobody. 0 for an argument without
-    edits; not applicable in a suite without gates. With `unchanged`, and a power of 1, the dense local term of arXiv
-    2604.12770.
+    edits; not applicable in a suite without gates. A gate that an edit does not pass together with others of its sentence
+    counts as one gate more. With `unchanged`, and a power of 1, the dense local term of arXiv 2604.12770.
     """
     return [_quality(argument, unchanged, power) for argument in arguments]
 

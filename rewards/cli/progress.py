@@ -132,6 +132,10 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
         f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
         f" {summary.edits:,} edits: {summary.valid:,} valid, {summary.accepted:,} accepted",
     ]
+    if summary.down_together:
+        lines.append(
+            f"{summary.down_together:,} edits pass every gate alone, and not together with others of their sentence"
+        )
     if summary.invalid:
         causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
         lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))

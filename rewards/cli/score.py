@@ -135,7 +135,7 @@ def _check_append(
     if limit is not None:
         raise ConfigError("--append keeps every record, so it takes no --limit")
     for name, given in settings.items():
-        for key in {"gate", "weight", "empty"} & set(given):
+        for key in {"gate", "together", "weight", "empty"} & set(given):
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")
 
 

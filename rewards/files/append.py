@@ -12,7 +12,7 @@ from rewards.errors import RecordError, RewardsError
 from rewards.files.pipeline import FileJob, ProgressHooks, describe, merge_headers, usage, write_chunks
 from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.files.sink import Sink
-from rewards.scored import ScoredRevision, decided, read_scored
+from rewards.scored import ScoredRevision, decided, read_scored, together
 from rewards.scoring import score
 from rewards.summary import Summary
 from rewards.types import Argument
@@ -47,7 +47,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
             yield line.record, _read(line, names)
 
     def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:
-        before = [_argument(read, gates) if decided(record) else None for record, read in chunk]
+        before = [_argument(record, read, gates) if decided(record) else None for record, read in chunk]
         results = score(job.suite, [scored.revision for _, scored in chunk], before)
         return [_merged(record, new.to_record()) for (record, _), new in zip(chunk, results, strict=True)]
 
@@ -79,9 +79,12 @@ def _read(line: Line, names: Sequence[str]) -> ScoredRevision:
     return scored
 
 
-def _argument(scored: ScoredRevision, gates: Sequence[str]) -> Argument:
+def _argument(record: Mapping[str, Any], scored: ScoredRevision, gates: Sequence[str]) -> Argument:
     """The argument as it was decided on."""
-    passes = tuple({gate: passed.get(gate, False) for gate in gates} for passed in scored.passed)
+    passes = tuple(
+        {gate: passed.get(gate, False) for gate in gates} | dict.fromkeys(together(record, edit), False)
+        for edit, passed in zip(record["edits"], scored.passed, strict=True)
+    )
     return Argument(scored.revision, scored.accepted, scored.revision.apply(scored.accepted), passes)
 
 

@@ -21,7 +21,12 @@ from rewards.errors import RecordError, RewardsError
 MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
 KEPT = 2_000  # bytes of a bad line that go into its rejection
 HEADER: dict[str, dict[str, Any]] = {
-    "rewards": {"gate": bool, "weight": (int, float, type(None)), "threshold": (int, float, type(None))},
+    "rewards": {
+        "gate": bool,
+        "together": bool,
+        "weight": (int, float, type(None)),
+        "threshold": (int, float, type(None)),
+    },
     "models": {"truncated_texts": int, "device": str},
 }
 
