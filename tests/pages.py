@@ -36,6 +36,12 @@ def shortness(edits: list[rewards.Edit]) -> list[float]:
     return [float(len(e.sentence_after) <= len(e.sentence_before)) for e in edits]
 
 
+@rewards.reward(level="edit", range=(0, 1000), threshold=9.0, higher_is_better=False)
+def reach(edits: list[rewards.Edit]) -> list[float]:
+    """How many characters the edit replaces: more for several as one."""
+    return [float(len(e.before)) for e in edits]
+
+
 @rewards.reward(level="sentence", range=(0, 9), threshold=1.0, higher_is_better=False)
 def busyness(sentences: list[rewards.Sentence]) -> list[float]:
     """How many edits a sentence has."""
@@ -57,20 +63,34 @@ def politeness(arguments: list[rewards.Argument]) -> list[rewards.Score]:
     ]
 
 
-def suite(folder: Path) -> Suite:
-    """A suite of toy rewards: one gates, one pays."""
+def suite(folder: Path, joint: bool = False) -> Suite:
+    """A suite of toy rewards: one gates, one pays; with `joint` another gates, which judges edits together too."""
     path = folder / "toy.yaml"
+    gate = "reach: {gate: true, together: true}" if joint else "shortness: {gate: true}"
     path.write_text(
-        "description: toys\nrewards:\n  shortness: {gate: true}\n  busyness:\n  politeness: {weight: 1}\n",
-        encoding="utf-8",
+        f"description: toys\nrewards:\n  {gate}\n  busyness:\n  politeness: {{weight: 1}}\n", encoding="utf-8"
     )
-    return load_suite(path, plugins=registry_of(shortness, busyness, politeness))
+    return load_suite(path, plugins=registry_of(shortness, reach, busyness, politeness))
 
 
-def score(folder: Path, *raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+def score(folder: Path, *raw: Mapping[str, Any], joint: bool = False) -> list[dict[str, Any]]:
     """Output records of these input records."""
-    results = suite(folder).score([rewards.read_revision(one) for one in raw])
+    results = suite(folder, joint).score([rewards.read_revision(one) for one in raw])
     return [json.loads(json.dumps(result.to_record())) for result in results]
+
+
+def clashing(text: str) -> dict[str, Any]:
+    """A record with two edits that `reach` accepts alone and not as one, and one that it does not accept alone."""
+    edits = [("is", "seems"), ("short", "brief"), ("Everybody knows", "I know")]
+    return {
+        "id": text,
+        "issue": text,
+        "sentences": [f"{text} is far short.", "Everybody knows it."],
+        "edits": [
+            {"sentence_id": number, "inappropriate_part": old, "rewritten_part": new, "reason": "Toxic Emotions"}
+            for number, (old, new) in zip((1, 1, 2), edits, strict=True)
+        ],
+    }
 
 
 def hostile(identifier: Any, text: str) -> dict[str, Any]:

@@ -136,6 +136,21 @@ def test_edits_are_told_apart_without_colour(opened: Any) -> None:
     assert "Not passed: shortness." in texts(opened, ".cards .rejected .why")
 
 
+def test_edits_that_do_not_pass_together_say_so_with_the_value_and_the_limit(browser: Any, tmp_path: Path) -> None:
+    lunch, failed = pages.score(tmp_path, pages.clashing("Lunch"), pages.clashing(pages.MARKUP), joint=True)
+    failed["sentences"][0]["together"]["reach"] |= {"value": None, "passed": None, "failed": pages.MARKUP}
+    systems = {"one": [lunch, failed]}
+    html.write(tmp_path / "report.html", pages.report(systems), pages.arguments(systems))
+    open_page(browser, tmp_path / "report.html", "#arguments")
+    said = "Passes alone, but not as one edit with the others of its sentence that do: "
+    assert texts(browser, ".cards .why") == [f"{said}reach 12.000, not ≤ 9."] * 2 + ["Not passed: reach."]
+    press(browser, "n")
+    assert texts(browser, "#tip .why") == [f"{said}reach 12.000, not ≤ 9."]
+    press(browser, "j")
+    assert texts(browser, ".cards .why")[0] == f"{said}reach failed: {pages.MARKUP}."
+    assert browser.execute_script("return window.ran") is None
+
+
 def test_scores_show_on_focus_and_on_hover_and_escape_hides_them(opened: Any) -> None:
     from selenium.webdriver import ActionChains, Keys
 

@@ -102,6 +102,20 @@ def test_failures_are_kept_in_words(tmp_path: Path) -> None:
     )
 
 
+def test_what_gates_say_of_edits_together_stands_with_the_edits_that_it_turned_down(tmp_path: Path) -> None:
+    (scored,) = pages.score(tmp_path, pages.clashing("Lunch"), joint=True)
+    systems = {"one": [scored]}
+    one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
+    assert [edit.get("together") for edit in one["edits"]] == [[["reach", 12, 9]], [["reach", 12, 9]], None]
+    assert ["failed" in edit for edit in one["edits"]] == [False, False, True]
+    scored["sentences"][0]["together"]["reach"] |= {"value": None, "passed": None, "failed": pages.MARKUP}
+    one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
+    assert one["edits"][0]["together"] == [["reach", pages.MARKUP, 9]]
+    del scored["sentences"][0]["together"]  # no file had it before 2026-11-30
+    one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
+    assert one["edits"][0]["failed"] == ["reach together"]
+
+
 def test_numbers_that_json_cannot_say_are_null(tmp_path: Path) -> None:
     systems = {"one": pages.score(tmp_path, record())}
     report = pages.report(systems)

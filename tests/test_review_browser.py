@@ -103,6 +103,13 @@ def test_what_gates_say_is_hidden_as_scores_are(browser: Any, tmp_path: Path) ->
         press(browser, "s")
         assert [text for text in texts(browser, ".why") if "Not passed" in text] == ["Not passed: shortness."]
         press(browser, "s")
+    path = write_lines(tmp_path / "sys.jsonl", *pages.score(tmp_path, pages.clashing("Lunch"), joint=True))
+    with serving(path, "-o", tmp_path / "together.jsonl", "--reviewer", "me") as server:
+        enter(browser, server)
+        assert not texts(browser, ".why")
+        press(browser, "s")
+        assert [text.endswith("reach 12.000, not ≤ 9.") for text in texts(browser, ".why")] == [True, True, False]
+        press(browser, "s")
 
 
 def test_nothing_is_lost_when_server_and_browser_die(browser: Any, scored: Path, tmp_path: Path) -> None:

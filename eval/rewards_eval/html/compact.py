@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from rewards.drafts import TOGETHER
 from rewards.errors import RecordError, RewardsError
-from rewards.scored import ScoredRevision, read_scored
+from rewards.scored import ScoredRevision, read_scored, together
 from rewards.types import Edit, Revision
 from rewards_eval.values import probabilities_after, probabilities_before
 
@@ -91,7 +92,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
         "spans": [[offsets[start], offsets[end]] for start, end in places],
         "edits": [
             _edit(edit, _kind(index, scored), _place(edit, places, offsets), _scores(item["scores"], at_edits))
-            | ({"failed": gates} if (gates := item.get("failed_gates")) else {})
+            | _turned_down(record, item)
             for index, (edit, item) in enumerate(zip(revision.edits, record["edits"], strict=True))
         ],
         "sentences": {
@@ -109,6 +110,21 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
     if dimensions:
         data["dimensions"] = dimensions
     return data
+
+
+def _turned_down(record: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """The gates that an edit did not pass; apart, with value and threshold, those not passed together with others."""
+    joint = together(record, item)
+    gates = [gate for gate in item.get("failed_gates") or () if gate not in joint]
+    found = [
+        [
+            gate.removesuffix(TOGETHER.format("")),
+            score.get("failed") or _short(score["value"]),
+            _short(score.get("threshold")),
+        ]
+        for gate, score in joint.items()
+    ]
+    return ({"failed": gates} if gates else {}) | ({"together": found} if found else {})
 
 
 def _kind(index: int, scored: ScoredRevision) -> int:

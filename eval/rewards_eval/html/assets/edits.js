@@ -83,7 +83,18 @@ function tipOf(edit, index, state, rewards) {
 }
 
 /** Which gates an edit did not pass; those of a sentence judge all its edits together, and are not among the edit's scores. */
-const turnedDown = (edit, rewards) => edit.failed && rewards ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(words).join(", "), ".") : null;
+function turnedDown(edit, rewards) {
+  if (!rewards) return null;
+  return [edit.failed ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(words).join(", "), ".") : null,
+    edit.together ? h("p", { class: "why" }, "Passes alone, but not as one edit with the others of its sentence that do: ", edit.together.map((gate) => notTogether(gate, rewards)).join(", "), ".") : null];
+}
+
+/** A gate, and its value of the edits of a sentence as one against the limit. */
+function notTogether([name, value, threshold], rewards) {
+  if (typeof value === "string") return `${words(name)} failed: ${plain(value)}`;
+  const sign = rewards.find((reward) => reward.name === name)?.higher === false ? "≤" : "≥";
+  return `${words(name)} ${value === null ? "n/a" : fixed(value, 3)}${threshold === null ? "" : `, not ${sign} ${Number(threshold.toPrecision(4))}`}`;
+}
 
 const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${STATES[state].says}`);
 
