@@ -85,8 +85,10 @@ def broken(edits: list[Edit]) -> list[float]:
     raise ValueError("out of order")
 
 
-def suite(*gates: str) -> Suite:
-    settings = {name: {"gate": True} for name in gates}
+def suite(*stated: str) -> Suite:
+    """A suite with these gates; with `+` behind its name, one judges what is accepted in a sentence together too."""
+    settings = {name.rstrip("+"): {"gate": True, "together": name.endswith("+")} for name in stated}
+    gates = list(settings)
     plugins = registry_of(near, near_together, shortness, broken)
     return suite_of([*gates, "shortness"], settings={**settings, "shortness": {"weight": 1.0}}, plugins=plugins)
 
@@ -197,6 +199,23 @@ def test_rounds_with_a_gate_on_sentences_leave_nothing_that_fails_it() -> None:
     assert scored(record, work).after_accepted == record["after"]
 
 
+def test_rounds_with_a_gate_that_judges_edits_together_leave_nothing_that_fails_it() -> None:
+    said = in_turn("1 | tea | tea!!", "1 | tea!! | tea!!!!!\n1 | likes | LIKES!!!\n2 | better | good")
+    record, work = run(Script(said), "near+", rounds=2)
+    # "tea!!!!!" fails alone, so that "tea!!" stands again: with it, "LIKES!!!" would be too much.
+    assert record["after"] == "Only a fool likes tea!!.\n\nCoffee is good. So there!"
+    assert [(one["accepted"], one["failed_gates"]) for one in record["rounds"][1]["edits"]] == [
+        (False, ["near"]), (False, ["near together"]), (True, []),
+    ]  # fmt: skip
+    assert scored(record, work).after_accepted == record["after"]
+
+
+def test_what_clashes_in_one_round_is_told_as_the_reason() -> None:
+    record, _ = run(Script(in_turn("1 | Only | Only!!\n1 | tea | tea!!!")), "near+")
+    assert (record["status"], record["after"]) == ("unchanged", ARGUMENT["argument"])
+    assert record["reason"] == "no valid edit passed the gates: near together 2×"
+
+
 def test_the_best_completion_goes_by_the_suite_and_all_are_kept() -> None:
     policy = Script(in_turn("nothing", "1 | a fool | I", "1 | a fool | U"))
     record, _ = run(policy, best_of=3)
@@ -277,7 +296,7 @@ def test_a_format_that_raises_costs_its_completion_only() -> None:
 @settings(max_examples=40)
 @given(st.data())
 def test_what_stands_after_any_rounds_passes_when_it_is_scored(data: st.DataObject) -> None:
-    gates = data.draw(st.sampled_from([("near",), ("near_together",), ("near", "near_together")]))
+    gates = data.draw(st.sampled_from([("near",), ("near+",), ("near_together",), ("near+", "near_together")]))
 
     def say(prompt: str) -> str:
         words = [word for line in prompt.split("\n") if line[:1].isdigit() for word in line[3:].split()] or ["x"]

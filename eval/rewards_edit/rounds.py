@@ -40,7 +40,8 @@ class EditingSetup:
 
         In a single round they are not: the completion is judged as `rewards score` does it.
         """
-        return self.rounds > 1 and any(c.gate and c.reward.level == "sentence" for c in self.suite.components)
+        gates = [component for component in self.suite.components if component.gate]
+        return self.rounds > 1 and any(gate.together or gate.reward.level == "sentence" for gate in gates)
 
 
 def edit(plan: EditingSetup, policy: Policy, cases: Sequence[Case], progress: Callable[[int], None]) -> None:
