@@ -22,6 +22,7 @@ from rewards_eval.html.compact import compact_record
 from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import read_system
+from tests import pages
 from tests.conftest import command, read_lines, record, registry_of, write_lines
 from tests.scored import edit, keeps, polite, scored, told, two_systems
 
@@ -475,6 +476,26 @@ def test_gates_of_sentences_have_a_column_and_systems_without_a_valid_edit_pass_
     assert [value(cells["other", None][key]) for key in ("valid", "pass:short", "pass:keeps")] == [(0.0, 2)] * 3
     (edits,) = [one for one in report["tables"] if one["id"] == "edits"]
     assert "Accepted is what passes short. Intervals" in edits["caption"]
+
+
+def test_what_gates_accept_together_is_told_apart_from_what_passes_alone(tmp_path: Path) -> None:
+    (record_,) = pages.score(tmp_path, pages.clashing("Lunch"), joint=True)
+    header = {**pages.suite(tmp_path, joint=True).describe(), "counts": {"rejected": 0}}
+    now, before = write_lines(tmp_path / "now.jsonl", record_), write_lines(tmp_path / "before.jsonl", record_)
+    now.with_name("now.jsonl.meta.json").write_text(json.dumps(header), encoding="utf-8")
+    report = run(options(tmp_path, now))
+    cells = table(report, "edits")["now", None]
+    assert value(cells["accepted"]) == (0.0, 3)
+    assert value(cells["pass:reach"]) == (0.6667, 3)  # by themselves
+    (edits,) = [one for one in report["tables"] if one["id"] == "edits"]
+    assert "Accepted is what passes reach; several of one sentence pass all as one edit too. " in edits["caption"]
+    del header["rewards"]["reach"]["together"]  # no file had it before 2026-11-30
+    before.with_name("before.jsonl.meta.json").write_text(json.dumps(header), encoding="utf-8")
+    told = "The files were scored with different suites (reach.together): accepted edits and totals are not comparable."
+    report = run(options(tmp_path, now, before))
+    assert told in report["notes"]
+    (edits,) = [one for one in report["tables"] if one["id"] == "edits"]
+    assert "Accepted is" not in edits["caption"]
 
 
 def test_another_judge_is_not_asked_where_the_measuring_one_failed(tmp_path: Path) -> None:

@@ -97,9 +97,14 @@ def edits(evaluation: Evaluation) -> Table:
 
 def _gates(evaluation: Evaluation) -> str:
     """Which thresholds decide what is accepted, where all files say the same."""
-    stated = {gates(system.header) for system in evaluation.common.systems}
-    named = stated.pop() if len(stated) == 1 else ()
-    return f"Accepted is what passes {', '.join(named)}. " if named else ""
+    systems = evaluation.common.systems
+    stated = {(gates(system.header), gates(system.header, "together")) for system in systems}
+    named, together = stated.pop() if len(stated) == 1 else ((), ())
+    if not named:
+        return ""
+    alone = ", ".join(name for name in named if name not in together)
+    once_more = f"; several of one sentence pass {f'all but {alone}' if alone else 'all'} as one edit too"
+    return f"Accepted is what passes {', '.join(named)}{once_more if together else ''}. "
 
 
 def rewards(evaluation: Evaluation) -> Table | None:

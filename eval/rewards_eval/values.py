@@ -69,7 +69,7 @@ EDIT_METRICS = (
     Metric("edits", "edits", 0, None, "edits stated; n counts arguments", total=True),
     Metric("per_argument", "per arg.", 2, None, "edits stated per argument"),
     Metric("valid", "valid", 3, "higher", "share of edits that can be applied"),
-    Metric("accepted", "accepted", 3, "higher", "share of edits that pass every gate"),
+    Metric("accepted", "accepted", 3, "higher", "share of edits that pass every gate, alone and together"),
     Metric("edit_app", "app", 3, "higher", "share of edits that alone lower P(Inappropriateness)"),
     Metric("reason_strict", "reason", 3, "higher", "share whose reason is the dimension that improves most"),
     Metric("reason_relaxed", "relaxed", 3, "higher", "share whose reason is a dimension that improves"),
@@ -83,7 +83,7 @@ def pass_metric(name: str) -> Metric:
         name,
         3,
         "higher",
-        f"share of edits that pass {name}, or stand in a sentence that does; an invalid edit does not",
+        f"share of edits that by themselves pass {name}, or stand in a sentence that does; an invalid edit does not",
     )
 
 
@@ -140,9 +140,9 @@ def _stated(header: Mapping[str, Any]) -> Iterator[str]:
             yield name
 
 
-def gates(header: Mapping[str, Any]) -> tuple[str, ...]:
-    """The rewards that decide which edits are accepted, as a file's header names them."""
-    return tuple(name for name, one in header.get("rewards", {}).items() if one.get("gate"))
+def gates(header: Mapping[str, Any], key: str = "gate") -> tuple[str, ...]:
+    """The rewards that decide which edits are accepted, as a file's header names them; by another key, those that have it."""
+    return tuple(name for name, one in header.get("rewards", {}).items() if one.get(key))
 
 
 def contributions(
