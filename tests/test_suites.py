@@ -184,6 +184,11 @@ def polite(arguments: list[rewards.Argument], probabilities: Any) -> Any:
     return probabilities[:, 0]
 
 
+@rewards.reward(level="sentence", range=(0, 1), threshold=0.5)
+def whole(sentences: list[rewards.Sentence]) -> list[float]:
+    return [1.0] * len(sentences)
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "mine.yaml"
     path.write_text(f"description: mine\n{text}\n", encoding="utf-8")
@@ -191,7 +196,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def load(path: Path | str, **options: Any) -> Any:
-    return load_suite(path, plugins=registry_of(short, polite), **options)
+    return load_suite(path, plugins=registry_of(short, whole, polite), **options)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +212,12 @@ def load(path: Path | str, **options: Any) -> Any:
         ("rewards: {short: {arguments: {least: two}}}", "argument 'least': Input should be a valid integer"),
         ("rewards: {short: {gate: true, threshold: 5}}", "threshold 5 lies outside its range"),
         ("rewards: {polite: {gate: true, threshold: 0.5}}", "reward 'polite' is global"),
+        (
+            "rewards: {short: {together: true}}",
+            "`together` is for gates at edit level; this one is no gate, and at edit level",
+        ),
+        ("rewards: {whole: {gate: true, together: true}}", "gates at edit level; this one is a gate at sentence level"),
+        ("rewards: {polite: {together: true}}", "gates at edit level; this one is no gate, and at global level"),
         ("rewards: {short: {params: gone}}", "gone is no folder of `rewards fit`"),
         (
             "models: {politness: x}\nrewards: {polite: }",

@@ -822,7 +822,10 @@ def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -
 
     model = tmp_path / "encoder"
     model.mkdir()
-    settings = {"appropriateness_gain": {"weight": 3, "empty": "zero"}, "fluency": {"threshold": 0.25}}
+    settings = {
+        "appropriateness_gain": {"weight": 3, "empty": "zero"},
+        "fluency": {"threshold": 0.25, "together": False},
+    }
     settings["token_similarity"] = {"threshold": 0.0}
     engine = Engine(models={"encoder": str(model)})
     suite = load_suite("default", rewards=["semantic_similarity"], settings=settings, engine=engine)
@@ -836,3 +839,4 @@ def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -
         return {name: {**each, "threshold_source": ""} for name, each in one.describe()["rewards"].items()}
 
     assert told(again) == told(suite)
+    assert (told(again)["fluency"]["together"], told(again)["token_similarity"]["together"]) == (False, True)
