@@ -17,7 +17,7 @@ from transformers import Pipeline
 from bench.models import Classifier, Models, Pair, f1, lost
 from rewards.drafts import joint
 from rewards.types import Argument, Edit, Revision
-from rewards_format import no_bare_negation, no_new_numbers, plain_text
+from rewards_format import no_bare_negation, no_new_numbers, no_repetition, plain_text
 from rewards_pattern_conformity.operations import operations
 from rewards_valence.wording import exchanged
 
@@ -109,6 +109,7 @@ def passes(edit: Edit, scores: Mapping[str, float], thresholds: Mapping[str, flo
         "plain_text": plain_text([edit])[0],
         "no_new_numbers": no_new_numbers([edit])[0],
         "no_bare_negation": no_bare_negation([edit])[0],
+        "no_repetition": no_repetition([edit])[0],
     }
     models = ("token_similarity", "fluency", "no_praise_for_blame")
     return all({**scores, **rules}.get(name, -1) >= thresholds[name] for name in (*models, *rules))

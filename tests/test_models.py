@@ -566,7 +566,7 @@ def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -
         scores = one["edits"][0]["scores"]
         assert set(scores) == {
             "token_similarity", "fluency", "plain_text", "no_new_numbers", "no_bare_negation", "no_praise_for_blame",
-            "pattern_conformity",
+            "no_repetition", "pattern_conformity",
         }  # fmt: skip
         assert len(one["details"]["appropriateness"]["after"]) == 14
     header = json.loads(Path(f"{out}.meta.json").read_text())

@@ -1,12 +1,13 @@
-"""What counts as plain text, what a reader does not see, and which numbers are new."""
+"""What counts as plain text, what a reader does not see, which numbers are new, and what is said twice."""
 
 from __future__ import annotations
 
 import pytest
 
 from rewards.types import Edit, seen
-from rewards_format import no_bare_negation, no_new_numbers, plain_text
+from rewards_format import no_bare_negation, no_new_numbers, no_repetition, plain_text
 from rewards_format.negation import only_negates
+from rewards_format.repetition import repeated
 
 BEFORE = "The heat is 5 is < b and nobody cares about it."
 
@@ -136,3 +137,22 @@ def test_a_negation_that_comes_with_other_words_passes() -> None:
         return Edit(1, part, text, None, "Say it warmly now.", 7, 13)
 
     assert no_bare_negation([one("warmly", "not warmly"), one("warmly", "not so coldly")]) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "share"),
+    [
+        ("Cyclists run red lights.", "Cyclists run red lights, cyclists run red lights.", 1.0),
+        ("We watch Spain.", "To be one to watch, to be one to watch.", 1.0),
+        ("We like it here.", "We like it here a lot, and WE LIKE it.", 0.6),
+        ("So it is, so it is, so it is.", "So it is, so it is.", 0.0),  # less often than before
+        ("So it is, so it is.", "So it is, so it is, so it is.", 1.0),
+        ("Self-driving cars and cars.", "Self-driving cars and self-driving cars.", 0.0),  # two words
+        ("no no", "no no no no", 1.0),
+        ("天 气 好", "天 气 好 天 气 好", 1.0),
+        ("", "", 0.0),
+    ],
+)
+def test_what_is_said_twice_is_counted_in_runs_of_three_words(before: str, after: str, share: float) -> None:
+    assert repeated(before, after) == pytest.approx(share)
+    assert no_repetition([Edit(1, before, after, None, before, 0, len(before))]) == [pytest.approx(1 - share)]

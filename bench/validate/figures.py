@@ -18,6 +18,7 @@ MEASURED = (
     "threshold_sentence",
     "threshold_plain_text",
     "threshold_no_new_numbers",
+    "threshold_no_repetition",
     "threshold_no_bare_negation",
     "percentiles",
     "perplexity_per_operation_unseen_writers",

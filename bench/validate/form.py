@@ -11,7 +11,13 @@ from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_format import PARAMS
 
-GATES = ("plain_text", "no_new_numbers", "no_bare_negation")
+GATES = {
+    "plain_text": "yes or no",
+    "no_new_numbers": "yes or no",
+    "no_bare_negation": "yes or no",
+    "no_repetition": "a quarter of the words",
+}
+"""What each goes by."""
 
 
 def card(bench: Bench) -> dict[str, Any]:
@@ -22,13 +28,15 @@ def card(bench: Bench) -> dict[str, Any]:
         for row in job.rows()
         if (pair := revised(row, Counter()))
     ]
-    results = suite_of(GATES, engine=bench.engine).score(revisions)
+    suite = suite_of([*GATES], engine=bench.engine)
+    results = suite.score(revisions)
     found: dict[str, Any] = {"rows": {"revised sentences": len(revisions)}}
-    for gate in GATES:
-        passed = sum(all(scores[gate].value == 1.0 for scores in result.edits) for result in results)
+    for component in suite.components:
+        gate, threshold = component.name, component.threshold
+        passed = sum(all(scores[gate].passed for scores in result.edits) for result in results)
         share = 100 * passed / len(revisions)
         found[f"threshold_{gate}"] = {
-            "value": 0.5,
-            "source": f"yes or no; {share:.3g} % of human revisions pass (ArgRewrite V2, n {len(revisions):,})",
+            "value": threshold and threshold.value,
+            "source": f"{GATES[gate]}; {share:.3g} % of human revisions pass (ArgRewrite V2, n {len(revisions):,})",
         }
     return found

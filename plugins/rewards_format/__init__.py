@@ -1,4 +1,4 @@
-"""Can the edits be used, are they plain text, do they bring in numbers, do they turn the claim around with one word?"""
+"""Can the edits be used, are they plain text, do they bring in numbers, a bare negation, or the same words again?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import rewards
 from rewards_format.negation import only_negates
+from rewards_format.repetition import repeated
 
 PARAMS = Path(__file__).parent / "params"
 CARD = PARAMS / "card.json"
@@ -146,10 +147,26 @@ def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
     return [float(not only_negates(edit.sentence_before, edit.sentence_after)) for edit in edits]
 
 
+@rewards.reward(
+    level="edit",
+    range=(0, 1),
+    threshold=rewards.Threshold.from_card(CARD, "threshold_no_repetition"),
+    card=CARD,
+)
+def no_repetition(edits: Sequence[rewards.Edit]) -> list[float]:
+    """1 less the share of the sentence's words that the edit makes it say twice, in the same three words or more.
+
+    What the sentence said twice before may stay. Models that edit a sentence in several places often repeat themselves: each
+    edit reads well, and so do both, for a judge of grammar.
+    """
+    return [1.0 - repeated(edit.sentence_before, edit.sentence_after) for edit in edits]
+
+
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register all four."""
+    """Register all five."""
     register(usable_share)
     register(plain_text)
     register(no_new_numbers)
     register(no_bare_negation)
+    register(no_repetition)

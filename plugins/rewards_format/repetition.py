@@ -1,0 +1,27 @@
+"""How much of a sentence says in the same words what it says already?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+WORD = re.compile(r"\w+(?:['’-]\w+)*")
+RUN = 3
+"""Words in a row that make a repetition: two are often a name ("self-driving cars", "New York")."""
+
+
+def repeated(before: str, after: str) -> float:
+    """Share of the words after, in [0, 1], in runs of three that occur more than once, and more often than before."""
+    words = WORD.findall(after.lower())
+    counts, known = Counter(_runs(words)), Counter(_runs(WORD.findall(before.lower())))
+    found = {
+        place
+        for start, run in enumerate(_runs(words))
+        if counts[run] > max(1, known[run])
+        for place in range(start, start + RUN)
+    }
+    return len(found) / max(1, len(words))
+
+
+def _runs(words: list[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1)]
