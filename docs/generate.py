@@ -31,12 +31,10 @@ def names(app: Any) -> list[list[str]]:
 
 def commands() -> str:
     """The page of the command line: the help of every command."""
-    from typer.main import get_command
-
     from rewards.cli import build
 
     os.environ.update({"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
-    app = get_command(build())
+    app = build()
     parts = ["# The command line\n\nWritten by `make fix` from `--help`; do not edit."]
     for command in names(app):
         with contextlib.redirect_stdout(io.StringIO()) as shown:

@@ -22,7 +22,7 @@ from rewards.formats import Format
 from rewards.versions import OWN, version
 
 if TYPE_CHECKING:
-    import typer
+    from typer.core import TyperGroup
 
 GROUP = "rewards"
 T = TypeVar("T")
@@ -159,42 +159,40 @@ class Registry:
         self._add(module, plugin)
         self.plugins.append(plugin)
 
-    def add_commands(self, app: typer.Typer) -> None:
+    def add_commands(self, group: TyperGroup) -> None:
         """Let every plugin add its commands to the command line; the first command of a name stays."""
         owners = {_key(plugin): plugin for plugin in self.plugins if not plugin.failed}
-        taken: dict[str, str] = {}
+        taken = dict.fromkeys(group.commands, "rewards itself")
         for implementation in self._implementations("register_commands"):
             plugin = owners[implementation.plugin_name]
             try:
-                self._add_commands_of(plugin, implementation, app, taken)
+                self._add_commands_of(plugin, implementation, group, taken)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  (as above)
                 plugin.note(f"register_commands failed: {tell(error)}")
 
     def _add_commands_of(
-        self, plugin: Plugin, implementation: pluggy.HookImpl, app: typer.Typer, taken: dict[str, str]
+        self, plugin: Plugin, implementation: pluggy.HookImpl, group: TyperGroup, taken: dict[str, str]
     ) -> None:
         import typer
 
-        own = typer.Typer()  # nothing reaches the command line before all of it is known to work
+        own = typer.Typer()
         _call(implementation, app=own)
-        if not taken:
-            taken |= dict.fromkeys(_command_names(app), "rewards itself")
         if own.registered_callback:
             plugin.note("register_commands sets a callback, which is left out: it can add commands only")
-        entries: list[tuple[Any, list[Any], list[str]]] = [
-            *((e, app.registered_commands, _command_names(_app_of(command=e))) for e in own.registered_commands),
-            *((e, app.registered_groups, _command_names(_app_of(group=e))) for e in own.registered_groups),
-        ]
-        for entry, place, names in entries:
-            clashes = [name for name in names if name in taken]
+        entries = [
+            *(_commands_of(command=entry) for entry in own.registered_commands),
+            *(_commands_of(group=entry) for entry in own.registered_groups),
+        ]  # nothing reaches the command line before all of it is known to work
+        for commands in entries:
+            clashes = [name for name in commands if name in taken]
             for name in clashes:
                 plugin.note(f"its command {name!r} is left out: {taken[name]} has one of that name")
             if not clashes:
-                place.append(entry)
-                taken |= dict.fromkeys(names, str(plugin.origin))
-                plugin.registered += [text for n in names if (text := f"command {n}") not in plugin.registered]
+                group.commands.update(commands)
+                taken |= dict.fromkeys(commands, str(plugin.origin))
+                plugin.registered += [text for n in commands if (text := f"command {n}") not in plugin.registered]
 
     def _add(self, module: Any, plugin: Plugin) -> None:
         """All that the plugin registers, or, where any of it fails, nothing."""
@@ -266,21 +264,15 @@ def _key(plugin: Plugin) -> str:
     return f"{plugin.origin.distribution}:{plugin.origin.plugin}"
 
 
-def _app_of(command: Any = None, group: Any = None) -> typer.Typer:
-    """An application of this one command or group."""
+def _commands_of(command: Any = None, group: Any = None) -> dict[str, Any]:
+    """What typer builds of one command or group, by name; a group without a name is its commands. May raise anything."""
     import typer
-
-    app = typer.Typer()
-    app.registered_commands += [command] if command else []
-    app.registered_groups += [group] if group else []
-    return app
-
-
-def _command_names(app: typer.Typer) -> list[str]:
-    """The names that typer gives to the commands of an application. Raises where it cannot build one of them."""
     from typer.main import get_group
 
-    return list(get_group(app).commands)
+    app = typer.Typer(rich_markup_mode=None)
+    app.registered_commands += [command] if command else []
+    app.registered_groups += [group] if group else []
+    return dict(get_group(app).commands)
 
 
 def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:

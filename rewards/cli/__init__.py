@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from rewards.cli.signals import terminated_as_interrupted
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.plugins import registry
 from rewards.text.plain import plain
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
 
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
@@ -46,8 +49,10 @@ def _main(
     log_level(logging.INFO if verbose else logging.WARNING)
 
 
-def build() -> typer.Typer:
+def build() -> TyperGroup:
     """The whole command line, plugins' commands included."""
+    from typer.main import get_group
+
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_main)
     app.command("score")(score.score)
@@ -57,8 +62,9 @@ def build() -> typer.Typer:
     app.command("plugins")(plugins.plugins)
     app.add_typer(suites.app, name="suite")
     app.add_typer(models.app, name="models")
-    registry().add_commands(app)
-    return app
+    group = get_group(app)
+    registry().add_commands(group)
+    return group
 
 
 def main() -> None:
@@ -75,12 +81,9 @@ def main() -> None:
     sys.exit(code)
 
 
-def _how_to_go_on(app: typer.Typer) -> str:
-    """The hint at --resume, where the command of `app` that was running takes it, and leaves something to go on with."""
-    from typer.main import get_command
-
-    commands = getattr(get_command(app), "commands", {})
-    running = next((commands[word] for word in sys.argv[1:] if word in commands), None)
+def _how_to_go_on(group: TyperGroup) -> str:
+    """The hint at --resume, where the command of `group` that was running takes it, and leaves something to go on with."""
+    running = next((group.commands[word] for word in sys.argv[1:] if word in group.commands), None)
     options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
     written = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
     kept = written and "--dry-run" not in sys.argv[1:]
@@ -99,10 +102,10 @@ def _tell(text: str) -> None:
 
 
 def _run() -> int:
-    app: typer.Typer | None = None
+    group: TyperGroup | None = None
     try:
-        app = build()
-        code = app(standalone_mode=False)
+        group = build()
+        code = group(standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
@@ -115,7 +118,7 @@ def _run() -> int:
             _tell("Run again with REWARDS_DEBUG=1 for the traceback.")
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        _tell(f"interrupted{_how_to_go_on(app) if app else ''}")  # before there is one, nothing was begun
+        _tell(f"interrupted{_how_to_go_on(group) if group else ''}")  # before there is one, nothing was begun
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
