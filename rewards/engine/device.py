@@ -14,13 +14,13 @@ from rewards.errors import ConfigError
 
 def pick_device(wanted: str) -> str:
     """`cpu` or `cuda:N`. Raises ConfigError for a device that is not there."""
+    if wanted == "cpu":
+        return wanted
     import torch  # only models need torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
         return f"cuda:{_own_gpu(count)}" if count else "cpu"
-    if wanted == "cpu":
-        return wanted
     name, _, number = wanted.partition(":")
     if name == "cuda" and (not number or number.isdigit()):
         chosen = int(number) if number else _own_gpu(count)
@@ -57,7 +57,7 @@ def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = 
 def parse_devices(wanted: str, dtype: str) -> list[str]:
     """The devices of a list with commas. Raises ConfigError where `dtype` auto would mean different ones on them."""
     devices = [one.strip() for one in wanted.split(",")]
-    if len(devices) < 2 or dtype != "auto":
+    if len(set(devices)) < 2 or dtype != "auto":
         return devices
     for embedded in (True, False):
         picked = [pick_dtype(dtype, pick_device(one), "causal-lm", embedded=embedded) for one in devices]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.errors import ModelError, RewardsError
-from rewards.models.specs import Checkpoint, describe
+from rewards.models.specs import Architecture, Checkpoint, describe
 
 if TYPE_CHECKING:
     import torch
@@ -48,19 +48,27 @@ class Backend(Protocol):
 
 def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
     """The model in `folder`, on its device. Raises ModelError where the files are not what the checkpoint says."""
-    from rewards.models.adapted import AdaptedClassifier  # these import torch
-    from rewards.models.causal_lm import CausalLM
-    from rewards.models.classifier import Classifier
-    from rewards.models.encoder import Encoder
-
-    kinds: dict[str, Callable[..., Backend]] = {
-        "adapted-classifier": AdaptedClassifier,
-        "sentence-encoder": Encoder,
-        "causal-lm": CausalLM,
-        "classifier": Classifier,
-    }
     with loading(f"{describe(checkpoint)} cannot be loaded as a {checkpoint.architecture}"):
-        return kinds[checkpoint.architecture](checkpoint, folder, placement)
+        return _backend(checkpoint.architecture)(checkpoint, folder, placement)
+
+
+def _backend(architecture: Architecture) -> Callable[..., Backend]:
+    """The class of this architecture, imported alone: sentence-transformers takes as long to import as all else together."""
+    if architecture == "sentence-encoder":
+        from rewards.models.encoder import Encoder
+
+        return Encoder
+    if architecture == "classifier":
+        from rewards.models.classifier import Classifier
+
+        return Classifier
+    if architecture == "adapted-classifier":
+        from rewards.models.adapted import AdaptedClassifier
+
+        return AdaptedClassifier
+    from rewards.models.causal_lm import CausalLM
+
+    return CausalLM
 
 
 @contextmanager
