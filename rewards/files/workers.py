@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,10 +107,10 @@ def _start(make: Make, free: Any, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _Worker.make, _Worker.device = make, free.get()
-    if _Worker.device == "cpu":
-        import torch  # processes on a GPU leave the setting alone
-
-        torch.set_num_threads(threads)
+    if _Worker.device == "cpu":  # processes on a GPU leave the setting alone
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # which torch reads when the first model imports it
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
 
 
 def _leave_with_parent() -> None:
