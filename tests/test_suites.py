@@ -119,7 +119,7 @@ SAME = argument(("rude", "rude"))
         ("ppo_rewrite", EMPTY, 0.5 * 0.8 + 0.5 * 1.0),
         # default: what is gained, less what is lost and changed; nothing for doing nothing.
         ("default", GOOD, 0.6 * 0.1 + 0.1 * 1.0 - 0.2 * 0.05 - 0.43 / 6),
-        ("default", NONE, 0.1 * (5 / 7) ** 12),
+        ("default", NONE, 0.1 * (6 / 8) ** 14),
         ("default", EMPTY, 0.0),
         ("default", SAME, -0.03),  # an edit that changes nothing has no quality, and is worse than none
         ("default", INVALID, -0.03),

@@ -44,9 +44,11 @@ def warnings(suite: Suite) -> list[str]:
 
 
 def bound(component: Component) -> str:
-    """What a component asks of an edit to accept it, as `≥ 0.8`; empty where it is no gate."""
+    """What a component asks of an edit to accept it, as `≥ 0.8` or `≥ 0.8 alone and together`; empty where it is no gate."""
+    if not component.gate or component.threshold is None:
+        return ""
     sign = "≥" if component.reward.higher_is_better else "≤"
-    return f"{sign} {component.threshold.value:.4g}" if component.gate and component.threshold else ""
+    return f"{sign} {component.threshold.value:.4g}{' alone and together' if component.together else ''}"
 
 
 def _uses(suite: Suite) -> str:
