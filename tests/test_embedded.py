@@ -62,10 +62,17 @@ def test_edits_that_help_earn_more_than_bad_ones_and_than_nothing(revisions: lis
     assert turned_down.reward == pytest.approx(0.0, abs=0.06)
 
 
-def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """The examples as the command scores them, and what it says meanwhile."""
+    out = tmp_path_factory.mktemp("scored") / "out.jsonl"
     done = command("score", EXAMPLES, "-o", out)
     assert done.returncode == 0, done.stderr
+    return out, done.stderr
+
+
+def test_the_command_scores_the_examples_and_says_with_what(scored: tuple[Path, bytes]) -> None:
+    out, said = scored
     records = read_lines(out)
     assert len(records) == len(read_lines(EXAMPLES))
     assert all(-1 <= record["reward"] <= 1 for record in records)
@@ -80,16 +87,13 @@ def test_the_command_scores_the_examples_and_says_with_what(tmp_path: Path) -> N
     assert len(header["models"]) == 3  # two adapters on one model
     assert all(len(one["digest"]) == 16 for one in header["models"].values())
     assert header["features"]["computed"] < header["features"]["requested"]
-    assert b"Loading" not in done.stderr  # the libraries' own progress bars stay away
+    assert b"Loading" not in said  # the libraries' own progress bars stay away
 
 
-def test_a_reward_with_a_model_is_appended_and_leaves_the_rest(tmp_path: Path) -> None:
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(b"".join(EXAMPLES.read_bytes().splitlines(keepends=True)[:3]))
-    assert command("score", source, "-o", out).returncode == 0
-    before = read_lines(out)
-    done = command("score", out, "--append", "--reward", "bertscore")
+def test_a_reward_with_a_model_is_appended_and_leaves_the_rest(scored: tuple[Path, bytes], tmp_path: Path) -> None:
+    source, out = scored[0], tmp_path / "out.jsonl"
+    done = command("score", source, "--append", "--reward", "bertscore", "-o", out)
     assert done.returncode == 0, done.stderr
-    for old, new in zip(before, read_lines(out), strict=True):
+    for old, new in zip(read_lines(source), read_lines(out), strict=True):
         assert 0 < new["rewards"].pop("bertscore") <= 1
         assert new == old
