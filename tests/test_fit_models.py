@@ -47,14 +47,12 @@ def told_by_another(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "labels": {name: 0.9 if value else 0.2 for name, value in row["labels"].items()}}
 
 
-def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> None:
+def test_an_appropriateness_model_is_fitted(tmp_path: Path) -> None:
     rows = arguments(240)
     taught = [told_by_another(row) if row["split"] == "train" and n % 3 else row for n, row in enumerate(rows)]
     data = write_lines(tmp_path / "data.jsonl", *taught)
     small = {"teacher": None, "depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
     card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), lambda _: None)
-    run("appropriateness_gain", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
-    assert (tmp_path / "one/adapter.safetensors").read_bytes() == (tmp_path / "two/adapter.safetensors").read_bytes()
     assert card["labels"] == ["Inappropriateness", "Toxic Emotions"]
     assert card["rows"] == {"train": 120, "valid": 60, "test": 60, "changed": card["rows"]["changed"]}
     test = [row for row in rows if row["split"] == "test"]
@@ -65,18 +63,18 @@ def test_an_appropriateness_model_is_fitted_the_same_twice(tmp_path: Path) -> No
     assert auc > 0.9
 
 
-def test_a_model_learns_from_what_an_encoder_says_of_texts_without_labels(tmp_path: Path) -> None:
-    rows = arguments(240)
+def test_a_model_learns_the_same_twice_from_what_an_encoder_says_of_texts_without_labels(tmp_path: Path) -> None:
+    rows = arguments(200)
     greetings = ["Dear readers,", "You stupid idiots!"]
-    others = [{"text": f"{greetings[n % 2]} what of {TOPICS[n % 7]} in {n}?"} for n in range(80)]
+    others = [{"text": f"{greetings[n % 2]} what of {TOPICS[n % 7]} in {n}?"} for n in range(40)]
     data = write_lines(tmp_path / "data.jsonl", *rows, *others)
-    small: dict[str, Any] = {"depth": 9, "epochs": 2, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
-    small |= {"teacher": "all-minilm-l6-v2", "teacher_epochs": 3, "mixed": 0.5}
+    small: dict[str, Any] = {"depth": 9, "epochs": 1, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
+    small |= {"teacher": "all-minilm-l6-v2", "teacher_epochs": 2, "mixed": 0.5}
     said: list[str] = []
     card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), said.append)
-    run("appropriateness", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
+    run("appropriateness_gain", [data], tmp_path / "two", small, 1, Engine(dtype="float32"), lambda _: None)
     assert (tmp_path / "one/adapter.safetensors").read_bytes() == (tmp_path / "two/adapter.safetensors").read_bytes()
-    assert card["rows"]["others without labels"] == 80
+    assert card["rows"]["others without labels"] == 40
     assert card["rows"]["mixtures without labels"] > 0
     assert card["teacher"].startswith("all-minilm-l6-v2 ")
     assert card["options"]["teacher"] == "all-minilm-l6-v2"
@@ -105,10 +103,10 @@ def edit(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_fluency_model_is_fitted(tmp_path: Path) -> None:
     """On judged edits; the threshold is a percentile of human ones."""
-    rows = judged(480)
+    rows = judged(320)
     human = [{"before": row["before"], "after": row["after"], "split": "valid"} for row in judged(112) if row["fluent"]]
     data = write_lines(tmp_path / "data.jsonl", *rows, *human)
-    options = {"depth": 5, "rank": 1, "examples": 320, "percentile": 5, "learning_rate": 1e-2}
+    options = {"depth": 5, "rank": 1, "examples": 200, "percentile": 5, "learning_rate": 1e-2}
     card = run("fluency", [data], tmp_path / "mine", options, 1, Engine(dtype="float32"), lambda _: None)
     assert card["threshold"]["n"] == len(human) == 56
     test = [row for row in rows if row["split"] == "test"]
