@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 import rewards
-from rewards.plugins import Registry
+from rewards.plugins import Registry, registry
 
 # No deadlines: machines are shared. The same examples in CI, so that a red run is the change's fault.
 settings.register_profile("shared", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -31,6 +31,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores: threads th
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+DEAREST = (
+    "test_train_run.py",
+    "test_score_command.py",
+    "test_fit_models.py",
+    "test_train_command.py",
+    "test_workers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: with several workers, one would be left with them while the others idle."""
+    place = {name: number for number, name in enumerate(DEAREST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(DEAREST)))
 
 
 def record(identifier: Any = "one", **more: Any) -> dict[str, Any]:
@@ -97,6 +112,18 @@ def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (metadata / "entry_points.txt").write_text(f"[rewards]\n{name} = {name}\n")
     return folder
+
+
+@pytest.fixture
+def found_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Finds what is installed in a folder in this process too, for as long as the test lasts."""
+
+    def find(folder: Path) -> None:
+        monkeypatch.syspath_prepend(folder)
+        registry.cache_clear()
+
+    yield find
+    registry.cache_clear()
 
 
 @pytest.fixture

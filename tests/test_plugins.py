@@ -18,9 +18,12 @@ import pytest
 
 import rewards
 from rewards.cli.logs import FloodFilter, PlainFormatter
+from rewards.engine.engine import Engine
 from rewards.errors import PluginError
+from rewards.fitting.run import run
 from rewards.plugins import Registry, registry
-from tests.conftest import ROOT, command, installed, plugin, record, registry_of, write_lines
+from rewards.suite import suite_of
+from tests.conftest import ROOT, command, installed, plugin, read_lines, record, registry_of, write_lines
 
 
 @rewards.reward(level="edit", range=(0, 1))
@@ -559,7 +562,9 @@ def test_the_page_on_plugins_says_how_to_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.models
-def test_the_page_on_plugins_has_a_head_that_is_fitted(tmp_path: Path, embedded_models: None) -> None:
+def test_the_page_on_plugins_has_a_head_that_is_fitted(
+    tmp_path: Path, embedded_models: None, found_here: Callable[[Path], None]
+) -> None:
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8").split("### A head that is fitted")[1]
     path = str(installed(tmp_path, "my_politeness", re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]))
     source = write_lines(tmp_path / "in.jsonl", record(), record("two", rewrite="Thank you, friend.", edits=None))
@@ -569,11 +574,11 @@ def test_the_page_on_plugins_has_a_head_that_is_fitted(tmp_path: Path, embedded_
     texts = {"thank you, friend": True, "shut up, idiot": False}
     rows = ({"text": f"{text} {n}", "polite": polite} for n in range(10) for text, polite in texts.items())
     data, mine = write_lines(tmp_path / "data.jsonl", *rows), tmp_path / "mine"
-    done = command("fit", "politeness", "--data", data, "-o", mine, PYTHONPATH=path)
-    assert done.returncode == 0, done.stderr.decode()
-    done = command("score", source, "-q", "--reward", f"politeness.params={mine}", PYTHONPATH=path)
-    assert done.returncode == 0, done.stderr.decode()
-    rude, polite = (json.loads(line)["rewards"]["politeness"] for line in done.stdout.splitlines())
+    found_here(tmp_path)
+    run("politeness", [data], mine, {}, 0, Engine(), lambda _: None)
+    suite = suite_of(["politeness"], settings={"politeness": {"params": str(mine)}})
+    results = suite.score([rewards.read_revision(one) for one in read_lines(source)])
+    rude, polite = (result.rewards["politeness"] for result in results)
     assert 0 < rude < polite < 1
     shown = command("show", f"politeness.params={mine}", PYTHONPATH=path)
     assert shown.returncode == 0, shown.stderr.decode()

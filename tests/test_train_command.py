@@ -15,6 +15,7 @@ import pytest
 import requests
 
 import rewards
+from rewards.cli import build
 from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import (
@@ -556,9 +557,9 @@ def test_the_seed_dry_runs_without_its_model(tmp_path: Path) -> None:
     few, file = (write_lines(tmp_path / f"{count}.jsonl", *arguments[:count]) for count in (7, 9))
     options = ["suite=" + str(_suite(tmp_path)), f"data={few}", "eval_fraction=0"]
     offline = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = command("train", "grpo_global_v3_sentence", *options, "--dry-run", **offline)
-    assert done.returncode == 2
-    assert "7 argument(s) to train on, and 8 are answered together (64 completions, 8 each)" in done.stderr.decode()
+    refused = r"7 argument\(s\) to train on, and 8 are answered together \(64 completions, 8 each\)"
+    with pytest.raises(ConfigError, match=refused):
+        build()(["train", "grpo_global_v3_sentence", *options, "--dry-run"], standalone_mode=False)
     options[1] = f"data={file}"
     done = command("train", "grpo_global_v3_sentence", *options, "--dry-run", **offline)
     told = done.stdout.decode()
@@ -584,9 +585,8 @@ def test_errors_on_the_command_line_are_one_line() -> None:
     done = command("train", "smoke", "learning_rat=1")
     assert done.returncode == 2
     assert done.stderr.decode().strip() == "error: unknown key 'learning_rat' (did you mean 'learning_rate'?)"
-    done = command("train", "grpo_edit_v11", "--sft")
-    assert done.returncode == 2
-    assert "recipe 'grpo_edit_v11' has no warm start" in done.stderr.decode()
+    with pytest.raises(ConfigError, match="recipe 'grpo_edit_v11' has no warm start"):
+        build()(["train", "grpo_edit_v11", "--sft"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rewards.engine.engine import Engine
+from rewards.errors import ConfigError
+from rewards.fitting.run import run
 from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_valence import PARAMS, kept
@@ -124,15 +127,11 @@ def test_a_fit_to_words_of_ones_own(tmp_path: Path) -> None:
         for n, (a, b) in enumerate(itertools.permutations(nouns, 2))
     ]
     data, out = write_lines(tmp_path / "rows.jsonl", *words, *revisions * 4), tmp_path / "out"
-    asked = ("fit", "no_praise_for_blame", "--data", data, "-o", out)
-    done = command(*asked)
-    assert done.returncode == 2
-    assert b"so that a threshold would turn down nearly every one" in done.stderr
+    with pytest.raises(ConfigError, match="so that a threshold would turn down nearly every one"):
+        run("no_praise_for_blame", [data], out, {}, 0, Engine(), lambda _: None)
     swapped = [{"before": "A bad bridge.", "after": "A good bridge.", "doc": f"argrewrite_{n % 7}"} for n in range(9)]
     write_lines(data, *words, *revisions * 4, *swapped)
-    done = command(*asked, "--set", "percentile=1")
-    assert done.returncode == 0, done.stderr
-    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    card = run("no_praise_for_blame", [data], out, {"percentile": 1}, 0, Engine(), lambda _: None)
     assert card["rows"]["words of blame"] == card["rows"]["words of praise"] == 90
     assert card["test"]["praise against blame, unseen words"]["roc_auc"] > 0.9
     suite = suite_of(["no_praise_for_blame"], settings={"no_praise_for_blame": {"params": str(out), "gate": True}})
