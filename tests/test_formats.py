@@ -420,12 +420,12 @@ SHAPES = [
 @pytest.mark.parametrize("form", BUILTIN, ids=lambda form: form.name)
 def test_long_odd_text_is_read_in_time(form):
     leads = ("", '{"sentence_edits":[{"sentence_id":1,"tracked_changes":"', '{"sentence_edits":[{"edits":')
-    texts = [lead + unit * (200_000 // len(unit)) for unit in UNITS for lead in leads]
-    for text in [*texts, *SHAPES]:
-        began = time.perf_counter()
+    texts = [(lead + unit * (100_000 // len(unit)), 1.0) for unit in UNITS for lead in leads]
+    for text, seconds in [*texts, *((shape, 5.0) for shape in SHAPES)]:
+        began = time.process_time()  # others may use the machine meanwhile
         form.detect(text)
         anchor(SENTENCES, form.parse(text, SENTENCES).edits)
-        assert time.perf_counter() - began < 5, text[:100]
+        assert time.process_time() - began < seconds, text[:100]
 
 
 def test_importing_the_formats_is_light():
