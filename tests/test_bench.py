@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench import page, starts, work
+from rewards import Result, Revision
 from rewards.records import read_revision
 from tests.conftest import read_lines, write_lines
 
@@ -23,24 +25,40 @@ CLASH = read_revision(
 """Two edits that each read well, and together do not."""
 
 
-@pytest.mark.usefixtures("embedded_models")
-@pytest.mark.parametrize("way", ["loop", "TRL", "careful", "careful, ONNX", "careful, OpenVINO"])
-def test_the_engine_scores_as_plain_code_does(way: str) -> None:
-    from bench.compare import differences, peers, thresholds_of
+@pytest.fixture(scope="module")
+def everyone(embedded_models: None) -> dict[str, Any]:
+    """The peers, with one set of models."""
+    from bench.compare import peers
     from bench.models import Models
-    from bench.peers import score
+
+    return dict(peers(Models()))
+
+
+@pytest.fixture(scope="module")
+def scored(embedded_models: None) -> tuple[list[Revision], list[Result], dict[str, float]]:
+    """Three revisions and two edits that clash, what the engine says of them, and the thresholds that it says it with."""
+    from bench.compare import thresholds_of
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
     revisions = [*work.read(work.EXAMPLES)[:3], CLASH]
     suite = load_suite(engine=Engine(dtype="float32"))
-    everyone = peers(Models())
+    return revisions, suite.score(revisions), thresholds_of(suite)
+
+
+@pytest.mark.parametrize("way", ["loop", "TRL", "careful", "careful, ONNX", "careful, OpenVINO"])
+def test_the_engine_scores_as_plain_code_does(
+    way: str, everyone: dict[str, Any], scored: tuple[list[Revision], list[Result], dict[str, float]]
+) -> None:
+    from bench.compare import differences
+    from bench.peers import score
+
     if way not in everyone:
         pytest.skip(f"{way.rpartition(' ')[2]} is not installed")
+    revisions, results, thresholds = scored
     off = {"largest_difference": 0.0, "decisions": 0}
-    found = suite.score(revisions)
-    assert found[-1].failed_gates == (("fluency together",),) * 2
-    differences(found, score(revisions, everyone[way], thresholds_of(suite)), off)
+    assert results[-1].failed_gates == (("fluency together",),) * 2
+    differences(results, score(revisions, everyone[way], thresholds), off)
     assert sum(len(one.edits) for one in revisions) > 3
     assert 0.0 < off["largest_difference"] < TOLERANCE
     assert off["decisions"] == 0

@@ -84,10 +84,17 @@ def test_a_third_party_plugin_scores_beside_the_built_in_rewards(
     listed = run(clean, "plugins", cwd=tmp_path)
     assert b"rewards-brevity" in listed.stdout
     assert b"1.2.3" in listed.stdout
+    human = [
+        {"before": f"Number {n} is a lot of lunch.", "after": f"Number {n} is {'' if n % 5 else 'quite '}lunch."}
+        for n in range(40)
+    ]
+    data = write_lines(tmp_path / "human.jsonl", *human)
+    done = run(clean, "fit", "part_similarity", "--data", data, "-o", "mine", "--percentile", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     source = write_lines(tmp_path / "in.jsonl", record())
     out = tmp_path / "out.jsonl"
     done = run(
-        clean, "score", source, "-o", out, "--reward", "brevity", "--reward", "part_similarity",
+        clean, "score", source, "-o", out, "--reward", "brevity", "--reward", "part_similarity.params=mine",
         "--reward", "semantic_similarity", "--set", "brevity.factor=1.1", "--set", "brevity.gate=true", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -101,16 +108,6 @@ def test_a_third_party_plugin_scores_beside_the_built_in_rewards(
     assert header["rewards"]["brevity"]["arguments"] == {"factor": 1.1}
     assert header["rewards"]["brevity"]["version"] == "1.2.3"
     assert header["models"]["all-minilm-l6-v2"]["digest"]
-
-    human = [
-        {"before": f"Number {n} is a lot of lunch.", "after": f"Number {n} is {'' if n % 5 else 'quite '}lunch."}
-        for n in range(40)
-    ]
-    data = write_lines(tmp_path / "human.jsonl", *human)
-    done = run(clean, "fit", "part_similarity", "--data", data, "-o", "mine", "--percentile", "20", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = run(clean, "score", source, "-o", out, "--reward", "part_similarity.params=mine", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
     stated = json.loads((tmp_path / "mine" / "card.json").read_text())["threshold"]
     assert stated["percentile"] == 20
     assert json.loads(out.read_text())["edits"][0]["scores"]["part_similarity"]["threshold"] == stated["value"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import tiny
 from tests.conftest import ROOT, command, installed, read_lines, record, write_lines
 
 EXAMPLES = ROOT / "examples" / "arguments.jsonl"
@@ -57,16 +58,16 @@ def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
     assert headers[0]["features"] == headers[1]["features"]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("embedded_models")
 def test_models_and_counts_of_all_processes_are_in_the_header(tmp_path: Path) -> None:
+    model = tiny.deberta(tmp_path / "model")
     out = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for path, more in zip(out, ((), TWO), strict=True):
-        options = ("--reward", "token_similarity", "--batch-size", "2", "--dtype", "float32", "-q")
+        options = ("--reward", "appropriateness", "--profile", "full", "--model", f"appropriateness={model}")
+        options += ("--batch-size", "2", "--dtype", "float32", "-q")
         assert command("score", EXAMPLES, "-o", path, *options, *more).returncode == 0
     one, two = (read_lines(path) for path in out)
     assert [r["id"] for r in two] == [r["id"] for r in one]
-    values = [[r["rewards"]["token_similarity"] or 0.0 for r in found] for found in (one, two)]
+    values = [[r["rewards"]["appropriateness"] for r in found] for found in (one, two)]
     assert values[1] == pytest.approx(values[0], abs=1e-6)
     headers = [json.loads(Path(f"{path}.meta.json").read_text()) for path in out]
     assert headers[1]["features"] == headers[0]["features"]
