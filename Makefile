@@ -1,6 +1,6 @@
 # make demo     install into .venv, fetch the embedded models, score the examples, print a summary
 # make test     install into .venv and run the tests, in WORKERS processes
-# make check    ruff, mypy --strict, pyright, house rules, docs up to date
+# make check    ruff, mypy --strict, pyright, house rules, docs up to date, WORKERS of them at a time
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure the engine beside peers and the bare models; see bench/README.md
 # make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
@@ -16,7 +16,7 @@ WORKERS ?= 2
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fix bench validate evaluation learn clean
+.PHONY: demo test check check-ruff check-mypy check-pyright check-house fix bench validate evaluation learn clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,13 +32,22 @@ demo: $(STAMP)
 	$(BIN)/python examples/read_scores.py build/examples.scored.jsonl
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
+	$(MAKE) --keep-going --jobs $(WORKERS) check-mypy check-pyright check-house check-ruff
+
+check-ruff:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-mypy:
 	$(BIN)/mypy rewards plugins/rewards_* eval/rewards_* train/rewards_* bench
+
+check-pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+check-house:
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_docs.py
 
 fix: $(STAMP)
