@@ -21,7 +21,7 @@ import pytest
 from pyarrow import parquet
 
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, RewardsError
+from rewards.errors import ConfigError, RewardFailed, RewardsError
 from rewards_train import finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, dump, resolve
@@ -207,7 +207,6 @@ def until(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.slow
 def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "broken"
     process = start(recipe_file, out)
@@ -232,36 +231,48 @@ def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, 
     assert all((tensor == same[name]).all() for name, tensor in weights(out).items())
 
 
-@pytest.mark.slow
-def test_two_processes_score_as_one(recipe_file: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run of two processes, and with which options.
+
+    Of two steps in an epoch: after the third, transformers would begin the second epoch's second half. Three arguments to
+    evaluate with do not fill two rounds of two processes.
+    """
+    at = tmp_path_factory.mktemp("two")
+    train, held_out = (write_lines(at / f"{len(part)}.jsonl", *part) for part in (ARGUMENTS[:4], ARGUMENTS[3:]))
+    options = [f"data={train}", f"data.eval={held_out}", "data.eval_fraction=0", "max_steps=3", "save_steps=1"]
+    options += ["per_device_train_batch_size=2", "per_device_eval_batch_size=2", "lr_scheduler_type=constant"]
+    options += ["eval_on_start=false", "save=adapter", "processes=2"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        run(made(recipe_file, at / "out", *options), Launch(2), resume=False)
+    return at / "out", options
+
+
+def test_two_processes_score_as_one(two: tuple[Path, list[str]]) -> None:
     from rewards.records import read_revision
     from rewards.suite import load_suite
 
-    out = tmp_path / "two"
-    options = ["max_steps=4", "per_device_train_batch_size=2", "per_device_eval_batch_size=2", "eval_fraction=0.5"]
-    done = command("train", recipe_file, f"out={out}", *options, "--num-processes", "2", OMP_NUM_THREADS="1")
-    assert done.returncode == 0, done.stderr.decode()
+    out = two[0]
     rows = parquet.read_table(out / "rewards.parquet").to_pylist()
-    assert [(row["step"], row["sample"]) for row in rows] == [(step, s) for step in range(1, 5) for s in (0, 1, 0, 1)]
-    assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 16, 2))
+    assert [(row["step"], row["sample"]) for row in rows] == [(step, s) for step in range(1, 4) for s in (0, 1, 0, 1)]
+    assert all(rows[i]["id"] == rows[i + 1]["id"] for i in range(0, 12, 2))
     suite = load_suite(out / "suite.yaml")
     again = suite.score([read_revision({**row}, format="rewrite") for row in rows])
     assert [result.reward for result in again] == [row["reward"] for row in rows]
     logged = [entry["reward"] for entry in history(out) if "reward" in entry]
-    assert logged == pytest.approx([sum(r["reward"] for r in rows[4 * i : 4 * i + 4]) / 4 for i in range(4)], abs=1e-5)
-    # Three arguments do not fill two rounds of two processes: none counts twice, in the log or in a mean.
-    every = parquet.read_table(out / "evaluation.parquet").to_pylist()
-    assert [(row["step"], row["sample"]) for row in every] == [(step, n) for step in (0, 4) for n in (0, 1) * 3]
-    for evaluated in (entry for entry in history(out) if "eval_reward" in entry):
-        held_out = [row for row in every if row["step"] == evaluated["step"]]
-        assert len({row["id"] for row in held_out}) == 3
-        for key, values in {
-            "eval_reward": [row["reward"] for row in held_out],
-            "eval_rewards/format/mean": [row["rewards"]["format"] for row in held_out],
-            "eval_suite/edits": [row["edits"] for row in held_out],
-            "eval_suite/with_accepted_edit": [bool(row["accepted"]) for row in held_out],
-        }.items():
-            assert evaluated[key] == pytest.approx(sum(values) / 6), key
+    assert logged == pytest.approx([sum(r["reward"] for r in rows[4 * i : 4 * i + 4]) / 4 for i in range(3)], abs=1e-5)
+    every = parquet.read_table(out / "evaluation.parquet").to_pylist()  # nothing counts twice, in the log or in a mean
+    assert [(row["step"], row["sample"]) for row in every] == [(3, n) for n in (0, 1) * 3]
+    (evaluated,) = (entry for entry in history(out) if "eval_reward" in entry)
+    assert len({row["id"] for row in every}) == 3
+    for key, values in {
+        "eval_reward": [row["reward"] for row in every],
+        "eval_rewards/format/mean": [row["rewards"]["format"] for row in every],
+        "eval_suite/edits": [row["edits"] for row in every],
+        "eval_suite/with_accepted_edit": [bool(row["accepted"]) for row in every],
+    }.items():
+        assert evaluated[key] == pytest.approx(sum(values) / 6), key
 
 
 ON_CPUS = """
@@ -287,9 +298,10 @@ SHARDED = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHARDED)
-def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Path, kind: str) -> None:
+def test_weights_that_are_spread_over_processes(
+    recipe_file: Path, two: tuple[Path, list[str]], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if kind == "DEEPSPEED":
         pytest.importorskip("deepspeed")
     from safetensors.torch import load_file
@@ -299,20 +311,15 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
     config.write_text(
         f"distributed_type: {kind}\n{SHARDED[kind]}\nnum_processes: 2\nnum_machines: 1\nmixed_precision: 'no'\n"
     )
-    # Of two steps in an epoch: after the third, transformers would begin the second epoch's second half.
-    options = ["max_steps=3", "save_steps=1", "eval_strategy=no", "eval_on_start=false", "save=adapter"]
-    options += ["per_device_train_batch_size=2", "lr_scheduler_type=constant", "--num-processes", "2"]
+    for name, value in (("OMP_NUM_THREADS", "1"), ("DS_ACCELERATOR", "cpu"), ("PYTHONPATH", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    whole, out = two[0], tmp_path / "spread"
+    options = [*two[1], "eval_strategy=no", "use_cpu=false"]
+    run(made(recipe_file, out, *options), Launch(2, config), resume=False)
     found = {}
-    for name, more, search in (
-        ("plain", [], ""),
-        ("spread", ["use_cpu=false", "--accelerate-config", config], str(tmp_path)),
-    ):
-        out = tmp_path / name
-        given = ["train", recipe_file, f"out={out}", *options, *more]
-        done = command(*given, OMP_NUM_THREADS="1", DS_ACCELERATOR="cpu", PYTHONPATH=search)
-        assert done.returncode == 0, done.stderr.decode()
-        rows = parquet.read_table(out / "rewards.parquet").to_pylist()
-        found[name] = load_file(out / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
+    for name, folder_ in (("plain", whole), ("spread", out)):
+        rows = parquet.read_table(folder_ / "rewards.parquet").to_pylist()
+        found[name] = load_file(folder_ / "adapter_model.safetensors"), [(row["id"], row["reward"]) for row in rows]
     kept = tmp_path / "spread" / "checkpoints" / "checkpoint-3" / IN_PARTS[kind]
     assert len(list(kept.iterdir())) > 1  # one part of each process, at least
     (plain, rewards), (spread, again) = found["plain"], found["spread"]
@@ -323,7 +330,8 @@ def test_weights_that_are_spread_over_processes(recipe_file: Path, tmp_path: Pat
         assert tensor.numpy() == pytest.approx(spread[name].numpy(), abs=1e-5), name
 
     folder.write_state(out, finished=False)  # as if it had broken off after its last step
-    done = command(*given, "--resume", OMP_NUM_THREADS="1", DS_ACCELERATOR="cpu", PYTHONPATH=search)
+    given = ["train", recipe_file, f"out={out}", *options, "--num-processes", "2", "--accelerate-config", config]
+    done = command(*given, "--resume")
     assert done.returncode == 0, done.stderr.decode()
     assert folder.read_state(out)["steps"] == 3
     rows = parquet.read_table(out / "rewards.parquet").to_pylist()
@@ -344,7 +352,6 @@ def started_by(launcher: int) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_no_process_outlives_its_launcher(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "two"
@@ -418,7 +425,6 @@ def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, caps
         run(made(recipe_file, other, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=True)
 
 
-@pytest.mark.slow
 def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
     program = f"ulimit -f 40; exec {sys.executable} -m rewards train {recipe_file} out={out}"
@@ -447,21 +453,18 @@ def register_rewards(register):
 """
 
 
-@pytest.mark.slow
-def test_rewards_that_never_work_end_a_run_before_its_policy_loads(recipe_file: Path, tmp_path: Path) -> None:
+def test_rewards_that_never_work_end_a_run_before_its_policy_loads(
+    recipe_file: Path, tmp_path: Path, found_here: Callable[[Path], None]
+) -> None:
     installed(tmp_path, "brittle_plugin", BRITTLE.replace("len(calls) > 2", "True"))
     (tmp_path / "brittle.yaml").write_text("description: b\nrewards:\n  brittle: {weight: 1}\n", encoding="utf-8")
-    done = command(
-        "train", recipe_file, f"out={tmp_path / 'o'}", f"suite={tmp_path / 'brittle.yaml'}", PYTHONPATH=str(tmp_path)
-    )
-    assert done.returncode == 2, done.stderr.decode()
-    assert (
-        "the rewards fail on arguments with a word deleted, before any training: reward 'brittle'"
-        in done.stderr.decode()
-    )
+    found_here(tmp_path)
+    told = "the rewards fail on arguments with a word deleted, before any training: reward 'brittle'"
+    with pytest.raises(RewardsError, match=told) as raised:
+        run(made(recipe_file, tmp_path / "o", f"suite={tmp_path / 'brittle.yaml'}"), Launch(), resume=False)
+    assert not isinstance(raised.value, RewardFailed)  # whose exit code is another
 
 
-@pytest.mark.slow
 def test_a_plugin_that_breaks_in_a_later_step_ends_the_run(recipe_file: Path, tmp_path: Path) -> None:
     installed(tmp_path, "brittle_plugin", BRITTLE)
     (tmp_path / "brittle.yaml").write_text("description: b\nrewards:\n  brittle: {weight: 1}\n", encoding="utf-8")

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tests import tiny
-from tests.conftest import ROOT, command, installed, read_lines, record, write_lines
+from tests.conftest import command, installed, read_lines, record, write_lines
 
-EXAMPLES = ROOT / "examples" / "arguments.jsonl"
 TWO = ("--device", "cpu,cpu")
 
 PLUGIN = """
@@ -59,17 +58,23 @@ def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
 
 
 def test_models_and_counts_of_all_processes_are_in_the_header(tmp_path: Path) -> None:
+    texts = [
+        f"Lunch is too short ({i}){', as everybody in the whole building has known for years' * (i % 2)}."
+        for i in range(24)
+    ]
+    source = write_lines(tmp_path / "in.jsonl", *(record(i, sentences=[text]) for i, text in enumerate(texts)))
     model = tiny.deberta(tmp_path / "model")
     out = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for path, more in zip(out, ((), TWO), strict=True):
         options = ("--reward", "appropriateness", "--profile", "full", "--model", f"appropriateness={model}")
         options += ("--batch-size", "2", "--dtype", "float32", "-q")
-        assert command("score", EXAMPLES, "-o", path, *options, *more).returncode == 0
+        assert command("score", source, "-o", path, *options, *more).returncode == 0
     one, two = (read_lines(path) for path in out)
     assert [r["id"] for r in two] == [r["id"] for r in one]
     values = [[r["rewards"]["appropriateness"] for r in found] for found in (one, two)]
     assert values[1] == pytest.approx(values[0], abs=1e-6)
     headers = [json.loads(Path(f"{path}.meta.json").read_text()) for path in out]
+    assert headers[0]["features"]["truncated_texts"] > 10
     assert headers[1]["features"] == headers[0]["features"]
     assert headers[1]["models"] == headers[0]["models"]
 
