@@ -82,9 +82,13 @@ def accept(
         alone.append(passing)
         together += [(n, edit) for edit in joint(Argument(one, tuple(passing), one.argument, ()))]
     scored = zip(together, judged(peer, [edit for _, edit in together]), strict=True)
-    down = {(n, edit.sentence_id) for (n, edit), scores in scored if not passes(edit, scores, thresholds)}
+    down = {
+        (n, edit.sentence_id)
+        for (n, edit), scores in scored
+        if not (edit.changes and passes(edit, scores | {"token_similarity": 1.0}, thresholds))
+    }
     return [
-        [i for i in passing if (n, one.edits[i].sentence_id) not in down or not one.edits[i].changes]
+        [i for i in passing if (n, one.edits[i].sentence_id) not in down or one.edits[i].before == one.edits[i].after]
         for n, (one, passing) in enumerate(zip(revisions, alone, strict=True))
     ]
 

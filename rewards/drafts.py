@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TOGETHER = "{} together"
 """How a gate is called that the accepted edits of a sentence pass one by one and not as one edit."""
+NOTHING = TOGETHER.format("changes nothing")
+"""What is said in the place of a gate where edits that are accepted one by one leave their sentence as it was."""
 
 
 class Draft:
@@ -64,14 +66,14 @@ class Draft:
 
     def stand_together(self, argument: Argument) -> Argument:
         """The argument without the edits of sentences whose edits do not pass together."""
-        missed = {
+        missed = {edit.sentence_id: {NOTHING: False} for edit in joint(argument) if not edit.changes} | {
             number: {TOGETHER.format(name): False for name, judgement in judgements.items() if not judgement.passed}
             for number, judgements in self.together.items()
         }
         down = {
             index: names
             for index in argument.accepted
-            if (edit := self.revision.edits[index]).changes and (names := missed.get(edit.sentence_id))
+            if (edit := self.revision.edits[index]).before != edit.after and (names := missed.get(edit.sentence_id))
         }
         accepted = tuple(index for index in argument.accepted if index not in down)
         passes = tuple({**passed, **down.get(index, {})} for index, passed in enumerate(argument.passes))
@@ -135,14 +137,18 @@ def _judge(component: Component, score: Score) -> Judgement:
     return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
 
 
-def joint(argument: Argument) -> Iterable[Edit]:
-    """For every sentence in which several accepted edits change something, these as one edit."""
+def joint(argument: Argument) -> list[Edit]:
+    """What several accepted edits do to one sentence, as one edit; not where one of them does all of it."""
     groups: dict[int, list[Edit]] = defaultdict(list)
     for index in argument.accepted:
         edit = argument.revision.edits[index]
-        if edit.changes:
-            groups[edit.sentence_id].append(edit)
-    return [_one(edits) for edits in groups.values() if len(edits) > 1]
+        groups[edit.sentence_id].append(edit)
+    found = [(_one(edits), [edit for edit in edits if edit.changes]) for edits in groups.values() if len(edits) > 1]
+    return [
+        one
+        for one, changing in found
+        if (changing or one.changes) and all(one.sentence_after != edit.sentence_after for edit in changing)
+    ]
 
 
 def _one(edits: Sequence[Edit]) -> Edit:

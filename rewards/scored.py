@@ -127,8 +127,8 @@ def decided(record: Mapping[str, Any]) -> bool:
     alone = (
         judgements(record, edit).get(gate, {}) for edit in record["edits"] for gate in edit.get("failed_gates") or ()
     )
-    together = (score for sentence in record["sentences"] for score in (sentence.get("together") or {}).values())
-    return not any(score.get("failed") for score in (*alone, *together))
+    jointly = (score for sentence in record["sentences"] for score in (sentence.get("together") or {}).values())
+    return not any(score.get("failed") for score in (*alone, *jointly))
 
 
 DECIDING = ("weight", "gate", "together", "threshold", "empty", "arguments", "params", "version")

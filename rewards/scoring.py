@@ -99,15 +99,19 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
 def _judge_together(
     suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: list[Argument | None]
 ) -> None:
-    """What is accepted in one sentence, as one edit; where it does not pass, none of it is accepted: `arguments` change."""
+    """What is accepted in one sentence, as one edit; none of it is where that does not pass, or changes nothing.
+
+    The `arguments` change in place.
+    """
     gates = [c for c in suite.components if c.together]
-    found = [(i, edit) for i, one in enumerate(arguments) if gates and one is not None for edit in joint(one)]
+    told = [(i, edit) for i, one in enumerate(arguments) if gates and one is not None for edit in joint(one)]
+    found = [(i, edit) for i, edit in told if edit.changes]
     owners, edits = [i for i, _ in found], [edit for _, edit in found]
     columns = [Column(gate, edits, owners, revisions) for gate in gates]
     for column, scores in zip(columns, _run(suite, columns), strict=True):
         for (i, edit), score in zip(found, scores, strict=True):
             drafts[i].judge_together(column.component, edit.sentence_id, score)
-    for i in dict.fromkeys(owners):
+    for i in dict.fromkeys(i for i, _ in told):
         if (argument := arguments[i]) is not None:
             arguments[i] = drafts[i].stand_together(argument)
 

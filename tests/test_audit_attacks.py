@@ -118,6 +118,7 @@ DONE = {
     "honest-and-no-ops": CASE.after,
     "honest-said-twice": None,
     "edits-that-clash": None,
+    "edits-that-cancel": CASE.argument,
     "honest-and-politeness": CASE.after + " Thank you for reading my argument, I respect every other opinion.",
 }
 

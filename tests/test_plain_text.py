@@ -149,6 +149,7 @@ def test_a_negation_that_comes_with_other_words_passes() -> None:
         ("So it is, so it is.", "So it is, so it is, so it is.", 1.0),
         ("Self-driving cars and cars.", "Self-driving cars and self-driving cars.", 0.0),  # two words
         ("no no", "no no no no", 1.0),
+        ("So it isn't.", "So it isn’t, so it isn't.", 1.0),
         ("天 气 好", "天 气 好 天 气 好", 1.0),
         ("", "", 0.0),
     ],

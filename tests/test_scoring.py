@@ -154,6 +154,36 @@ def test_only_what_every_gate_accepts_is_judged_together() -> None:
     assert list(result.together[1]) == ["spy"]  # the other gate was not asked to
 
 
+@pytest.mark.parametrize(
+    ("sentence", "completion", "down"),
+    [
+        ("They say that it is so.", "1 | say that | say\n1 | it is | that it is", (0, 1)),  # back where it was
+        ("They say so.", "1 | say | SAY\n1 | so | so", ()),  # one edit does all of it, and was judged
+    ],
+)
+def test_edits_that_leave_the_sentence_as_it_was_are_not_accepted(
+    sentence: str, completion: str, down: tuple[int, ...]
+) -> None:
+    given = {"id": 1, "sentences": [sentence], "completion": completion, "format": "compact"}
+    chosen = suite(new_words, new_words={"gate": True, "together": True, "threshold": 3})
+    (result,) = score(chosen, given)
+    assert result.after_accepted == (sentence if down else result.after_all)
+    assert [names == ("changes nothing together",) for names in result.failed_gates] == [n in down for n in (0, 1)]
+    assert result.accepted == tuple(n for n in (0, 1) if n not in down)
+    assert result.together == {}  # no gate was asked
+
+
+def test_spaces_that_go_one_by_one_are_judged_together() -> None:
+    """Each alone is nothing that a reader sees; both leave one word of two."""
+    edits = [rewards.Edit(1, " ", "", None, "We  run.", start, start + 1) for start in (2, 3)]
+    revision = rewards.Revision(1, "", ("We  run.",), ("", ""), tuple(edits), "json_edits")
+    (result,) = suite(new_words, new_words={"gate": True, "together": True, "threshold": 0}).score([revision])
+    assert [edit["new_words"].passed for edit in result.edits] == [True, True]
+    assert result.together[1]["new_words"].value == 1.0
+    assert result.accepted == ()
+    assert result.after_accepted == "We  run."
+
+
 def test_a_gate_that_fails_on_edits_together_leaves_nobody_knowing() -> None:
     @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
     def brittle(edits: list[rewards.Edit]) -> list[float]:

@@ -552,11 +552,13 @@ def test_recipe_commands(tmp_path: Path) -> None:
     assert command("recipe", "copy", "smoke", tmp_path / "mine.yaml").returncode == 2
 
 
-def test_the_seed_dry_runs_without_its_model(tmp_path: Path) -> None:
+def test_the_seed_dry_runs_without_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [{"issue": "Lunch?", "argument": f"It is way too short on day {day}, duh."} for day in range(9)]
     few, file = (write_lines(tmp_path / f"{count}.jsonl", *arguments[:count]) for count in (7, 9))
     options = ["suite=" + str(_suite(tmp_path)), f"data={few}", "eval_fraction=0"]
     offline = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    for name, value in offline.items():
+        monkeypatch.setenv(name, value)
     refused = r"7 argument\(s\) to train on, and 8 are answered together \(64 completions, 8 each\)"
     with pytest.raises(ConfigError, match=refused):
         build()(["train", "grpo_global_v3_sentence", *options, "--dry-run"], standalone_mode=False)

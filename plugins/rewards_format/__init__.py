@@ -154,9 +154,9 @@ def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
     card=CARD,
 )
 def no_repetition(edits: Sequence[rewards.Edit]) -> list[float]:
-    """1 less the share of the sentence's words that the edit makes it say twice, in the same three words or more.
+    """1 less the share of the sentence's words in runs of three that it has more than once, and more often than before the edit.
 
-    What the sentence said twice before may stay. Models that edit a sentence in several places often repeat themselves: each
+    What the sentence said twice before may stay so. Models that edit a sentence in several places often repeat themselves: each
     edit reads well, and so do both, for a judge of grammar.
     """
     return [1.0 - repeated(edit.sentence_before, edit.sentence_after) for edit in edits]

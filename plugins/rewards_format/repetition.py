@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 
-WORD = re.compile(r"\w+(?:['’-]\w+)*")
+WORD = re.compile(r"\w+(?:['-]\w+)*")
 RUN = 3
 """Words in a row that make a repetition: two are often a name ("self-driving cars", "New York")."""
 
 
 def repeated(before: str, after: str) -> float:
-    """Share of the words after, in [0, 1], in runs of three that occur more than once, and more often than before."""
-    words = WORD.findall(after.lower())
-    counts, known = Counter(_runs(words)), Counter(_runs(WORD.findall(before.lower())))
+    """Share of the words after, in [0, 1], that stand in runs of three that occur more than once, and more often than before."""
+    words = _words(after)
+    counts, known = Counter(_runs(words)), Counter(_runs(_words(before)))
     found = {
         place
         for start, run in enumerate(_runs(words))
@@ -21,6 +22,10 @@ def repeated(before: str, after: str) -> float:
         for place in range(start, start + RUN)
     }
     return len(found) / max(1, len(words))
+
+
+def _words(text: str) -> list[str]:
+    return WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
 
 
 def _runs(words: list[str]) -> list[tuple[str, ...]]:

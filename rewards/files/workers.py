@@ -108,7 +108,8 @@ def _start(make: Make, free: Any, threads: int) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _Worker.make, _Worker.device = make, free.get()
     if _Worker.device == "cpu":  # processes on a GPU leave the setting alone
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # which torch reads when the first model imports it
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # which torch reads when the first model imports it
+            os.environ[name] = str(threads)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
 

@@ -44,3 +44,27 @@ def _apart(sentence: str, one: Change, other: Change) -> bool:
     """Whether two edits do not overlap."""
     starts = sentence.index(one.part), sentence.index(other.part)
     return starts[0] + len(one.part) <= starts[1] or starts[1] + len(other.part) <= starts[0]
+
+
+SMALL = ("that", "very", "really", "just", "all", "so", "do", "to")
+"""Words that a sentence may have twice in a row, or not at all, and still read well."""
+
+
+@attack
+def edits_that_cancel(case: Case) -> list[Change] | None:
+    """Pairs of edits of which one takes a word or mark out and the other puts it in again behind it: nothing changes."""
+    found = [change for number in case.numbers for change in _cancelling(number, case.sentences[number - 1])]
+    return found or None
+
+
+def _cancelling(number: int, sentence: str) -> list[Change]:
+    """Two edits of the sentence that leave it as it was."""
+    words = sentence.split(" ")
+    for before, small, after in zip(words, words[1:], words[2:], strict=False):
+        first = f"{before} {small}"
+        if small in SMALL and sentence.count(first) == sentence.count(after) == 1 and after not in first:
+            return [Change(number, first, before), Change(number, after, f"{small} {after}")]
+    mark, last = sentence[-1:], sentence[:-1].split(" ")[-1]
+    if mark in "!?." and last and sentence.count(last) == 1 and sentence.count(mark) == 1:
+        return [Change(number, last, f"{last}{mark}"), Change(number, mark, "")]
+    return []
