@@ -842,4 +842,4 @@ def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -
         return {name: {**each, "threshold_source": ""} for name, each in one.describe()["rewards"].items()}
 
     assert told(again) == told(suite)
-    assert (told(again)["fluency"]["together"], told(again)["token_similarity"]["together"]) == (False, True)
+    assert (told(again)["fluency"]["together"], told(again)["plain_text"]["together"]) == (False, True)
