@@ -24,15 +24,17 @@ def show(record: dict[str, Any]) -> None:
         )
         scores = {**sentence["scores"], **edit["scores"]}  # a gate judges an edit, or its sentence as a whole
         scores |= {f"{name} together": score for name, score in sentence.get("together", {}).items()}  # several as one
-        failed = [f"{name} {value_of(scores.get(name))}" for name in edit.get("failed_gates", [])]
+        failed = [
+            f"{name} {value_of(scores[name])}" if name in scores else name for name in edit.get("failed_gates", [])
+        ]
         why = edit["invalid_reason"] or ", ".join(failed)
         print(f"  {mark}  {edit['before']!r} -> {edit['after']!r}" + (f"   ({why})" if why else ""))
     print(textwrap.fill(plain(record["argument_after_accepted"]), 100, initial_indent="  = ", subsequent_indent="    "))
 
 
-def value_of(score: dict[str, Any] | None) -> str:
+def value_of(score: dict[str, Any]) -> str:
     """The number, if there is one: a gate passes on evidence only."""
-    return "says nothing" if score is None or score["value"] is None else f"{score['value']:.2f}"
+    return "says nothing" if score["value"] is None else f"{score['value']:.2f}"
 
 
 def main() -> None:

@@ -240,9 +240,17 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert f"{merged['appended'][0]['seconds']:.1f} s; results in".encode() in done.stderr  # of what it did itself
 
 
+CANCELLING = {
+    "id": "two",
+    "sentences": ["Ab cd ef."],
+    "completion": "1 | Ab cd | Ab\n1 | ef | cd ef",
+    "format": "compact",
+}
+
+
 def test_what_is_turned_down_together_is_told_and_counts_for_what_is_appended(tmp_path: Path) -> None:
     source, whole, parts = (
-        write_lines(tmp_path / "in.jsonl", record()),
+        write_lines(tmp_path / "in.jsonl", record(), CANCELLING),
         tmp_path / "whole.jsonl",
         tmp_path / "parts.jsonl",
     )
@@ -250,18 +258,21 @@ def test_what_is_turned_down_together_is_told_and_counts_for_what_is_appended(tm
     for out, more in ((whole, ("--reward", "edit_quality", "--set", "edit_quality.weight=1")), (parts, ())):
         done = command_with_toys(tmp_path, "score", source, "-o", out, *suite, *more)
         assert done.returncode == 0, done.stderr
-        assert b"2 edits pass every gate alone, and not together with others of their sentence" in done.stderr
-    ((scored,), (before,)) = read_lines(whole), read_lines(parts)
+        assert b"4 edits pass every gate alone, and not together with others of their sentence" in done.stderr
+    (scored, cancelled), (before, _) = read_lines(whole), read_lines(parts)
+    assert [edit["failed_gates"] for edit in cancelled["edits"]] == [["changes nothing together"]] * 2
     assert [edit["failed_gates"] for edit in scored["edits"]] == [["reach together"]] * 2 + [[]]
     assert scored["sentences"][0]["together"]["reach"]["value"] == 18.0
     assert [sentence["together"] for sentence in scored["sentences"]][1:] == [{}]
-    assert json.loads((tmp_path / "whole.jsonl.meta.json").read_text())["counts"]["turned_down_together"] == 2
+    assert json.loads((tmp_path / "whole.jsonl.meta.json").read_text())["counts"]["turned_down_together"] == 4
     read = [sys.executable, str(ROOT / "examples" / "read_scores.py"), str(whole)]
     shown = subprocess.run(read, capture_output=True, check=True).stdout
     assert b"'way too' -> 'too'   (reach together 18.00)" in shown
+    assert b"'ef' -> 'cd ef'   (changes nothing together)" in shown
     assert command("score", parts, "--append", "--reward", "edit_quality").returncode == 0
-    (after,) = read_lines(parts)
-    assert after["rewards"] == scored["rewards"]
+    after, same = read_lines(parts)
+    assert (after["rewards"], same["rewards"]) == (scored["rewards"], cancelled["rewards"])
+    assert same["rewards"]["edit_quality"] == 0.5
     assert after["rewards"]["edit_quality"] == pytest.approx((0.5 + 0.5) / 3)  # one of two passed, and one is invalid
     assert {**after, "rewards": before["rewards"]} == before
     refused = command_with_toys(

@@ -12,7 +12,7 @@ from rewards.errors import RecordError, RewardsError
 from rewards.files.pipeline import FileJob, ProgressHooks, describe, merge_headers, usage, write_chunks
 from rewards.files.reading import Line, header_path, read_header, read_lines
 from rewards.files.sink import Sink
-from rewards.scored import ScoredRevision, decided, read_scored, together
+from rewards.scored import ScoredRevision, decided, read_scored
 from rewards.scoring import score
 from rewards.summary import Summary
 from rewards.types import Argument
@@ -82,7 +82,7 @@ def _read(line: Line, names: Sequence[str]) -> ScoredRevision:
 def _argument(record: Mapping[str, Any], scored: ScoredRevision, gates: Sequence[str]) -> Argument:
     """The argument as it was decided on."""
     passes = tuple(
-        {gate: passed.get(gate, False) for gate in gates} | dict.fromkeys(together(record, edit), False)
+        {gate: passed.get(gate, False) for gate in gates} | dict.fromkeys(edit.get("failed_gates") or (), False)
         for edit, passed in zip(record["edits"], scored.passed, strict=True)
     )
     return Argument(scored.revision, scored.accepted, scored.revision.apply(scored.accepted), passes)
