@@ -17,8 +17,8 @@ TOLERANCE = 1e-4  # float32; the stated tolerance is .001
 CLASH = read_revision(
     {
         "id": "clash",
-        "sentences": ["Spain is on my short list of countries to keep an eye on over the next ten years."],
-        "completion": "1 | on my short list of countries | a country to watch\n1 | to keep an eye on | to watch",
+        "sentences": ["The teacher asked us to read the whole book by Monday."],
+        "completion": "1 | asked us | said that we had\n1 | to read | that we should read",
         "format": "compact",
     }
 )
