@@ -27,6 +27,7 @@ class Draft:
         self.edits: list[dict[str, Judgement]] = [{} for _ in revision.edits]
         self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
         self.together: dict[int, dict[str, Judgement]] = defaultdict(dict)
+        self.missed: dict[int, dict[str, bool]] = defaultdict(dict)  # what the edits of a sentence do not pass together
         self.edited: list[Sentence] = []
         self.values: dict[str, list[float]] = defaultdict(list)
         self.settled: dict[str, Score] = {}
@@ -45,6 +46,8 @@ class Draft:
     def judge_together(self, component: Component, number: int, score: Score) -> None:
         """Take in a gate's score of what is accepted in the sentence of this number, taken as one edit."""
         self.together[number][component.name] = judgement = _judge(component, score)
+        if not judgement.passed:
+            self.missed[number][TOGETHER.format(component.name)] = False
         if judgement.failed is not None:
             self.failures.setdefault(component.name, judgement.failed)
 
@@ -66,14 +69,13 @@ class Draft:
 
     def stand_together(self, argument: Argument) -> Argument:
         """The argument without the edits of sentences whose edits do not pass together."""
-        missed = {edit.sentence_id: {NOTHING: False} for edit in joint(argument) if not edit.changes} | {
-            number: {TOGETHER.format(name): False for name, judgement in judgements.items() if not judgement.passed}
-            for number, judgements in self.together.items()
-        }
+        if not self.missed:
+            return argument
         down = {
             index: names
             for index in argument.accepted
-            if (edit := self.revision.edits[index]).before != edit.after and (names := missed.get(edit.sentence_id))
+            if (edit := self.revision.edits[index]).before != edit.after
+            and (names := self.missed.get(edit.sentence_id))
         }
         accepted = tuple(index for index in argument.accepted if index not in down)
         passes = tuple({**passed, **down.get(index, {})} for index, passed in enumerate(argument.passes))

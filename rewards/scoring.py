@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
-from rewards.drafts import Draft, joint
+from rewards.drafts import NOTHING, Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Result
@@ -58,14 +58,11 @@ def score(
     _judge_alone(suite, revisions, drafts)
     gates = [c for c in suite.components if c.gate]
     if decided is None:
-        arguments: list[Argument | None] = [draft.gate(gates) for draft in drafts]
-        _judge_together(suite, revisions, drafts, arguments)
-    else:
-        arguments = list(decided)
+        decided = _judge_together(suite, revisions, drafts, [draft.gate(gates) for draft in drafts])
     # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
     known = {
         i: argument
-        for i, (draft, argument) in enumerate(zip(drafts, arguments, strict=True))
+        for i, (draft, argument) in enumerate(zip(drafts, decided, strict=True))
         if argument is not None and not any(gate.name in draft.failures for gate in gates)
     }
     owners, judged = list(known), list(known.values())
@@ -73,7 +70,7 @@ def score(
     for column, scores in zip(final, _run(suite, final), strict=True):
         for i, found in zip(owners, scores, strict=True):
             drafts[i].settle(column.component, found)
-    return [draft.result(suite, argument) for draft, argument in zip(drafts, arguments, strict=True)]
+    return [draft.result(suite, argument) for draft, argument in zip(drafts, decided, strict=True)]
 
 
 def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft]) -> None:
@@ -97,23 +94,23 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
 
 
 def _judge_together(
-    suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: list[Argument | None]
-) -> None:
-    """What is accepted in one sentence, as one edit; none of it is where that does not pass, or changes nothing.
-
-    The `arguments` change in place.
-    """
+    suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: Sequence[Argument]
+) -> Sequence[Argument]:
+    """The arguments with what is accepted in one sentence judged as one edit: none of it where that fails or changes nothing."""
     gates = [c for c in suite.components if c.together]
-    told = [(i, edit) for i, one in enumerate(arguments) if gates and one is not None for edit in joint(one)]
-    found = [(i, edit) for i, edit in told if edit.changes]
-    owners, edits = [i for i, _ in found], [edit for _, edit in found]
+    if not gates:
+        return arguments
+    found = [(i, edit) for i, argument in enumerate(arguments) for edit in joint(argument)]
+    for i, edit in found:
+        if not edit.changes:
+            drafts[i].missed[edit.sentence_id][NOTHING] = False
+    changing = [(i, edit) for i, edit in found if edit.changes]
+    owners, edits = [i for i, _ in changing], [edit for _, edit in changing]
     columns = [Column(gate, edits, owners, revisions) for gate in gates]
     for column, scores in zip(columns, _run(suite, columns), strict=True):
-        for (i, edit), score in zip(found, scores, strict=True):
+        for (i, edit), score in zip(changing, scores, strict=True):
             drafts[i].judge_together(column.component, edit.sentence_id, score)
-    for i in dict.fromkeys(i for i, _ in told):
-        if (argument := arguments[i]) is not None:
-            arguments[i] = drafts[i].stand_together(argument)
+    return [draft.stand_together(argument) for draft, argument in zip(drafts, arguments, strict=True)]
 
 
 def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
