@@ -80,15 +80,21 @@ def accept(
             if whole[one.edits[i].sentence_id] <= most and passes(one.edits[i], scores, thresholds)
         ]
         alone.append(passing)
-        together += [(n, edit) for edit in joint(Argument(one, tuple(passing), one.argument, ()))]
-    scored = zip(together, judged(peer, [edit for _, edit in together]), strict=True)
+        together += [(n, each) for each in joint(Argument(one, tuple(passing), one.argument, ()))]
+    scored = zip(together, judged(peer, [each.edit for _, each in together]), strict=True)
     down = {
-        (n, edit.sentence_id)
-        for (n, edit), scores in scored
-        if not (edit.changes and passes(edit, scores | {"token_similarity": 1.0}, thresholds))
+        (n, each.edit.sentence_id): each.enough
+        for (n, each), scores in scored
+        if each.idle or not passes(each.edit, scores | {"token_similarity": 1.0}, thresholds)
     }
     return [
-        [i for i in passing if (n, one.edits[i].sentence_id) not in down or one.edits[i].before == one.edits[i].after]
+        [
+            i
+            for i in passing
+            if (place := (n, one.edits[i].sentence_id)) not in down
+            or one.edits[i].before == one.edits[i].after
+            or one.edits[i] is down[place]
+        ]
         for n, (one, passing) in enumerate(zip(revisions, alone, strict=True))
     ]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rewards.result import Judgement, Result
-from rewards.types import Argument, Edit, Revision, Score, Sentence, apply_spans
+from rewards.types import Argument, Edit, Revision, Score, apply_spans
 
 if TYPE_CHECKING:
     from rewards.suite import Component, Suite
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TOGETHER = "{} together"
 """How a gate is called that the accepted edits of a sentence pass one by one and not as one edit."""
 NOTHING = TOGETHER.format("changes nothing")
-"""What is said in the place of a gate where edits that are accepted one by one leave their sentence as it was."""
+"""What is said in the place of a gate of edits that are accepted one by one and cancel each other."""
 
 
 class Draft:
@@ -28,7 +28,8 @@ class Draft:
         self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
         self.together: dict[int, dict[str, Judgement]] = defaultdict(dict)
         self.missed: dict[int, dict[str, bool]] = defaultdict(dict)  # what the edits of a sentence do not pass together
-        self.edited: list[Sentence] = []
+        self.enough: dict[int, Edit] = {}  # edits of a sentence that do what all of it together do
+        self.edited = revision.edited_sentences()
         self.values: dict[str, list[float]] = defaultdict(list)
         self.settled: dict[str, Score] = {}
         self.failures: dict[str, str] = {}
@@ -50,6 +51,12 @@ class Draft:
             self.missed[number][TOGETHER.format(component.name)] = False
         if judgement.failed is not None:
             self.failures.setdefault(component.name, judgement.failed)
+
+    def cancel(self, joint: Joint) -> None:
+        """Take in that edits of a sentence cancel each other."""
+        self.missed[joint.edit.sentence_id][NOTHING] = False
+        if joint.enough is not None:
+            self.enough[joint.edit.sentence_id] = joint.enough
 
     def settle(self, component: Component, score: Score) -> None:
         """Take in a global reward's score."""
@@ -75,6 +82,7 @@ class Draft:
             index: names
             for index in argument.accepted
             if (edit := self.revision.edits[index]).before != edit.after
+            and edit is not self.enough.get(edit.sentence_id)
             and (names := self.missed.get(edit.sentence_id))
         }
         accepted = tuple(index for index in argument.accepted if index not in down)
@@ -139,18 +147,32 @@ def _judge(component: Component, score: Score) -> Judgement:
     return Judgement(score.value, threshold, margin >= 0, margin, None, score.details)
 
 
-def joint(argument: Argument) -> list[Edit]:
-    """What several accepted edits do to one sentence, as one edit; not where one of them does all of it."""
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What several accepted edits do to one sentence."""
+
+    edit: Edit  # as one, from where the first begins to where the last ends
+    enough: Edit | None  # the one of them that does all of it alone: what the others change they change back
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to judge: they leave the sentence as it was, or as one of them leaves it alone."""
+        return self.enough is not None or not self.edit.changes
+
+
+def joint(argument: Argument) -> list[Joint]:
+    """What the accepted edits of each sentence do together; not where fewer than two do anything."""
     groups: dict[int, list[Edit]] = defaultdict(list)
     for index in argument.accepted:
         edit = argument.revision.edits[index]
         groups[edit.sentence_id].append(edit)
-    found = [(_one(edits), [edit for edit in edits if edit.changes]) for edits in groups.values() if len(edits) > 1]
-    return [
-        one
-        for one, changing in found
-        if (changing or one.changes) and all(one.sentence_after != edit.sentence_after for edit in changing)
-    ]
+    found = []
+    for edits in groups.values():
+        one, changing = _one(edits), [edit for edit in edits if edit.changes]
+        enough = next((edit for edit in changing if edit.sentence_after == one.sentence_after), None)
+        if len(edits) > 1 and (changing or one.changes) and (enough is None or len(changing) > 1):
+            found.append(Joint(one, enough))
+    return found
 
 
 def _one(edits: Sequence[Edit]) -> Edit:

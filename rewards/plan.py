@@ -56,12 +56,24 @@ class SuitePlan:
         return load_suite(self.suite or "default", rewards=self.rewards, **shared)
 
 
+def pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """What an option `KEY=VALUE` says. Raises ConfigError for what does not have that form, and for a key given twice."""
+    found: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{option} {text!r}: expected {form}")
+        if key in found:
+            raise ConfigError(f"{option} {key} is given twice")
+        found[key] = value
+    return found
+
+
 def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[str, str]:
     """What an option `ROLE=MODEL` says, by role. Raises ConfigError for what does not have that form."""
-    models = {}
-    for text in given or ():
-        role, equals, name = text.partition("=")
-        if not equals or not role or not name:
-            raise ConfigError(f"{option} {text!r}: expected ROLE=MODEL, e.g. encoder=./my-model")
-        models[role] = name
+    form = "ROLE=MODEL, e.g. encoder=./my-model"
+    models = pairs(given or (), option, form)
+    for role, name in models.items():
+        if not name:
+            raise ConfigError(f"{option} {f'{role}='!r}: expected {form}")
     return models

@@ -13,7 +13,9 @@ Messages = list[dict[str, str]]
 NO_ISSUE = "not stated"
 _PLACE = re.compile(r"\{(issue|sentences|argument)\}")
 # A line break inside a sentence would look like the end of it: whatever a reader may take for one.
-_BREAKS = re.compile(r"[^\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+# The look behind starts a match where a run of spaces does, so that a long one is read once.
+_BREAK = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_BREAKS = re.compile(rf"(?<![^\S{_BREAK}])[^\S{_BREAK}]*[{_BREAK}]\s*")
 # Templates that state today's date would otherwise give another prompt every day; the default of Llama 3.1.
 TEMPLATE_SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 

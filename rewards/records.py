@@ -138,7 +138,8 @@ def _listed(given: Any) -> list[ProposedEdit]:
         if not isinstance(item, Mapping):
             raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
         start = item.get("start")
-        if "inappropriate_part" not in item and "before" in item:  # a scored file's edits
+        # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
+        if item.get("inappropriate_part") is None and item.get("before") is not None:
             item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
         edit = json_edits.read_edit(item, item.get("sentence_id"))
         if isinstance(start, int) and not isinstance(start, bool):

@@ -42,7 +42,7 @@ MAYBE: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ScoredRevision:
-    """A scored revision: which edits were accepted, and for every edit which thresholds its scores passed."""
+    """A scored revision: which edits were accepted, and which thresholds each valid edit passed, its sentence's included."""
 
     revision: Revision
     accepted: tuple[int, ...]
@@ -92,8 +92,8 @@ def read_scored(record: Any) -> ScoredRevision:
     revision = Revision(record["id"], record["issue"], sentences, gaps, edits, record["format"], record.get("problem"))
     by_sentence = {i: _sentence(item, i) for i, item in enumerate(record["sentences"], 1)}
     passed = tuple(
-        {**by_sentence.get(item.get("sentence_id"), {}), **_passed(item, f"edits[{i}]")}
-        for i, item in enumerate(record["edits"])
+        {**(by_sentence.get(edit.sentence_id, {}) if edit.valid else {}), **_passed(record["edits"][i], f"edits[{i}]")}
+        for i, edit in enumerate(edits)
     )
     accepted = tuple(i for i, item in enumerate(record["edits"]) if _field(item, "accepted", bool, f"edits[{i}]"))
     for i in accepted:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
-from rewards.drafts import NOTHING, Draft, joint
+from rewards.drafts import Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.result import Result
@@ -45,14 +45,16 @@ class Column:
 
 
 def score(
-    suite: Suite, revisions: Sequence[Revision], decided: Sequence[Argument | None] | None = None
+    suite: Suite, revisions: Iterable[Revision], decided: Sequence[Argument | None] | None = None
 ) -> list[Result]:
     """One Result per revision, in order.
 
     `decided` is given where an earlier scoring settled which edits are accepted: one Argument per revision, None where a
     gate failed, so that nobody knows.
     """
-    if isinstance(revisions, Revision) or not all(isinstance(one, Revision) for one in revisions):
+    single = isinstance(revisions, Revision)
+    revisions = [] if single else list(revisions)
+    if single or not all(isinstance(one, Revision) for one in revisions):
         raise TypeError("a suite scores a list of revisions; rewards.read_revision(record) makes one of a record")
     drafts = [Draft(revision) for revision in revisions]
     _judge_alone(suite, revisions, drafts)
@@ -78,13 +80,11 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
     edits = [
         (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
     ]
-    sentences = [(i, sentence) for i, revision in enumerate(revisions) for sentence in revision.edited_sentences()]
+    sentences = [(i, sentence) for i, draft in enumerate(drafts) for sentence in draft.edited]
     units: dict[str, tuple[list[Unit], list[int]]] = {
         "edit": ([edit for _, _, edit in edits], [i for i, _, _ in edits]),
         "sentence": ([sentence for _, sentence in sentences], [i for i, _ in sentences]),
     }
-    for i, sentence in sentences:
-        drafts[i].edited.append(sentence)
     columns = [Column(c, *units[c.reward.level], revisions) for c in suite.components if c.reward.level != "global"]
     for column, scores in zip(columns, _run(suite, columns), strict=True):
         by_edit = column.component.reward.level == "edit"
@@ -96,15 +96,15 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
 def _judge_together(
     suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: Sequence[Argument]
 ) -> Sequence[Argument]:
-    """The arguments with what is accepted in one sentence judged as one edit: none of it where that fails or changes nothing."""
+    """The arguments with what is accepted in one sentence judged as one edit: none of it where that fails, nor what cancels."""
     gates = [c for c in suite.components if c.together]
     if not gates:
         return arguments
-    found = [(i, edit) for i, argument in enumerate(arguments) for edit in joint(argument)]
-    for i, edit in found:
-        if not edit.changes:
-            drafts[i].missed[edit.sentence_id][NOTHING] = False
-    changing = [(i, edit) for i, edit in found if edit.changes]
+    found = [(i, each) for i, argument in enumerate(arguments) for each in joint(argument)]
+    for i, each in found:
+        if each.idle:
+            drafts[i].cancel(each)
+    changing = [(i, each.edit) for i, each in found if not each.idle]
     owners, edits = [i for i, _ in changing], [edit for _, edit in changing]
     columns = [Column(gate, edits, owners, revisions) for gate in gates]
     for column, scores in zip(columns, _run(suite, columns), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -102,7 +102,7 @@ class Suite:
     engine: Engine = field(default_factory=Engine, repr=False)
     strict: bool = False
 
-    def score(self, revisions: Sequence[Revision]) -> list[Result]:
+    def score(self, revisions: Iterable[Revision]) -> list[Result]:
         """One Result per revision, in order, from one pass over all of them.
 
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
@@ -145,9 +145,9 @@ def load_suite(
     """The suite of this name or YAML file, ready to score.
 
     `rewards`, by name or as they are declared, are measured besides, with weight 0; `settings` override, per reward, an argument,
-    bare or under `arguments` as in the file, or one of gate, weight, threshold, empty, params. `profile` overrides the suite's,
-    and where neither names one it is the engine's; `engine` also carries device, dtype and cache. Raises ConfigError and
-    PluginError for whatever does not fit.
+    bare or under `arguments` as in the file, or one of gate, together, weight, threshold, empty, params. `profile` overrides
+    the suite's, and where neither names one it is the engine's; `engine` also carries device, dtype and cache. Raises
+    ConfigError and PluginError for whatever does not fit.
     """
     plugins = plugins or registry()
     path = user_path(str(name)) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]

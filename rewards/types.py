@@ -168,8 +168,10 @@ class Revision:
             gap = self.gaps[index + 1]
             if sentence or not original:
                 pieces += (sentence, gap)
-            elif index == last or ("\n" in gap and len(pieces) > 1):
-                pieces[-1] = gap  # a deleted sentence leaves one gap behind: the wider one, none at the edges
+            elif index == last or (len(pieces) > 1 and gap.count("\n") > pieces[-1].count("\n")):
+                pieces[-1] = (
+                    gap  # a deleted sentence leaves one gap behind: that with more line breaks, none at the edges
+                )
         return "".join(pieces)
 
 

@@ -159,6 +159,7 @@ def test_only_what_every_gate_accepts_is_judged_together() -> None:
     [
         ("They say that it is so.", "1 | say that | say\n1 | it is | that it is", (0, 1)),  # back where it was
         ("They say so.", "1 | say | SAY\n1 | so | so", ()),  # one edit does all of it, and was judged
+        ("They say that it is so.", "1 | They | We\n1 | say that | say\n1 | it is | that it is", (1, 2)),
     ],
 )
 def test_edits_that_leave_the_sentence_as_it_was_are_not_accepted(
@@ -167,9 +168,10 @@ def test_edits_that_leave_the_sentence_as_it_was_are_not_accepted(
     given = {"id": 1, "sentences": [sentence], "completion": completion, "format": "compact"}
     chosen = suite(new_words, new_words={"gate": True, "together": True, "threshold": 3})
     (result,) = score(chosen, given)
-    assert result.after_accepted == (sentence if down else result.after_all)
-    assert [names == ("changes nothing together",) for names in result.failed_gates] == [n in down for n in (0, 1)]
-    assert result.accepted == tuple(n for n in (0, 1) if n not in down)
+    every = range(len(result.edits))
+    assert result.after_accepted == result.revision.apply([n for n in every if n not in down])
+    assert [names == ("changes nothing together",) for names in result.failed_gates] == [n in down for n in every]
+    assert result.accepted == tuple(n for n in every if n not in down)
     assert result.together == {}  # no gate was asked
 
 

@@ -77,7 +77,8 @@ class Common:
     @property
     def alike(self) -> int:
         """How many more ids would be common if numbers and strings were the same."""
-        return len(set.intersection(*({str(one) for one in system.records} for system in self.systems))) - len(self.ids)
+        common = set.intersection(*({str(one) for one in system.records} for system in self.systems))
+        return len(common - {str(one) for one in self.ids})
 
     @property
     def arguments(self) -> int:

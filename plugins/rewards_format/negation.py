@@ -6,8 +6,7 @@ import itertools
 import re
 
 MARKS = ".,;:!?"
-QUESTION = re.compile(r"\?[\W_]*$")
-"""How a question ends. It makes no claim that could be turned around: "Do we need that?" says "We do not need that"."""
+NO_WORD = re.compile(r"[\W_]*")
 WORD = re.compile(rf"\w+(?:['’]\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
     r"(?P<verb>\w+)n['’]t$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
@@ -69,7 +68,7 @@ def only_negates(before: str, after: str) -> bool:
     false"); there, verbs that deny count as a "not" does. A question makes no claim, and where one of several negations goes
     it mostly was said twice ("ain't no").
     """
-    if QUESTION.search(before):
+    if _asks(before):
         return False
     (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
     if count > count_after > 0:
@@ -77,6 +76,15 @@ def only_negates(before: str, after: str) -> bool:
     inner, outer = sorted((rest, rest_after), key=len)
     denials = 0 if _one_more(inner, outer) else _denials(inner, outer)
     return denials is not None and (count + count_after + denials) % 2 == 1
+
+
+def _asks(text: str) -> bool:
+    """Whether a mark of question stands after the last word. A question makes no claim that could be turned around.
+
+    "Do we need that?" says "We do not need that".
+    """
+    end = NO_WORD.match(text[::-1])  # from the end: a pattern for it would try every place of a long run of marks
+    return end is not None and "?" in end[0]
 
 
 def _one_more(inner: list[str], outer: list[str]) -> bool:

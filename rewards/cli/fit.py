@@ -12,7 +12,7 @@ import typer
 
 from rewards.cli.options import LARGEST, Cache, Models
 from rewards.errors import ConfigError
-from rewards.plan import SuitePlan, parse_models
+from rewards.plan import SuitePlan, pairs, parse_models
 from rewards.text.plain import plain
 
 
@@ -83,12 +83,4 @@ def _thresholds(card: Mapping[str, Any]) -> Iterator[str]:
 def _options(given: Sequence[str]) -> dict[str, Any]:
     from rewards.config import parse_value
 
-    options: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"--set {text!r}: expected OPTION=VALUE, e.g. epochs=2")
-        if name in options:
-            raise ConfigError(f"--set {name} is given twice")
-        options[name] = parse_value(value)
-    return options
+    return {name: parse_value(value) for name, value in pairs(given, "--set", "OPTION=VALUE, e.g. epochs=2").items()}

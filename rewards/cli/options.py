@@ -40,7 +40,11 @@ Rewards = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME.KEY=VALUE", help="Set a reward's argument, gate, weight or threshold."),
+    typer.Option(
+        "--set",
+        metavar="NAME.KEY=VALUE",
+        help="Set a reward's argument, or its gate, together, weight, threshold, empty or params.",
+    ),
 ]
 Format = Annotated[
     str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
@@ -62,16 +66,17 @@ def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[s
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
     from rewards.config import parse_value
+    from rewards.plan import pairs
 
     settings: dict[str, dict[str, Any]] = {}
-    for text in given:
-        path, equals, value = text.partition("=")
-        reward, dot, key = path.partition(".")
-        if not equals or not dot or not reward or not key:
-            raise ConfigError(f"--set {text!r}: expected NAME.KEY=VALUE, e.g. brevity.factor=0.8")
+    form = "NAME.KEY=VALUE, e.g. brevity.factor=0.8"
+    for path, value in pairs(given, "--set", form).items():
+        reward, _, key = path.partition(".")
+        if not reward or not key:
+            raise ConfigError(f"--set '{path}={value}': expected {form}")
         parsed = parse_value(value)
         if isinstance(parsed, float) and not math.isfinite(parsed):
-            raise ConfigError(f"--set {text!r}: the value must be finite")
+            raise ConfigError(f"--set '{path}={value}': the value must be finite")
         settings.setdefault(reward, {})[key] = parsed
     return settings
 

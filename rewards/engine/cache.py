@@ -109,8 +109,7 @@ class DiskCache:
             # A table and not a column: nearly always empty, and files of earlier releases get it without a migration.
             self._database.execute("CREATE TABLE IF NOT EXISTS cut (key BLOB PRIMARY KEY)")
         except (OSError, sqlite3.Error) as error:
-            locked = "locked" in str(error)
-            remedy = "others are at work in it: try again" if locked else "give another --cache folder or delete it"
+            remedy = _remedy(error, "give another --cache folder or delete it")
             raise RewardsError(f"the cache {self.path} cannot be opened: {error}; {remedy}") from error
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
@@ -170,6 +169,9 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # a row of other types than ours, too
-        raise RewardsError(
-            f"the cache {path} cannot be used: {error}; delete it (features are computed again)"
-        ) from error
+        remedy = _remedy(error, "delete it (features are computed again)")
+        raise RewardsError(f"the cache {path} cannot be used: {error}; {remedy}") from error
+
+
+def _remedy(error: Exception, otherwise: str) -> str:
+    return "others are at work in it: try again" if "locked" in str(error) else otherwise

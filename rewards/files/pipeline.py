@@ -174,9 +174,12 @@ def read_items(
 
 
 def merge_headers(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The header of a file to which rewards were appended: what it said, the new rewards, and a list of what was added."""
+    """The header of a file to which rewards were appended: what it said, the new rewards, and a list of what was added.
+
+    A model that both runs used stands as the first used it; how the second did is told in the list.
+    """
     merged = {**new, **old}
     for key in ("rewards", "models", "roles"):
-        merged[key] = {**old.get(key, {}), **new.get(key, {})}
+        merged[key] = {**new.get(key, {}), **old.get(key, {})}
     merged["appended"] = [*old.get("appended", []), {key: new[key] for key in new if key != "counts"}]
     return merged

@@ -1,7 +1,8 @@
-"""A file that is there whole or not at all: it is written beside its place first."""
+"""A file that is there whole or not at all: it is written beside its place, and onto the disk, first."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,5 +17,11 @@ def partial_of(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """The file to write, which becomes `path` where nothing is raised in here."""
     partial = partial_of(path)
-    yield partial
-    partial.replace(path)
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())  # after a power cut the name may otherwise stand for an empty file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -75,7 +75,7 @@ def _meant(
     lower = sentence.lower()
     places = _whole(before.lower(), lower, looks) if len(lower) == len(sentence) else []
     if len(places) == 1:
-        found = sentence[places[0] : places[0] + len(before)]
+        found = sentence[places[0] : places[0] + len(before.lower())]
         capital = found[:1].isupper() and before[:1].islower()
         return number, found, after[:1].upper() + after[1:] if capital else after
     if len(before) < CHANCE:

@@ -24,7 +24,7 @@ PROMPT = (
 PART, REPLACEMENT, REASON = "inappropriate_part", "rewritten_part", "reason"
 NO_REASON = "no reason"
 TWO_ANSWERS = "the completion answers more than once"
-_NUMBER = re.compile(r"[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")
+_NUMBER = re.compile(r"(?!\s*-\d)[^\d.]{0,30}(\d{1,9})(?:\.0{0,9})?[^\d.]{0,30}")
 
 
 def detect(completion: str) -> bool:

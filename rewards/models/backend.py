@@ -25,7 +25,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and in which precision a model runs, and how many padded tokens a batch may hold."""
+    """Where and in which precision a model runs, and how many tokens a batch may hold, padding included where there is any."""
 
     device: str
     dtype: str

@@ -41,7 +41,7 @@ LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a tim
 
 
 class CausalLM:
-    """A causal language model that stops at the deepest layer asked for and reads shared beginnings once."""
+    """A causal language model that runs once for each layer asked for, no deeper, and reads shared beginnings once."""
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement, layers: int = 0) -> None:
         self.cut: set[bytes] = set()

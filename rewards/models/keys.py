@@ -79,12 +79,13 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
 
 def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tuple[str, ...]:
     """What all features of a model have in common: files, precision, kind of device, settings, and the libraries that compute."""
-    return (FEATURES_VERSION, *_libraries(), digest, dtype, device, str(MAX_TOKENS), settings(checkpoint))
+    return (FEATURES_VERSION, *_libraries(checkpoint), digest, dtype, device, str(MAX_TOKENS), settings(checkpoint))
 
 
-def _libraries() -> tuple[str, ...]:
+def _libraries(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The versions of those that compute; importing them would take seconds."""
-    return tuple(f"{name} {version(name)}" for name in ("torch", "transformers"))
+    pooling = ("sentence-transformers",) if checkpoint.architecture == "sentence-encoder" else ()
+    return tuple(f"{name} {version(name)}" for name in ("torch", "transformers", *pooling))
 
 
 def settings(checkpoint: Checkpoint) -> str:

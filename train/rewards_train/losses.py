@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Budget:
     @property
     def allowed(self) -> int:
         """How many of the last `window` completions may fail."""
-        return int(self.share * self.window)
+        return math.floor(self.share * self.window + 1e-9)  # .29 of 100 are 29
 
 
 class Losses:

@@ -9,9 +9,9 @@ _SHOUTED = re.compile(r"\b[A-Z]{2,}(?:'[A-Z]+)?\b")
 _REPEATED_WORD = re.compile(r"\b(\w+)(?:\s+\1\b)+", re.IGNORECASE)
 _DOTS = re.compile(r"\.{2,}|…")
 _MARKS = re.compile(r"[!?]{2,}")
-_SPACE_BEFORE = re.compile(r"[ \t]+([,.;:!?])(?=\s|$)")
+_SPACE_BEFORE = re.compile(r"(?<![ \t])[ \t]+([,.;:!?])(?=\s|$)")
 _NO_SPACE_AFTER = re.compile(r"(?<=[a-z])([,;!])(?=[A-Za-z])")
-_FIRST_LETTER = re.compile(r"(^|[.!?]\s+|\n\s*)([a-z])")
+_FIRST_LETTER = re.compile(r"(^|[.!?]\s+|\n[^\S\n]*)([a-z])")
 _LONE_I = re.compile(r"\bi\b(?=[\s',.;:!?]|$)")
 _SHOUTING = 4  # letters: a shorter word in capitals is as likely an abbreviation
 _MOST = 0.6  # the share of letters in capitals from which a whole text is taken to shout

@@ -262,8 +262,8 @@ def _about(source: Source, record: Mapping[str, Any], revision: Revision, index:
 
 
 def _result(source: Source, key: str) -> str:
-    read = source.scored[key]
-    return read.revision.apply(read.accepted)
+    text: str = source.records[key]["argument_after_accepted"]
+    return text
 
 
 def _own(lines: Sequence[Line], reviewer: str) -> list[Line]:
