@@ -661,7 +661,7 @@ def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_mod
 
     weights.write_bytes(original)
     moved = (tmp_path / "encoder").rename(tmp_path / "elsewhere")  # the same weights are the same model
-    run = [*scored_with_a_model(out, "--resume"), "--model", f"encoder={moved}"]
+    run = [f"encoder={moved}" if one.startswith("encoder=") else one for one in scored_with_a_model(out, "--resume")]
     assert subprocess.run(run, capture_output=True, check=False).returncode == 0
     weights = moved / "model.safetensors"
     weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
