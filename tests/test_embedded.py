@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,23 @@ def test_scores_do_not_depend_on_batch_size_or_order(revisions: list[rewards.Rev
     # Totals of records whose gates decide within the tolerance could differ; here none does.
     assert alone
     assert max(abs(whole[key] - value) for key, value in alone.items()) < TOLERANCE
+
+
+def test_the_first_example_of_the_readme_is_what_it_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(one for one in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "suite.score(" in one)
+    told: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), told)  # noqa: S102  (our own page)
+    result: rewards.Result = told["result"]
+    assert result.accepted == (0, 1)
+    assert result.after_accepted == result.after_all
+    chance = result.details["appropriateness"]
+    stated = (result.reward, chance["before"]["Inappropriateness"], chance["after"]["Inappropriateness"])
+    pattern = r"0\.(\d\d): both edits are accepted, and .* falls\s+from \.(\d\d) to \.(\d\d)"
+    said = re.findall(pattern, readme)
+    assert len(said) == 2
+    for numbers_ in said:
+        assert [int(number) / 100 for number in numbers_] == pytest.approx(stated, abs=0.006)
 
 
 def test_edits_that_help_earn_more_than_bad_ones_and_than_nothing(revisions: list[rewards.Revision]) -> None:

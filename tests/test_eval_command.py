@@ -56,7 +56,9 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
     ]
     assert "note: Only the 3 arguments that every system has are compared; left out: 1 of other." in out
     assert "note: one: 1 records failed; what is known of them counts, and n shows the rest." in out
-    assert "note: Sim and PPL: not in the files; --measure computes what models can say." in out
+    assert (
+        "note: App after all valid edits, Sim and PPL: not in the files; --measure computes what models can say." in out
+    )
     written = {path.name for path in (tmp_path / "out").iterdir()}
     names = ("arguments", "edits", "rewards", "comparisons", "dimensions", "reasons")
     assert written == {

@@ -850,3 +850,13 @@ def test_what_the_system_refuses_is_no_bug(tmp_path: Path) -> None:
     for value in ("2024-99-99", "0x_", "!!int x", "!!bool x", "[" * 3000):
         done = score(source, "--set", f"format.weight={value}")
         assert (done.returncode, b"format" in done.stderr, b"bug" in done.stderr) == (2, True, False), value
+
+
+def test_the_commonest_reasons_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    alike = [{"argument": f"A {i}."} for i in range(3)]
+    source = write_lines(tmp_path / "in.jsonl", b"{\n", [1], 1, {}, {"argument": 5}, *alike, {"text": []})
+    done = command("score", source, "-o", tmp_path / "out.jsonl", "--reward", "format")
+    told = [line for line in done.stderr.decode().splitlines() if line.startswith("rejected ")]
+    assert told[0] == "rejected 3×: completion: nothing to score: give `completion`, `edits`, `rewrite` or `after`"
+    assert [line.split(":")[0] for line in told[1:5]] == ["rejected 1×"] * 4
+    assert told[5] == "rejected 2× for other reasons"

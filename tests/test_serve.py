@@ -271,7 +271,11 @@ def test_an_upload_that_stalls_or_drips_is_given_up(
     [
         (b"{}", {"Content-Type": "text/plain"}, 415, "the body must be application/json"),
         (b"{", {}, 400, "the body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
-        (b"{}", {}, 422, "the body: the key 'records' is missing"),
+        (b'{"records": [{"id": NaN}]}', {}, 400, "the body is not JSON, which has no NaN and no Infinity: write null"),
+        (b'{"records": ["\xff"]}', {}, 400, "the body is not valid UTF-8 at byte 14"),
+        (b"{}", {"Content-Encoding": "gzip"}, 415, "the body must not be compressed"),
+        (b"null", {}, 422, "the body: expected an object, found null"),
+        (b"\xef\xbb\xbf{}", {}, 422, "the body: the key 'records' is missing"),
         (b'{"record": []}', {}, 422, "the body: unknown key 'record' (did you mean 'records'?); known: records"),
         (b'{"records": {}}', {}, 422, "the body: records: Input should be a valid list (given: {})"),
         (

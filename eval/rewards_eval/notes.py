@@ -33,9 +33,10 @@ def of(evaluation: Evaluation, reference: str | None, references: References) ->
         if failed:
             yield f"{system.name}: models failed on {len(failed):,} records; measured.jsonl says why."
     yield from _incomparable(common.systems)
-    unknown = [name for name in ("sim", "ppl") if not evaluation.values.present(f"all.{name}")]
+    names = {"app": "App after all valid edits", "sim": "Sim", "ppl": "PPL"}
+    unknown = [label for key, label in names.items() if not evaluation.values.present(f"all.{key}")]
     if unknown:
-        listed = " and ".join({"sim": "Sim", "ppl": "PPL"}[name] for name in unknown)
+        listed = " and ".join(filter(None, (", ".join(unknown[:-1]), unknown[-1])))
         yield f"{listed}: not in the files; --measure computes what models can say."
     if reference:
         found = sum(identifier in references for identifier in common.ids)

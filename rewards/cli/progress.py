@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -152,13 +153,21 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
         )
     if not summary.records and not summary.rejected:
         lines.append("there were no records to score")
-    lines += [f"failed {count:,}×: {error}" for error, count in list(summary.errors.items())[:5]]
-    lines += [f"rejected {count:,}×: {error}" for error, count in list(summary.rejections.items())[:5]]
+    lines += [*_commonest("failed", summary.errors), *_commonest("rejected", summary.rejections)]
     lines.append(f"{own['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
     # The file that --append adds to may have lost its own.
     if summary.rejected and out and (rejected := rejected_path(out)).exists():
         lines.append(f"rejected lines, with the reason for each, in {rejected}")
     return lines
+
+
+def _commonest(what: str, causes: Mapping[str, int], most: int = 5) -> Iterator[str]:
+    """The causes of most of what failed, and how many others there are."""
+    listed = sorted(causes.items(), key=lambda item: -item[1])
+    for cause, count in listed[:most]:
+        yield f"{what} {count:,}×: {cause}"
+    if others := listed[most:]:
+        yield f"{what} {sum(count for _, count in others):,}× for other reasons"
 
 
 def _number(value: float | None) -> str:

@@ -183,7 +183,7 @@ def _parse(number: int, line: bytes) -> Line:
     try:
         return Line(number, orjson.loads(line), None, line)
     except orjson.JSONDecodeError as error:
-        return Line(number, None, RecordError(_why(line, error)), line)
+        return Line(number, None, RecordError(no_json(line, error)), line)
 
 
 NO_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,\]}]")
@@ -197,12 +197,13 @@ def _from_table(path: Path) -> str:
     return f'python -c "import pandas; {read}"'
 
 
-def _why(line: bytes, error: orjson.JSONDecodeError) -> str:
+def no_json(text: bytes, error: orjson.JSONDecodeError) -> str:
+    """What is wrong with a text that the parser refused."""
     try:
-        line.decode("utf-8")
+        text.decode("utf-8")
     except UnicodeDecodeError as bad:
         return f"not valid UTF-8 at byte {bad.start}"
-    if NO_NUMBERS.search(line):
+    if NO_NUMBERS.search(text):
         return "not JSON, which has no NaN and no Infinity: write null"
     return f"not JSON: {error}"
 

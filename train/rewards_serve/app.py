@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from starlette.routing import Route
 
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.files.reading import no_json
+from rewards.records import kind as kind_of
 from rewards.records import read_revision, reading
 from rewards.result import Result
 from rewards.suite import Suite
@@ -134,7 +137,10 @@ class Service:
         Raises Full where there is none, HTTPException for a body that is no JSON, ConfigError for one of another kind.
         """
         self.desk.check_room(1)
-        return await run_in_threadpool(parse, kind, await _json(request), "the body")
+        body = await _json(request)
+        if not isinstance(body, dict):
+            raise ConfigError(f"the body: expected an object, found {kind_of(body)}")
+        return await run_in_threadpool(parse, kind, body, "the body")
 
     async def _results(self, request: Request, revisions: Sequence[Revision]) -> list[Result]:
         """What the desk makes of the revisions.
@@ -219,6 +225,8 @@ async def _json(request: Request) -> Any:
     """The body. It must say that it is JSON, which no page of another site can do unasked."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "the body must be application/json")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "the body must not be compressed")
     too_large = HTTPException(413, f"a request has at most {MAX_BODY:,} bytes; send fewer records at a time")
     if int(request.headers.get("Content-Length", 0)) > MAX_BODY:
         raise too_large
@@ -236,10 +244,14 @@ async def _json(request: Request) -> Any:
     except TimeoutError as error:
         waited = f"in {WHOLE:g} s" if now() >= ends else f"for {SILENCE:g} s"
         raise HTTPException(408, f"the rest of the body did not come {waited}") from error
+    return await run_in_threadpool(_loaded, b"".join(parts).removeprefix(BOM_UTF8))
+
+
+def _loaded(body: bytes) -> Any:
     try:
-        return await run_in_threadpool(orjson.loads, b"".join(parts))
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise HTTPException(400, f"the body is not JSON: {error}") from error
+        raise HTTPException(400, f"the body is {no_json(body, error)}") from error
 
 
 async def _gone(request: Request) -> None:
