@@ -425,6 +425,21 @@ def test_what_is_in_the_way(recipe_file: Path, whole: Path, tmp_path: Path, caps
         run(made(recipe_file, other, "max_steps=1", "eval_strategy=no", "eval_on_start=false"), Launch(), resume=True)
 
 
+def test_a_run_does_not_go_on_with_other_rewards(recipe_file: Path, tmp_path: Path) -> None:
+    """The same file, and something else in it."""
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(SUITE, encoding="utf-8")
+    options = [f"suite={suite}", "max_steps=2", "save_steps=1", "eval_strategy=no", "eval_on_start=false"]
+    run(made(recipe_file, tmp_path / "out", *options), Launch(), resume=False)
+    folder.write_state(tmp_path / "out", finished=False)
+    suite.write_text(SUITE.replace("weight: 1", "weight: 7", 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"rewards\.suite\.\w+\.weight was 1\.0, is 7\.0: it cannot go on exactly"):
+        run(made(recipe_file, tmp_path / "out", *options), Launch(), resume=True)
+    suite.write_text(SUITE + "# only a remark\n", encoding="utf-8")
+    run(made(recipe_file, tmp_path / "out", *options), Launch(), resume=True)
+    assert folder.finished(tmp_path / "out")
+
+
 def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
     program = f"ulimit -f 40; exec {sys.executable} -m rewards train {recipe_file} out={out}"

@@ -85,10 +85,11 @@ def _without_input(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "job": {**job, "input": None} if isinstance(job, Mapping) else job}
 
 
-def _changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
+def changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Where two values of JSON differ, and how: `models.encoder.digest was "…", is "…"`."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
-            yield from _changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+            yield from changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif before != now:
         was, found = (orjson.dumps(value).decode()[:80] for value in (before, now))
         yield f"{name} was {was}, is {found}"
@@ -185,9 +186,9 @@ class File:
         if not _whole(stated):
             raise RewardsError(f"nothing beside {self._partial} says how it was made; delete it to start over")
         if stated != self._fingerprint:
-            changes = islice(_changes(orjson.loads(stated), orjson.loads(self._fingerprint)), 3)
+            told = islice(changes(orjson.loads(stated), orjson.loads(self._fingerprint)), 3)
             raise RewardsError(
-                f"{self._partial} was made with other settings or another input ({'; '.join(changes)});"
+                f"{self._partial} was made with other settings or another input ({'; '.join(told)});"
                 " give the same, or delete it to start over"
             )
         made = list(takewhile(_whole, made[:-1]))  # after the last line break nothing is whole

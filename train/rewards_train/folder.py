@@ -19,6 +19,7 @@ from rewards.config import read_yaml
 from rewards.errors import DISK_FULL, ConfigError, RewardsError
 from rewards.files import lock
 from rewards.files.replacing import replacing
+from rewards.files.writing import changes
 from rewards_train import checkpoints, log
 from rewards_train.recipe import Recipe, dump
 
@@ -158,16 +159,18 @@ def write_state(out: Path, **known: Any) -> None:
 
 
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
-    """Raise ConfigError where a run would go on with other data, or another number of processes, than it began with.
+    """Raise ConfigError where a run would go on with other data, rewards or another number of processes than it began with.
 
     The main process notes them at first.
     """
     known = read_state(out)
     for key, value in now.items():
         if known.get(key, value) != value:
+            nested = isinstance(value, dict)
+            differs = f"the run began with {key} {known[key]}, and now has {value}"
             raise ConfigError(
-                f"{out}: the run began with {key} {known[key]}, and now has {value}: it cannot go on exactly; put back what"
-                " it began with, or give another out=FOLDER"
+                f"{out}: {'; '.join(changes(known[key], value, key)) if nested else differs}: it cannot go on exactly; put"
+                " back what it began with, or give another out=FOLDER"
             )
     if main and not now.keys() <= known.keys():
         write_state(out, **now)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rewards.errors import ConfigError
+from rewards.scored import DECIDING
+from rewards.suite import Suite
 
 
 def check(config: Any, steps: int) -> None:
@@ -26,6 +29,24 @@ def check(config: Any, steps: int) -> None:
             "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
         )
     check_stage(config, "grpo")
+
+
+def rewards_of(suite: Suite) -> dict[str, Any]:
+    """What decides the rewards of a run, as JSON: every setting and the files of every model, not where that runs.
+
+    Raises ModelError for a model that is not there.
+    """
+    found = suite.identify()
+    stated = {name: {key: one[key] for key in DECIDING} for name, one in found["rewards"].items()}
+    for one in stated.values():
+        one["params"] = one["params"] and one["params"]["digest"]
+    return {"suite": stated, "models": {role: _files(one) for role, one in found["models"].items()}}
+
+
+def _files(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what identifies a model, what does not depend on where it runs."""
+    found = {key: identity[key] for key in ("digest", "settings") if key in identity}
+    return found | {"fitted_on": [_files(one) for one in identity.get("fitted_on", ())]}
 
 
 def check_stage(config: Any, section: str) -> None:

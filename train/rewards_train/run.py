@@ -214,6 +214,7 @@ def train(out: Path, resume: bool) -> None:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
         begun = {"data": splits.digest(), "processes": config.world_size, "distribution": distribution(config)}
+        begun["rewards"] = resuming.rewards_of(scorer.suite)
         folder.check_same(out, begun, config.process_index == 0)
         with extras.refusals(recipe.config):
             trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
