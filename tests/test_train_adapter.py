@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rewards
@@ -19,7 +20,7 @@ from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite, suite_of
 from rewards_train import adapter
-from rewards_train.adapter import RewardPlan, Scorer
+from rewards_train.adapter import RewardPlan, Scorer, rows_of
 from rewards_train.log import RewardLog
 from rewards_train.losses import Budget
 from rewards_train.metrics import means
@@ -136,6 +137,13 @@ def test_messages_and_strings_score_alike_and_the_argument_is_kept_to_the_charac
     given = batch(GOOD, argument=["  ".join(SENTENCES)])
     ask(scorer(suite(), observe=passes.append).columns(), given)
     assert passes[0].results[0].after_accepted == "Lunch is too short, duh.  Everybody knows it."
+
+
+def test_sentences_may_be_an_array() -> None:
+    """As pandas gives the lists of a Parquet file."""
+    record = {"sentences": np.array(["A bad idea.", "Go."], dtype=object), "id": np.int64(3)}
+    (row,) = rows_of(["x"], {name: [value] for name, value in record.items()})
+    assert row.record == {"sentences": ["A bad idea.", "Go."], "id": 3}
 
 
 def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[..., Suite]) -> None:

@@ -515,6 +515,7 @@ def test_a_warm_start_and_then_grpo_on_it(
     data = write_lines(tmp_path / "pairs.jsonl", *pairs, b"no json\n")
     out = tmp_path / "warm"
     options = [
+        "sft.args.report_to=tensorboard",
         f"sft.data={data}",
         "sft.args.max_steps=2",
         "sft.args.use_cpu=true",
@@ -524,6 +525,7 @@ def test_a_warm_start_and_then_grpo_on_it(
     run(made(recipe_file, out, *options, "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
     state = folder.read_state(out / "warm-start")
     assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 4)
+    assert list((out / "warm-start" / "runs").rglob("events.out*"))  # its checkpoints are gone
     told = capsys.readouterr().err
     assert "warm start 3 pairs, 3 left out that cannot be used (line 3: " in told
     assert ", 1 left out whose prompts have more tokens than 2,042: the policy reads 2,048, of which" in told
@@ -701,15 +703,23 @@ def test_weights_and_biases_offline(recipe_file: Path, tmp_path: Path, monkeypat
     assert "wandb-github-badge" not in (out / "README.md").read_text(encoding="utf-8")
 
 
-def test_tensorboard(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard(recipe_file: Path, tmp_path: Path) -> None:
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
     options = ["max_steps=2", "report_to=tensorboard", "eval_strategy=no", "eval_on_start=false"]
-    run(made(recipe_file, tmp_path / "tracked", *options), Launch(), resume=False)
-    board = events.EventAccumulator(str(tmp_path / "board")).Reload()
+    out = tmp_path / "tracked"
+    run(made(recipe_file, out, *options), Launch(), resume=False)
+    (folder_,) = (out / "runs").iterdir()  # not among the checkpoints, which may be deleted
+    board = events.EventAccumulator(str(folder_)).Reload()
     tags = set(board.Tags()["scalars"])
     assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= tags
     assert [event.step for event in board.Scalars("train/reward")] == [1, 2]
+
+    from rewards_train.callbacks import Board
+
+    logged: list[dict[str, float]] = []
+    board = SimpleNamespace(logging_dir=None, on_log=lambda *_, logs, **__: logged.append(logs))
+    Board(board, out).on_log(None, None, None, {"rewards/fluency/mean": None, "reward": 1.0})
+    assert logged == [{"reward": 1.0}]  # transformers would warn of a reward that applied to nothing
 
 
 def test_a_tracker_that_fails_in_the_first_step_is_no_bug(

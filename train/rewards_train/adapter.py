@@ -250,9 +250,14 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampl
         if len(values) != size:
             raise ConfigError(f"the dataset column `{name}` has {len(values)} values for {size} completions")
     return tuple(
-        Sampled({name: values[i] for name, values in columns.items()}, completion_text(completions[i]) or "")
+        Sampled({name: listed(values[i]) for name, values in columns.items()}, completion_text(completions[i]) or "")
         for i in range(size)
     )
+
+
+def listed(value: Any) -> Any:
+    """An array, such as pandas makes of the lists of a Parquet file, as the list that it was."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def step_of(rows: Sequence[Sampled], state: Any) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
+from transformers.integrations.integration_utils import TensorBoardCallback
 
 from rewards_train.checkpoints import MARK
 from rewards_train.folder import STOP
@@ -102,3 +103,30 @@ _TOLD = {
     "suite/failed": "failed {:.0%}",
     "suite/share_of_time": "rewards {:.1%} of the time",
 }
+
+
+class Board(TrainerCallback):
+    """Lets transformers' callback write TensorBoard's files, but beside the run, and nothing of what has no value."""
+
+    def __init__(self, board: Any, out: Path) -> None:
+        self._board = board
+        board.logging_dir = board.logging_dir or str(out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Begin a file."""
+        self._board.on_train_begin(args, state, control, **more)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+        """Log numbers and texts: a reward that applied to no completion of a batch has no mean, and is no mistake."""
+        stated = {name: value for name, value in (logs or {}).items() if value is not None}
+        self._board.on_log(args, state, control, logs=stated, **more)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """End the file."""
+        self._board.on_train_end(args, state, control, **more)
+
+
+def keep_board(trainer: Any, out: Path) -> None:
+    """Have TensorBoard's files in `out`/runs, if any are asked for: checkpoints, where they would lie, may be deleted."""
+    if (board := trainer.pop_callback(TensorBoardCallback)) is not None:
+        trainer.add_callback(Board(board, out))
