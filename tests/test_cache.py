@@ -145,3 +145,12 @@ def test_a_row_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Path, 
         other.execute("INSERT INTO features VALUES (?, ?, ?)", (b"k", shape, data))
     with pytest.raises(RewardsError, match=r"features\.sqlite cannot be used"):
         cache.get([b"k"])
+
+
+def test_a_cache_at_which_others_write_is_not_to_be_deleted(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path)
+    cache._database.execute("PRAGMA busy_timeout=0")
+    with sqlite3.connect(cache.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RewardsError, match="others are at work in it: try again"):
+            cache.put({b"k": np.zeros(1, dtype=np.float32)})

@@ -536,6 +536,8 @@ def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
     assert "2 of the ids left out differ in their type alone: as text they would be the same" in " ".join(
         report["notes"]
     )
+    both = [scored(tmp_path, f"{name}.jsonl", *(record(n, edits=[]) for n in (1, "1", 2))) for name in ("c", "d")]
+    assert "type alone" not in " ".join(run(options(tmp_path, *both))["notes"])  # the files have both in common
 
 
 @pytest.mark.parametrize(

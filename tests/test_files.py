@@ -15,10 +15,12 @@ import pytest
 
 from rewards.errors import RewardsError
 from rewards.files import lock
-from rewards.files.pipeline import summed
+from rewards.files.pipeline import merge_headers, summed
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
+from rewards.files.replacing import replacing
 from rewards.files.sink import Stream
 from rewards.files.writing import File, finished
+from rewards.records import read_revision
 from tests.conftest import record, write_lines
 
 
@@ -328,3 +330,34 @@ def test_a_header_is_put_in_place_once_the_results_are_on_the_disk(
     with pytest.raises(KeyboardInterrupt):
         sink.finish({})
     assert (tmp_path / "out.jsonl.meta.json").read_text() == "old"
+
+
+def test_a_parquet_file_may_mix_both_shapes_of_edits(tmp_path: Path) -> None:
+    """There, each edit has the fields of both, null where it lacks one."""
+    import pyarrow
+    from pyarrow import parquet
+
+    edit = {"sentence_id": 1, "reason": "r"}
+    both = (
+        {**edit, "inappropriate_part": "bad", "rewritten_part": "weak"},
+        {**edit, "before": "bad", "after": "weak"},
+    )
+    records = [{"id": i, "argument": "A bad idea.", "edits": [one]} for i, one in enumerate(both)]
+    parquet.write_table(pyarrow.Table.from_pylist(records), tmp_path / "in.parquet")
+    found = [read_revision(line.record) for line in read_lines(str(tmp_path / "in.parquet"))]
+    assert [one.edits for one in found] == [read_revision(one).edits for one in records]
+    assert all(one.edits[0].valid for one in found)
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("before", encoding="utf-8")
+    with pytest.raises(UnicodeEncodeError), replacing(tmp_path / "out") as file:
+        file.write_text("half \ud800", encoding="utf-8")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out", "before")]
+
+
+def test_a_header_keeps_how_the_first_run_used_a_model() -> None:
+    old, new = ({"models": {"m": {"device": one, "truncated_texts": n}}} for one, n in (("cuda:0", 5), ("cpu", 0)))
+    merged = merge_headers(old, new)
+    assert merged["models"] == old["models"]
+    assert merged["appended"] == [new]

@@ -468,3 +468,17 @@ def test_agreement_with_the_reference_parser():
                 deviating.add((name, int(record["post_id"])))
     assert agreeing >= 446
     assert deviating == DEVIATING
+
+
+@pytest.mark.parametrize(
+    ("stated", "number"),
+    [("2", 2), ("Sentence 2", 2), (2.0, 2), (-1, -1), ("-1", None), (-1.0, None), ("Sentence-2", 2)],
+)
+def test_the_number_of_a_sentence(stated, number):
+    assert json_edits.sentence_number(stated) == number
+
+
+def test_compact_words_in_other_letters_are_whole():
+    """The small letters of a capital may be more of them: "İ" has two."""
+    (found,) = anchor(["We love i̇stanbul."], compact.parse("1 | İstanbul | it", ["We love i̇stanbul."]).edits)
+    assert (found.before, found.sentence_after) == ("i̇stanbul", "We love it.")

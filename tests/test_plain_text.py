@@ -157,3 +157,9 @@ def test_a_negation_that_comes_with_other_words_passes() -> None:
 def test_what_is_said_twice_is_counted_in_runs_of_three_words(before: str, after: str, share: float) -> None:
     assert repeated(before, after) == pytest.approx(share)
     assert no_repetition([Edit(1, before, after, None, before, 0, len(before))]) == [pytest.approx(1 - share)]
+
+
+def test_a_long_run_of_marks_is_read_once() -> None:
+    """From each of them on it was tried as an end: hours for a text as long as this."""
+    assert only_negates(f"We need that{'?' * 200_000} now.", "We do not need that now.")
+    assert only_negates("We need that now?! (", "We do not need that now?! (") is False

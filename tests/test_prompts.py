@@ -137,3 +137,9 @@ def test_the_embedded_model_gets_one_message_and_its_turn() -> None:
     assert own.decode(tokens) == render(own, chat)
     assert tokens.count(own.convert_tokens_to_ids("<|im_start|>")) == 3
     assert render(own, chat).endswith("old words | new words<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_a_long_run_of_spaces_is_read_once() -> None:
+    """Each of its places was tried as a beginning: minutes for a text as long as this."""
+    text = f"A{' ' * 200_000}b."
+    assert text in messages("compact", "", [text])[0]["content"]

@@ -114,3 +114,15 @@ def test_what_is_of_the_wrong_type_is_named(path: tuple[Any, ...], value: Any, f
         read_scored(whole)
     assert caught.value.field == field
     assert is_scored(whole) == ("[" in field)
+
+
+def test_an_invalid_edit_passes_nothing_of_its_sentence() -> None:
+    """The sentence passes; the edit that could not be placed in it was never judged."""
+    edits = [
+        {"sentence_id": 1, "inappropriate_part": part, "rewritten_part": "Few people", "reason": "r"}
+        for part in ("Only fools", "Not there")
+    ]
+    revision = read_revision({"id": 1, "sentences": ["Only fools drink tea."], "edits": edits})
+    suite = suite_of(["sentence_pattern_conformity"], settings={"sentence_pattern_conformity": {"threshold": 99.0}})
+    scored = read_scored(json.loads(json.dumps(suite.score([revision])[0].to_record())))
+    assert scored.passed == ({"sentence_pattern_conformity": True}, {})

@@ -611,3 +611,16 @@ def test_what_is_no_list_of_revisions_says_how_to_make_one() -> None:
         with pytest.raises(TypeError, match=r"a list of revisions; rewards.read_revision\(record\) makes one"):
             suite.score(given)  # type: ignore[arg-type]  # the mistake
     assert len(repr(suite)) < 300
+
+
+def test_revisions_may_come_one_by_one() -> None:
+    given = [{"id": i, "sentences": ["Aa bb."], "completion": "1 | bb | cc", "format": "compact"} for i in range(3)]
+    suite_ = suite(new_words)
+    assert [one.revision.id for one in suite_.score(read_revision(record) for record in given)] == [0, 1, 2]
+
+
+def test_a_sentence_that_goes_leaves_the_gap_with_more_line_breaks() -> None:
+    whole = {"argument": "A b.\n\nGo.\nC d.", "edits": [], "sentences": ["A b.", "Go.", "C d."]}
+    edit = {"sentence_id": 2, "inappropriate_part": "Go.", "rewritten_part": "", "reason": "r"}
+    revision = read_revision({**whole, "edits": [edit]})
+    assert revision.apply([0]) == "A b.\n\nC d."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import rewards
 import rewards_edit_quality
 import rewards_format
 import rewards_suites
+from rewards.cli.options import parse_settings
 from rewards.config import copy_yaml, read_yaml
 from rewards.errors import ConfigError, PluginError, RewardsError
 from rewards.features import ClassProbabilities
 from rewards.models.specs import Checkpoint, Hub, Model
+from rewards.plan import parse_models
 from rewards.plugins import Registry
 from rewards.records import read_revision
 from rewards.suite import load_suite, suite_of
@@ -325,3 +329,17 @@ def test_aliases_of_yaml_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "itself.yaml").write_text("description: x\nrewards: &a {b: *a}\n")
     with pytest.raises(ConfigError):
         load_suite(tmp_path / "itself.yaml")
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "said"),
+    [
+        (parse_settings, ["format.weight=1", "format.weight=2"], "--set format.weight is given twice"),
+        (parse_settings, [".weight=1"], "--set '.weight=1': expected NAME.KEY=VALUE, e.g. brevity.factor=0.8"),
+        (parse_models, ["encoder=a", "encoder=b"], "--model encoder is given twice"),
+        (parse_models, ["encoder="], "--model 'encoder=': expected ROLE=MODEL, e.g. encoder=./my-model"),
+    ],
+)
+def test_what_is_said_twice_or_in_part_is_refused(read: Callable[..., Any], given: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read(given)

@@ -443,3 +443,8 @@ def test_a_server_that_answers_for_other_records_is_none(monkeypatch: pytest.Mon
     monkeypatch.setattr(client, "_post", lambda path, body: (answer, ""))
     with pytest.raises(ConfigError, match="is no `rewards serve`: 1 results for 2 records"):
         client(**batch(GOOD, BAD))
+
+
+@pytest.mark.parametrize(("share", "window", "allowed"), [(0.29, 100, 29), (0.05, 256, 12), (0.0, 9, 0), (1.0, 9, 9)])
+def test_as_many_may_fail_as_the_share_says(share: float, window: int, allowed: int) -> None:
+    assert Budget(share, window).allowed == allowed
