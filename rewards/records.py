@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from rewards.errors import RecordError, failing_as, tell
-from rewards.formats import Format, detect, json_edits
+from rewards.formats import EDITS, Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
 from rewards.scored import is_scored, read_scored
 from rewards.text.anchor import anchor
@@ -27,7 +28,6 @@ EXACT = 2**53
 LEAST, BEYOND = -(2**63), 2**64
 """The integers that a JSON file can hold: from the first on, below the second."""
 log = logging.getLogger("rewards.records")
-EDITS = "edits"  # the name of the pseudo-format of records that carry their edits as a list
 
 
 @contextmanager
@@ -88,11 +88,61 @@ def _parse(
         chosen = named if wanted else own or detect(completion, formats)
         if chosen is None:
             raise RecordError(f"no format is called {wanted!r}", "completion")
-        return chosen.name, chosen.parse(completion, sentences)
+        return chosen.name, _read(chosen, completion, sentences)
     for key in REWRITE_KEYS:
         if record.get(key) is not None:
             return rewrite_format.NAME, Parsed(tuple(revision_edits(sentences, gaps, _text(record, key) or "")))
     raise RecordError("nothing to score: give `completion`, `edits`, `rewrite` or `after`", "completion")
+
+
+def _read(chosen: Format, completion: str, sentences: tuple[str, ...]) -> Parsed:
+    """What the format reads. Raises RecordError where its `parse` raises, or returns what is no Parsed."""
+
+    def broken(problem: str) -> RecordError:
+        return RecordError(f"format {chosen.name!r}: `parse` {problem}", "completion")
+
+    def raised(error: BaseException) -> RecordError:
+        log.error("format %r could not read a completion", chosen.name, exc_info=error)
+        return broken(f"failed: {tell(error)}")
+
+    with failing_as(raised):
+        parsed: Any = chosen.parse(completion, sentences)
+    if not isinstance(parsed, Parsed):
+        raise broken(f"returned {type(parsed).__name__}; expected a Parsed")
+    if not isinstance(parsed.edits, (tuple, list)):
+        raise broken(f"returned a Parsed whose edits are {type(parsed.edits).__name__}; expected a tuple")
+    if not isinstance(parsed.problem, str | None):
+        raise broken(f"returned a Parsed whose problem is {type(parsed.problem).__name__}; expected text or None")
+    for index, edit in enumerate(parsed.edits):
+        if (problem := _misshapen(edit)) is not None:
+            raise broken(f"returned edits[{index}] {problem}")
+    return Parsed(tuple(map(_with_integers, parsed.edits)), parsed.problem and without_surrogates(parsed.problem))
+
+
+def _misshapen(edit: Any) -> str | None:
+    """Which field of what a format gave as an edit cannot be read; None where all can."""
+    if not isinstance(edit, ProposedEdit):
+        return f"which is {type(edit).__name__}; expected a ProposedEdit"
+    for field in ("before", "after"):
+        if not isinstance(value := getattr(edit, field), str):
+            return f"whose {field} is {type(value).__name__}; expected text"
+    for field in ("reason", "problem"):
+        if not isinstance(value := getattr(edit, field), str | None):
+            return f"whose {field} is {type(value).__name__}; expected text or None"
+    for field in _INTEGERS:
+        value = getattr(edit, field)
+        if isinstance(value, bool) or not isinstance(value, Integral | None):
+            return f"whose {field} is {type(value).__name__}; expected a whole number or None"
+    return None
+
+
+_INTEGERS = ("sentence_id", "start", "end")
+
+
+def _with_integers(edit: ProposedEdit) -> ProposedEdit:
+    """The edit with integers of Python in the place of those of numpy, which no JSON holds."""
+    others = {field: int(value) for field in _INTEGERS if type(value := getattr(edit, field)) not in (int, type(None))}
+    return replace(edit, **others) if others else edit
 
 
 def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -223,8 +273,9 @@ def _numbered(prompt: str) -> list[str] | None:
 
 def _clean(edit: ProposedEdit) -> ProposedEdit:
     """The edit without lone surrogates, which JSON escapes can smuggle in and no file can hold."""
-    reason = edit.reason and without_surrogates(edit.reason)
-    return replace(edit, before=without_surrogates(edit.before), after=without_surrogates(edit.after), reason=reason)
+    reason, problem = edit.reason and without_surrogates(edit.reason), edit.problem and without_surrogates(edit.problem)
+    before, after = without_surrogates(edit.before), without_surrogates(edit.after)
+    return replace(edit, before=before, after=after, reason=reason, problem=problem)
 
 
 @functools.cache

@@ -290,7 +290,7 @@ def test_a_format_that_raises_costs_its_completion_only() -> None:
     raising = Format("raising", "", parse, lambda _: True, prompt="{sentences}")
     record, _ = run(Script(in_turn("hm")), format=raising)
     assert (record["completion"], record["edits"]) == (None, [])
-    assert record["reason"] == "no usable edit: format 'raising' could not read the completion: KeyError: 'hm'"
+    assert record["reason"] == "no usable edit: format 'raising': `parse` failed: KeyError: 'hm'"
 
 
 @settings(max_examples=40)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rewards.errors import PluginError
 from rewards.formats import BUILTIN, Format, compact, detect, json_edits, rewrite, tracked_changes
 from rewards.plugins import registry
 from rewards.text.anchor import MAX_EDITS, MAX_LOOKS, anchor
@@ -378,6 +381,54 @@ def test_an_added_format_comes_behind_those_of_the_core_unless_it_says_otherwise
         assert detect("1 | fool | friend", formats).name == "compact"
         assert detect("Only a friend.", formats).name == "added"
         assert detect(PLAIN, [f if f is not added else replace(added, rank=0) for f in formats]).name == "added"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"name": "two words"}, "a format's name is 'two words'; it must be a Python identifier"),
+        ({"name": 3}, "a format's name is 3;"),
+        ({"name": "edits"}, "format 'edits': that name stands for a record's own list of edits"),
+        ({"description": None}, "format 'fx': description is None; it must be text"),
+        ({"parse": "parse"}, "format 'fx': parse is 'parse'; it must be a function of a completion and its sentences"),
+        ({"detect": None}, "format 'fx': detect is None; it must be a function of a completion"),
+        ({"rank": "5"}, "format 'fx': rank is '5'; it must be a whole number"),
+        ({"rank": True}, "format 'fx': rank is True; it must be a whole number"),
+        ({"prompt": None}, "format 'fx': prompt is None; it must be text"),
+        ({"reasons": "no"}, "format 'fx': reasons is 'no'; it must be True or False"),
+        ({"partial": 0}, "format 'fx': partial is 0; it must be True or False"),
+    ],
+)
+def test_a_format_that_is_declared_wrongly_is_refused_with_the_field(wrong, told):
+    given = {"name": "fx", "description": "", "parse": rewrite.parse, "detect": rewrite.detect}
+    with pytest.raises(PluginError, match=f"^{re.escape(told)}"):
+        Format(**given | wrong)
+
+
+def test_a_format_whose_detect_fails_recognises_nothing_and_is_told_once(caplog):
+    class Truthless:
+        def __bool__(self):
+            raise ValueError("ambiguous")
+
+    def leaves(completion):
+        raise SystemExit(3)
+
+    raising = Format("raising_detect", "", rewrite.parse, leaves, rank=1)
+    truthless = Format("truthless_detect", "", rewrite.parse, lambda completion: Truthless(), rank=1)
+    with caplog.at_level(logging.ERROR, "rewards.formats"):
+        for _ in range(2):
+            assert detect("1 | fool | friend", (raising, truthless, *BUILTIN)).name == "compact"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"format '{name}' of module tests.test_formats: `detect` raised; where it does, that counts as no"
+        for name in ("raising_detect", "truthless_detect")
+    ]
+    assert all(record.exc_info for record in caplog.records)
+
+    def interrupted(completion):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        detect("x", (replace(raising, detect=interrupted),))
 
 
 @pytest.mark.parametrize("form", BUILTIN, ids=lambda form: form.name)

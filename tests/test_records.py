@@ -6,12 +6,15 @@ import json
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.errors import RecordError
+from rewards.formats import Format
 from rewards.records import identifier, read_revision
+from rewards.types import Parsed, ProposedEdit
 from tests.conftest import ROOT, record
 
 SENTENCES = ["Cats are dumb.", "Dogs rule."]
@@ -257,3 +260,55 @@ def test_a_null_id_gives_way_to_the_other_key() -> None:
     assert identifier({"id": None}) is None
     with pytest.raises(RecordError, match="^id: expected a string or an integer, found a boolean$"):
         identifier({"id": True})
+
+
+def read_by(parse: Any) -> Any:
+    """What a record is whose completion a format of this `parse` reads."""
+    form = Format("fx", "", parse, lambda _: True)
+    return read_revision({"sentences": SENTENCES, "completion": "x", "format": "fx"}, formats=(form,))
+
+
+EDIT: Any = ProposedEdit
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (None, "returned NoneType; expected a Parsed"),
+        ([ProposedEdit(1, "dumb", "shy")], "returned list; expected a Parsed"),
+        (Parsed(None), "returned a Parsed whose edits are NoneType; expected a tuple"),  # type: ignore[arg-type]
+        (Parsed((), 3), "returned a Parsed whose problem is int; expected text or None"),  # type: ignore[arg-type]
+        (Parsed((EDIT(1, "a", "b"), {"before": "a"})), "returned edits[1] which is dict; expected a ProposedEdit"),  # type: ignore[arg-type]
+        (Parsed((EDIT(1, None, "b"),)), "returned edits[0] whose before is NoneType; expected text"),
+        (Parsed((EDIT(1, "a", b"b"),)), "returned edits[0] whose after is bytes; expected text"),
+        (Parsed((EDIT(1, "a", "b", 5),)), "returned edits[0] whose reason is int; expected text or None"),
+        (Parsed((EDIT(1, "a", "b", problem=["x"]),)), "returned edits[0] whose problem is list; expected text or None"),
+        (Parsed((EDIT("1", "a", "b"),)), "returned edits[0] whose sentence_id is str; expected a whole number or None"),
+        (Parsed((EDIT(True, "a", "b"),)), "returned edits[0] whose sentence_id is bool;"),
+        (Parsed((EDIT(1, "a", "b", start=0.0),)), "returned edits[0] whose start is float; expected a whole number"),
+    ],
+)
+def test_what_a_format_returns_is_checked(returned: Any, told: str) -> None:
+    with pytest.raises(RecordError, match="completion: format 'fx': `parse` ") as error:
+        read_by(lambda completion, sentences: returned)
+    assert error.value.field == "completion"
+    assert error.value.reason.startswith(f"format 'fx': `parse` {told}")
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), ValueError("no"), RecordError("no", "mine")])
+def test_a_format_that_raises_is_named(raised: BaseException) -> None:
+    def parse(completion: str, sentences: Any) -> Parsed:
+        raise raised
+
+    with pytest.raises(RecordError, match=f"^completion: format 'fx': `parse` failed: {type(raised).__name__}: "):
+        read_by(parse)
+
+
+def test_integers_of_numpy_are_integers_and_no_half_of_a_character_stays() -> None:
+    edit = EDIT(np.int64(1), "dumb", "shy", start=np.int32(9), end=np.int64(13))
+    wrong = EDIT(1, "Cats", "Dogs", problem="\ud800")
+    revision = read_by(lambda completion, sentences: Parsed([edit, wrong], "\udfff"))  # type: ignore[arg-type]
+    found, other = revision.edits
+    assert [type(number) for number in (found.sentence_id, found.start, found.end)] == [int] * 3
+    assert found.sentence_after == "Cats are shy."
+    assert (other.invalid_reason, revision.problem) == ("\ufffd", "\ufffd")

@@ -701,9 +701,9 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     assert subprocess.run(run, capture_output=True, check=False).returncode == 1
     assert [one["id"] for one in read_lines(out)] == ["a", "c"]
     assert [one["reason"] for one in read_lines(tmp_path / "out.jsonl.rejected.jsonl")] == [
-        "could not be read: ValueError: no idea \ufffd",
-        "could not be read: SystemExit: 3",
-        "could not be read: CancelledError: away",
+        "format 'broken': `parse` failed: ValueError: no idea \ufffd",
+        "format 'broken': `parse` failed: SystemExit: 3",
+        "format 'broken': `parse` failed: CancelledError: away",
     ]
 
 

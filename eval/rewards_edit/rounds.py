@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rewards import prompts
-from rewards.errors import RecordError, failing_as, tell
+from rewards.errors import RecordError
 from rewards.formats import Format
 from rewards.records import read_revision
 from rewards.suite import Suite
@@ -17,7 +16,6 @@ from rewards.types import Revision
 from rewards_edit.case import Case, Proposal
 from rewards_edit.policy import Answer, Ask, Policy, Sampling, seed_of
 
-log = logging.getLogger("rewards.edit")
 NOTHING_LEFT = "nothing is left of the argument"
 LOOKS_DELETED = "what is missing would look like deletions"
 UNREAD = "unread"  # in place of a format, where a completion could not be read
@@ -108,13 +106,10 @@ def _read(plan: EditingSetup, case: Case, shown: Sequence[tuple[int, str]], answ
         record["argument"] = case.original.argument
     if answer.finish == "length" and not plan.format.partial:
         return _unread(record, LOOKS_DELETED)
-    failed = f"format {plan.format.name!r} could not read the completion"
     try:
-        with failing_as(lambda error: RecordError(f"{failed}: {tell(error)}")):
-            return read_revision(record, format=plan.format.name, formats=(plan.format,))
+        return read_revision(record, format=plan.format.name, formats=(plan.format,))
     except RecordError as error:  # only this completion is lost
-        log.exception("%s", error)
-        return _unread(record, str(error))
+        return _unread(record, error.reason)
 
 
 def _unread(record: dict[str, Any], reason: str) -> Revision:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rewards.errors import PluginError
 from rewards.formats import compact, json_edits, rewrite, tracked_changes
 from rewards.hookspecs import hookimpl
 from rewards.types import Parsed
+
+log = logging.getLogger("rewards.formats")
+EDITS = "edits"
+"""The pseudo-format of records that carry their edits as a list; no format can be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,7 @@ class Format:
     no completion from those of the core unless it says so. `prompt` asks a model for it (`rewards.prompts`): in it
     `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only. `reasons`
     says whether every edit must state one, `partial` whether an answer that was cut off can be read: of a rewrite, what
-    is missing would look like deletions.
+    is missing would look like deletions. Raises PluginError where a field is not of its kind.
     """
 
     name: str
@@ -29,6 +37,38 @@ class Format:
     prompt: str = ""
     reasons: bool = True
     partial: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PluginError(f"a format's name is {self.name!r:.100}; it must be a Python identifier")
+        if self.name == EDITS:
+            raise PluginError(f"format {EDITS!r}: that name stands for a record's own list of edits; give it another")
+        for field, (fits, kind) in _FIELDS.items():
+            if not fits(value := getattr(self, field)):
+                raise PluginError(f"format {self.name!r}: {field} is {value!r:.100}; it must be {kind}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "description": (_is_text, "text"),
+    "parse": (callable, "a function of a completion and its sentences"),
+    "detect": (callable, "a function of a completion"),
+    "rank": (_is_number, "a whole number"),
+    "prompt": (_is_text, "text"),
+    "reasons": (_is_flag, "True or False"),
+    "partial": (_is_flag, "True or False"),
+}
 
 
 REWRITE = Format(
@@ -73,10 +113,27 @@ BUILTIN: tuple[Format, ...] = (
 def detect(completion: str, formats: Sequence[Format] = BUILTIN) -> Format:
     """The format that recognises the completion, in whatever order the formats come: of several, that of the lowest rank.
 
-    A rewrite, which every text can be, is taken where no other does.
+    A rewrite, which every text can be, is taken where no other does. A format whose `detect` raises does not recognise it.
     """
     others = sorted((candidate for candidate in formats if candidate.name != REWRITE.name), key=_precedence)
-    return next((candidate for candidate in others if candidate.detect(completion)), REWRITE)
+    return next((candidate for candidate in others if _detects(candidate, completion)), REWRITE)
+
+
+def _detects(candidate: Format, completion: str) -> bool:
+    try:
+        return bool(candidate.detect(completion))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  (a plugin may fail in any way; the other formats are asked all the same)
+        _tell_once(candidate.name, str(getattr(candidate.detect, "__module__", "")))
+        return False
+
+
+@functools.cache
+def _tell_once(name: str, module: str) -> None:
+    """Log the exception that is being handled, the first time that this format raises."""
+    where = f" of module {module}" if module else ""
+    log.error("format %r%s: `detect` raised; where it does, that counts as no", name, where, exc_info=True)
 
 
 def _precedence(candidate: Format) -> tuple[int, str]:
