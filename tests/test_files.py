@@ -6,7 +6,6 @@ import errno
 import gzip
 import io
 import json
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -268,7 +267,7 @@ def test_a_full_standard_output_advises_no_resuming(monkeypatch: pytest.MonkeyPa
         def flush(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Full(), fileno=lambda: os.open(os.devnull, os.O_RDONLY)))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Full(), flush=lambda: None))
     with pytest.raises(RewardsError, match=r"^standard output cannot be written: No space left on device; give -o OUT"):
         Stream().write([{"id": 1}])
 

@@ -99,13 +99,19 @@ def register_rewards(register):
 
 
 CHATTY = """
+import ctypes, os, subprocess, sys
 import rewards
 
 print("imported")
+subprocess.run(["echo", "imported by a process"], check=True)
 
 @rewards.reward(level="edit", range=(0, 1))
 def chatty(edits):
     print("scoring", len(edits))
+    subprocess.run(["echo", "from a process"], check=True)
+    os.write(1, b"from below\\n")
+    ctypes.CDLL(None).puts(b"from C")
+    print("past the redirection", file=sys.__stdout__)
     return [1.0 for _ in edits]
 
 @rewards.hookimpl
@@ -121,8 +127,51 @@ def test_what_a_plugin_prints_is_no_result(tmp_path: Path, device: str) -> None:
     done = command("score", source, "--reward", "chatty", "--device", device, "-q", PYTHONPATH=str(path))
     assert done.returncode == 0, done.stderr.decode()
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["0", "1", "2"]
-    assert b"imported" in done.stderr
-    assert b"scoring" in done.stderr
+    for said in ("imported", "scoring", "imported by a process", "from a process", "from below", "past the redirection"):
+        assert said.encode() in done.stderr
+    if device == "cpu":
+        assert b"from C" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-"])
+def test_what_a_plugin_prints_reaches_no_file(tmp_path: Path, closed: str) -> None:
+    path = installed(tmp_path, "chatty", CHATTY)
+    write_lines(tmp_path / "in.jsonl", record())
+    run = f"{sys.executable} -m rewards score in.jsonl --reward chatty -q -o out.jsonl {closed}"
+    search = os.pathsep.join(filter(None, (str(path), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        ["bash", "-c", run], cwd=tmp_path, env={**os.environ, "PYTHONPATH": search}, capture_output=True, check=False
+    )
+    assert (done.stdout, [one["id"] for one in read_lines(tmp_path / "out.jsonl")]) == (b"", ["one"])
+
+
+def test_a_reader_that_goes_away_while_plugins_print_is_no_failure(tmp_path: Path) -> None:
+    path = installed(tmp_path, "chatty", CHATTY)
+    source = write_lines(tmp_path / "in.jsonl", *(record(n) for n in range(500)))
+    search = os.pathsep.join(filter(None, (str(path), os.environ.get("PYTHONPATH"))))
+    run = [sys.executable, "-m", "rewards", "score", str(source), "--reward", "chatty", "-q", "--batch-size", "100"]
+    process = subprocess.Popen(
+        run, env={**os.environ, "PYTHONPATH": search}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b'{"id":0')
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert (process.wait(60), b"Broken" in said) == (0, False), said
+
+
+def test_results_reach_a_standard_output_that_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    from rewards.cli.terminal import results_alone
+    from rewards.files.sink import Stream
+
+    sink = Stream()
+    with results_alone():
+        print("no result")
+        sink.write([{"id": 1}])
+    print("afterwards")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ('{"id":1}\nafterwards\n', "no result\n")
 
 
 def test_show_says_types_as_written_and_how_to_fit(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import typer
 from rewards.cli import fit, models, plugins, score, suites
 from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.signals import terminated_as_interrupted
+from rewards.cli.terminal import results_alone
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.plugins import registry
+from rewards.stderr import hold_closed
 from rewards.text.plain import plain
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def build() -> TyperGroup:
 
 def main() -> None:
     """Run the command line; every error ends in one message and an exit code, never in a traceback."""
+    hold_closed()
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
             reconfigure(errors="backslashreplace")  # a console that has no ≥ shows its code
@@ -104,7 +107,8 @@ def _tell(text: str) -> None:
 def _run() -> int:
     group: TyperGroup | None = None
     try:
-        group = build()
+        with results_alone():  # plugins are imported
+            group = build()
         code = group(standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
             raise KeyboardInterrupt

@@ -32,6 +32,7 @@ from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, parse_models
+from rewards.stderr import take_stdout
 from rewards.versions import versions
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _check_append(
 def _suite_of_worker(level: int, plan: SuitePlan, device: str) -> Suite:
     """The suite in a process of its own, which logs as this one does."""
     sys.stdout = sys.stderr  # standard output is for results
+    take_stdout()
     log_to_terminal()
     log_level(level)
     return replace(plan, device=device).load()

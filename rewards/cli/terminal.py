@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from rewards.stderr import unheard
+from rewards.stderr import stdout_taken, unheard
 from rewards.text.plain import plain
 
 _COMFORT = 30  # columns below which a description makes the spare column give way
@@ -18,8 +18,11 @@ _LEAST = 20  # columns that it keeps on the narrowest terminal
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Standard output for results alone: what plugins print meanwhile goes to standard error."""
-    with redirect_stdout(sys.stderr):
+    """Standard output for results alone: what plugins, C libraries and processes write to it meanwhile goes to standard error.
+
+    A `Stream` that was made before still reaches it.
+    """
+    with stdout_taken(), redirect_stdout(sys.stderr):
         yield
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import orjson
 
@@ -56,7 +56,10 @@ class Sink(Protocol):
 
 
 class Stream:
-    """Results to standard output, rejects to standard error; the header is nobody's, so it is not written."""
+    """Results to standard output as it is when this is made, rejects to standard error; the header is nobody's.
+
+    Raises RewardsError where standard output is closed.
+    """
 
     done = 0
     made: Mapping[str, Any] = NOTHING
@@ -65,19 +68,23 @@ class Stream:
     def __init__(self) -> None:
         if sys.stdout is None:
             raise RewardsError("standard output is closed; give -o OUT to write to a file")
-        self._out = sys.stdout
+        sys.stdout.flush()
+        try:  # a descriptor of its own, which stays while standard output is taken from plugins
+            self._out: IO[bytes] = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        except (AttributeError, OSError, ValueError):  # one that is no file, as in tests and notebooks
+            self._out = sys.stdout.buffer
 
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Write one chunk of output records."""
         lines = [dump(record) for record in records]
         try:
-            self._out.buffer.writelines(lines)
-            self._out.buffer.flush()
-        except BrokenPipeError:  # the reader went away: no failure
-            raise
+            self._out.writelines(lines)
+            self._out.flush()
         except OSError as error:
-            with suppress(OSError):  # what is left in the buffer would fail once more at the end of the process
+            with suppress(OSError, ValueError):  # what is left in the buffer would fail once more at the end of the process
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+            if isinstance(error, BrokenPipeError):  # the reader went away: no failure
+                raise
             raise RewardsError(
                 f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
             ) from error
