@@ -7,15 +7,15 @@ import importlib
 import inspect
 import math
 import sys
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards import cards
-from rewards.declaring import SETTINGS, broken, by_keywords, check_reads, check_signature
-from rewards.errors import ConfigError, PluginError, nearest, unknown
+from rewards.arguments import model_of, parsed
+from rewards.declaring import broken, by_keywords, check_plain, check_reads, check_signature
+from rewards.errors import PluginError, unknown
 from rewards.models.specs import PROFILES, Model, Profile
 from rewards.types import LEVELS, Argument, Edit, Level, Sentence
 
@@ -66,6 +66,7 @@ class Reward:
     models: tuple[Model, ...] = ()
     card_path: Path | None = None
     fitter: Fitter | None = None
+    module: str = field(default="", repr=False, compare=False)  # in which it was declared
 
     def __call__(self, units: Sequence[Any], *features: Any, **arguments: Any) -> Any:
         """What the decorated function returns: a decorated reward is still callable as a plain function."""
@@ -73,13 +74,14 @@ class Reward:
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
         """By name: the module's attribute that is this reward, because the function it wraps cannot be found by its own."""
-        module = str(getattr(self.function, "__module__", ""))
-        held = vars(sys.modules[module]) if module in sys.modules else {}
-        for name, item in held.items():
-            if item is self:
-                return _attribute, (module, name)
+        places = [self.module, str(getattr(self.function, "__module__", ""))]
+        for module in places:
+            for name, item in vars(sys.modules[module]).items() if module in sys.modules else ():
+                if item is self:
+                    return _attribute, (module, name)
+        where = next(filter(None, places), "")
         raise TypeError(
-            f"reward {self.name!r} cannot be pickled: no attribute of module {module!r} is it; define it there at top level"
+            f"reward {self.name!r} cannot be pickled: no attribute of module {where!r} is it; define it there at top level"
         )
 
     def __copy__(self) -> Reward:
@@ -116,64 +118,15 @@ class Reward:
 
     @functools.cached_property
     def arguments(self) -> type[BaseModel]:
-        """A pydantic model of the function's keyword-only parameters; unknown names are errors."""
-        from pydantic import ConfigDict, create_model  # 100 ms that `rewards --help` need not pay
-
-        fields: dict[str, Any] = {}
-        for name, parameter in self.keyword_only():
-            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[name] = (self._hint(name, parameter.annotation), default)
-        config = ConfigDict(
-            extra="forbid",
-            arbitrary_types_allowed=True,
-            allow_inf_nan=False,
-            protected_namespaces=(),
-            validate_default=True,
-        )
-        try:
-            made: type[BaseModel] = create_model(f"{self.name}_arguments", __config__=config, **fields)
-        except Exception as error:
-            raise PluginError(f"reward {self.name!r}: pydantic cannot check its arguments: {error}") from error
-        for name in fields:
-            if name not in made.model_fields:
-                raise PluginError(f"reward {self.name!r}: pydantic takes no field {name!r}; rename that argument")
-        return made
-
-    def _hint(self, name: str, annotation: Any) -> Any:
-        """The type of one argument. Only arguments' annotations are evaluated; units and features may name anything."""
-        if annotation is inspect.Parameter.empty:
-            raise PluginError(f"reward {self.name!r}: its argument {name!r} has no type annotation; add one")
-        holder = type("holder", (), {"__annotations__": {name: annotation}})
-        try:
-            return typing.get_type_hints(holder, globalns=_globals(self.function), include_extras=True)[name]
-        except Exception as error:
-            raise PluginError(
-                f"reward {self.name!r}: the type {annotation!r} of its argument {name!r} cannot be evaluated"
-                f" ({type(error).__name__}: {error}); import what it names at the top of the module,"
-                " outside `if TYPE_CHECKING:`"
-            ) from error
+        """A pydantic model of the function's keyword-only parameters; unknown names are errors. Raises PluginError."""
+        return model_of(self)
 
     def parse_arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments to call with: `given` checked and converted, defaults filled in. Raises ConfigError."""
-        from pydantic import ValidationError  # as above
+        """The arguments to call with: `given` checked and converted, defaults filled in.
 
-        known = [name for name, _ in self.keyword_only()]
-        for name in given:
-            if name not in known:
-                hint = "; that is a setting, and stands beside `arguments`" if name in SETTINGS else ""
-                hint = hint or nearest(str(name), [*known, *SETTINGS])
-                raise ConfigError(
-                    f"reward {self.name!r} has no argument {name!r}{hint}; it takes {', '.join(known) or 'none'}"
-                )
-        try:
-            parsed = self.arguments(**given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(
-                f"reward {self.name!r}, argument {where!r}: {first['msg']} (given: {first.get('input')!r})"
-            ) from error
-        return {name: getattr(parsed, name) for name in known}
+        Raises ConfigError, and PluginError where a default of the reward's own does not fit.
+        """
+        return parsed(self, given)
 
     def requests(self, unit: Unit, arguments: Mapping[str, Any]) -> tuple[Request, ...] | None:
         """The features that scoring `unit` needs; None where the reward does not apply to it."""
@@ -225,6 +178,8 @@ def reward(
     """
 
     def declare(target: Function) -> Reward:
+        if isinstance(target, Reward):
+            raise broken(target.name, "it is a reward already; give the function itself (.function)")
         label = name or str(getattr(target, "__name__", type(target).__name__))
         if level not in LEVELS:
             raise broken(label, f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
@@ -239,7 +194,9 @@ def reward(
         bounds, reading = _bounds(label, range), _models(label, models)
         passes = _thresholds(label, threshold, bounds)
         _check_fitter(label, fitter)
-        declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter)
+        module = str(sys._getframe(1).f_globals.get("__name__", ""))  # as enum and namedtuple find it
+        declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter, module)
+        check_plain(declared)
         check_signature(declared)
         check_reads(declared)
         return declared
@@ -249,16 +206,6 @@ def reward(
 
 def _attribute(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
-
-
-def _globals(function: Any) -> dict[str, Any]:
-    """The names that the annotations of a function (or partial, or object with `__call__`) can use."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    if not hasattr(function, "__globals__"):
-        function = type(function).__call__
-    return dict(getattr(function, "__globals__", {}))
 
 
 def _bounds(label: str, given: Any) -> tuple[float, float]:

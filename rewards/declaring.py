@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from rewards.errors import PluginError, nearest
 
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 SETTINGS = ("gate", "together", "weight", "threshold", "empty", "params")
 """What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
+
+PLAIN = ("bool", "int", "float", "str", "list", "tuple", "dict", "set")
+"""Types of arguments of which None is no value, whatever converts it."""
 
 
 def broken(name: str, problem: str) -> PluginError:
@@ -53,10 +56,55 @@ def check_signature(declared: Reward) -> None:
     for p in others:
         if declared.reads is None and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
             raise broken(name, f"its argument {p.name!r} could not be set: put `*` before it in the signature")
-        if p.kind is p.KEYWORD_ONLY and p.name in (*SETTINGS, "arguments"):
-            raise broken(name, f"its argument {p.name!r} could not be set: all rewards have such a setting; rename it")
+        if p.kind is p.KEYWORD_ONLY and (problem := _unusable(p)) is not None:
+            raise broken(name, f"its argument {p.name!r} {problem}")
     if declared.reads is None and declared.takes[0]:
         raise broken(name, "its function takes features beside the units, but no `reads` says which")
+
+
+def _unusable(argument: inspect.Parameter) -> str | None:
+    """Why no suite could use this argument, as far as can be told without pydantic; None where nothing is seen."""
+    name, annotation, default = argument.name, argument.annotation, argument.default
+    if name in (*SETTINGS, "arguments"):
+        return "could not be set: all rewards have such a setting; rename it"
+    if name.startswith("_") or name == "model_config":
+        return "could not be set: pydantic takes no field of that name; rename it"
+    if annotation is argument.empty:
+        return "has no type annotation; add one"
+    kind = shown(annotation)
+    if default is argument.empty or kind.partition("[")[0] not in PLAIN or "|" in kind:
+        return None
+    fits = default is not None
+    if fits and kind in ("int", "float"):
+        try:
+            float(default)
+        except (TypeError, ValueError, OverflowError):
+            fits = False
+    optional = f", or say `{kind} | None`" if default is None else ""
+    return None if fits else f"could not be used: its default {default!r:.100} is not of its type {kind}; change it{optional}"
+
+
+def shown(annotation: Any) -> str:
+    """A type as its author wrote it."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def check_plain(declared: Reward) -> None:
+    """Raise PluginError where the function or `reads` returns a coroutine or generator in the place of its result."""
+    if found := unplain(declared.function):
+        raise broken(declared.name, f"it is {found}; rewards are plain functions that return a list")
+    if found := unplain(declared.reads):
+        raise broken(declared.name, f"its `reads` is {found}; it must be a plain function that returns features")
+
+
+def unplain(function: Any) -> str | None:
+    """What kind of function (or partial, or object with `__call__`) it is, where calling it runs nothing; None for others."""
+    for one in (function, getattr(type(function), "__call__", None)):  # noqa: B004  (not whether it can be called)
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            return "async"
+        if inspect.isgeneratorfunction(one):
+            return "a generator (it yields)"
+    return None
 
 
 def check_reads(declared: Reward) -> None:

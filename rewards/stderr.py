@@ -45,8 +45,10 @@ def take_stdout() -> None:
 
 def _lead_nowhere(number: int) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
-    if nothing != number:
-        os.dup2(nothing, number)
+    if nothing == number:
+        os.set_inheritable(number, True)
+    else:
+        os.dup2(nothing, number)  # which can be inherited
         os.close(nothing)
 
 

@@ -8,7 +8,7 @@ import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from rewards.verdicts import to_scores
 from rewards_format import usable_share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 
 @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
@@ -84,12 +84,11 @@ def test_keywords_that_would_swallow_misspellings_are_refused() -> None:
 
 
 def test_an_argument_without_a_type_is_refused_by_name() -> None:
-    @rewards.reward(level="edit", range=(0, 1))
-    def untyped(edits, *, factor=1):
-        return []
+    with pytest.raises(PluginError, match="reward 'untyped': its argument 'factor' has no type annotation; add one"):
 
-    with pytest.raises(PluginError, match="'factor' has no type"):
-        untyped.parse_arguments({})
+        @rewards.reward(level="edit", range=(0, 1))
+        def untyped(edits, *, factor=1):
+            return []
 
 
 @rewards.reward(level="edit", range=(0, 1))
@@ -122,18 +121,67 @@ def test_a_partial_and_an_object_with_call_have_typed_arguments_too() -> None:
 
 
 def test_an_argument_that_pydantic_cannot_take_is_an_error_of_the_plugin() -> None:
-    @rewards.reward(level="edit", range=(0, 1))
     def hidden(edits: list[rewards.Edit], *, _factor: float = 1.0) -> list[float]:
         return []
+
+    def reserved(edits: list[rewards.Edit], *, model_config: float = 1.0) -> list[float]:
+        return []
+
+    for function, name in ((hidden, "_factor"), (reserved, "model_config")):
+        with pytest.raises(PluginError, match=f"argument '{name}' could not be set: pydantic takes no .*; rename it$"):
+            rewards.reward(level="edit", range=(0, 1))(function)
 
     @rewards.reward(level="edit", range=(0, 1))
     def numbered(edits: list[rewards.Edit], *, factor: Literal[()] = 5) -> list[float]:
         return []
 
-    with pytest.raises(PluginError, match="'hidden': pydantic takes no field '_factor'; rename"):
-        hidden.parse_arguments({})
+    @rewards.reward(level="edit", range=(0, 1))
+    def shared(edits: list[rewards.Edit], *, factor: ClassVar[int] = 5) -> list[float]:  # type: ignore[valid-type]
+        return []
+
     with pytest.raises(PluginError, match="'numbered': pydantic cannot check its arguments"):
         numbered.parse_arguments({})
+    with pytest.raises(PluginError, match="'shared': pydantic takes no field 'factor'; rename or retype"):
+        shared.parse_arguments({})
+
+
+def test_arguments_may_be_called_as_methods_and_properties_of_their_model(recwarn: pytest.WarningsRecorder) -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def shadowing(
+        edits: list[rewards.Edit], *, copy: int = 1, json: int = 2, schema: int = 3, model_extra: int = 4
+    ) -> list[float]:
+        return []
+
+    assert shadowing.parse_arguments({"json": "5"}) == {"copy": 1, "json": 5, "schema": 3, "model_extra": 4}
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "told"),
+    [
+        (int, None, r"its default None is not of its type int; change it, or say `int \| None`$"),
+        ("float", None, "its default None is not of its type float"),
+        (list[str], None, r"its default None is not of its type list\[str\]; change it, or say `list\[str\] \| None`$"),
+        (list, None, "its default None is not of its type list"),
+        (str, None, "its default None is not of its type str"),
+        (int, "many", "its default 'many' is not of its type int; change it$"),
+        (int, "3", None),
+        ("float", 10**400, "is not of its type float"),
+        ("int | None", None, None),
+        (Any, None, None),
+    ],
+)
+def test_a_default_that_can_never_work_is_refused_where_that_can_be_told(kind: Any, default: Any, told: str) -> None:
+    def function(edits: list[rewards.Edit], *, n: Any = default) -> list[float]:
+        return []
+
+    function.__annotations__["n"] = kind
+    declare = rewards.reward(level="edit", range=(0, 1), name="x")
+    if told is None:
+        assert declare(function).name == "x"
+        return
+    with pytest.raises(PluginError, match=f"^reward 'x': its argument 'n' could not be used: .*{told}"):
+        declare(function)
 
 
 def test_an_argument_with_the_name_of_a_setting_is_refused() -> None:
@@ -220,6 +268,58 @@ def test_rounding_is_measured_at_the_bound_it_crosses() -> None:
 def test_a_reward_at_the_top_of_its_module_is_pickled_by_name() -> None:
     assert pickle.loads(pickle.dumps(usable_share)) is usable_share
     assert pickle.loads(pickle.dumps([brevity])) == [brevity]
+
+
+partial = rewards.reward(level="edit", range=(0, 1), name="partial")(functools.partial(brevity.function, factor=2.0))
+imported = rewards.reward(level="edit", range=(0, 1), name="imported")(usable_share.function)
+
+
+def test_a_reward_is_found_where_it_was_declared_whatever_its_function_is() -> None:
+    assert pickle.loads(pickle.dumps(partial)) is partial
+    assert pickle.loads(pickle.dumps(imported)) is imported
+    local = rewards.reward(level="edit", range=(0, 1), name="local")(functools.partial(brevity.function, factor=2.0))
+    with pytest.raises(TypeError, match=r"no attribute of module 'tests\.test_contract' is it; define it there"):
+        pickle.dumps(local)
+
+
+def test_a_reward_is_not_declared_twice() -> None:
+    declare: Any = rewards.reward(level="edit", range=(0, 1), name="again")
+    with pytest.raises(PluginError, match=r"^reward 'brevity': it is a reward already; give the function itself \(\.func"):
+        declare(brevity)
+
+
+async def later(edits: list[rewards.Edit]) -> list[float]:
+    return []
+
+
+async def one_by_one_later(edits: list[rewards.Edit]) -> AsyncIterator[float]:
+    yield 0.0
+
+
+def one_by_one(edits: list[rewards.Edit]) -> Iterator[float]:
+    yield 0.0
+
+
+class Later:
+    async def __call__(self, edits: list[rewards.Edit]) -> list[float]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (later, "it is async"),
+        (functools.partial(later), "it is async"),
+        (Later(), "it is async"),
+        (one_by_one_later, "it is async"),
+        (one_by_one, r"it is a generator \(it yields\)"),
+    ],
+)
+def test_a_function_that_runs_nothing_when_it_is_called_is_refused(function: Any, told: str) -> None:
+    with pytest.raises(PluginError, match=f"^reward 'x': {told}; rewards are plain functions that return a list$"):
+        rewards.reward(level="edit", range=(0, 1), name="x")(function)
+    with pytest.raises(PluginError, match=f"^reward 'x': its `reads` {told[3:]}; it must be a plain function"):
+        rewards.reward(level="edit", range=(0, 1), name="x", reads=function)(lambda edits: [])
 
 
 def test_a_reward_that_no_name_leads_to_says_so() -> None:
@@ -319,12 +419,16 @@ def test_a_bare_decorator_says_what_it_lacks() -> None:
 
 
 def test_the_default_of_an_argument_is_checked_too() -> None:
-    def function(edits: list[rewards.Edit], *, n: int = "many") -> list[float]:  # type: ignore[assignment]  # the mistake
+    @rewards.reward(level="edit", range=(0, 1), name="x")
+    def function(edits: list[rewards.Edit], *, m: float, unit: Literal["words"] = "bytes") -> list[float]:  # type: ignore[assignment]  # the mistake
         return []
 
-    one = rewards.reward(level="edit", range=(0, 1), name="x")(function)
-    with pytest.raises(ConfigError, match="reward 'x', argument 'n': Input should be a valid integer"):
-        one.parse_arguments({})
+    told = r"^reward 'x': argument 'unit': its default 'bytes' is not of its type Literal\['words'\]: Input should be"
+    for given in ({}, {"m": 1.0}):
+        with pytest.raises(PluginError, match=told):
+            function.parse_arguments(given)
+    with pytest.raises(ConfigError, match="reward 'x', argument 'm': Field required"):
+        function.parse_arguments({"unit": "words"})
 
 
 def test_thresholds_of_profiles_may_be_plain_numbers() -> None:

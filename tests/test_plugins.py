@@ -98,6 +98,30 @@ def register_rewards(register):
         assert told in done.stderr.decode()
 
 
+def test_arguments_that_cannot_be_built_are_told(tmp_path: Path) -> None:
+    code = """
+from typing import Literal
+import rewards
+
+@rewards.reward(level="edit", range=(0, 1))
+def unbuilt(edits, *, unit: Literal["words"] = "bytes"):
+    return [1.0 for _ in edits]
+
+@rewards.reward(level="edit", range=(0, 1))
+def required(edits, *, unit: str):
+    return [1.0 for _ in edits]
+
+@rewards.hookimpl
+def register_rewards(register):
+    register(unbuilt)
+    register(required)
+"""
+    done = command("plugins", PYTHONPATH=str(installed(tmp_path, "unbuilt", code)))
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("warning: plugin unbuilt 1.0 (plugin 'unbuilt'): reward 'unbuilt': argument 'unit': its default")
+
+
 CHATTY = """
 import ctypes, os, subprocess, sys
 import rewards

@@ -12,7 +12,7 @@ import typer
 from rewards.cli.suites import text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward
-from rewards.errors import PluginError
+from rewards.errors import ConfigError, PluginError
 from rewards.models.specs import PROFILES
 from rewards.paths import user_path
 from rewards.plugins import Plugin, Registry, registry
@@ -97,7 +97,7 @@ def plugins(
 
 
 def _note_more(found: Registry) -> None:
-    """Note, with their plugins, the cards that are there and cannot be read, and hooks that register nothing."""
+    """Note, with their plugins, cards and arguments of rewards that cannot be read, and hooks that register nothing."""
     plugins = {plugin.origin: plugin for plugin in found.plugins}
     for _, reward, origin in found.rewards:
         if reward.card_path is not None and reward.card_path.is_file():  # a file that is missing is noted already
@@ -105,6 +105,12 @@ def _note_more(found: Registry) -> None:
                 _ = reward.card
             except PluginError as error:
                 plugins[origin].note(str(error))
+        try:
+            reward.parse_arguments({})
+        except PluginError as error:
+            plugins[origin].note(str(error))
+        except ConfigError:  # one has no default
+            pass
     for plugin in found.plugins:
         if not (plugin.failed or plugin.registered or plugin.problems):
             plugin.note("its hooks register nothing")
@@ -155,7 +161,6 @@ def _sign(reward: Reward) -> str:
 
 def _description(path: Any) -> str:
     from rewards.config import read_yaml
-    from rewards.errors import ConfigError
 
     try:
         return str(read_yaml(path).get("description", ""))
