@@ -50,6 +50,7 @@ class Workers:
         threads = max(1, (os.cpu_count() or 1) // len(devices))
         self._ahead = 2 * len(devices)  # enough that none waits for the next chunk
         self._others = set(multiprocessing.active_children())
+        self._mine: set[Any] = set()
         self._pool = ProcessPoolExecutor(len(devices), context, _start, (make, free, threads))
         self._last: dict[int, Done] = {}
 
@@ -66,8 +67,9 @@ class Workers:
         """The output records of each chunk, in order. Raises RewardsError where a process dies."""
         waiting: deque[Future[Done]] = deque()
         for chunk in chunks:
-            with _alive():
+            with self._alive():
                 waiting.append(self._pool.submit(_score, chunk))
+                self._mine = self._mine or set(multiprocessing.active_children()) - self._others
             if len(waiting) > self._ahead:
                 yield self._taken(waiting.popleft())
         while waiting:
@@ -78,21 +80,24 @@ class Workers:
         return summed(done.used for done in self._last.values())
 
     def _taken(self, result: Future[Done]) -> list[dict[str, Any]]:
-        with _alive():
+        with self._alive():
             done = result.result()
         self._last[done.worker] = done
         return done.records
 
-
-@contextmanager
-def _alive() -> Iterator[None]:
-    """Say what to do where a process has died, whichever call finds out."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise RewardsError(
-            "a process that scores died, perhaps for lack of memory; give fewer devices or a smaller --token-budget"
-        ) from error
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Say what to do where a process has died, whichever call finds out."""
+        try:
+            yield
+        except BrokenProcessPool as error:
+            # The pool ends the others by SIGTERM.
+            codes = {process.exitcode for process in self._mine} - {None, 0, -signal.SIGTERM}
+            how = f" (exit code {codes.pop()})" if len(codes) == 1 else ""
+            raise RewardsError(
+                f"a process that scores died{how}, perhaps for lack of memory, or a reward ended it; give fewer devices or a"
+                " smaller --token-budget"
+            ) from error
 
 
 class _Worker:
