@@ -6,7 +6,7 @@ batch where their shapes agree. What there is per token comes as a list of array
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal
@@ -98,3 +98,12 @@ def checked(requests: Iterable[Any], who: str) -> list[Request]:
         if isinstance(one, Embedding) and one.role not in ("query", "document"):
             raise PluginError(f"{who}: Embedding has the role {one.role!r}; expected 'query' or 'document'")
     return found
+
+
+def stacked(requests: Sequence[Request], features: Mapping[Request, Any]) -> Any:
+    """(N, …) where the shapes agree; the list where they do not, and of what there is per token, whose shapes may agree."""
+    import numpy as np  # rewards without features need no numpy
+
+    arrays = [features[request] for request in requests]
+    per_token = any(isinstance(request, (TokenEmbeddings, TokenLogProbs)) for request in requests)
+    return arrays if per_token or len({array.shape for array in arrays}) > 1 else np.stack(arrays)

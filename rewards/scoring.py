@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.contract import Unit
 from rewards.drafts import Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
-from rewards.features import Failure, Request, TokenEmbeddings, TokenLogProbs
+from rewards.features import Failure, Request, stacked
 from rewards.result import Result
 from rewards.types import NOT_APPLICABLE, Argument, Revision, Score
 from rewards.verdicts import NotPerUnit, to_requests, to_scores
@@ -186,7 +186,7 @@ def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: M
         groups[len(plan[i])].append(i)
     scores: dict[int, Score] = {}
     for group in groups.values():
-        arrays = [_stack(entries, features) for entries in zip(*(plan[i] for i in group), strict=True)]
+        arrays = [stacked(entries, features) for entries in zip(*(plan[i] for i in group), strict=True)]
         returned = reward.function([column.units[i] for i in group], *arrays, **column.component.arguments)
         scores.update(zip(group, to_scores(reward, returned, len(group)), strict=True))
     return [scores[i] for i in ready]
@@ -234,12 +234,3 @@ def _failure(column: Column, index: int | None, error: BaseException, strict: bo
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)
     return Score(None, failed=reason)
-
-
-def _stack(requests: Sequence[Request], features: Mapping[Request, Any]) -> Any:
-    """(N, …) where the shapes agree; the list where they do not, and of what there is per token, whose shapes may agree."""
-    import numpy as np  # rewards without features need no numpy
-
-    arrays = [features[request] for request in requests]
-    per_token = any(isinstance(request, (TokenEmbeddings, TokenLogProbs)) for request in requests)
-    return arrays if per_token or len({array.shape for array in arrays}) > 1 else np.stack(arrays)

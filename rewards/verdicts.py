@@ -18,6 +18,9 @@ from rewards.types import FLOAT32, Score
 ROUNDING = 1e-4
 """How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
 
+NUMBERS = "biufO"
+"""The kinds of numpy's types that can hold numbers, or nothing in the place of one."""
+
 
 class NotPerUnit(PluginError):  # noqa: N818  (it says what was returned)
     """A reward that returned something else than one value per unit: for a smaller batch it might look right."""
@@ -59,6 +62,8 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     rounding puts outside (ROUNDING) counts as the bound.
     """
     if hasattr(returned, "tolist"):  # numpy and torch
+        if not _numeric(returned):
+            raise NotPerUnit(f"it returned an array of {returned.dtype}; expected numbers")
         shape = tuple(getattr(returned, "shape", ()))
         if len(shape) > 1:
             raise NotPerUnit(f"it returned an array of shape {shape}; expected ({count},)")
@@ -82,6 +87,8 @@ def _to_score(declared: Reward, returned: Any) -> Score:
     value = score.value
     if value is None:
         return score
+    if not _numeric(value):
+        return _failed(score, f"{declared.name}: returned {value.dtype}, not a number")
     if not isinstance(value, (int, float)):
         item = getattr(value, "item", None)
         value = item() if callable(item) else value
@@ -93,6 +100,11 @@ def _to_score(declared: Reward, returned: Any) -> Score:
     if not low - _slack(low) <= value <= high + _slack(high):
         return _failed(score, f"{declared.name}: returned {value}, outside its range [{low}, {high}]")
     return Score(min(max(value, low), high), details=score.details)
+
+
+def _numeric(value: Any) -> bool:
+    """Whether it may hold numbers: of numpy, no time or text, which converts into a number of nanoseconds."""
+    return getattr(getattr(value, "dtype", None), "kind", "f") in NUMBERS
 
 
 def _failed(score: Score, reason: str) -> Score:

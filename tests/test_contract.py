@@ -6,6 +6,7 @@ import copy
 import functools
 import math
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -350,6 +351,20 @@ def test_values_are_checked_one_by_one() -> None:
 
 def test_arrays_are_lists() -> None:
     assert [s.value for s in to_scores(brevity, np.array([0.0, 1.0], np.float32), 2)] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["timedelta64[ns]", "datetime64[D]", "U3", "S3", "complex64"])
+def test_times_and_text_of_numpy_are_no_numbers(kind: str) -> None:
+    array = np.zeros(2, kind)
+    with pytest.raises(PluginError, match=rf"^it returned an array of {re.escape(str(array.dtype))}; expected numbers$"):
+        to_scores(brevity, array, 2)
+    assert [score.value for score in to_scores(brevity, list(array), 2)] == [None, None]
+    assert all("not a number" in (score.failed or "") for score in to_scores(brevity, list(array), 2))
+
+
+def test_arrays_of_any_kind_of_number_are_taken() -> None:
+    for kind in ("?", "i1", "u8", "f2", "O"):
+        assert [score.value for score in to_scores(brevity, np.array([0, 1], kind), 2)] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,21 @@ def test_a_head_that_raises_fails_its_own_requests_only(
     assert one.counts.failed == 2
 
 
+def test_a_head_gets_what_there_is_per_token_as_a_list_and_may_read_one_feature(folders: dict[str, Path]) -> None:
+    causal, seen = role(folders["causal"], "causal-lm"), []
+
+    def compute(logprobs: Any) -> Any:
+        seen.append((type(logprobs), len(logprobs)))
+        return halves(logprobs)
+
+    model = head(causal, compute, lambda request: TokenLogProbs(request.text, causal))
+    for texts in (("one",), ("one", "another text of more tokens")):
+        requests = [ClassProbabilities(text, model) for text in texts]
+        found = engine().compute(requests)
+        assert not [found[request] for request in requests if isinstance(found[request], Failure)]
+    assert seen == [(list, 1), (list, 2)]
+
+
 def test_a_head_of_the_wrong_shape_is_a_failure(folders: dict[str, Path]) -> None:
     model = head(role(folders["causal"], "causal-lm"), lambda states: states[:, :3])
     request = ClassProbabilities("x", model)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rewards.engine.cache import Array
 from rewards.errors import ModelError, PluginError
-from rewards.features import ClassProbabilities, Failure, Request, checked
+from rewards.features import ClassProbabilities, Failure, Request, checked, stacked
 from rewards.models.batches import isolate
 from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 
@@ -40,6 +40,8 @@ def reads(
     def work(part: list[Request]) -> None:
         for request in part:
             returned = spec.reads(request)
+            if isinstance(returned, Request):  # of one feature no tuple was made
+                returned = (returned,)
             try:
                 found[request] = tuple(checked(returned, f"`reads` of {describe(spec)}"))
             except PluginError as error:
@@ -85,7 +87,7 @@ def probabilities(spec: Derived, read: Reads, features: Mapping[Request, Feature
 
     def work(part: list[Request]) -> None:
         columns = zip(*(read[request] for request in part), strict=True)
-        arrays = [np.stack([features[base] for base in column]) for column in columns]  # type: ignore[misc]  # no Failure
+        arrays = [stacked(column, features) for column in columns]
         found = np.asarray(spec.compute(*arrays), dtype=np.float32)
         if found.shape != (len(part), len(spec.labels)):
             raise ValueError(f"it returned an array {found.shape}; expected {(len(part), len(spec.labels))}")

@@ -100,7 +100,8 @@ class Checkpoint:
 class Derived:
     """A classifier made of other features: `reads` says which, `compute` turns them into (N, C) probabilities.
 
-    `compute` gets one array per feature that `reads` asks for, stacked over the batch. `digest` identifies its
+    `compute` gets what a reward's function would: one array per feature that `reads` asks for, stacked over the batch, and a
+    list of arrays where it has something per token. `digest` identifies its
     parameters, and `fitted_on` the checkpoints whose features they were fitted on: the engine refuses any
     other, for which the numbers would mean nothing.
     """
