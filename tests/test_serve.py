@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import pickle
 import re
 import signal
@@ -40,7 +41,7 @@ from rewards_train.losses import Budget
 from rewards_train.remote import RemoteTotal
 from rewards_train.verl import compute_score
 from tests.conftest import ROOT, command, read_lines, write_lines
-from tests.serving import Served, asked, serving
+from tests.serving import Served, asked, running, serving
 
 FAILED = "reward 'fragile' of toy_rewards 1.0 failed: ZeroDivisionError: division by zero"
 
@@ -388,12 +389,21 @@ def test_what_is_not_installed_is_named_with_the_line_that_installs_it(tmp_path:
 def test_rewards_that_never_work_are_not_served(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
         AssertionError,
-        match="error: the rewards fail: reward 'rejecting' of rejecting_rewards 1.0 failed: ValueError: never",
+        match="error: the rewards fail on the text that warms the server up: reward 'rejecting' of rejecting_rewards 1.0 failed: ValueError: never",
     ):
-        Served("--reward", "rejecting", PYTHONPATH=str(_plugin(tmp_path)))
+        Served("--reward", "rejecting", PYTHONPATH=_plugin(tmp_path))
 
 
-def _plugin(path: Path) -> Path:
+def test_a_reward_that_fails_beside_others_is_warned_of_and_served(tmp_path: Path) -> None:
+    with running(Served("--reward", "rejecting", "--reward", "format", PYTHONPATH=_plugin(tmp_path))) as found:
+        (answer,) = found.post("/score", {"records": [asked()]}).json()["results"]
+        assert (list(answer["failures"]), answer["rewards"]["format"]) == (["rejecting"], 1.0)
+        said = found.interrupt()[1]
+    assert "WARNING rewards.serve: not every reward works on the text that warms the server up: reward 'rejecting'" in said
+
+
+def _plugin(path: Path) -> str:
+    """A search path with a reward that always fails."""
     from tests.conftest import installed
 
     code = """
@@ -408,7 +418,8 @@ def rejecting(arguments):
 def register_rewards(register):
     register(rejecting)
 """
-    return installed(path, "rejecting_rewards", code)
+    folder = installed(path, "rejecting_rewards", code)
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 PROMPT = "<|im_start|>user\nEdit.<|im_end|>\n<|im_start|>assistant\n"
