@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 import traceback
 from collections.abc import Iterator
@@ -17,14 +18,18 @@ import pluggy
 
 from rewards import hookspecs
 from rewards.contract import Reward
+from rewards.declaring import unplain
 from rewards.errors import PluginError, nearest, tell
 from rewards.formats import Format
+from rewards.paths import user_path
 from rewards.versions import OWN, version
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
 
 GROUP = "rewards"
+SUITES = (".yaml", ".yml")
+NO_SUITE = "a suite is a YAML file, whose name ends in .yaml or .yml"
 T = TypeVar("T")
 
 
@@ -73,6 +78,10 @@ class Shelf(Generic[T]):
     def add(self, name: str, item: T, origin: Origin) -> None:
         """Put `item` on the shelf; a second one of the same name is kept as a clash."""
         self._items.setdefault(name, []).append((item, origin))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether anything of this name is registered."""
+        return name in self._items
 
     def __iter__(self) -> Iterator[tuple[str, T, Origin]]:
         """Name, item and origin of everything that does not clash, sorted by name."""
@@ -129,6 +138,8 @@ class Registry:
 
     def suite(self, name: str) -> tuple[Path, Origin]:
         """The file of the suite of this name. Raises PluginError."""
+        if name not in self.suites and (path := user_path(name)).exists():
+            raise PluginError(f"{name} is {'a folder' if path.is_dir() else 'no suite by its name'}; {NO_SUITE}")
         return self.suites.get(name, self.failed)
 
     def format(self, name: str) -> Format:
@@ -219,18 +230,24 @@ class Registry:
             for implementation in self._implementations(f"register_{hook}"):
                 if implementation.plugin_name == key:
                     items: list[tuple[Shelf[Any], str, Any]] = []
-                    _call(implementation, register=functools.partial(self._check, shelf, plugin, items))
+                    returned = _call(implementation, register=functools.partial(self._check, shelf, plugin, items))
+                    if returned is not None:
+                        told = f"register_{hook} returned {type(returned).__name__}"
+                        plugin.note(f"{told}, which nobody reads; call register({shelf.kind})")
                     yield from items
 
     def _check(self, shelf: Shelf[Any], plugin: Plugin, items: list[tuple[Shelf[Any], str, Any]], item: Any) -> None:
         expected: type[Any] = {"reward": Reward, "suite": Path, "format": Format}[shelf.kind]
         if not isinstance(item, expected):
             hint = "; decorate it with @rewards.reward" if expected is Reward and callable(item) else ""
+            hint = "; call register once for each" if isinstance(item, (list, tuple, set)) else hint
             raise PluginError(
-                f"plugin {plugin.origin} registered {item!r} as a {shelf.kind}; expected a {expected.__name__}{hint}"
+                f"plugin {plugin.origin} registered {item!r:.100} as a {shelf.kind}; expected a {expected.__name__}{hint}"
             )
         file = item if isinstance(item, Path) else getattr(item, "card_path", None)
-        if file is not None and not file.is_file():
+        if isinstance(item, Path) and (item.is_dir() or item.suffix not in SUITES):
+            plugin.note(f"{item} is {'a folder' if item.is_dir() else 'no suite by its name'}; {NO_SUITE}")
+        elif file is not None and not file.is_file():
             plugin.note(f"{file} is not there; is it in the wheel?")
         items.append((shelf, str(item.stem if isinstance(item, Path) else item.name), item))
 
@@ -243,6 +260,10 @@ class Registry:
         for caller in callers:
             if not caller.has_spec():
                 plugin.problems.append(f"there is no hook {caller.name!r}{nearest(caller.name, known)}")
+                continue
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin_name == key:
+                    _check_hook(caller.name, implementation, plugin)
         if not callers:
             plugin.problems.append(
                 "it implements no hook; decorate a function called register_rewards with @rewards.hookimpl"
@@ -275,9 +296,20 @@ def _commands_of(command: Any = None, group: Any = None) -> dict[str, Any]:
     return dict(get_group(app).commands)
 
 
-def _call(implementation: pluggy.HookImpl, **arguments: Any) -> None:
+def _check_hook(name: str, implementation: pluggy.HookImpl, plugin: Plugin) -> None:
+    """Raise PluginError for a hook that runs nothing when it is called; note one that does not get what it is to use."""
+    if found := unplain(implementation.function):
+        raise PluginError(f"{name} is {found}; hooks are plain functions")
+    (wanted,) = inspect.signature(getattr(hookspecs, name)).parameters
+    parameter = inspect.signature(implementation.function).parameters.get(wanted)
+    if parameter is not None and wanted not in implementation.argnames:
+        how = "is keyword-only" if parameter.kind is parameter.KEYWORD_ONLY else "has a default"
+        plugin.note(f"{name} gets no {wanted!r}, because that parameter {how}; write `def {name}({wanted})`")
+
+
+def _call(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
     # pluggy lets an implementation leave out arguments that it does not use.
-    implementation.function(**{name: arguments[name] for name in implementation.argnames})
+    return implementation.function(**{name: arguments[name] for name in implementation.argnames})
 
 
 def _named(distribution: metadata.Distribution | None) -> tuple[str, str]:

@@ -277,6 +277,66 @@ def test_hooks_that_register_nothing_are_reported(tmp_path: Path) -> None:
     ]
 
 
+def hooked(signature: str, body: str, hook: str = "register_rewards") -> SimpleNamespace:
+    """A plugin object with this hook."""
+    made: dict[str, Any] = {"brevity": brevity, "Path": Path}
+    exec(f"{signature.format(hook)}:\n    {body}", made)  # noqa: S102  (hooks of every shape)
+    return SimpleNamespace(**{hook: rewards.hookimpl(made[hook])})
+
+
+@pytest.mark.parametrize(
+    ("signature", "body", "told"),
+    [
+        (
+            "def {}(register=None)",
+            "pass",
+            "register_rewards gets no 'register', because that parameter has a default;"
+            " write `def register_rewards(register)`",
+        ),
+        (
+            "def {}(*, register=None)",
+            "pass",
+            "register_rewards gets no 'register', because that parameter is keyword-only;"
+            " write `def register_rewards(register)`",
+        ),
+        ("def {}()", "return [brevity]", "register_rewards returned list, which nobody reads; call register(reward)"),
+    ],
+)
+def test_hooks_that_hand_over_nothing_are_told_why(signature: str, body: str, told: str) -> None:
+    found = Registry()
+    found.add(hooked(signature, body), "shy")
+    assert found.plugins[0].problems == [told]
+
+
+@pytest.mark.parametrize(
+    ("signature", "body", "told"),
+    [
+        ("async def {}(register)", "register(brevity)", "^register_rewards is async; hooks are plain functions$"),
+        ("def {}(register)", "yield brevity", r"^register_rewards is a generator \(it yields\); hooks are plain"),
+        ("def {}(register)", "register([brevity] * 99)", r"\(plugin 'shy'\) registered \[.{99} as a reward; expected a Reward"
+         "; call register once for each$"),
+    ],
+)  # fmt: skip
+def test_hooks_that_cannot_work_are_refused(signature: str, body: str, told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        Registry().add(hooked(signature, body), "shy")
+
+
+def test_a_suite_that_is_no_yaml_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.txt").write_text("description: x")
+    (tmp_path / "suites").mkdir()
+    monkeypatch.chdir(tmp_path)
+    rest = "; a suite is a YAML file, whose name ends in .yaml or .yml"
+    for name, told in (("suites", "suites is a folder"), ("mine.txt", "mine.txt is no suite by its name")):
+        found = Registry()
+        found.add(hooked("def {}(register)", f"register(Path({name!r}))", "register_suites"), "misnamed")
+        assert found.plugins[0].problems == [told + rest]
+        with pytest.raises(PluginError, match=f"^{re.escape(told + rest)}$"):
+            rewards.load_suite(name)
+    (tmp_path / "default").mkdir()
+    assert rewards.load_suite("default").name == "default"
+
+
 def test_an_undecorated_function_is_refused_with_the_remedy() -> None:
     with pytest.raises(PluginError, match="decorate it with @rewards.reward"):
         registry_of(lambda edits: [])
