@@ -99,7 +99,8 @@ def _unfit(declared: Reward, given: Mapping[str, Any], errors: list[ErrorDetails
         if name not in given and error["type"] != "missing":
             default, kind = parameters[name].default, shown(parameters[name].annotation)
             return broken(
-                declared.name, f"argument {name!r}: its default {default!r:.100} is not of its type {kind}: {error['msg']}"
+                declared.name,
+                f"argument {name!r}: its default {default!r:.100} is not of its type {kind}: {error['msg']}",
             )
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"])

@@ -81,7 +81,11 @@ def _unusable(argument: inspect.Parameter) -> str | None:
         except (TypeError, ValueError, OverflowError):
             fits = False
     optional = f", or say `{kind} | None`" if default is None else ""
-    return None if fits else f"could not be used: its default {default!r:.100} is not of its type {kind}; change it{optional}"
+    return (
+        None
+        if fits
+        else f"could not be used: its default {default!r:.100} is not of its type {kind}; change it{optional}"
+    )
 
 
 def shown(annotation: Any) -> str:

@@ -129,20 +129,20 @@ def _misshapen(edit: Any) -> str | None:
     for field in ("reason", "problem"):
         if not isinstance(value := getattr(edit, field), str | None):
             return f"whose {field} is {type(value).__name__}; expected text or None"
-    for field in _INTEGERS:
+    for field in ("sentence_id", "start", "end"):
         value = getattr(edit, field)
         if isinstance(value, bool) or not isinstance(value, Integral | None):
             return f"whose {field} is {type(value).__name__}; expected a whole number or None"
     return None
 
 
-_INTEGERS = ("sentence_id", "start", "end")
-
-
 def _with_integers(edit: ProposedEdit) -> ProposedEdit:
     """The edit with integers of Python in the place of those of numpy, which no JSON holds."""
-    others = {field: int(value) for field in _INTEGERS if type(value := getattr(edit, field)) not in (int, type(None))}
-    return replace(edit, **others) if others else edit
+    numbers = (edit.sentence_id, edit.start, edit.end)
+    if all(type(number) in (int, type(None)) for number in numbers):
+        return edit
+    sentence_id, start, end = (None if number is None else int(number) for number in numbers)
+    return replace(edit, sentence_id=sentence_id, start=start, end=end)
 
 
 def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -84,7 +84,7 @@ def _to_score(declared: Reward, returned: Any) -> Score:
         return Score(None, failed=f"{declared.name}: its details cannot be written as JSON: {problem}")
     if score.failed is not None:
         return _failed(score, _reason(declared, score.failed))
-    value = score.value
+    value: Any = score.value
     if value is None:
         return score
     if not _numeric(value):

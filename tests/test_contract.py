@@ -285,7 +285,9 @@ def test_a_reward_is_found_where_it_was_declared_whatever_its_function_is() -> N
 
 def test_a_reward_is_not_declared_twice() -> None:
     declare: Any = rewards.reward(level="edit", range=(0, 1), name="again")
-    with pytest.raises(PluginError, match=r"^reward 'brevity': it is a reward already; give the function itself \(\.func"):
+    with pytest.raises(
+        PluginError, match=r"^reward 'brevity': it is a reward already; give the function itself \(\.func"
+    ):
         declare(brevity)
 
 
@@ -356,7 +358,9 @@ def test_arrays_are_lists() -> None:
 @pytest.mark.parametrize("kind", ["timedelta64[ns]", "datetime64[D]", "U3", "S3", "complex64"])
 def test_times_and_text_of_numpy_are_no_numbers(kind: str) -> None:
     array = np.zeros(2, kind)
-    with pytest.raises(PluginError, match=rf"^it returned an array of {re.escape(str(array.dtype))}; expected numbers$"):
+    with pytest.raises(
+        PluginError, match=rf"^it returned an array of {re.escape(str(array.dtype))}; expected numbers$"
+    ):
         to_scores(brevity, array, 2)
     assert [score.value for score in to_scores(brevity, list(array), 2)] == [None, None]
     assert all("not a number" in (score.failed or "") for score in to_scores(brevity, list(array), 2))

@@ -119,7 +119,9 @@ def register_rewards(register):
     done = command("plugins", PYTHONPATH=str(installed(tmp_path, "unbuilt", code)))
     assert done.returncode == 1
     (line,) = done.stderr.decode().splitlines()
-    assert line.startswith("warning: plugin unbuilt 1.0 (plugin 'unbuilt'): reward 'unbuilt': argument 'unit': its default")
+    assert line.startswith(
+        "warning: plugin unbuilt 1.0 (plugin 'unbuilt'): reward 'unbuilt': argument 'unit': its default"
+    )
 
 
 CHATTY = """
@@ -151,7 +153,14 @@ def test_what_a_plugin_prints_is_no_result(tmp_path: Path, device: str) -> None:
     done = command("score", source, "--reward", "chatty", "--device", device, "-q", PYTHONPATH=str(path))
     assert done.returncode == 0, done.stderr.decode()
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["0", "1", "2"]
-    for said in ("imported", "scoring", "imported by a process", "from a process", "from below", "past the redirection"):
+    for said in (
+        "imported",
+        "scoring",
+        "imported by a process",
+        "from a process",
+        "from below",
+        "past the redirection",
+    ):
         assert said.encode() in done.stderr
     if device == "cpu":
         assert b"from C" in done.stderr

@@ -84,7 +84,7 @@ def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
 def check_format(name: str | None) -> None:
     """Raise ConfigError, with the nearest name, for a format that nobody registered."""
     from rewards.plugins import registry
-    from rewards.records import EDITS
+    from rewards.formats import EDITS
 
     if name is not None and name != EDITS:
         registry().format(name)

@@ -81,7 +81,9 @@ class Stream:
             self._out.writelines(lines)
             self._out.flush()
         except OSError as error:
-            with suppress(OSError, ValueError):  # what is left in the buffer would fail once more at the end of the process
+            with suppress(
+                OSError, ValueError
+            ):  # what is left in the buffer would fail once more at the end of the process
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
             if isinstance(error, BrokenPipeError):  # the reader went away: no failure
                 raise
