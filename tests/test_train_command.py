@@ -23,12 +23,12 @@ from rewards_train import (
     card,
     curves,
     data,
+    dry_run,
     extras,
     fields,
     launch,
     opening,
     pairs,
-    plan,
     policy,
     recipe,
     resuming,
@@ -740,7 +740,7 @@ def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
     config = run.trainer_config(recipe.resolve("smoke"), tmp_path, [1.0], False)
     told = " ".join(" ".join(opening.told(recipe.resolve("smoke"), suite, config)).split())
     assert f"warning reward 'carded': its card {file} cannot be read: " in told
-    plan.DryRun(recipe.resolve("smoke"), 1)._rewards(suite)
+    dry_run.DryRun(recipe.resolve("smoke"), 1)._rewards(suite)
     assert "warning    reward 'carded': its card" in capsys.readouterr().out
 
 

@@ -53,7 +53,7 @@ def train(
     if sft and chosen.sft is None:
         raise ConfigError(f"--sft: recipe {recipe!r} has no warm start; give it a section `sft`, or sft.data=FILE")
     if dry_run:
-        from rewards_train.plan import DryRun
+        from rewards_train.dry_run import DryRun
 
         DryRun(chosen, count, accelerate_config, resume).print()
         return
