@@ -83,8 +83,8 @@ def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def check_format(name: str | None) -> None:
     """Raise ConfigError, with the nearest name, for a format that nobody registered."""
-    from rewards.plugins import registry
     from rewards.formats import EDITS
+    from rewards.plugins import registry
 
     if name is not None and name != EDITS:
         registry().format(name)
