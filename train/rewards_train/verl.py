@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from rewards.errors import ConfigError
+from rewards_train.adapter import listed
 from rewards_train.remote import RemoteTotal
 
 
@@ -35,7 +36,7 @@ def compute_score(
     completion cannot be scored (verl knows no missing reward), RewardsError where the server does not answer.
     """
     label = {
-        key: _plain(value)
+        key: listed(value)
         for key in ("issue", "argument", "sentences")
         if (value := (extra_info or {}).get(key)) is not None
     }
@@ -56,8 +57,3 @@ def compute_score(
 @cache
 def _server(url: str, token: str | None) -> RemoteTotal:
     return RemoteTotal(url, token)
-
-
-def _plain(value: Any) -> Any:
-    """Sentences as a list, which Parquet gives as an array."""
-    return value if isinstance(value, str) else [str(one) for one in value]
