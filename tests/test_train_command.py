@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
 
 import rewards
 from rewards.cli import build
+from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import (
@@ -720,6 +721,22 @@ def test_a_group_that_only_the_processes_of_the_option_fill_is_no_mistake(tmp_pa
     run.check(chosen, ("sft", "grpo"), file)
     with pytest.raises(ConfigError, match="num_generations"):
         run.check(chosen, ("sft", "grpo"), file, processes=1)
+
+
+def test_what_decides_rewards_says_nothing_of_where_they_are_computed(tmp_path: Path) -> None:
+    def stated(model: Path, dtype: Literal["float32", "bfloat16"] = "float32", **setting: Any) -> dict[str, Any]:
+        engine = Engine(device="cpu", dtype=dtype, models={"fluency": str(model)})
+        return resuming.rewards_of(rewards.suite_of(["fluency"], settings={"fluency": setting}, engine=engine))
+
+    model = tiny.causal(tmp_path / "model")
+    begun = stated(model)
+    assert begun == json.loads(json.dumps(begun)) == stated(model, "bfloat16")
+    settings: tuple[dict[str, Any], ...] = ({"weight": 1.0}, {"gate": True}, {"threshold": 0.25})
+    for setting in settings:
+        assert stated(model, **setting) != begun
+    with (model / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    assert stated(model) != begun
 
 
 def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:

@@ -44,6 +44,26 @@ def test_a_damaged_state_is_named(begun: Recipe, part: str, content: str) -> Non
     folder.check(begun, resume=True)
 
 
+def test_what_a_run_began_with_is_compared_and_the_first_changes_are_named(begun: Recipe) -> None:
+    out, rewards = Path(begun.out), {"suite": {name: {"weight": 1.0} for name in "abcde"}}
+    folder.check_same(out, {"rewards": rewards}, main=True)  # a run of an older version says nothing of its rewards
+    assert folder.read_state(out) == {"processes": 1, "rewards": rewards}
+    others = {"suite": {name: {"weight": 2.0} for name in "abcde"}}
+    with pytest.raises(
+        ConfigError, match=r"rewards\.suite\.a\.weight was 1\.0, is 2\.0; .*\.c\..*: it cannot go on"
+    ) as refused:
+        folder.check_same(out, {"rewards": others}, main=True)
+    assert "suite.d" not in str(refused.value)
+    with pytest.raises(ConfigError, match="the run began with processes 1, and now has 2: it cannot go on exactly"):
+        folder.check_same(out, {"processes": 2}, main=True)
+
+
+def test_files_of_trackers_are_in_nobodys_way(begun: Recipe) -> None:
+    for part in ("", folder.WARM_START):
+        (Path(begun.out) / part / "runs" / "now").mkdir(parents=True)
+    folder.check(begun, resume=True)
+
+
 @pytest.mark.parametrize("content", [b"[]", b"", b"{", b"\0\0", b"\xff", b"5"])
 def test_a_damaged_recipe_is_named(begun: Recipe, content: bytes) -> None:
     path = Path(begun.out) / folder.RECIPE

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +167,11 @@ def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
     known = read_state(out)
     for key, value in now.items():
         if known.get(key, value) != value:
-            nested = isinstance(value, dict)
             differs = f"the run began with {key} {known[key]}, and now has {value}"
+            if isinstance(value, dict):
+                differs = "; ".join(islice(changes(known[key], value, key), 3))
             raise ConfigError(
-                f"{out}: {'; '.join(changes(known[key], value, key)) if nested else differs}: it cannot go on exactly; put"
-                " back what it began with, or give another out=FOLDER"
+                f"{out}: {differs}: it cannot go on exactly; put back what it began with, or give another out=FOLDER"
             )
     if main and not now.keys() <= known.keys():
         write_state(out, **now)
