@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -714,12 +715,42 @@ def test_tensorboard(recipe_file: Path, tmp_path: Path) -> None:
     assert {"train/reward", "train/rewards/format/mean", "train/suite/edits", "train/suite/share_of_time"} <= tags
     assert [event.step for event in board.Scalars("train/reward")] == [1, 2]
 
-    from rewards_train.callbacks import Board
 
-    logged: list[dict[str, float]] = []
-    board = SimpleNamespace(logging_dir=None, on_log=lambda *_, logs, **__: logged.append(logs))
-    Board(board, out).on_log(None, None, None, {"rewards/fluency/mean": None, "reward": 1.0})
-    assert logged == [{"reward": 1.0}]  # transformers would warn of a reward that applied to nothing
+def test_trackers_are_told_what_is_stated_and_tensorboard_where_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, TensorBoardCallback
+    from transformers.trainer_callback import CallbackHandler
+
+    from rewards_train.callbacks import keep_trackers
+
+    class Tracker(TrainerCallback):
+        def __init__(self) -> None:
+            self.logged: list[dict[str, Any]] = []
+
+        def on_log(self, args: Any, state: Any, control: Any, model: Any = None, logs: Any = None, **_: Any) -> None:
+            self.logged.append(logs)
+
+    class Known(Tracker):
+        pass
+
+    monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "known", Known)
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    known, ours, board = Known(), Tracker(), TensorBoardCallback()
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "mine"))
+    placed = TensorBoardCallback()
+    handler = CallbackHandler([known, ours, board, placed], *[None] * 4)
+    keep_trackers(SimpleNamespace(callback_handler=handler), tmp_path)
+    assert Path(str(board.logging_dir)).parent == tmp_path / "runs"
+    assert placed.logging_dir == str(tmp_path / "mine")
+    handler.remove_callback(board)
+    handler.remove_callback(placed)
+    logs = {"reward": 1.0, "rewards/fluency/mean": None, "grad_norm": math.nan, "kl": math.inf, "note": "text", "n": 2}
+    handler.on_log(TrainingArguments(str(tmp_path)), TrainerState(), TrainerControl(), dict(logs))
+    assert known.logged == [{"reward": 1.0, "note": "text", "n": 2}]  # transformers warns of None, TensorBoard of NaN
+    assert ours.logged[0].keys() == logs.keys()
 
 
 def test_a_tracker_that_fails_in_the_first_step_is_no_bug(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
-from transformers.integrations.integration_utils import TensorBoardCallback
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, TensorBoardCallback
 
 from rewards_train.checkpoints import MARK
 from rewards_train.folder import STOP
@@ -105,28 +106,30 @@ _TOLD = {
 }
 
 
-class Board(TrainerCallback):
-    """Lets transformers' callback write TensorBoard's files, but beside the run, and nothing of what has no value."""
+def keep_trackers(trainer: Any, out: Path) -> None:
+    """Tell trackers only what is stated, and have TensorBoard's files in `out`/runs unless its user names another place.
 
-    def __init__(self, board: Any, out: Path) -> None:
-        self._board = board
-        board.logging_dir = board.logging_dir or str(out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"))
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Begin a file."""
-        self._board.on_train_begin(args, state, control, **more)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
-        """Log numbers and texts: a reward that applied to no completion of a batch has no mean, and is no mistake."""
-        stated = {name: value for name, value in (logs or {}).items() if value is not None}
-        self._board.on_log(args, state, control, logs=stated, **more)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """End the file."""
-        self._board.on_train_end(args, state, control, **more)
+    Among the checkpoints, where transformers puts them, they would be lost with these.
+    """
+    for callback in trainer.callback_handler.callbacks:
+        if type(callback) in INTEGRATION_TO_CALLBACK.values():
+            callback.on_log = _stated_only(callback.on_log)
+        if isinstance(callback, TensorBoardCallback):
+            callback.logging_dir = callback.logging_dir or str(out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"))
 
 
-def keep_board(trainer: Any, out: Path) -> None:
-    """Have TensorBoard's files in `out`/runs, if any are asked for: checkpoints, where they would lie, may be deleted."""
-    if (board := trainer.pop_callback(TensorBoardCallback)) is not None:
-        trainer.add_callback(Board(board, out))
+def _stated_only(tell: Callable[..., Any]) -> Callable[..., Any]:
+    """A tracker's `on_log` without None and numbers that are not finite, which trackers warn of or refuse.
+
+    A reward that applied to no completion of a batch has no mean, and is no mistake.
+    """
+
+    def on_log(args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> Any:
+        stated = {name: value for name, value in (logs or {}).items() if _is_stated(value)}
+        return tell(args, state, control, logs=stated, **more)
+
+    return on_log
+
+
+def _is_stated(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))

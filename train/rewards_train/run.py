@@ -266,7 +266,7 @@ def build(
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    from rewards_train.callbacks import Console, Keeper, keep_board
+    from rewards_train.callbacks import Console, Keeper, keep_trackers
     from rewards_train.order import keep_order
     from rewards_train.projection import project_completions_only
     from rewards_train.sharing import read_prompts_once
@@ -292,7 +292,7 @@ def build(
     keep_order(trainer)
     read_prompts_once(trainer)
     keep_base(trainer)
-    keep_board(trainer, out)
+    keep_trackers(trainer, out)
     log.keep_means(trainer, rows)
 
     def together(wish: bool) -> bool:

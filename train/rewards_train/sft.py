@@ -147,7 +147,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from rewards_train.callbacks import Console, Keeper, keep_board
+    from rewards_train.callbacks import Console, Keeper, keep_trackers
     from rewards_train.projection import project_completions_only
     from rewards_train.sharing import read_prompts_once
 
@@ -173,7 +173,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
         )
     trainer.create_model_card = lambda *_, **__: None
     read_prompts_once(trainer)
-    keep_board(trainer, target)
+    keep_trackers(trainer, target)
     keeper = Keeper(target.parent, 1, lambda _: None, lambda wish: bool(gather_object([wish])[0]))
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(keeper)
