@@ -74,4 +74,5 @@ def _flush() -> None:
     with suppress(OSError, ValueError):
         if sys.__stdout__ is not None:
             sys.__stdout__.flush()
-    ctypes.CDLL(None).fflush(None)
+    with suppress(AttributeError, OSError, TypeError):  # where the C library goes by another name
+        ctypes.CDLL(None).fflush(None)

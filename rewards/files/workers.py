@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -24,6 +25,7 @@ from rewards.types import Revision
 
 Make = Callable[[str], Suite]
 """The suite on a device; must pickle."""
+REAPED = 5.0  # seconds that a dead process may take to say how it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ class Workers:
         try:
             yield
         except BrokenProcessPool as error:
+            ends = time.monotonic() + REAPED
+            while any(process.exitcode is None for process in self._mine) and time.monotonic() < ends:
+                time.sleep(0.01)  # its pipes close before its code can be read
             # The pool ends the others by SIGTERM.
             codes = {process.exitcode for process in self._mine} - {None, 0, -signal.SIGTERM}
             how = f" (exit code {codes.pop()})" if len(codes) == 1 else ""
