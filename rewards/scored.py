@@ -148,12 +148,13 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
         if was is None or now is None:
             found.append(f"{name} in one of them only")
             continue
-        before, after = _deciding(was), _deciding(now)
+        before, after = deciding(was), deciding(now)
         found += [f"{name}.{key}" for key in DECIDING if before[key] != after[key]]
     return found
 
 
-def _deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
+def deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a header says of one reward, what DECIDING names; parameters by their digest, wherever they lie."""
     params = stated.get("params")
     return {key: stated.get(key) for key in DECIDING} | {
         "together": stated.get("together", False),  # no file had it before 2026-11-30

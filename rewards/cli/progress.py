@@ -22,6 +22,7 @@ from rewards.summary import Mean, Summary
 from rewards.text.plain import plain
 
 _LEAST = 20  # columns that the names of rewards keep on the narrowest terminal
+_MOST = 5  # causes of failures and rejections that are listed
 
 
 class Display:
@@ -138,10 +139,10 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
             f"{summary.down_together:,} edits pass every gate alone, and not together with others of their sentence"
         )
     if summary.invalid:
-        causes = sorted(summary.invalid.items(), key=lambda item: -item[1])
+        causes = _by_count(summary.invalid)
         lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
     if len(summary.formats) > 1:
-        read = sorted(summary.formats.items(), key=lambda item: -item[1])
+        read = _by_count(summary.formats)
         lines.append("read as: " + ", ".join(f"{name} {count:,}" for name, count in read))
     if summary.unread:
         lines.append(f"completions not read in full: {summary.unread:,}")
@@ -161,13 +162,18 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
     return lines
 
 
-def _commonest(what: str, causes: Mapping[str, int], most: int = 5) -> Iterator[str]:
+def _commonest(what: str, causes: Mapping[str, int]) -> Iterator[str]:
     """The causes of most of what failed, and how many others there are."""
-    listed = sorted(causes.items(), key=lambda item: -item[1])
-    for cause, count in listed[:most]:
+    listed = _by_count(causes)
+    for cause, count in listed[:_MOST]:
         yield f"{what} {count:,}×: {cause}"
-    if others := listed[most:]:
+    if others := listed[_MOST:]:
         yield f"{what} {sum(count for _, count in others):,}× for other reasons"
+
+
+def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The commonest first; of those that are as common, the first that was met."""
+    return sorted(counts.items(), key=lambda item: -item[1])
 
 
 def _number(value: float | None) -> str:

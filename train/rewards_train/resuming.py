@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewards.errors import ConfigError
-from rewards.scored import DECIDING
+from rewards.scored import deciding
 from rewards.suite import Suite
 
 
@@ -37,10 +37,10 @@ def rewards_of(suite: Suite) -> dict[str, Any]:
     Raises ModelError for a model that is not there.
     """
     found = suite.identify()
-    stated = {name: {key: one[key] for key in DECIDING} for name, one in found["rewards"].items()}
-    for one in stated.values():
-        one["params"] = one["params"] and one["params"]["digest"]
-    return {"suite": stated, "models": {role: _files(one) for role, one in found["models"].items()}}
+    return {
+        "suite": {name: deciding(one) for name, one in found["rewards"].items()},
+        "models": {role: _files(one) for role, one in found["models"].items()},
+    }
 
 
 def _files(identity: Mapping[str, Any]) -> dict[str, Any]:
