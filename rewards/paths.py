@@ -1,7 +1,8 @@
-"""Paths as users write them."""
+"""Paths as users write them, and what tells files apart."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from rewards.errors import ConfigError
@@ -13,3 +14,9 @@ def user_path(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{name}: nobody of that name has a home folder; write the whole path") from error
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

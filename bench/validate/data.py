@@ -20,7 +20,7 @@ from rewards.fitting.params import read_card
 from rewards.fitting.rows import Split, read_rows, revised, split_of
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import Model
-from rewards.models.wheels import file_digest
+from rewards.paths import file_digest
 from rewards.records import read_revision
 
 SEED = 20261122

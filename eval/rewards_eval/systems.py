@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import Line, read_header, read_lines
+from rewards.paths import file_digest
 from rewards.records import identifier
 from rewards.scored import is_meant, read_scored
 from rewards_eval import authors
@@ -230,9 +230,8 @@ def _can_be_scored(record: Mapping[str, Any]) -> bool:
 
 
 def digest(path: str) -> str:
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    """What tells a file from others, as reports state it."""
+    return f"sha256:{file_digest(Path(path))}"
 
 
 def compare(systems: Sequence[System]) -> Common:

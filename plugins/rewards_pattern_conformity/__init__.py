@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from annotated_types import Gt, Lt
 
 import rewards
 from rewards.fitting import Fitter, Job
+from rewards.paths import file_digest
 
 PARAMS = Path(__file__).parent / "params"
 FILE = "model.safetensors"
@@ -26,7 +26,7 @@ def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 1.0) -> Mapp
 
 def load_edit(params: Path) -> rewards.Reward:
     """The reward of single edits with the parameters in this folder."""
-    perplexity = functools.partial(_perplexity, params / FILE, hashlib.sha256((params / FILE).read_bytes()).hexdigest())
+    perplexity = functools.partial(_perplexity, params / FILE, file_digest(params / FILE))
 
     @rewards.reward(
         level="edit",
@@ -53,7 +53,7 @@ def load_edit(params: Path) -> rewards.Reward:
 
 def load_sentence(params: Path) -> rewards.Reward:
     """The reward of whole sentences with the parameters in this folder."""
-    perplexity = functools.partial(_perplexity, params / FILE, hashlib.sha256((params / FILE).read_bytes()).hexdigest())
+    perplexity = functools.partial(_perplexity, params / FILE, file_digest(params / FILE))
 
     @rewards.reward(
         level="sentence",

@@ -12,6 +12,7 @@ from rewards import cards
 from rewards.contract import Reward, Threshold
 from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, tell
 from rewards.models.specs import DEFAULT_PROFILE, PROFILES, Profile
+from rewards.paths import file_digest
 
 CARD = "card.json"
 
@@ -74,7 +75,7 @@ def digest_of(folder: Path) -> str:
     """SHA-256 over the names and contents of the folder's files."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{file.name}\0{file_digest(file)}\n".encode())
     return digest.hexdigest()
 
 

@@ -17,7 +17,7 @@ from rewards.fitting.calibrate import threshold_fit
 from rewards.fitting.params import CARD, load_params, read_card
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import DEFAULT_PROFILE
-from rewards.models.wheels import file_digest
+from rewards.paths import file_digest
 from rewards.plugins import registry
 from rewards.versions import versions
 

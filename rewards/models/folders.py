@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards.errors import ModelError
-from rewards.models.wheels import file_digest
+from rewards.paths import file_digest
 
 READ = frozenset({".jinja", ".json", ".model", ".safetensors", ".txt"})
 """The suffixes of files that loading reads: weights, configurations, tokenizers. No pickles, no code."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rewards.errors import PluginError, unknown
+from rewards.paths import file_digest
 
 if TYPE_CHECKING:
     from rewards.features import Request
@@ -66,7 +66,7 @@ class Adapter:
     @classmethod
     def of(cls, file: Path) -> Adapter:
         """The adapter in this safetensors file."""
-        return cls(hashlib.sha256(file.read_bytes()).hexdigest(), file)
+        return cls(file_digest(file), file)
 
 
 @dataclass(frozen=True, slots=True)

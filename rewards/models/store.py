@@ -18,7 +18,7 @@ from rewards.errors import DISK_FULL, ModelError, nearest
 from rewards.models import folders, wheels
 from rewards.models.catalog import OFFERED
 from rewards.models.specs import Hub, Wheel
-from rewards.paths import user_path
+from rewards.paths import file_digest, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,9 +112,7 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _write_manifest(wheel: Wheel, folder: Path) -> None:
-    files = {
-        name: {"sha256": wheels.file_digest(path), "size": path.stat().st_size} for name, path in _files(folder).items()
-    }
+    files = {name: {"sha256": file_digest(path), "size": path.stat().st_size} for name, path in _files(folder).items()}
     text = json.dumps({**_source(wheel), "files": files}, indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -167,7 +165,7 @@ def _check_files(wheel: Wheel, folder: Path, expected: dict[str, dict[str, Any]]
     for name in sorted(found.keys() - expected.keys()):
         raise _refused(wheel, found[name], "the file does not belong to the model")
     for name, entry in expected.items():
-        actual = wheels.file_digest(found[name]) if found[name].is_file() else "no regular file"
+        actual = file_digest(found[name]) if found[name].is_file() else "no regular file"
         if actual != entry["sha256"] or found[name].stat().st_size != entry["size"]:
             raise _refused(wheel, found[name], f"expected SHA-256 {entry['sha256']}, found {actual}")
 

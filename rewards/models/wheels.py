@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rewards.errors import ModelError
+from rewards.paths import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -230,12 +231,6 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
     config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class _Tensor(NamedTuple):

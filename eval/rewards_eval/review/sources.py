@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import read_lines
+from rewards.paths import file_digest
 from rewards.scored import ScoredRevision, read_scored
 from rewards_eval import authors
 from rewards_eval.names import choose_names
@@ -63,9 +63,7 @@ def _read(path: Path, name: str) -> Source:
         records[key], scored[key] = record, read
     if not records:
         raise RewardsError(f"{path} holds no records: there is nothing to review")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Source(name, path.name, digest, records, scored)
+    return Source(name, path.name, file_digest(path), records, scored)
 
 
 def _check_same_arguments(sources: Sequence[Source]) -> None:
