@@ -62,7 +62,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class DraftRevision:
     """What stands and what is proposed, as a revision of the original; `changes` says what its valid edits are made of."""
 
     revision: Revision
@@ -77,7 +77,7 @@ class Proposal:
     answer: Answer
     stated: Revision  # edits of the text that the model was shown
     shown: Sequence[tuple[int, str]]
-    draft: Draft = field(init=False)
+    draft: DraftRevision = field(init=False)
     result: Result | None = None  # of all that was proposed: what best-of-K goes by
     down: set[int] = field(default_factory=set)
     why: dict[int, list[str]] = field(default_factory=dict)
@@ -141,15 +141,17 @@ class Proposal:
             for index, edit in enumerate(self.stated.edits)
         ]
 
-    def _draft(self) -> Draft:
+    def _draft(self) -> DraftRevision:
         original = self.case.original
         if not self.case.rounds and not self.down:  # the completion as `rewards score` would read it
             edits = enumerate(self.stated.edits)
-            return Draft(self.stated, {i: (edit.sentence_id, _change(i, edit)) for i, edit in edits if edit.valid})
+            return DraftRevision(
+                self.stated, {i: (edit.sentence_id, _change(i, edit)) for i, edit in edits if edit.valid}
+            )
         changes = dict(enumerate(self._changes()))
         placed = [change.edit(number, original.sentences[number - 1]) for number, change in changes.values()]
         invalid = [self._moved(edit) for edit in self.stated.edits if not edit.valid]
-        return Draft(_revision(original, (*placed, *invalid), self.stated.format, self.stated.problem), changes)
+        return DraftRevision(_revision(original, (*placed, *invalid), self.stated.format, self.stated.problem), changes)
 
     def _changes(self) -> Iterator[tuple[int, StandingChange]]:
         new: dict[int, dict[int, Edit]] = {}
