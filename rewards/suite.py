@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rewards.config import Number, parse, plain, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
+from rewards.engine import roles
 from rewards.engine.engine import Engine
-from rewards.engine.roles import check
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
 from rewards.models.specs import DEFAULT_PROFILE, Profile
@@ -206,7 +206,7 @@ def _build(
             components.append(_component(*found, _override(setting, given, reward), engine.profile))
     suite = Suite(name, stated.description, tuple(components), engine, strict)
     with _in_file(path, ()):
-        check(stated.models, suite.roles(), "models.")
+        roles.check(stated.models, suite.roles(), "models.")
     engine.check_roles(suite.roles())
     _check_models(components)
     return suite

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from rewards import scored
 from rewards.errors import ConfigError, RecordError
 from rewards.files.reading import HEADER, header_path, read_header, read_lines
 from rewards.files.reward_log import AUDITED, SUITE, Row
-from rewards.scored import STRANGE, check
+from rewards.scored import STRANGE
 from rewards.summary import count_reason
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _scored(path: Path) -> Observations:
 def _unlike(record: Any) -> RecordError | None:
     """Why this is no record of a scored file; None where it is one."""
     try:
-        check(record)
+        scored.check(record)
     except RecordError as error:
         return error
     for i, edit in enumerate(record["edits"]):

@@ -123,15 +123,15 @@ def _work(
     token_budget: int,
 ) -> Work:
     """The suite before the model: what is wrong with the settings should show before gigabytes are read."""
+    from rewards import prompts
     from rewards.plugins import registry
-    from rewards.prompts import check
     from rewards_edit.job import Work
     from rewards_edit.policy import find
     from rewards_edit.rounds import EditingSetup
 
     rounds, samples, best_of = counts
     asked = registry().format(format)
-    check(asked)
+    prompts.check(asked)
     chosen = plan.load()
     if best_of > 1 and not any(component.weight for component in chosen.components):
         raise ConfigError(f"--best-of {best_of}: suite {chosen.name!r} pays for nothing, so none is the best")
