@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 
 from rewards.dimensions import INAPPROPRIATE, REASONS
-from rewards.engine.engine import Engine, Feature
+from rewards.engine.derived import Feature
+from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddings, TokenLogProbs
 from rewards.files.pipeline import usage
 from rewards.files.writing import File, finished

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rewards.errors import RewardsError
+from rewards.models.backend import Array
 
-Array = NDArray[np.float32]
 WAIT = 60  # seconds for other processes
 ENTRY = 300  # bytes that an array takes beside its values: the key, the object, its place in the table
 

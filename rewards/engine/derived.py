@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rewards.engine.cache import Array
 from rewards.errors import ModelError, PluginError
 from rewards.features import ClassProbabilities, Failure, Request, checked, stacked
+from rewards.models.backend import Array
 from rewards.models.batches import isolate
 from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rewards.engine import derived, roles
-from rewards.engine.cache import Array, Cache, MemoryCache
+from rewards.engine.cache import Cache, MemoryCache
+from rewards.engine.derived import Feature
 from rewards.engine.device import own_precision, pick_device, pick_dtype
 from rewards.errors import ConfigError, ModelError, unknown
 from rewards.features import Failure, Request, checked
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from rewards.models.backend import Backend
 
 log = logging.getLogger("rewards.engine")
-Feature = Array | Failure
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
