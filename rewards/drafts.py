@@ -19,6 +19,12 @@ NOTHING = TOGETHER.format("changes nothing")
 """What is said in the place of a gate of edits that are accepted one by one and cancel each other."""
 
 
+def joint_gate(name: str) -> str | None:
+    """The gate that edits passed alone and not together; None where `name` says another thing, NOTHING included."""
+    gate = name.removesuffix(TOGETHER.format(""))
+    return None if name in (gate, NOTHING) else gate
+
+
 class Draft:
     """The parts of one result while they come in."""
 

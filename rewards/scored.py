@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.drafts import TOGETHER
+from rewards.drafts import joint_gate
 from rewards.errors import RecordError
 from rewards.text.segment import locate
 from rewards.types import Edit, Revision
@@ -113,13 +113,10 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
 
 
 def together(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The gates that an edit of a scored record passed alone and not with others of its sentence, by their `failed_gates`.
-
-    Each with its score of these edits as one.
-    """
+    """What the gates that an edit of a scored record passed alone and not with others of its sentence say of these as one."""
+    missed = {gate for name in edit.get("failed_gates") or () if (gate := joint_gate(name))}
     found = (s.get("together") or {} for s in record["sentences"] if s["sentence_id"] == edit["sentence_id"])
-    named = {TOGETHER.format(name): score for scores in found for name, score in scores.items()}
-    return {name: named[name] for name in edit.get("failed_gates") or () if name in named}
+    return {gate: score for scores in found for gate, score in scores.items() if gate in missed}
 
 
 def decided(record: Mapping[str, Any]) -> bool:

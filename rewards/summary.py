@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewards.drafts import TOGETHER
-
-_TOGETHER = TOGETHER.format("")
+from rewards.drafts import NOTHING, joint_gate
 
 
 @dataclass(slots=True)
@@ -75,7 +73,7 @@ class Summary:
             self.edits += 1
             self.valid += edit["valid"]
             self.accepted += edit["accepted"]
-            self.down_together += any(gate.endswith(_TOGETHER) for gate in edit.get("failed_gates") or ())
+            self.down_together += any(name == NOTHING or joint_gate(name) for name in edit.get("failed_gates") or ())
             if not edit["valid"]:
                 count_reason(self.invalid, _cause(edit["invalid_reason"]))
             self._passes(edit["scores"])

@@ -111,6 +111,9 @@ def test_what_gates_say_of_edits_together_stands_with_the_edits_that_it_turned_d
     scored["sentences"][0]["together"]["reach"] |= {"value": None, "passed": None, "failed": pages.MARKUP}
     one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
     assert one["edits"][0]["together"] == [["reach", pages.MARKUP, 9]]
+    scored["edits"][1]["failed_gates"] = ["changes nothing together"]  # no gate said so
+    one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
+    assert (one["edits"][1]["failed"], "together" in one["edits"][1]) == (["changes nothing together"], False)
     del scored["sentences"][0]["together"]  # no file had it before 2026-11-30
     one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
     assert one["edits"][0]["failed"] == ["reach together"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rewards
-from rewards import scored, scoring
+from rewards import drafts, scored, scoring
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
 from rewards.features import Embedding, TokenEmbeddings
 from rewards.files.sink import dump
@@ -18,6 +18,7 @@ from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.records import read_revision
 from rewards.suite import Component, Suite, suite_of
+from rewards.summary import Summary
 from rewards.verdicts import to_requests
 from tests import tiny
 from tests.conftest import Untellable, record, registry_of
@@ -173,6 +174,21 @@ def test_edits_that_leave_the_sentence_as_it_was_are_not_accepted(
     assert [names == ("changes nothing together",) for names in result.failed_gates] == [n in down for n in every]
     assert result.accepted == tuple(n for n in every if n not in down)
     assert result.together == {}  # no gate was asked
+
+
+def test_the_name_of_a_gate_says_whether_it_judged_together() -> None:
+    names = ("new_words together", "new_words", "together", drafts.NOTHING)
+    assert [drafts.joint_gate(name) for name in names] == ["new_words", None, None, None]
+
+
+@pytest.mark.parametrize(("names", "down"), [(["new_words together"], 1), ([drafts.NOTHING], 1), (["new_words"], 0)])
+def test_what_is_turned_down_together_is_counted_once(names: list[str], down: int) -> None:
+    (result,) = score(suite(new_words), {"id": 1, "argument": "One two.", "rewrite": "One more two."})
+    made = result.to_record()
+    made["edits"][0]["failed_gates"] = names
+    summary = Summary()
+    summary.add(made)
+    assert summary.down_together == down
 
 
 def test_spaces_that_go_one_by_one_are_judged_together() -> None:

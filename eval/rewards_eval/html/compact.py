@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from rewards.drafts import TOGETHER
+from rewards.drafts import joint_gate
 from rewards.errors import RecordError, RewardsError
 from rewards.scored import ScoredRevision, read_scored, together
 from rewards.types import Edit, Revision
@@ -115,13 +115,9 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
 def _turned_down(record: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     """The gates that an edit did not pass; apart, with value and threshold, those not passed together with others."""
     joint = together(record, item)
-    gates = [gate for gate in item.get("failed_gates") or () if gate not in joint]
+    gates = [name for name in item.get("failed_gates") or () if joint_gate(name) not in joint]
     found = [
-        [
-            gate.removesuffix(TOGETHER.format("")),
-            score.get("failed") or _short(score["value"]),
-            _short(score.get("threshold")),
-        ]
+        [gate, score.get("failed") or _short(score["value"]), _short(score.get("threshold"))]
         for gate, score in joint.items()
     ]
     return ({"failed": gates} if gates else {}) | ({"together": found} if found else {})
