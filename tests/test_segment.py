@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.text.segment import join_gaps, locate, split
+from rewards.text.segment import join_gaps, locate, spans, split
 
 ODD = " .!?\n\r\t\"'()1aAb\xe9\u4e2d\u3002\u2026\u2028\x1c\x85;*-\ud800\xa0\u201c\u201d"
 TEXTS = st.one_of(st.text(), st.text(alphabet=ODD), st.text(st.characters()))
@@ -20,6 +20,7 @@ def test_nothing_is_lost(text):
     assert interleave(sentences, gaps) == text
     assert all(sentence and sentence == sentence.strip() for sentence in sentences)
     assert all(not gap or gap.isspace() for gap in gaps)
+    assert tuple(text[start:end] for start, end in spans(sentences, gaps)) == sentences
 
 
 @given(TEXTS)

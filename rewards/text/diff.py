@@ -6,11 +6,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from rapidfuzz.distance import Indel, Levenshtein
 
+from rewards.text import segment
 from rewards.types import ProposedEdit
 
 _TOKEN = re.compile(r"(\w+(?:['\u2019]\w+)*|[^\w\s])")
@@ -76,15 +77,10 @@ def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) ->
     A change that crosses a boundary deletes its part of every sentence it touches and inserts in the first. Applying
     all of them gives `after` up to whitespace: the gaps between sentences stay as they are.
     """
-    pieces = [gaps[0]]
-    spans: list[tuple[int, int]] = []
-    position = len(gaps[0])
-    for sentence, gap in zip(sentences, gaps[1:], strict=True):
-        spans.append((position, position + len(sentence)))
-        pieces += (sentence, gap)
-        position += len(sentence) + len(gap)
+    spans = segment.spans(sentences, gaps)
+    before = gaps[0] + "".join(map(add, sentences, gaps[1:]))
     edits: list[ProposedEdit] = []
-    for change in changes("".join(pieces), after):
+    for change in changes(before, after):
         edits += _inside_sentences(change, sentences, spans)
     return edits
 

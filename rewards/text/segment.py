@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def locate(text: str, sentences: Sequence[str]) -> tuple[str, ...] | None:
 def join_gaps(sentences: Sequence[str]) -> tuple[str, ...]:
     """The gaps for sentences that came without their text: single spaces between, nothing around."""
     return ("", *(" ",) * (len(sentences) - 1), "") if sentences else ("",)
+
+
+def spans(sentences: Sequence[str], gaps: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each sentence stands in the text that the sentences make up with the gaps around them, in characters."""
+    edges = list(accumulate(map(len, chain.from_iterable(zip(gaps[:-1], sentences, strict=True)))))
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _pieces(text: str) -> list[tuple[int, int]]:

@@ -9,7 +9,8 @@ from typing import Any
 from rewards.drafts import joint_gate
 from rewards.errors import RecordError, RewardsError
 from rewards.scored import ScoredRevision, read_scored, together
-from rewards.types import Edit, Revision
+from rewards.text.segment import spans
+from rewards.types import Edit
 from rewards_eval.values import probabilities_after, probabilities_before
 
 EXACT = 2**53
@@ -27,15 +28,6 @@ class Offsets:
     def __getitem__(self, position: int) -> int:
         """The offset of the character at `position`."""
         return self._units[position] if self._units else position
-
-
-def spans(revision: Revision) -> list[tuple[int, int]]:
-    """Where each sentence stands in the argument, in characters."""
-    found, position = [], len(revision.gaps[0])
-    for sentence, gap in zip(revision.sentences, revision.gaps[1:], strict=True):
-        found.append((position, position + len(sentence)))
-        position += len(sentence) + len(gap)
-    return found
 
 
 def describe_rewards(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +74,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
     """One output record. Its text is left out where it is `text`."""
     scored = read_scored(record)
     revision = scored.revision
-    offsets, places = Offsets(revision.argument), spans(revision)
+    offsets, places = Offsets(revision.argument), spans(revision.sentences, revision.gaps)
     at_edits = [reward["name"] for reward in rewards if reward["level"] == "edit"]
     at_sentences = [reward["name"] for reward in rewards if reward["level"] == "sentence"]
     data: dict[str, Any] = {
