@@ -107,6 +107,19 @@ def test_a_comparison_is_blind_and_drawn_by_its_seed(sources: list[Source]) -> N
     assert [comparison.line({"trial": i, "decision": "left"})["id"] for i in range(8)] != list(range(8))
 
 
+def test_a_comparison_shows_the_text_that_a_record_states(tmp_path: Path) -> None:
+    """It may be another than what the accepted edits make of the argument, as where an editor smoothed it."""
+    (one,) = pages.score(tmp_path, record())
+    paths = [write_lines(tmp_path / "anna.jsonl", {**one, "argument_after_accepted": "A text of its own."})]
+    paths += [write_lines(tmp_path / "bert.jsonl", one)]
+    comparison = Comparison(read_sources(paths, []), "me", 7)
+    texts = {"A text of its own.", one["argument_after_accepted"]}
+    (trial,) = comparison.data()["trials"]
+    assert {side["after"] for side in trial["sides"]} == texts
+    line = comparison.line({"trial": 0, "decision": "tie"})
+    assert {line["left_text"], line["right_text"]} == texts
+
+
 def test_a_comparison_says_which_system_was_preferred(sources: list[Source]) -> None:
     comparison = Comparison(sources, "me", 7)
     line = dict(comparison.line({"trial": 0, "decision": "right", "changes_shown": True}))

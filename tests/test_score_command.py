@@ -240,6 +240,24 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert f"{merged['appended'][0]['seconds']:.1f} s; results in".encode() in done.stderr  # of what it did itself
 
 
+def test_an_invalid_edit_does_not_pass_with_its_sentence_when_a_reward_is_appended(tmp_path: Path) -> None:
+    parts = ("way too", "Not there")
+    edits = [{"sentence_id": 1, "inappropriate_part": p, "rewritten_part": "too", "reason": "x"} for p in parts]
+    source, whole, appended = (tmp_path / f"{name}.jsonl" for name in ("in", "whole", "appended"))
+    write_lines(source, record(edits=edits))
+    name = "sentence_pattern_conformity"
+    gate = ("--reward", name, "--set", f"{name}.gate=true", "--set", f"{name}.threshold=99")
+    quality = ("--reward", "edit_quality", "--set", "edit_quality.unchanged=true")
+    for done in (
+        command("score", source, "-o", whole, *gate, *quality),
+        command("score", source, "-o", appended, *gate),
+        command("score", appended, "--append", *quality),
+    ):
+        assert done.returncode == 0, done.stderr
+    (one,), (other,) = read_lines(whole), read_lines(appended)
+    assert one["rewards"]["edit_quality"] == other["rewards"]["edit_quality"] == 0.5
+
+
 CANCELLING = {
     "id": "two",
     "sentences": ["Ab cd ef."],
