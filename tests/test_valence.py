@@ -6,6 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rewards.engine.engine import Engine
@@ -14,6 +15,7 @@ from rewards.fitting.run import run
 from rewards.records import read_revision
 from rewards.suite import suite_of
 from rewards_valence import PARAMS, kept
+from rewards_valence.fit import over_words
 from rewards_valence.wording import exchanged
 from tests.conftest import command, write_lines
 
@@ -112,6 +114,14 @@ def test_what_the_shipped_head_turns_down() -> None:
         ("We should pay for it.", "We ought to pay for it."),
     ]:
         assert passes(before, after), after
+
+
+def test_exchanges_that_share_a_word_are_no_independent_ones() -> None:
+    exchanged = np.array([(f"blame{a}", f"praise{b}") for a in range(20) for b in range(20)])
+    seen = np.repeat([0.0, 1.0], 200)  # by the word that goes alone
+    low, high = over_words(seen, exchanged, 0)
+    error = 1.96 * (0.25 / 20) ** 0.5  # of twenty words, not of 400 exchanges
+    assert (low, high) == pytest.approx((0.5 - error, 0.5 + error), abs=0.05)
 
 
 @pytest.mark.models

@@ -14,7 +14,7 @@ import numpy as np
 from rewards.errors import ConfigError
 from rewards.features import Embedding
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.measures import interval, roc_auc
+from rewards.fitting.measures import DRAWS, interval, roc_auc
 from rewards.fitting.rows import need, revised, say_left_out, text_beside
 from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept, shares
 from rewards_valence.wording import WORD, exchanged
@@ -107,7 +107,7 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
             "exchanges of unseen words": {
                 "n": len(seen),
                 "turned_down": round(float(seen.mean()), 3),
-                "turned_down_95": interval(lambda each: float(each.mean()), seen, seed=job.seed),
+                "turned_down_95": over_words(seen, test["exchanged"], job.seed),
             },
             "praise against blame, unseen words": {
                 "n": len(labels),
@@ -151,10 +151,26 @@ def _listed() -> dict[str, str]:
     return {word: valence for valence, found in lines.items() for line in found for word in line.split()}
 
 
-def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+def over_words(turned_down: NDArray[np.float64], exchanged: NDArray[np.str_], seed: int) -> list[float]:
+    """The 95 % interval of the share of exchanges (N, 2) turned down (N,); one word stands in several of them.
+
+    So words are drawn with replacement, those that go and those that come apart, and not exchanges.
+    """
+    rng = np.random.default_rng(seed)
+    sides = [np.unique(words, return_inverse=True)[1] for words in exchanged.T]
+    sizes = [int(side.max()) + 1 for side in sides]
+    found = []
+    for _ in range(DRAWS):
+        going, coming = (np.bincount(rng.integers(0, size, size), minlength=size) for size in sizes)
+        if (weights := going[sides[0]] * coming[sides[1]]).any():
+            found.append(float(np.average(turned_down, weights=weights)))
+    return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
+
+
+def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """What heads say of words and writers that they have not seen: (N,) of the revisions; of exchanges and words of the list."""
     values = np.zeros(len(given.revisions))
-    swaps, praise, scores = list[float](), list[int](), list[float]()
+    swaps, exchanges, praise, scores = list[float](), list[tuple[str, str]](), list[int](), list[float]()
     people = sorted(set(given.owners))
     rng = Random(job.seed)  # noqa: S311  (nothing secret)
     rng.shuffle(people)
@@ -167,13 +183,15 @@ def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float
         head = _fitted(job, known, given.neither(strangers), penalty)
         own = [place for place, owner in enumerate(given.owners) if owner in strangers]
         values[own] = head.kept(job, [exchanged(*given.revisions[place]) for place in own])
-        pairs = [((rng.choice(unseen[BLAME]),), (rng.choice(unseen[PRAISE]),)) for _ in range(SWAPS)]
-        swaps += head.kept(job, pairs).tolist()
+        drawn = [(rng.choice(unseen[BLAME]), rng.choice(unseen[PRAISE])) for _ in range(SWAPS)]
+        swaps += head.kept(job, [((goes,), (comes,)) for goes, comes in drawn]).tolist()
+        exchanges += drawn
         for valence, words in unseen.items():
             praise += [int(valence == PRAISE)] * len(words)
             scores += [float(found[2] - found[0]) for found in head.of(job, words).values()]
         job.say(f"measured on a fifth of the words and of the writers, {fold + 1} of {FOLDS}")
-    return values, {"swaps": np.array(swaps), "praise": np.array(praise), "scores": np.array(scores)}
+    columns: dict[str, list[Any]] = {"swaps": swaps, "exchanged": exchanges, "praise": praise, "scores": scores}
+    return values, {name: np.array(column) for name, column in columns.items()}
 
 
 def _fitted(job: Job, valence: Mapping[str, str], neither: Mapping[str, int], penalty: float) -> Head:
