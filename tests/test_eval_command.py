@@ -414,6 +414,15 @@ def test_labels_of_several_systems(tmp_path: Path) -> None:
     assert agreed(first | words, second | words) == {"other": (0.5, 2)}  # the first system has other words in 2
 
 
+def test_labels_of_arguments_that_not_every_system_has_are_left_out(tmp_path: Path) -> None:
+    files = two_systems(tmp_path)  # the second alone has argument 4
+    labels = write_lines(tmp_path / "labels.jsonl", *({"id": n, "label": n != 1} for n in (1, 2, 4)))
+    report = run(options(tmp_path, *files, labels=str(labels)))
+    found = table(report, "agreement")
+    assert [value(found["argument: reward ~ label", name]["positive"]) for name in ("one", "other")] == [(0.5, 2)] * 2
+    assert f"other: 2 of the 3 things labelled in {labels} are scored." in report["notes"]
+
+
 @pytest.mark.parametrize("out", ["/proc/x", "labels.jsonl/x"])
 def test_a_folder_that_cannot_be_made(tmp_path: Path, out: str) -> None:
     file = two_systems(tmp_path)[0]

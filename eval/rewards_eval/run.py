@@ -62,9 +62,9 @@ def run(options: Options) -> dict[str, Any]:
     said = [*notes.of(evaluation, options.reference, references), *models.notes()]
     agreed: dict[str, list[agreement.Agreement]] = {}
     if labels:
-        agreed = {one.name: agreement.agree(one, labels, options.draws) for one in common.systems}
+        agreed = {one.name: agreement.agree(one, labels, options.draws) for one in common.shared}
         made.append(agreement.to_table(agreed, labels.source))
-        said += notes.on_labels(common.systems, labels)
+        said += notes.on_labels(common.shared, labels)
     plots = figures.draw({one["id"]: one for one in made}, names, [one for all_ in agreed.values() for one in all_])
     whole = report.build(evaluation, made, plots, said, models.describe(common.systems))
     whole["calibration"] = _bins(agreed)

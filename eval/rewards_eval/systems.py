@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -68,6 +68,11 @@ class Common:
         first, numbers = self.systems[0], dict[str, int]()
         texts = (first.records[identifier]["argument"] for identifier in self.ids)
         return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+    @cached_property
+    def shared(self) -> tuple[System, ...]:
+        """The systems with the last records of these ids alone."""
+        return tuple(replace(one, rounds={0: {i: one.records[i] for i in self.ids}}) for one in self.systems)
 
     @property
     def missing(self) -> dict[str, int]:
