@@ -113,7 +113,7 @@ def test_the_command_prints_it(tmp_path: Path) -> None:
         "edit: accept, reject or amend  0.686  -0.182 to 1.000  83.3%         6\n"
         "edit: accepted as it is        0.686  -0.182 to 1.000  83.3%         6\n"
         "edit: accepted as it is, one   0.533  -0.400 to 1.000  75.0%         4\n"
-        "edit: accepted as it is, two   1.000  1.000 to 1.000   100.0%        2\n"
+        "edit: accepted as it is, two   1.000                   100.0%        2\n"
         "alpha: Krippendorff's, nominal; n: judged by two or more people; same verdict: share of pairs of people\n"
     )
 

@@ -23,7 +23,7 @@ class ReviewerAgreement:
 
     question: str
     alpha: float | None
-    low: float | None  # 95 % interval, units drawn anew; draws for which alpha is not defined are left out
+    low: float | None  # 95 % interval, arguments drawn anew; draws for which alpha is not defined are left out
     high: float | None
     units: int  # judged by two or more
     same: float | None  # share of pairs of verdicts on one unit that are the same
@@ -108,5 +108,7 @@ def _interval(counts: Any, owners: Sequence[Hashable], seed: int) -> tuple[float
     chosen = (draw.integers(0, len(groups), len(groups)) for _ in range(RESAMPLES))
     drawn = [_alpha(counts[[place for group in some for place in groups[group]]]) for some in chosen]
     known = [value for value in drawn if value is not None]
+    if np.ptp(known) == 0:
+        return None, None  # where all draws agree, they say nothing about how sure alpha is
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
