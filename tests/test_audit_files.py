@@ -170,6 +170,20 @@ def test_a_scored_file(scored: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert shown.splitlines()[-2:] == last
 
 
+def test_a_held_out_reward_that_goes_against_the_total_of_single_records(scored: Path, tmp_path: Path) -> None:
+    first, path = read_lines(scored)[0], tmp_path / "single.jsonl"
+    records = [
+        {**first, "id": n, "group": n, "reward": n / 40, "rewards": {**first["rewards"], "format": 1 - n / 40}}
+        for n in range(40)
+    ]
+    write_lines(path, *records)
+    header = scored.with_name(f"{scored.name}.meta.json").read_bytes()
+    (tmp_path / "single.jsonl.meta.json").write_bytes(header)
+    report = examine(observe(path))
+    assert report.groups == 0
+    assert "the held-out format goes against the total (Spearman -1.00)" in report.warnings
+
+
 def test_a_scored_file_without_its_header_says_so(scored: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.jsonl"
     alone.write_bytes(scored.read_bytes())

@@ -268,12 +268,13 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
             " GRPO learns nothing from them"
         )
     found += _drifts(columns, seen.step is not None)
+    groups = len(np.unique(seen.group))  # of one completion too
     rises = seen.step is not None and _beyond(columns[TOTAL]) > 0  # the order of a scored file is no time
     for each in report.held_out:
         falls = seen.sign(each.name) * _beyond(columns[each.name]) < 0
         if rises and falls:
             found.append(f"the total rises while the held-out {each.name} gets worse: the reward is being gamed")
-        elif (each.spearman or 0) < -max(AGAINST, 1.96 / math.sqrt(max(min(each.n, report.groups), 1))):
+        elif (each.spearman or 0) < -max(AGAINST, 1.96 / math.sqrt(max(min(each.n, groups), 1))):
             found.append(f"the held-out {each.name} goes against the total (Spearman {each.spearman:.2f})")
     found += seen.dependence()
     if report.failed > FAILING * report.records:
