@@ -304,6 +304,10 @@ def test_files_that_cannot_be_compared_well(tmp_path: Path) -> None:
     assert same.passed
     more = observe(log(tmp_path / "e.parquet", ROWS[:4], suite={**SUITE, "added": {"weight": 1.0, "gate": False}}))
     assert any("different suites (added in one of them only): their" in told for told in compare(more, seen).warnings)
+    fewer = replace(seen, columns={name: column for name, column in seen.columns.items() if name != "judge"})
+    for one, another in ((seen, fewer), (fewer, seen)):
+        told = f"the held-out judge is not in {fewer.source}: it is not compared"
+        assert told in compare(one, another).warnings
     unknown = replace(observe(log(tmp_path / "d.parquet", ROWS[8:12])), settings=None)
     blind = compare(replace(seen, settings=None, columns={**seen.columns, "judge": seen.columns["judge"] - 1}), seen)
     assert not blind.passed

@@ -159,6 +159,12 @@ def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Obs
     ]
     if after.settings is not None and not any(change.held_out for change in changes):
         found.append("no reward is held out (weight 0 and no gate): nothing independent of the reward was measured")
+    found += [
+        f"the held-out {name} is not in {other.source}: it is not compared"
+        for one, other in ((after, before), (before, after))
+        for name in one.held_out
+        if name not in other.columns
+    ]
     found += after.dependence()
     if after.failed or before.failed:
         found.append(
