@@ -744,6 +744,17 @@ def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:
     assert card._text(text) == "a &lt;script>x&lt;/script> # head !\\[i\\](http://a) \\| b &amp; \\\\x1b\\[2J"
 
 
+def test_a_card_without_held_out_numbers_says_whether_any_could_have_been(tmp_path: Path) -> None:
+    item = data.Item("a", "Lunch?", "It is short.", ("It is short.",), [])
+    suite, chosen = load_suite(_suite(tmp_path)), recipe.resolve("smoke")
+    for held_out, told in (
+        ((), "No arguments were kept apart, so"),
+        ((item,), "1 arguments were kept apart, but the run"),
+    ):
+        splits = data.Splits(data.Loaded((item,)), data.Loaded(held_out))
+        assert told in card._evaluation(chosen, suite, splits, [{"step": 1, "reward": 0.5}], None)
+
+
 @pytest.mark.parametrize("content", [b'["a"]', b'{"data": "caf\xe9"}', None])
 def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
     tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
