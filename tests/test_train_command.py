@@ -578,6 +578,24 @@ def test_the_seed_dry_runs_without_its_model(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.glob("runs"))
 
 
+def test_memory_counts_a_reference_the_batches_that_are_generated_at_once_and_the_size_of_heads(tmp_path: Path) -> None:
+    files = tiny.causal(tmp_path / "policy")
+
+    def memory(*overrides: str, batches: int = 1) -> dict[str, Any]:
+        chosen = recipe.resolve("smoke", [f"model={files}", *overrides])
+        return dict(dry_run.memory(files, chosen, 100, batches))
+
+    adapted, whole = memory("beta=0.1"), memory("beta=0.1", "lora=null")
+    assert "reference_gb" not in {**adapted, **memory("lora=null")}
+    assert whole["reference_gb"] == whole["weights_gb"] == adapted["weights_gb"]
+    assert memory("trainer=rloo", "lora=null", "grpo={}")["reference_gb"] == whole["weights_gb"]  # whose beta is .05
+    assert memory(batches=4)["cache_gb"] == pytest.approx(4 * adapted["cache_gb"])
+    assert memory("use_vllm=true")["cache_gb"] == 0
+    config = json.loads((files / "config.json").read_text())
+    (files / "config.json").write_text(json.dumps({**config, "head_dim": 3 * config["head_dim"]}))
+    assert memory()["cache_gb"] == pytest.approx(3 * adapted["cache_gb"])
+
+
 def _suite(folder: Path) -> Path:
     path = folder / "toy.yaml"
     path.write_text(json.dumps({"description": "toy", "rewards": {"format": {"weight": 1}}}), encoding="utf-8")

@@ -11,7 +11,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
-from rewards_train import ahead, data, extras, folder, opening, policy, recipe, run, sharding
+from rewards_train import ahead, data, extras, fields, folder, opening, policy, recipe, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -119,13 +119,13 @@ class DryRun:
             files = policy.folder_of(self._recipe.model)
         except ModelError:
             return
-        sizes = memory(
-            files, self._recipe, max((item.tokens for item in splits.train.items), default=0) if splits else 0
-        )
+        prompt = max((item.tokens for item in splits.train.items), default=0) if splits else 0
+        sizes = memory(files, self._recipe, prompt, self._config.steps_per_generation)
         print(f"\npolicy     {self._recipe.model}: {sizes['parameters']:,} parameters, {sizes['trained']:,} trained")
         parts = {name: value for name, value in sizes.items() if name.endswith("_gb")}
         told = ", ".join(f"{name.removesuffix('_gb')} {value:.2f}" for name, value in parts.items())
-        print(f"memory     about {sum(parts.values()):.1f} GB per process, without reward models: {told} (estimated)")
+        beside = "reward models and vLLM" if self._config.use_vllm else "reward models"
+        print(f"memory     about {sum(parts.values()):.1f} GB per process, without {beside}: {told} (estimated)")
 
     def _batch(self, scorer: Scorer, items: tuple[data.Item, ...]) -> None:
         """Score made-up deletions in real arguments: reward models load, and every reward computes."""
@@ -155,8 +155,11 @@ class DryRun:
             print(f"           {name} on {model['device']} in {model['dtype']}")
 
 
-def memory(files: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
-    """A rough count of what training needs per process, in GB: weights, gradients and optimizer, activations, cache."""
+def memory(files: Path, chosen: Recipe, prompt: int, batches: int) -> Mapping[str, Any]:
+    """A rough count of what training needs per process, in GB: weights, gradients and optimizer, activations, cache.
+
+    `batches` are generated at once. Besides, a policy without LoRA that is pulled to where it began keeps that as reference.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -180,13 +183,16 @@ def memory(files: Path, chosen: Recipe, prompt: int) -> Mapping[str, Any]:
     layers, width = text.num_hidden_layers, text.hidden_size
     kept = layers if not chosen.grpo.get("gradient_checkpointing", True) else layers / 16 + 1
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    at_once = rows * int(chosen.grpo.get("steps_per_generation") or chosen.grpo.get("gradient_accumulation_steps") or 1)
-    cache = 2 * layers * heads * (width // text.num_attention_heads) * length * at_once * BYTES[chosen.dtype]
+    head = getattr(text, "head_dim", None) or width // text.num_attention_heads
+    cache = 0 if chosen.grpo.get("use_vllm") else 2 * layers * heads * head * length * rows * batches
+    weights = total * BYTES[chosen.dtype] / 1e9
+    pulled = lora is None and chosen.grpo.get("beta", fields.default(chosen.config, "beta"))
     return {
         "parameters": total,
         "trained": trained,
-        "weights_gb": total * BYTES[chosen.dtype] / 1e9,
+        "weights_gb": weights,
+        **({"reference_gb": weights} if pulled else {}),
         "optimizer_gb": trained * (4 + 8) / 1e9,
         "activations_gb": rows * (length * width * kept * 16 * size + answers * text.vocab_size * 8) / 1e9,
-        "cache_gb": cache / 1e9,
+        "cache_gb": cache * BYTES[chosen.dtype] / 1e9,
     }
