@@ -596,6 +596,29 @@ def test_memory_counts_a_reference_the_batches_that_are_generated_at_once_and_th
     assert memory()["cache_gb"] == pytest.approx(3 * adapted["cache_gb"])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "arguments", "fits"),
+    [
+        (["num_iterations=3"], 2, False),  # two steps of an epoch read 2 + 1 batches, and three batches are generated
+        (["num_iterations=3"], 4, True),
+        (["num_iterations=3", "max_steps=2"], 2, True),
+        (["num_iterations=3", "max_steps=-1", "num_train_epochs=1"], 2, True),
+        (["num_iterations=3", "max_steps=-1", "num_train_epochs=2"], 2, False),
+        (["num_iterations=1"], 3, True),  # an epoch ends in the middle of a step, but no generation does
+    ],
+)
+def test_epochs_whose_ends_would_put_checkpoints_into_a_generation(
+    tmp_path: Path, overrides: list[str], arguments: int, fits: bool
+) -> None:
+    given = ["gradient_accumulation_steps=2", "steps_per_generation=1", "save_steps=6", "max_steps=9", *overrides]
+    config = run.trainer_config(recipe.resolve("smoke", given), tmp_path, [1.0], False)
+    if fits:
+        run.check_size(config, arguments)
+        return
+    with pytest.raises(ConfigError, match=r"gradient_accumulation_steps 2: the 3 batches .* a multiple of 3"):
+        run.check_size(config, arguments)
+
+
 def _suite(folder: Path) -> Path:
     path = folder / "toy.yaml"
     path.write_text(json.dumps({"description": "toy", "rewards": {"format": {"weight": 1}}}), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,24 @@ def check(config: Any, steps: int) -> None:
             "grpo.sync_ref_model: the reference that moves is in no checkpoint, so a resumed run would have another; leave it out"
         )
     check_stage(config, "grpo")
+
+
+def check_epochs(config: Any, arguments: int, steps: int) -> None:
+    """Raise ConfigError where a generation would not end with a step that is a multiple of `steps`, from the second epoch on.
+
+    An epoch's last step takes the batches that are left; where these are fewer, the steps after it are out of line.
+    """
+    shared = config.steps_per_generation * config.num_iterations
+    batches = arguments * config.num_generations // config.generation_batch_size * shared
+    accumulated = config.gradient_accumulation_steps
+    epoch = math.ceil(batches / accumulated)
+    more = config.max_steps > epoch if config.max_steps > 0 else config.num_train_epochs > 1
+    if steps > 1 and batches % accumulated and more:
+        raise ConfigError(
+            f"grpo.gradient_accumulation_steps {accumulated}: the {batches} batches of an epoch are no multiple of it, so later"
+            f" epochs have checkpoints in the middle of a generation, from which a run cannot go on exactly; give a divisor or"
+            f" a multiple of {shared} (steps_per_generation times num_iterations), or one epoch only"
+        )
 
 
 def rewards_of(suite: Suite) -> dict[str, Any]:

@@ -146,7 +146,10 @@ def interval(config: Any) -> int:
 
 
 def check_size(config: Any, arguments: int) -> None:
-    """Raise ConfigError where the arguments do not fill one generation: not a single step would be made."""
+    """Raise ConfigError where the arguments do not fill one generation, or epochs of them cannot be gone on with.
+
+    In the first case not a single step would be made.
+    """
     prompts = config.generation_batch_size // config.num_generations
     if arguments < prompts:
         raise ConfigError(
@@ -154,6 +157,7 @@ def check_size(config: Any, arguments: int) -> None:
             f" completions, {config.num_generations} each): give more data, or lower grpo.per_device_train_batch_size,"
             " gradient_accumulation_steps or generation_batch_size"
         )
+    resuming.check_epochs(config, arguments, interval(config))
 
 
 def check(
