@@ -843,6 +843,17 @@ def test_the_best_is_chosen_in_the_direction_of_the_reward(whole: Path) -> None:
         assert config.greater_is_better is greater, name
 
 
+def test_an_evaluation_without_the_number_to_choose_by_chooses_nothing(recipe_file: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "applies.yaml"
+    suite.write_text("description: a\nrewards:\n  format: {weight: 1}\n  pattern_conformity:\n", encoding="utf-8")
+    options = ["metric_for_best_model=rewards/pattern_conformity/mean", "max_steps=2", f"suite={suite}"]
+    recipe = made(recipe_file, tmp_path / "out", *BEST, *options, "format=compact")  # in which it states no edit
+    run(recipe, Launch(), resume=False)
+    (entry,) = (entry for entry in history(tmp_path / "out") if "eval_reward" in entry)
+    assert entry["eval_rewards/pattern_conformity/mean"] is None
+    assert "best" not in folder.read_state(tmp_path / "out")
+
+
 def tensors_of(out: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 

@@ -53,6 +53,11 @@ class Keeper(TrainerCallback):
             self.stopped = True
             control.should_save = control.should_training_stop = True
 
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **more: Any) -> None:
+        """A number that an evaluation could not state is none to choose weights by; transformers would compare None."""
+        for name in [name for name, value in (metrics or {}).items() if value is None]:
+            metrics[name] = math.nan
+
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Write the log up to here, then the mark."""
         self._flush(state.global_step)
