@@ -854,6 +854,15 @@ def test_an_evaluation_without_the_number_to_choose_by_chooses_nothing(recipe_fi
     assert "best" not in folder.read_state(tmp_path / "out")
 
 
+def test_what_is_not_logged_yet_is_logged_before_a_checkpoint(recipe_file: Path, tmp_path: Path) -> None:
+    options = ["logging_steps=10", "save_steps=2", "max_steps=3", "eval_strategy=no", "eval_on_start=false"]
+    run(made(recipe_file, tmp_path / "out", *options), Launch(), resume=False)
+    rows = parquet.read_table(tmp_path / "out" / "rewards.parquet").to_pylist()
+    rewards = [row["reward"] for row in rows]
+    found = {entry["step"]: entry["reward"] for entry in history(tmp_path / "out") if "reward" in entry}
+    assert found == pytest.approx({2: sum(rewards[:8]) / 8, 3: sum(rewards[8:]) / 4}, abs=1e-5)
+
+
 def tensors_of(out: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
@@ -865,10 +874,10 @@ def test_a_run_stops_between_generations_only(tmp_path: Path) -> None:
 
     keeper = Keeper(tmp_path, 2, lambda step: None, lambda wish: wish)
     (tmp_path / folder.STOP).touch()
-    asked = []
+    args, asked = SimpleNamespace(logging_strategy="steps"), []
     for step in (1, 2, 3):
         control = SimpleNamespace(should_save=False, should_training_stop=False)
-        keeper.on_step_end(None, SimpleNamespace(global_step=step, max_steps=9), control)
+        keeper.on_step_end(args, SimpleNamespace(global_step=step, max_steps=9), control)
         asked.append((control.should_save, control.should_training_stop))
     assert asked == [(False, False), (True, True), (False, False)]
 

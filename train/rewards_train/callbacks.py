@@ -52,6 +52,8 @@ class Keeper(TrainerCallback):
         if between and self._together(self._stop.exists()):
             self.stopped = True
             control.should_save = control.should_training_stop = True
+        if control.should_save and args.logging_strategy != "no":
+            control.should_log = True  # what is not logged yet is in no checkpoint
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **more: Any) -> None:
         """A number that an evaluation could not state is none to choose weights by; transformers would compare None."""
