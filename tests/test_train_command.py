@@ -646,6 +646,10 @@ def test_errors_on_the_command_line_are_one_line() -> None:
         ("loss_type=dapoo", r"grpo.loss_type: 'dapoo' \(did you mean 'dapo'\?\) is none of grpo, dr_grpo, dapo"),
         ("loss_type=true", "grpo.loss_type: True .*is none of grpo"),
         ("sft.args.loss_type=foo", "sft.args.loss_type: 'foo' is none of nll, dft"),
+        (
+            "vllm_importance_sampling_mode=truncate",
+            "grpo.vllm_importance_sampling_mode: 'truncate' .*is none of token_t",
+        ),
         ("scale_rewards=foo", "grpo.scale_rewards: 'foo' is none of group, batch, none, true, false"),
     ],
 )

@@ -30,6 +30,7 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
     "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
     "importance_sampling_level": ("token", "sequence"),
     "vllm_mode": ("server", "colocate"),
+    "vllm_importance_sampling_mode": ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"),
 }
 """What fields of TRL 1.16's GRPOConfig take that have no `choices` there, as their help says."""
 POSITIVE = {
