@@ -439,6 +439,27 @@ def test_a_worker_ends_with_a_launcher_that_is_killed(late: bool, through: list[
     launcher.communicate()
 
 
+@pytest.mark.parametrize(
+    ("ends", "code", "message"),
+    [
+        ("import sys; sys.exit(3)", 3, "the run stopped; see above"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            2,
+            r"ended by signal 9 \(Killed\), perhaps for lack of memory: lower .*; --resume",
+        ),
+    ],
+)
+def test_a_process_that_ends_ends_the_others_and_it_is_said_how(
+    ends: str, code: int, message: str, tmp_path: Path
+) -> None:
+    processes = [launch._start([sys.executable, "-c", one], {}) for one in ("import time; time.sleep(99)", ends)]
+    with pytest.raises(launch.LaunchFailed, match=message) as caught:
+        launch._wait(processes, tmp_path)
+    assert caught.value.code == code
+    assert all(process.returncode is not None for process in processes)
+
+
 def test_truth_values_where_trl_takes_them() -> None:
     assert recipe.resolve("smoke", ["scale_rewards=false"]).grpo["scale_rewards"] is False
     assert recipe.resolve("smoke", ["eval_strategy=no"]).grpo["eval_strategy"] == "no"

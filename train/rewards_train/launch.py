@@ -28,11 +28,17 @@ LAUNCHER = "REWARDS_LAUNCHER"
 
 
 class LaunchFailed(RewardsError):  # noqa: N818  (it says what happened to the run)
-    """A process of a run failed, and has said why; its exit code becomes that of the command."""
+    """A process of a run failed: it has said why, and its exit code becomes that of the command; or a signal ended it."""
 
     def __init__(self, code: int) -> None:
-        super().__init__("the run stopped; see above")
-        self.code = code
+        said = "the run stopped; see above"
+        if code < 0:
+            said = (
+                f"a process of the run was ended by signal {-code} ({signal.strsignal(-code)}), perhaps for lack of memory:"
+                " lower grpo.per_device_train_batch_size, or use fewer processes; --resume goes on from the last checkpoint"
+            )
+        super().__init__(said)
+        self.code = code if code > 0 else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +177,10 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
 def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
     """Wait for all; Ctrl-C asks them to save and stop, a second one and the failure of any ends them."""
     asked = False
+    failed: list[int] = []  # codes of those that failed by themselves
     while any(process.poll() is None for process in processes):
         try:
-            failed = [process for process in processes if process.poll() not in (None, 0, EXIT_INTERRUPTED)]
+            failed = [code for process in processes if (code := process.poll()) not in (None, 0, EXIT_INTERRUPTED)]
             if failed:
                 for process in processes:
                     _end(process)
@@ -194,9 +201,8 @@ def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
     codes = [process.wait() for process in processes]
     if asked or EXIT_INTERRUPTED in codes:
         raise KeyboardInterrupt
-    code = next((code for code in codes if code > 0), next((1 for code in codes if code), 0))
-    if code:
-        raise LaunchFailed(code)
+    if failed := failed or [code for code in codes if code]:
+        raise LaunchFailed(max(failed))  # what says why, before what a signal ended
 
 
 def _pause(process: subprocess.Popen[bytes]) -> None:
