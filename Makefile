@@ -1,5 +1,6 @@
 # make demo     install into .venv, fetch the embedded models, score the examples, print a summary
-# make test     install into .venv and run the tests, in WORKERS processes
+# make test     install into .venv and run the tests but the slow ones, in WORKERS processes
+# make test-slow  the slow ones
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date, WORKERS of them at a time
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure the engine beside peers and the bare models; see bench/README.md
@@ -16,7 +17,7 @@ WORKERS ?= 2
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check check-ruff check-mypy check-pyright check-house fix bench validate evaluation learn clean
+.PHONY: demo test test-slow check check-ruff check-mypy check-pyright check-house fix bench validate evaluation learn clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,7 +33,10 @@ demo: $(STAMP)
 	$(BIN)/python examples/read_scores.py build/examples.scored.jsonl
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
 
 check: $(STAMP)
 	$(MAKE) --keep-going --jobs $(WORKERS) check-mypy check-pyright check-house check-ruff

@@ -489,6 +489,7 @@ def test_the_real_gguf_file_becomes_a_model_that_loads_cleanly_and_answers(smoll
 
 
 @pytest.mark.models
+@pytest.mark.slow  # who has no models yet converts them with the same check of their digest
 def test_the_real_conversion_gives_the_pinned_tensors_each_time(smollm2, tmp_path, monkeypatch):
     import gguf
 

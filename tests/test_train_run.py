@@ -299,6 +299,7 @@ SHARDED = {
 }
 
 
+@pytest.mark.slow  # seven processes
 @pytest.mark.parametrize("kind", SHARDED)
 def test_weights_that_are_spread_over_processes(
     recipe_file: Path, two: tuple[Path, list[str]], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
