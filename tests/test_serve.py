@@ -34,7 +34,7 @@ from rewards.files.reading import header_path
 from rewards.result import Result
 from rewards.types import Revision
 from rewards_serve import app, listening
-from rewards_serve.command import TOKEN
+from rewards_serve.command import TOKEN, _listen, serve
 from rewards_serve.desk import Desk, Full
 from rewards_serve.openrlhf import without_special
 from rewards_train.losses import Budget
@@ -377,6 +377,17 @@ def test_what_cannot_be_served_is_said_before_models_load(folder: Path, tmp_path
         found = command("serve", *arguments, **{TOKEN: "word"})
         assert found.returncode == 2
         assert said in found.stderr.decode()
+
+
+def test_of_two_servers_that_load_at_once_the_slower_is_told_that_the_port_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    held = _listen("127.0.0.1", 0)  # bound, as while models load
+    port = held.getsockname()[1]
+    monkeypatch.setattr(listening, "warm_up", lambda suite: held.listen())
+    (tmp_path / "suite.yaml").write_text("description: toy\nrewards: {format: {}}\n", encoding="utf-8")
+    with held, pytest.raises(ConfigError, match=f"^--host 127.0.0.1 --port {port}: Address already in use$"):
+        serve(suite=str(tmp_path / "suite.yaml"), port=port)
 
 
 def test_what_is_not_installed_is_named_with_the_line_that_installs_it(tmp_path: Path) -> None:

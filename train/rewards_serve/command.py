@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +85,8 @@ def serve(
     with _listen(host, port) as listening:
         chosen = plan.load()
         warm_up(chosen)
+        with _taking(host, port):  # another server that was loading too may have been faster
+            listening.listen(2048)
         with Desk(chosen, max_waiting, batch_size) as desk:
             app = build(Service(chosen, desk, token, format), {*LOCAL, host.lower()} if local else None)
             run(app, listening, host, chosen.name, desk)
@@ -111,11 +115,18 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     """The address, taken before minutes are spent on models. Raises ConfigError where it cannot be had."""
-    try:
+    with _taking(host, port):
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+    return found
+
+
+@contextmanager
+def _taking(host: str, port: int) -> Iterator[None]:
+    """Raise ConfigError where the address cannot be had."""
+    try:
+        yield
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"--host {host} --port {port}: {getattr(error, 'strerror', None) or error}") from error
-    return found

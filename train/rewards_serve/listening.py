@@ -120,7 +120,6 @@ def warm_up(suite: Suite) -> None:
 def run(app: Starlette, listening: socket.socket, host: str, name: str, desk: Desk) -> None:
     """Answer on this socket until SIGINT or SIGTERM, and then what the desk has taken in."""
     config = uvicorn.Config(app, http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="off")
-    listening.listen(2048)
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
     print(f"serving suite {name!r}; end it with Ctrl-C", file=sys.stderr)
