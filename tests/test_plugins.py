@@ -773,6 +773,9 @@ def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None
         (["score", "in.jsonl", "-o", "out.jsonl"], True),
         (["score", "in.jsonl", "--out=out.jsonl"], True),
         (["score", "in.jsonl"], False),  # what went to standard output cannot be gone on with
+        (["score", "in.jsonl", "-o", "-"], False),
+        (["score", "in.jsonl", "--out=-"], False),
+        (["score", "-", "-o", "out.jsonl"], False),  # nor can what came from standard input
         (["train", "smoke"], True),
         (["train", "smoke", "--dry-run"], False),
         (["list"], False),

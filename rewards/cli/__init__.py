@@ -89,7 +89,8 @@ def _how_to_go_on(group: TyperGroup) -> str:
     running = next((group.commands[word] for word in sys.argv[1:] if word in group.commands), None)
     options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
     written = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
-    kept = written and "--dry-run" not in sys.argv[1:]
+    streamed = {"-", "-o-", "--out=-"} & set(sys.argv[1:])  # in or out: neither comes twice
+    kept = written and not streamed and "--dry-run" not in sys.argv[1:]
     return "; add --resume to go on where it stopped" if "--resume" in options and kept else ""
 
 
