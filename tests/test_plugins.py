@@ -790,6 +790,23 @@ def test_going_on_is_advised_where_something_was_kept(
     assert bool(_how_to_go_on(build())) is advised
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["score", "in.jsonl", "--cache=~/made"], "cache"),
+        (["fit", "plain_text", "--data", "in.jsonl", "--out=~/made"], "out"),
+        (["eval", "in.jsonl", "--out=~/made"], "out"),
+    ],
+)
+def test_no_folder_is_made_that_is_called_tilde(words: list[str], option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewards.cli import build
+
+    monkeypatch.setenv("HOME", "/somebody")
+    name, *given = words
+    context = build().commands[name].make_context(name, given)
+    assert context.params[option] == Path("/somebody/made")
+
+
 def test_ctrl_c_while_plugins_load_is_one_word(tmp_path: Path) -> None:
     path = installed(tmp_path, "slow_plugin", "raise KeyboardInterrupt")
     done = command("score", "in.jsonl", "-o", "out.jsonl", PYTHONPATH=str(path))

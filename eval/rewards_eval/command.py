@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from rewards.cli.options import Cache, Device, DType, Models, countable
+from rewards.cli.options import Cache, Device, DType, Models, at_home, countable
 from rewards.plan import SuitePlan, parse_models
 from rewards.text.plain import plain
 
 
 def evaluate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file a system.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for everything that is written.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", callback=at_home, help="Folder for everything that is written."),
+    ],
     name: Annotated[
         list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")
     ] = None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import LARGEST, Cache, Models
+from rewards.cli.options import LARGEST, Cache, Models, at_home
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, pairs, parse_models
 from rewards.text.plain import plain
@@ -19,7 +19,10 @@ from rewards.text.plain import plain
 def fit(
     reward: Annotated[str, typer.Argument(metavar="REWARD", help="Name of a reward; `rewards list` shows them.")],
     data: Annotated[list[Path], typer.Option(metavar="FILE", help="JSONL, JSONL.gz or Parquet. Repeatable.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the parameters and their card.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", callback=at_home, help="Folder for the parameters and their card."),
+    ],
     percentile: Annotated[
         float | None, typer.Option(help="How many percent of human edits the threshold lets fail.")
     ] = None,
