@@ -63,6 +63,7 @@ def test_an_appropriateness_model_is_fitted(tmp_path: Path) -> None:
     assert auc > 0.9
 
 
+@pytest.mark.slow  # two fits with a teacher
 def test_a_model_learns_the_same_twice_from_what_an_encoder_says_of_texts_without_labels(tmp_path: Path) -> None:
     rows = arguments(200)
     greetings = ["Dear readers,", "You stupid idiots!"]

@@ -12,10 +12,11 @@ import pytest
 
 import rewards
 from rewards.scored import read_scored
+from rewards.text.segment import spans
 from rewards.types import Revision
 from rewards_eval import html
 from rewards_eval.html import page
-from rewards_eval.html.compact import Offsets, spans
+from rewards_eval.html.compact import Offsets
 from tests import pages
 from tests.conftest import command, record
 from tests.pages import all_of, one, press, resize, texts
@@ -376,7 +377,7 @@ def applied(browser: Any, cases: list[tuple[Revision, list[int]]]) -> list[str]:
     """The texts that the page's own code gives for these revisions and edits."""
     data = []
     for revision, chosen in cases:
-        offsets, places = Offsets(revision.argument), spans(revision)
+        offsets, places = Offsets(revision.argument), spans(revision.sentences, revision.gaps)
         edits = []
         for index in chosen:
             edit = revision.edits[index]
