@@ -815,7 +815,7 @@ def test_a_card_without_held_out_numbers_says_whether_any_could_have_been(tmp_pa
     suite, chosen = load_suite(_suite(tmp_path)), recipe.resolve("smoke")
     for held_out, told in (
         ((), "No arguments were kept apart, so"),
-        ((item,), "1 arguments were kept apart, but the run"),
+        ((item,), "The run did not evaluate the 1 argument(s) kept apart, so"),
     ):
         splits = data.Splits(data.Loaded((item,)), data.Loaded(held_out))
         assert told in card._evaluation(chosen, suite, splits, [{"step": 1, "reward": 0.5}], None)

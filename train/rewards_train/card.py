@@ -230,9 +230,11 @@ def _evaluation(
 ) -> str:
     entries = [entry for entry in history if entry.get("eval_reward") is not None]
     if not entries:
-        kept = f"{len(splits.eval.items):,}" if splits.eval.items else "No"
-        why = ", but the run did not evaluate them:" if splits.eval.items else ", so"
-        return f"## Evaluation\n\n{kept} arguments were kept apart{why} there are no held-out numbers."
+        kept = len(splits.eval.items)
+        why = (
+            f"The run did not evaluate the {kept:,} argument(s) kept apart" if kept else "No arguments were kept apart"
+        )
+        return f"## Evaluation\n\n{why}, so there are no held-out numbers."
     first, last = entries[0], next((one for one in entries if best and one["step"] == best["step"]), entries[-1])
     keys = {"eval_reward": "reward", "eval_suite/with_accepted_edit": "completions with an accepted edit"}
     keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} (weight {c.weight:g})" for c in suite.components}
