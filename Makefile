@@ -1,6 +1,6 @@
 # make demo     install into .venv, fetch the embedded models, score the examples, print a summary
 # make test     install into .venv and run the tests but the slow ones, in WORKERS processes
-# make test-slow  the slow ones
+# make test-slow  those, in a few minutes
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date, WORKERS of them at a time
 # make fix      let ruff format and mend, and write the generated docs
 # make bench    measure the engine beside peers and the bare models; see bench/README.md
@@ -36,7 +36,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 check: $(STAMP)
 	$(MAKE) --keep-going --jobs $(WORKERS) check-mypy check-pyright check-house check-ruff

@@ -354,6 +354,7 @@ def started_by(launcher: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow  # two runs of two processes
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_no_process_outlives_its_launcher(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "two"

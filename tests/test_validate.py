@@ -118,7 +118,10 @@ def judged(number: int, split: str) -> dict[str, Any]:
 @pytest.mark.usefixtures("embedded_models")
 @pytest.mark.parametrize(
     ("family", "row", "options"),
-    [("appropriateness", labelled, {"depth": 9, "epochs": 1, "share": 0}), ("fluency", judged, {"depth": 5})],
+    [
+        pytest.param("appropriateness", labelled, {"depth": 9, "epochs": 1, "share": 0}, marks=pytest.mark.slow),
+        ("fluency", judged, {"depth": 5}),
+    ],
 )
 def test_the_card_of_a_fit_is_found_again_without_fitting(
     tmp_path: Path, family: str, row: Callable[[int, str], dict[str, Any]], options: dict[str, Any]
