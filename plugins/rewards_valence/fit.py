@@ -14,7 +14,7 @@ import numpy as np
 from rewards.errors import ConfigError
 from rewards.features import Embedding
 from rewards.fitting.calibrate import threshold_of
-from rewards.fitting.measures import DRAWS, interval, roc_auc
+from rewards.fitting.measures import DRAWS, interval, percentiles, roc_auc
 from rewards.fitting.rows import need, revised, say_left_out, text_beside
 from rewards_valence import BLAME, HEAD, LABELS, NEITHER, PARAMS, PRAISE, WORDS, kept, shares
 from rewards_valence.wording import WORD, exchanged
@@ -164,7 +164,7 @@ def over_words(turned_down: NDArray[np.float64], exchanged: NDArray[np.str_], se
         going, coming = (np.bincount(rng.integers(0, size, size), minlength=size) for size in sizes)
         if (weights := going[sides[0]] * coming[sides[1]]).any():
             found.append(float(np.average(turned_down, weights=weights)))
-    return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
+    return percentiles(found)
 
 
 def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ def interval(
         value = measure(*(column[rows] for column in columns))
         if np.isfinite(value):
             found.append(value)
+    return percentiles(found)
+
+
+def percentiles(found: Sequence[float]) -> list[float]:
+    """The 95 % interval of what resamples gave; empty where none gave a value."""
     return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
 
 
@@ -99,7 +104,7 @@ def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any
         "n": len(probability),
         "ece_10_bins": round(calibration_error(label, probability), 4),
         "ece_10_bins_if_perfect": round(float(np.mean(ideal)), 4),
-        "ece_10_bins_if_perfect_95": [round(float(np.quantile(ideal, level)), 4) for level in (0.025, 0.975)],
+        "ece_10_bins_if_perfect_95": percentiles(ideal),
         "calibration": calibration_curve(label, probability),
     }
 
