@@ -790,21 +790,13 @@ def test_going_on_is_advised_where_something_was_kept(
     assert bool(_how_to_go_on(build())) is advised
 
 
-@pytest.mark.parametrize(
-    ("words", "option"),
-    [
-        (["score", "in.jsonl", "--cache=~/made"], "cache"),
-        (["fit", "plain_text", "--data", "in.jsonl", "--out=~/made"], "out"),
-        (["eval", "in.jsonl", "--out=~/made"], "out"),
-    ],
-)
-def test_no_folder_is_made_that_is_called_tilde(words: list[str], option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rewards.cli import build
+def test_tilde_after_an_option_means_the_home_folder(tmp_path: Path) -> None:
+    from rewards.cli import _at_home
 
-    monkeypatch.setenv("HOME", "/somebody")
-    name, *given = words
-    context = build().commands[name].make_context(name, given)
-    assert context.params[option] == Path("/somebody/made")
+    done = command("score", "examples/arguments.jsonl", "--out=~/none/scored.jsonl", HOME=str(tmp_path))
+    assert (done.returncode, str(tmp_path / "none") in done.stderr.decode()) == (2, True)
+    for word in ("--set=a=~/b", "ROLE=~/model", "-o=~/x", "--out=a~", "~"):
+        assert _at_home(word) == word
 
 
 def test_ctrl_c_while_plugins_load_is_one_word(tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
 def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     """The report on a suite under attack, printed; and whether it holds."""
     # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
+    from rewards.cli.progress import counting
     from rewards_audit import show
     from rewards_audit.audit import audit as attack_suite
     from rewards_audit.cases import BUILTIN, read_cases
@@ -144,7 +145,7 @@ def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
     cases = read_cases(attempt.arguments or BUILTIN)
     tried, extra = _chosen(attempt.only, _own(attempt.attacks, cases) if attempt.attacks else [])
     suite = attempt.plan.load()
-    with show.counting(attempt.quiet) as progress:
+    with counting("attacking", "completions", attempt.quiet) as progress:
         report = attack_suite(suite, cases, tried, extra, progress)
     if attempt.show:
         show.print_examples(report, attempt.show)

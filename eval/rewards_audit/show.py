@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from rewards.cli.terminal import print_table
 from rewards.suite import Suite
@@ -102,42 +99,6 @@ def _print_trial(trial: Trial, report: Report) -> None:
     print()
     for line in lines:
         print(plain(line if len(line) <= CUT else line[:CUT] + f"… ({len(line) - CUT:,} more characters)"))
-
-
-@contextmanager
-def counting(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left on stderr; where that is no terminal, a line now and then."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    live = not quiet and console.is_terminal
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    told = time.monotonic()
-    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
-        task = bar.add_task("attacking", total=None)
-
-        def report(done: int, total: int) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=total)
-            if not quiet and not live and time.monotonic() - told > 30:
-                told = time.monotonic()
-                print(f"scored {done:,} of {total:,} completions", file=sys.stderr)
-
-        yield report
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewards.cli.options import Cache, Device, DType, Models, at_home, countable
+from rewards.cli.options import Cache, Device, DType, Models, countable
 from rewards.plan import SuitePlan, parse_models
 from rewards.text.plain import plain
 
@@ -16,7 +16,7 @@ def evaluate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file a system.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", callback=at_home, help="Folder for everything that is written."),
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for everything that is written."),
     ],
     name: Annotated[
         list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")

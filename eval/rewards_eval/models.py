@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rewards.cli.progress import counting
 from rewards.engine.engine import Engine
 from rewards.engine.roles import fill
 from rewards.files.reading import read_header
@@ -62,7 +61,7 @@ class Models:
         if self._scored:
             known |= self._suite.roles()
         self._engine.check_roles(known)
-        with _progress(self._quiet) as progress:
+        with counting("measuring", "records", self._quiet) as progress:
             path = self._folder / "measured.jsonl"
             measured = measure.measure(systems, self._engine, found, references, path, self._measuring(), progress)
         self._header = read_header(path) or {}
@@ -132,21 +131,3 @@ def _digest_of(name: str) -> list[str]:
     """Of a model that is a folder: other files under the same name are another model."""
     folder = user_path(name)
     return [folders.digest(folder)] if folder.is_dir() else []
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """What the user sees on stderr while records are measured."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("measuring", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if not quiet and not console.is_terminal and done * 10 // total > (done - 64) * 10 // total:
-                print(f"measured {done:,} of {total:,} records", file=sys.stderr)
-
-        yield show

@@ -16,6 +16,7 @@ from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.signals import terminated_as_interrupted
 from rewards.cli.terminal import results_alone
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
+from rewards.paths import user_path
 from rewards.plugins import registry
 from rewards.stderr import hold_closed
 from rewards.text.plain import plain
@@ -84,6 +85,13 @@ def main() -> None:
     sys.exit(code)
 
 
+def _at_home(word: str) -> str:
+    """An argument with the home folder in `--out=~/kept`: a shell leaves that `~` alone, and a folder `~` would be made."""
+    option, tilde, name = word.partition("=~")
+    is_option = bool(tilde) and option.startswith("--") and "=" not in option
+    return f"{option}={user_path('~' + name)}" if is_option else word
+
+
 def _how_to_go_on(group: TyperGroup) -> str:
     """The hint at --resume, where the command of `group` that was running takes it, and leaves something to go on with."""
     running = next((group.commands[word] for word in sys.argv[1:] if word in group.commands), None)
@@ -110,7 +118,7 @@ def _run() -> int:
     try:
         with results_alone():  # plugins are imported
             group = build()
-        code = group(standalone_mode=False)
+        code = group([_at_home(word) for word in sys.argv[1:]], standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.options import LARGEST, Cache, Models, at_home
+from rewards.cli.options import LARGEST, Cache, Models
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, pairs, parse_models
 from rewards.text.plain import plain
@@ -21,7 +21,7 @@ def fit(
     data: Annotated[list[Path], typer.Option(metavar="FILE", help="JSONL, JSONL.gz or Parquet. Repeatable.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", callback=at_home, help="Folder for the parameters and their card."),
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the parameters and their card."),
     ],
     percentile: Annotated[
         float | None, typer.Option(help="How many percent of human edits the threshold lets fail.")

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from rewards.errors import ConfigError
-from rewards.paths import user_path
 
 LARGEST = 2**63 - 1
 """The largest whole number that files, slices and generators of random numbers take."""
@@ -21,11 +20,6 @@ def countable(value: int | None) -> int | None:
     if value is not None and abs(value) > LARGEST:
         raise typer.BadParameter(f"{value} is beyond {LARGEST:,}, which nothing here counts to")
     return value
-
-
-def at_home(value: Path | None) -> Path | None:
-    """The folder that an option was given; a shell leaves the `~` of `--cache=~/kept` alone."""
-    return None if value is None else user_path(str(value))
 
 
 SuiteName = Annotated[str | None, typer.Option("--suite", help="Name of a suite, or a YAML file. [default: default]")]
@@ -60,9 +54,7 @@ TokenBudget = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")]
-Cache = Annotated[
-    Path | None, typer.Option(callback=at_home, help="Folder for a cache of features that outlives the run.")
-]
+Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
 
 
 def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:

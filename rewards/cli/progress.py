@@ -1,17 +1,25 @@
-"""What the user sees on stderr while a file is scored, and the closing table."""
+"""What the user sees on stderr while something takes long, and the closing table of a file that was scored."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from rewards.files.pipeline import ProgressHooks
@@ -23,6 +31,7 @@ from rewards.text.plain import plain
 
 _LEAST = 20  # columns that the names of rewards keep on the narrowest terminal
 _MOST = 5  # causes of failures and rejections that are listed
+_BETWEEN = 30  # seconds between two lines where there is no terminal for a bar
 
 
 class Display:
@@ -83,7 +92,7 @@ class Display:
     def _tell(self) -> None:
         """A line now and then, where there is no terminal for a bar."""
         now = time.monotonic()
-        if not self._quiet and not self._console.is_terminal and now - self._told > 30:
+        if not self._quiet and not self._console.is_terminal and now - self._told > _BETWEEN:
             self._told = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size and self._records else ""
             done = f"{self._records:,} records{share}, {self._texts:,} {self._unit}"
@@ -124,6 +133,33 @@ class Display:
             )
         table.add_row("total", "", _number(summary.reward.mean), f"{summary.reward.n:,}", style="bold")
         return table
+
+
+@contextmanager
+def counting(doing: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left; where stderr is no terminal, a line now and then. Yields what takes (done, all of them)."""
+    console = Console(stderr=True, highlight=False)
+    live = not quiet and console.is_terminal
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    told = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def report(done: int, total: int) -> None:
+            nonlocal told
+            bar.update(task, completed=done, total=total)
+            if not quiet and not live and time.monotonic() - told > _BETWEEN:
+                told = time.monotonic()
+                with unheard():
+                    print(f"{doing}: {done:,} of {total:,} {unit}", file=sys.stderr)
+
+        yield report
 
 
 def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list[str]:
