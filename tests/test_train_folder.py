@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import rewards
 from rewards.errors import ConfigError
-from rewards_train import checkpoints, folder, recipe
+from rewards_train import checkpoints, data, dry_run, folder, recipe
 from rewards_train.recipe import Recipe
 
 
@@ -56,6 +58,18 @@ def test_what_a_run_began_with_is_compared_and_the_first_changes_are_named(begun
     assert "suite.d" not in str(refused.value)
     with pytest.raises(ConfigError, match="the run began with processes 1, and now has 2: it cannot go on exactly"):
         folder.check_same(out, {"processes": 2}, main=True)
+
+
+def test_a_dry_run_compares_too_and_notes_nothing(begun: Recipe) -> None:
+    out, splits = Path(begun.out), data.Splits(data.Loaded(()), data.Loaded(()))
+    suite = rewards.suite_of(["format"])
+    dry_run.DryRun(begun, 1, resume=True)._begun(suite, splits)
+    assert folder.read_state(out) == {"processes": 1}
+    folder.write_state(out, data="of other arguments")
+    with pytest.raises(ConfigError, match="the run began with data of other arguments, and now has"):
+        dry_run.DryRun(begun, 1, resume=True)._begun(suite, splits)
+    shutil.rmtree(out / folder.CHECKPOINTS)
+    dry_run.DryRun(begun, 2, resume=True)._begun(suite, splits)  # no step was made that binds it
 
 
 def test_files_of_trackers_are_in_nobodys_way(begun: Recipe) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
-from rewards_train import ahead, data, extras, fields, folder, opening, policy, recipe, run, sharding
+from rewards_train import ahead, data, extras, fields, folder, opening, policy, recipe, resuming, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
 from rewards_train.recipe import Recipe
@@ -48,6 +49,8 @@ class DryRun:
         self._policy(splits)
         if splits is not None:
             self._batch(scorer, splits.train.items)
+            if self._resume and tokenizer is not None:
+                self._begun(scorer.suite, splits)
         print(f"\noutput     {self._recipe.out}")
         for text in self.unchecked:
             print(plain(f"not checked: {text}"))
@@ -113,6 +116,13 @@ class DryRun:
         print_table(f"suite {suite.name}", ("reward", "level", "use", "models", "measures"), rows, "measures")
         for line in opening.warnings(suite):
             print(line)
+
+    def _begun(self, suite: Suite, splits: data.Splits) -> None:
+        """Compare data, processes and rewards with those of the run that is to be gone on with."""
+        now: dict[str, Any] = {"data": splits.digest(), "processes": self._processes}
+        with suppress(ModelError):  # `_batch` has said what is not there
+            now["rewards"] = resuming.rewards_of(suite)
+        folder.check_begun(Path(self._recipe.out), now)
 
     def _policy(self, splits: data.Splits | None) -> None:
         try:

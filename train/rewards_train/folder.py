@@ -177,6 +177,12 @@ def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
         write_state(out, **now)
 
 
+def check_begun(out: Path, now: Mapping[str, Any]) -> None:
+    """The same where a step was made, before which nothing binds, and for whoever looks only: nothing is noted."""
+    if _begun(out):
+        check_same(out, now, main=False)
+
+
 def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
     """The checkpoint to go on from and its step, after what came later is gone."""
     checkpoint, step = checkpoints.last(out / CHECKPOINTS) if resume else (None, 0)
