@@ -36,6 +36,9 @@ def edit(before: str, after: str, number: int | None = 1, **more: object) -> Pro
         (edit("", "new"), NO_PLACE),
         (edit("", ""), NOTHING),
         (edit("bad", "good", problem="no reason"), "no reason"),
+        (edit("bad", "good", None, problem="a change across sentences"), "a change across sentences"),
+        (edit("not sad?", "glad", start=23, end=99), NOT_FOUND),
+        (edit("not sad?", "glad", start=-8, end=31), NOT_FOUND),
         (edit("", "", start=0, end=0), NOTHING),
     ],
 )
@@ -57,11 +60,25 @@ def test_a_part_that_occurs_once_is_placed_before_one_that_occurs_often() -> Non
 def test_whole_words_come_before_parts_of_words() -> None:
     revision = revise((SENTENCE,), edit("is", "was"))
     assert revision.apply([0]) == "This was bad, and is it not sad?"
+    assert [e.start for e in revise(("a1 1",), edit("1", "2")).edits] == [3]
+    assert [e.start for e in revise(("ano no no",), edit("no no", "no")).edits] == [4]  # the places overlap
+
+
+def test_a_part_whose_places_overlap_each_other_occurs_more_than_once() -> None:
+    revision = revise(("Well, so so so.",), edit("so so", "so"), edit("Well, so", "So"))
+    assert [(e.start, e.invalid_reason) for e in revision.edits] == [(9, None), (0, None)]
 
 
 def test_an_overlap_names_the_edit_that_stays() -> None:
     revision = revise((SENTENCE,), edit("bad, and", "good, and"), edit("and is it", "and was it"))
     assert [e.invalid_reason for e in revision.edits] == [None, "overlaps edit 1"]
+    revision = revise(("abcdef",), edit("ef", "x"), edit("ab", "y"), edit("bcde", "z"))
+    assert revision.edits[2].invalid_reason == "overlaps edit 1"  # of two, the one that was placed first
+
+
+def test_an_edit_that_touches_another_still_lies_in_the_way_of_a_third() -> None:
+    revision = revise(("abcdef",), edit("ab", "x"), edit("cd", "y"), edit("de", "z"))
+    assert [e.invalid_reason for e in revision.edits] == [None, None, "overlaps edit 2"]
 
 
 def test_a_part_without_a_free_place_names_what_lies_in_the_way_of_its_last() -> None:
@@ -107,6 +124,14 @@ def test_many_different_parts_of_a_long_sentence_are_placed_in_bounded_work(monk
     assert sentence.searches < 1_000 + 50 * 50
 
 
+def test_the_last_place_of_a_part_is_sought_in_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchoring, "MAX_LOOKS", 100)
+    sentence = Searched("a " * 5_000)
+    (_, lost) = anchor((sentence,), [edit(sentence[:-1], ""), edit("a", "c")])
+    assert lost.invalid_reason == "overlaps edit 1"
+    assert sentence.searches < 200
+
+
 def test_edits_beyond_the_first_thousand_are_kept_and_not_applied() -> None:
     sentence = " ".join(f"w{i}" for i in range(MAX_EDITS + 2)) + " " + "long" * 25_000
     proposed = [edit(f"w{i}", "b") for i in range(MAX_EDITS + 2)]
@@ -131,6 +156,49 @@ def test_the_sentence_after_an_edit_is_that_of_this_edit_alone() -> None:
 def test_edits_that_touch_do_not_overlap() -> None:
     revision = revise(("abcd",), edit("ab", "x"), edit("cd", "y"), edit("", "-", start=2, end=2))
     assert revision.apply([0, 1, 2]) == "x-y"
+
+
+def test_an_edit_is_applied_once_and_insertions_at_one_place_stay_in_their_order() -> None:
+    revision = revise(("ab",), edit("", "1", start=1, end=1), edit("", "2", start=1, end=1), edit("b", "c"))
+    assert revision.apply([1, 0]) == revision.apply([0, 1]) == "a12b"
+    assert revision.apply([0, 0]) == "a1b"
+
+
+def test_edited_sentences_are_in_the_order_of_the_text() -> None:
+    revision = revise(("One.", "Two."), edit("Two", "2", 2), edit("One", "1", 1))
+    assert [(s.sentence_id, s.before, s.after) for s in revision.edited_sentences()] == [
+        (1, "One.", "1."),
+        (2, "Two.", "2."),
+    ]
+
+
+def test_a_record_says_of_an_edit_without_a_place_that_it_has_none() -> None:
+    placed, lost, unknown = (e.to_record() for e in anchor((SENTENCE,), [edit("bad", ""), edit("x", ""), edit("x", "", 7)]))
+    assert [(one["sentence_id"], one["start"]) for one in (placed, lost, unknown)] == [(1, 8), (1, None), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "deleted", "after"),
+    [
+        (("", "\n\n", ""), 0, "Two."),
+        (("", "\n\n", ""), 1, "One."),
+        (("", " ", "\n\n", ""), 1, "One.\n\nThree."),
+        (("", "\n\n", " ", ""), 1, "One.\n\nThree."),
+        (("", "  ", " ", ""), 1, "One.  Three."),
+    ],
+)
+def test_a_deleted_sentence_leaves_the_gap_with_more_line_breaks(
+    gaps: tuple[str, ...], deleted: int, after: str
+) -> None:
+    sentences = ("One.", "Two.", "Three.")[: len(gaps) - 1]
+    deletion = anchor(sentences, [edit(sentences[deleted], "", deleted + 1)])
+    assert Revision("r", "", sentences, gaps, deletion, "edits").apply([0]) == after
+
+
+def test_a_sentence_that_was_empty_keeps_its_gaps() -> None:
+    revision = revise(("One.", "", "Two."), edit("Two", "2", 3))
+    assert revision.argument == "One.  Two."
+    assert revision.apply([0]) == "One.  2."
 
 
 def test_deletion_of_a_sentence_takes_one_space_with_it() -> None:

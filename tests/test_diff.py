@@ -129,7 +129,9 @@ def test_edits_of_sentences_without_a_text(sentences, after):
         (["One is."], "One is. Two was.", [(1, "", " Two was.", 7)]),
         (["I left.", "Then he came."], "I left and he came.", [(1, ".", " and", 6), (2, "Then ", "", 0)]),
         (["He left.", "She stayed."], 'He left. "She stayed.', [(2, "", '"', 0)]),
+        (["One is.", "Two was here."], "One is.\nThree was here.", [(2, "Two", "Three", 0)]),
         ([], "Something.", [(None, "", "Something.", None)]),
+        ([], " ", []),
     ],
 )
 def test_revision_edits(sentences, after, edits):
@@ -146,6 +148,26 @@ def test_long_texts_stay_sane():
     assert apply(before, found) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "edits"),
+    [
+        ("One is.\n Two was.", "One is.- Two was.", [(1, "", "-", 7)]),
+        ("One is.\n\nTwo was.", "One is.\n-\tTwo was.", [(1, "", " -", 7)]),
+        ('One is.\n\nTwo was.', 'One is. "Two was.', [(2, "", '"', 0)]),
+        ("  One is.", "Well, One is.", [(1, "", "Well, ", 0)]),
+    ],
+)
+def test_what_is_inserted_in_a_gap_goes_to_the_sentence_that_it_belongs_to(before, after, edits):
+    found = revision_edits(*split(before), after)
+    assert [(e.sentence_id, e.before, e.after, e.start) for e in found] == edits
+
+
+def test_a_repeated_mark_is_added_behind_the_one_that_was_there():
+    assert changes("Go!", "So Go!!") == [SpanChange(0, 0, "So "), SpanChange(3, 3, "!")]
+    assert changes("Go!!", "So Go!!!") == [SpanChange(0, 0, "So "), SpanChange(4, 4, "!")]
+    assert changes("Go so", "We Go so so") == [SpanChange(0, 0, "We "), SpanChange(3, 3, "so ")]
+
+
 def test_a_change_is_a_triple():
     assert changes("a b", "a c") == [SpanChange(2, 3, "c")]
 
@@ -155,4 +177,7 @@ def test_sentences_that_touch_are_not_glued_to_what_replaces_a_part_of_both() ->
     text = "Keep it on your site and an official letter came."
     found = read_revision({"argument": "".join(sentences), "sentences": sentences, "rewrite": text})
     assert found.gaps == tuple(gaps)
+    assert found.apply(range(len(found.edits))) == text
+    sentences, text = ["Stop!", "-Go home."], "Stop now Go home."
+    found = read_revision({"argument": "".join(sentences), "sentences": sentences, "rewrite": text})
     assert found.apply(range(len(found.edits))) == text

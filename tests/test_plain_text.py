@@ -48,13 +48,14 @@ def test_what_was_there_may_stay() -> None:
     assert plain_text([kept]) == [1.0]
 
 
-@pytest.mark.parametrize("text", ["a\x07b", "a\u200bb", "a\u034fb", "a\ufe0fb", "a\u00adb"])
+@pytest.mark.parametrize("text", ["a\x07b", "a\u200bb", "a\u034fb", "a\ufe0fb", "a\u00adb", "a\U000e0101b"])
 def test_invisible_characters_are_not_seen(text: str) -> None:
     assert seen(text) == seen("ab")
 
 
 def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
     assert seen(" a \n\t b\u00a0c ") == "a b c"
+    assert seen("a\nb") == seen("a\tb") == "a b"
     assert seen("e\u0301") == seen("é")
     assert seen("A") != seen("a")
 
