@@ -7,12 +7,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rewards
 from rewards import drafts, scored, scoring
 from rewards.errors import ConfigError, ModelError, PluginError, RewardFailed
-from rewards.features import Embedding, TokenEmbeddings
+from rewards.features import Embedding, Failure, TokenEmbeddings
 from rewards.files.sink import dump
 from rewards.models.catalog import ENCODER
 from rewards.models.specs import Checkpoint, Hub, Model
@@ -281,6 +282,7 @@ def test_a_plugin_that_raises_fails_its_records_only(caplog: pytest.LogCaptureFi
     assert results[2].error == "fragile: returned nan, which is no finite number that a float32 holds"
     assert results[1].rewards["length_after"] == 11.0  # what could be computed is kept
     assert "Traceback" in caplog.text
+    assert len(caplog.records) == 1  # the record at fault, and nothing of the batch that it was in
 
 
 @pytest.mark.parametrize(
@@ -344,6 +346,7 @@ def test_a_gate_that_fails_leaves_nothing_to_pay() -> None:
         assert failed.rewards == {"fragile": None, "length_after": None}
         assert list(failed.failures) == ["fragile"]
         assert failed.details == {}
+        assert (failed.accepted, failed.after_accepted) == ((), failed.revision.argument)
 
 
 def test_what_is_decided_already_is_what_global_rewards_see() -> None:
@@ -354,6 +357,83 @@ def test_what_is_decided_already_is_what_global_rewards_see() -> None:
     assert known.rewards == {"part_length": 6.0, "length_after": float(len(decided.after))}
     assert (unknown.accepted, unknown.failed_gates, unknown.after_accepted) == ((), ((), (), ()), revision.argument)
     assert unknown.rewards == {"part_length": 6.0, "length_after": None}
+    assert unknown.failures == {}  # no reward was asked about it
+
+
+def test_an_invalid_edit_passes_no_gate_though_its_sentence_does() -> None:
+    seen: list[Any] = []
+
+    @rewards.reward(level="global", range=(0, 1))
+    def spy(arguments: list[rewards.Argument]) -> list[float]:
+        seen.extend(dict(one) for one in arguments[0].passes)
+        return [1.0] * len(arguments)
+
+    given = record()
+    given["edits"][2]["sentence_id"] = 1
+    (result,) = score(suite(crowding, spy, crowding={"gate": True}), given)
+    assert seen == [{"crowding": True}, {"crowding": True}, {"crowding": False}]
+    assert result.accepted == (0, 1)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_edits_that_change_only_spaces_stay_beside_others(together: bool) -> None:
+    """They change nothing that a reader sees, alone or with others: nothing is taken back by them."""
+    sentence = "They  say  so."
+    spaces = [rewards.Edit(1, "  ", " ", None, sentence, start, start + 2) for start in (4, 9)]
+    word = rewards.Edit(1, "say", "think", None, sentence, 6, 9)
+    chosen = suite(new_words, new_words={"gate": True, "together": together, "threshold": 1})
+    back = [spaces[0], rewards.Edit(1, "", " ", None, sentence, 6, 6)]  # the one takes a space, the other gives it back
+    for edits in (spaces, [*spaces, word], [*back, word]):
+        revision = rewards.Revision(1, "", (sentence,), ("", ""), tuple(edits), "json_edits")
+        (result,) = chosen.score([revision])
+        assert result.accepted == tuple(range(len(edits)))
+        assert result.failed_gates == ((),) * len(edits)
+
+
+def test_one_edit_that_fails_leaves_its_record_without_a_mean_and_the_first_reason_is_told() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def picky(edits: list[rewards.Edit]) -> list[rewards.Score]:
+        return [rewards.Score(None, failed=e.before) if e.before in "ac" else rewards.Score(1.0) for e in edits]
+
+    given = {"id": 1, "sentences": ["a b c"], "completion": "1 | b | x\n1 | c | y\n1 | a | z", "format": "compact"}
+    (result,) = score(suite(picky), given)
+    assert result.rewards == {"picky": None}
+    assert result.failures == {"picky": "c"}
+    assert [scores["picky"].value for scores in result.edits] == [1.0, None, None]
+
+
+def test_after_a_batch_that_fails_each_record_is_tried_with_all_its_edits() -> None:
+    calls: list[list[str]] = []
+
+    @rewards.reward(level="edit", range=(0, 1))
+    def watched(edits: list[rewards.Edit]) -> list[float]:
+        calls.append([edit.before for edit in edits])
+        if any("boom" in edit.sentence_before for edit in edits):
+            raise ValueError("boom")
+        return [1.0] * len(edits)
+
+    score(suite(watched), record(), with_text("b", "boom"))
+    assert calls == [["way too", ", duh", "here"], ["way too", ", duh"], ["here"]]
+
+
+def test_a_feature_that_could_not_be_computed_fails_its_record_and_ends_a_strict_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compute(self: rewards.Engine, requests: Any) -> dict[Any, Any]:
+        return {one: Failure("no memory") if one.text == "too" else np.zeros(1) for one in requests}
+
+    monkeypatch.setattr(rewards.Engine, "compute", compute)
+
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda e: (Embedding(e.after, ENCODER),), models=(ENCODER,))
+    def read(edits: list[rewards.Edit], vectors: Any) -> list[float]:
+        return [1.0] * len(edits)
+
+    fine, failed = score(suite(read), with_text("a", "fine"), record())
+    assert (fine.rewards, fine.failures) == ({"read": 1.0}, {})
+    assert (failed.rewards, failed.failures) == ({"read": None}, {"read": "read: no memory"})
+    assert [scores["read"].value for scores in failed.edits[:2]] == [None, 1.0]
+    with pytest.raises(RewardFailed, match=r"^read: no memory \(record 'one'\)$"):
+        score(suite(read, strict=True), with_text("a", "fine"), record())
 
 
 def test_a_failed_score_never_has_a_value() -> None:
