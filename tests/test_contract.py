@@ -233,6 +233,7 @@ class Found:
         ({"share": np.float32("nan")}, "'share' is nan"),
         ({"counts": np.array([[1.0, math.inf]])}, "'counts[0][1]' is inf"),
         ({"found": Found(math.nan)}, "'found.share' is nan"),
+        ({"both": (1.0, math.nan)}, "'both[1]' is nan"),
         ([1], "list, not a mapping"),
         (None, "NoneType, not a mapping"),
     ],
@@ -254,6 +255,9 @@ def test_a_failure_has_no_value_and_always_a_reason() -> None:
     failed = to_scores(brevity, [rewards.Score(math.nan, failed="x"), rewards.Score(1.0, failed="")], 2)
     assert [score.value for score in failed] == [None, None]
     assert [score.failed for score in failed] == ["x", "brevity: failed, and did not say why"]
+    (strange,) = to_scores(brevity, [rewards.Score(None, failed="x", details={"seen": {1, 2}})], 1)
+    assert strange.failed is not None
+    assert not strange.details  # what no file can hold does not come with a failure either
 
 
 def test_rounding_is_measured_at_the_bound_it_crosses() -> None:
@@ -351,6 +355,18 @@ def test_values_are_checked_one_by_one() -> None:
     assert "outside its range [0.0, 1.0]" in (scores[4].failed or "")
 
 
+def test_a_hair_outside_a_bound_is_the_bound_and_more_is_not() -> None:
+    @rewards.reward(level="edit", range=(0, math.inf))
+    def endless(edits: list[rewards.Edit]) -> list[float]:
+        """As much as there is."""
+        return [0.0] * len(edits)
+
+    assert [one.value for one in to_scores(brevity, [-0.00005, -0.0002, 1.0002], 3)] == [0.0, None, None]
+    assert [one.value for one in to_scores(endless, [3e38, 1e39, np.float64(1e39)], 3)] == [3e38, None, None]
+    (kept,) = to_scores(brevity, [rewards.Score(1.00001, details={"n": 1})], 1)
+    assert (kept.value, kept.details) == (1.0, {"n": 1})
+
+
 def test_arrays_are_lists() -> None:
     assert [s.value for s in to_scores(brevity, np.array([0.0, 1.0], np.float32), 2)] == [0.0, 1.0]
 
@@ -375,6 +391,7 @@ def test_arrays_of_any_kind_of_number_are_taken() -> None:
     ("returned", "message"),
     [
         ([0.5], "it returned 1 values for 2 units"),
+        ([0.5] * 3, "it returned 3 values for 2 units"),
         ("ab", "it returned str; it must return one value per unit"),
         ({"a": 1, "b": 2}, "it returned dict"),
         (0.5, "it returned float"),

@@ -18,11 +18,13 @@ from rewards.cli.options import parse_settings
 from rewards.config import copy_yaml, read_yaml
 from rewards.errors import ConfigError, PluginError, RewardsError
 from rewards.features import ClassProbabilities
+from rewards.fitting.params import Params
 from rewards.models.specs import Checkpoint, Hub, Model
 from rewards.plan import parse_models
 from rewards.plugins import Registry
 from rewards.records import read_revision
-from rewards.suite import load_suite, suite_of
+from rewards.suite import IN_PROCESS, Component, load_suite, suite_of
+from rewards.suite import _check_models as check_models
 from tests import tiny
 from tests.conftest import plugin, record, registry_of
 
@@ -269,6 +271,27 @@ def test_settings_may_have_the_shape_of_a_file(tmp_path: Path) -> None:
         load(path, settings={"short": {"arguments": {"lest": 1}}})
 
 
+def test_a_threshold_of_zero_and_one_at_a_bound_are_thresholds(tmp_path: Path) -> None:
+    path = written(tmp_path, "rewards: {short: {gate: true, threshold: 0}, whole: {gate: true, threshold: 1}}")
+    assert [one.threshold and one.threshold.value for one in load(path).components] == [0.0, 1.0]
+
+
+def test_rewards_of_one_role_do_not_read_two_models_where_one_was_fitted(tmp_path: Path) -> None:
+    other = Model("politeness", {"embedded": Checkpoint(Hub("nobody/else"), "classifier")})
+    rude = rewards.reward(level="global", range=(0, 1), name="rude", models=(other,), reads=polite.reads)(polite.function)
+    fitted = Params(tmp_path, "digest")
+    for one, another in ((fitted, None), (None, fitted), (fitted, fitted)):
+        components = [Component(polite, IN_PROCESS, {}, params=one), Component(rude, IN_PROCESS, {}, params=another)]
+        with pytest.raises(ConfigError, match="rewards 'polite' and 'rude' share the model of role 'politeness'"):
+            check_models(components)
+
+
+@pytest.mark.parametrize("weight", ["1e39", "-1e39"])
+def test_a_weight_that_no_tensor_of_a_trainer_holds_is_refused(tmp_path: Path, weight: str) -> None:
+    with pytest.raises(ConfigError, match="rewards.short.weight: Input should be (less|greater) than or equal to"):
+        load(written(tmp_path, f"rewards: {{short: {{weight: {weight}}}}}"))
+
+
 def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     written(tmp_path, "rewards: {short: }")
@@ -286,6 +309,7 @@ def test_rewards_are_given_by_name_or_as_they_are_declared(tmp_path: Path) -> No
     assert suite.describe()["rewards"]["short"]["distribution"] == "this process"
     path = written(tmp_path, "rewards: {short: {weight: 2}}")  # in the place of what a plugin registers so
     assert load(path, rewards=[mine]).components[0].reward is mine
+    assert [one.weight for one in load(path, rewards=["short", "whole"]).components] == [2.0, 0.0]  # as the file has it
     with pytest.raises(ConfigError, match="two of the rewards are called 'short'"):
         rewards.suite_of([mine, mine])
 
