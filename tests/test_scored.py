@@ -9,7 +9,7 @@ import pytest
 
 from rewards.errors import RecordError
 from rewards.records import read_revision
-from rewards.scored import is_scored, read_scored
+from rewards.scored import differing, is_scored, read_scored, together
 from rewards.suite import suite_of
 from tests.conftest import ROOT, read_lines, record
 
@@ -126,3 +126,28 @@ def test_an_invalid_edit_passes_nothing_of_its_sentence() -> None:
     suite = suite_of(["sentence_pattern_conformity"], settings={"sentence_pattern_conformity": {"threshold": 99.0}})
     scored = read_scored(json.loads(json.dumps(suite.score([revision])[0].to_record())))
     assert scored.passed == ({"sentence_pattern_conformity": True}, {})
+
+
+def test_what_two_suites_say_differently_is_named_and_what_decides_nothing_is_not() -> None:
+    gate = {"gate": True, "threshold": 0.5, "params": {"folder": "here", "digest": "abc"}}
+    elsewhere = {**gate, "together": False, "params": {"folder": "there", "digest": "abc"}, "range": [0, 1]}
+    assert differing({"a": gate, "b": {"weight": 0}}, {"a": elsewhere}) == []  # as files said it before `together`
+    changed = {**gate, "together": True, "params": {"folder": "here", "digest": "abd"}}
+    assert differing({"a": gate}, {"a": changed}) == ["a.together", "a.params"]
+    for key, value in (("empty", "zero"), ("arguments", {"least": 2}), ("version", "2"), ("weight", 1), ("threshold", 0)):
+        assert differing({"a": gate}, {"a": {**gate, key: value}}) == [f"a.{key}"]
+    paid = {"weight": 0.5}
+    assert differing({"a": paid}, {"a": {"weight": 0}}) == ["a.weight"]
+    for one, other in (({"a": paid}, {}), ({}, {"a": paid})):
+        assert differing(one, other) == ["a in one of them only"]
+
+
+def test_of_what_gates_say_together_only_those_that_the_edit_did_not_pass_are_told() -> None:
+    made = {
+        "edits": [{"sentence_id": 1, "failed_gates": ["short", "kind together"]}, {"sentence_id": 2}],
+        "sentences": [
+            {"sentence_id": 1, "together": {"short": {"passed": True}, "kind": {"passed": False}}},
+            {"sentence_id": 2, "together": {"kind": {"passed": True}}},
+        ],
+    }
+    assert [together(made, edit) for edit in made["edits"]] == [{"kind": {"passed": False}}, {}]

@@ -347,6 +347,7 @@ def test_a_gate_that_fails_leaves_nothing_to_pay() -> None:
         assert list(failed.failures) == ["fragile"]
         assert failed.details == {}
         assert (failed.accepted, failed.after_accepted) == ((), failed.revision.argument)
+        assert [scored.decided(one.to_record()) for one in (fine, failed)] == [True, False]
 
 
 def test_what_is_decided_already_is_what_global_rewards_see() -> None:
