@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -19,7 +20,16 @@ from rewards.errors import ConfigError
 from rewards.features import Embedding
 from rewards.fitting import Fitter, Job
 from rewards.fitting.calibrate import calibrate, threshold_of
-from rewards.fitting.measures import calibration_error, interval, macro_f1, platt, roc_auc
+from rewards.fitting.measures import (
+    calibration_error,
+    calibration_report,
+    check_classes,
+    interval,
+    macro_f1,
+    percentiles,
+    platt,
+    roc_auc,
+)
 from rewards.fitting.params import load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
 from rewards.fitting.run import run
@@ -569,8 +579,21 @@ def test_a_threshold_lets_the_stated_share_fail() -> None:
     assert (low["value"], low["n"]) == (49.95, 1000)
     assert low["interval_95"][0] < 49.95 < low["interval_95"][1]
     assert threshold_of(values, 5, False, 0)["value"] == 949.05
-    with pytest.raises(ConfigError, match="between 0 and 100"):
-        threshold_of(values, 100, True, 0)
+    assert low["interval_95"] != threshold_of(values, 5, True, 1)["interval_95"]
+    for percentile in (0, 100):
+        with pytest.raises(ConfigError, match="between 0 and 100"):
+            threshold_of(values, percentile, True, 0)
+
+
+def test_a_threshold_needs_twenty_values_and_may_be_of_many(tmp_path: Path) -> None:
+    def calibrated(count: int) -> dict[str, Any]:
+        rows = [{"sentences": [f"It is bad {n}."], "completion": "1 | bad | poor", "doc": f"{n}"} for n in range(count)]
+        data = write_lines(tmp_path / f"{count}.jsonl", *rows)
+        return calibrate("plain_text", Job((data,), tmp_path, Engine(), 1), 5)
+
+    assert [calibrated(count)["n"] for count in (20, 300)] == [20, 300]
+    with pytest.raises(ConfigError, match="too few edits of which plain_text says anything: 19; at least 20"):
+        calibrated(19)
 
 
 def test_rows_fall_into_the_parts_they_state() -> None:
@@ -581,6 +604,8 @@ def test_rows_fall_into_the_parts_they_state() -> None:
     assert part(split="validation") == "valid"
     assert part(folds={"fold1": "VALID"}, split="test") == "valid"
     assert part() == part()
+    drawn = Counter(split_of(Row(Path("f"), 1, {}), f"key {n}", "fold1") for n in range(2000))
+    assert [drawn[name] / 2000 for name in ("train", "valid", "test")] == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
     with pytest.raises(ConfigError, match="folds is 'TEST'; expected an object"):
         part(folds="TEST")
     with pytest.raises(ConfigError, match="folds has no 'fold1'; it has fold2"):
@@ -593,9 +618,37 @@ def test_measures_are_what_they_are_called() -> None:
     assert macro_f1([1, 1, 0, 0], [1, 0, 0, 0]) == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert calibration_error([1, 0], [0.75, 0.25]) == 0.25
     assert calibration_error([1, 0], [1.0, 0.0]) == 0
+    assert calibration_error([0, 0, 0, 0], [0.75, 0.25, 0.25, 0.25]) == 0.375  # a bin counts by what it holds
     turned = np.array([4.0, 5, 6, 7] * 25), np.array([1, 1, 0, 1] * 25)  # the higher, the rarer
     assert platt(*turned) == pytest.approx((0, np.log(3)))
     assert platt(*turned, balanced=True) == (0, 0)
+    rare = np.linspace(-3, 3, 200), np.array([int(n > 60 and n % 4 == 0) for n in range(200)])
+    assert platt(*rare, balanced=True)[1] > platt(*rare)[1] + 1
+
+
+@pytest.mark.parametrize("label", [[0, 0, 0], [1, 1, 1]])
+def test_one_class_alone_has_no_area_and_nothing_to_fit(label: list[int]) -> None:
+    assert np.isnan(roc_auc(label, [0.1, 0.2, 0.3]))
+    with pytest.raises(ConfigError, match="the rows: all 3 rows are of one class; both are needed"):
+        check_classes(label, "the rows")
+
+
+def test_the_error_of_a_perfect_model_stands_beside_that_of_a_model() -> None:
+    probability = np.random.default_rng(3).random(200)
+    report = calibration_report(np.random.default_rng(4).random(200) < probability, probability, 0)
+    low, high = report["ece_10_bins_if_perfect_95"]
+    assert low < report["ece_10_bins_if_perfect"] < high
+    assert low <= report["ece_10_bins"] <= high
+    assert (report["n"], sum(one["n"] for one in report["calibration"])) == (200, 200)
+
+
+def test_an_interval_is_of_the_middle_95_percent_of_what_resamples_give() -> None:
+    assert percentiles([float(n) for n in range(1001)]) == [25.0, 975.0]
+    assert percentiles([]) == []
+    values = np.array([0.0, 1.0, 2.0, 3.0])
+    low, high = interval(lambda some: np.nan if some.max() < 3 else float(some.min()), values, seed=0)
+    assert (low, high) == (0.0, 2.0)
+    assert interval(lambda some: np.nan, values, seed=0) == []
 
 
 def test_the_document_says_who_wrote_a_row_and_zero_is_a_name() -> None:

@@ -36,6 +36,7 @@ def test_rows_that_share_eight_words_with_a_test_row_are_left_out(tmp_path: Path
 
     assert held(text="They wrote: THE OLD HARBOUR - should stay open in winter!")
     assert held(neutral=["no", "because the ferry has no other place to land"])
+    assert held(answers={"first": [{"text": KEPT}]})
     assert not held(text="The old harbour should stay open in summer.")  # seven words of it
     assert not held(text="Here nothing is said that anybody would want to measure.")
     assert not held(text="Should this be a sentence of eight words or more?")
