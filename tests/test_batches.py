@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.errors import tell
-from rewards.models.batches import batches, isolate, run_halving
+from rewards.models.batches import batches, isolate, run_all, run_halving
 from tests.conftest import Untellable
 
 
@@ -22,6 +22,45 @@ def test_every_item_once_within_the_budget(lengths: list[int], budget: int, padd
 
 def test_longest_first() -> None:
     assert [len(batch[0]) for batch in batches(["a", "ccc", "bb"], len, 1)] == [3, 2, 1]
+
+
+def test_batches_are_as_large_as_the_budget_allows() -> None:
+    def sizes(lengths: list[int], budget: int, padded: bool) -> list[int]:
+        return [len(one) for one in batches(lengths, lambda length: length, budget, padded=padded)]
+
+    assert sizes([4, 2, 2, 1, 1, 1, 1], 4, True) == [1, 2, 4]
+    assert sizes([4, 3, 1, 2, 2], 4, False) == [1, 1, 2, 1]  # 4; 3; 2 + 2; 1
+    assert sizes([0] * 7, 3, True) == sizes([0] * 7, 3, False) == [3, 3, 1]  # an empty text takes a place too
+
+
+def test_what_is_several_texts_is_taken_apart_before_it_fails() -> None:
+    done: set[str] = set()  # what is done again comes to the same
+    failed: dict[str, str] = {}
+
+    def forward(batch: list[str]) -> None:
+        if "x" in "".join(batch):
+            raise MemoryError("too much") if "m" in "".join(batch) else ValueError("no")
+        done.update(batch)
+
+    def run(*items: str) -> None:
+        done.clear()
+        failed.clear()
+        run_all([list(items)], forward, lambda item, reason: failed.update({item: reason}), "it", list)
+
+    run("axb", "c")
+    assert (done, failed) == ({"a", "b", "c"}, {"x": "it failed: ValueError: no"})
+    run("m", "axm")
+    assert (done, failed) == ({"m", "a"}, {"x": "it failed: ValueError: no"})
+    run("mx")
+    assert (done, list(failed)) == ({"m"}, ["x"])
+
+
+def test_of_errors_only_the_first_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def work(part: list[int]) -> None:
+        raise ValueError(f"not {part}")
+
+    isolate([[1, 2], [3]], work, lambda item, reason: None, "the head")
+    assert [one.getMessage() for one in caplog.records] == ["the head failed: ValueError: not [1, 2]"]
 
 
 @pytest.mark.parametrize("sign", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"])

@@ -33,6 +33,31 @@ def test_memory_forgets_the_least_recently_used() -> None:
     assert cache.get([b"1"]) == {}
 
 
+def test_memory_counts_an_array_once_and_starts_anew_when_it_is_cleared() -> None:
+    cache = MemoryCache(limit=3 * (8 + ENTRY))
+    items = {b"1": array(1, 2), b"2": array(3, 4), b"3": array(5, 6)}
+    for _ in range(3):
+        for _ in range(2):
+            cache.put(items)
+        assert set(cache.get(items)) == set(items)
+        cache.clear()
+
+
+def test_what_is_put_again_stays_as_it_was(tmp_path: Path) -> None:
+    for cache in (MemoryCache(), DiskCache(tmp_path)):
+        cache.put({b"1": array(1)}, [b"1"])
+        cache.put({b"1": array(2), b"2": array(3)}, [b"1"])
+        assert [float(one[0]) for one in cache.get([b"1", b"2"]).values()] == [1.0, 3.0]
+        assert cache.cut([b"1", b"2"]) == {b"1"}
+
+
+def test_memory_forgets_with_an_array_that_its_text_was_cut() -> None:
+    cache = MemoryCache(limit=8 + ENTRY)
+    cache.put({b"1": array(1, 2)}, [b"1"])
+    cache.put({b"2": array(3, 4)})
+    assert cache.cut([b"1", b"2"]) == set()
+
+
 def test_nobody_changes_what_another_reads(tmp_path: Path) -> None:
     for cache in (MemoryCache(), DiskCache(tmp_path)):
         cache.put({b"1": array(1, 2)})
