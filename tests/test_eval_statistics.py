@@ -75,6 +75,58 @@ def test_rates_over_edits_are_permuted_by_argument() -> None:
     assert permutation_p(one, other, DRAWS) == 2 / 8
 
 
+def test_a_drawn_p_is_never_zero_and_depends_on_the_seed() -> None:
+    better, worse = pairs([1.0] * 40), pairs([0.0] * 40)
+    assert permutation_p(better, worse, Draws(0, 99)) == 1 / 100
+    one, other = pairs(list(RANDOM.normal(0.2, 1, 40))), pairs(list(RANDOM.normal(0, 1, 40)))
+    assert len({permutation_p(one, other, Draws(seed, 999)) for seed in range(5)}) > 1
+
+
+def test_swaps_that_differ_as_much_up_to_rounding_count() -> None:
+    for _ in range(20):
+        assert permutation_p(pairs(list(RANDOM.random(6) + 0.1)), pairs([0.0] * 6), DRAWS) == 2 / 64
+
+
+def test_draws_without_a_value_are_left_out_of_the_interval() -> None:
+    known = np.linspace(0, 1, 101)
+    assert statistics.interval(np.concatenate([known, [np.nan] * 50])) == statistics.interval(known)
+    assert statistics.interval(np.array([np.nan])) is None
+
+
+def test_the_mean_of_nothing_is_none() -> None:
+    assert statistics.ratio(np.zeros((3, 2))) is None
+    assert statistics.ratio(np.array([[1.0, 0.25], [0.0, 0.25]])) == 2.0
+
+
+def test_completions_of_one_argument_are_drawn_swapped_and_counted_together() -> None:
+    owners = np.array([0, 1, 0, 2])
+    one = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    other = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    (found,) = statistics.compare(one[None], other[None], [False], Draws(0, 500), owners)
+    assert found is not None
+    assert (found.difference, found.wins, found.ties, found.losses, found.n) == (pytest.approx(2 / 3), 2, 0, 0, 2)
+    assert found.p == 2 / 4  # two arguments
+    assert statistics.by_argument(np.stack([one, other]), owners).tolist() == [
+        [[1.0, 2.0], [1.0, 1.0], [0.0, 1.0]],
+        [[0.0, 2.0], [0.0, 1.0], [0.0, 0.0]],
+    ]
+
+
+def test_the_interval_of_a_difference_lies_on_its_side() -> None:
+    one, other = pairs(list(RANDOM.normal(2, 0.5, 60))), pairs(list(RANDOM.normal(0, 0.5, 60)))
+    found, turned = statistics.compare(np.stack([one, other]), np.stack([other, one]), [False, False], Draws(0, 500))
+    assert found is not None
+    assert turned is not None
+    assert 0 < (found.low or 0) < found.difference < (found.high or 0)
+    assert (turned.low, turned.high) == (pytest.approx(-(found.high or 0)), pytest.approx(-(found.low or 0)))
+
+
+def test_what_arguments_add_to_a_rate_cancels_out() -> None:
+    rates = np.array([[9.0, 10.0], [1.0, 5.0], [0.0, 1.0]])
+    assert statistics._influences(rates).sum() == pytest.approx(0)
+    assert statistics._influences(pairs([1.0, 3.0])).tolist() == [-1.0, 1.0]
+
+
 def test_holm_by_hand() -> None:
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]
