@@ -62,11 +62,13 @@ def test_gm_is_that_of_the_published_table() -> None:
     assert round(formulas.gm(0.827, 0.471, 29.2), 3) == 0.237
     assert round(formulas.gm(0.773, 0.390, 56.2), 3) == 0.175
     assert formulas.gm(0.5, -0.1, 20.0) == 0.0
+    assert formulas.gm(0.5, 0.5, 0.0) == 0.0
 
 
 def test_perplexity() -> None:
     assert formulas.perplexity([math.log(0.5), math.log(0.125)]) == pytest.approx(4.0)
     assert formulas.perplexity([]) is None
+    assert formulas.perplexity([-1000.0]) == math.exp(700)  # no float holds more
 
 
 def test_true_flips_need_an_inappropriate_original() -> None:
@@ -75,11 +77,16 @@ def test_true_flips_need_an_inappropriate_original() -> None:
     ]  # fmt: skip
 
 
+def test_an_argument_at_the_cut_is_not_appropriate() -> None:
+    assert [formulas.is_appropriate(p) for p in (0.0, 0.499, 0.5, 1.0)] == [True, True, False, False]
+
+
 def test_reasons() -> None:
     gains = {"Toxic Emotions": 0.3, "Missing Commitment": 0.1, "Missing Intelligibility": 0.0, "Other Reasons": -0.2}
     assert [formulas.reason_strict(name, gains) for name in REASONS] == [True, False, False, False]
     assert [formulas.reason_relaxed(name, gains) for name in REASONS] == [True, True, False, False]
     assert not formulas.reason_strict("Toxic Emotions", {"Toxic Emotions": -0.1})
+    assert not any(formulas.reason_strict(name, {}) for name in REASONS)
     assert not formulas.reason_strict(None, gains)
     assert not formulas.reason_relaxed("Punctuation", {"Punctuation": 1.0})
 

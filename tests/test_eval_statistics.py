@@ -201,7 +201,7 @@ def test_evenly_split_raters_say_neither() -> None:
     def agreed(labels: list[float]) -> agreement.Agreement:
         units = [(str(i), None) for i in range(len(labels))]
         scores = agreement.Scores()
-        for unit, value in zip(units, (0.1, 0.2, 0.9, 0.8, 0.4), strict=True):
+        for unit, value in zip(units, (0.1, 0.2, 0.9, 0.8, 0.6), strict=True):
             scores.values[unit] = scores.shares[unit] = value
             scores.passed[unit] = value > 0.5
         wanted = dict(zip(units, labels, strict=True))
@@ -210,3 +210,25 @@ def test_evenly_split_raters_say_neither() -> None:
     found = agreed([0.0, 0.0, 1.0, 1.0, 0.5])
     assert (found.auc, found.kappa, found.split, found.positive) == (1.0, 1.0, 1, 0.5)
     assert found.ece == pytest.approx((0.1 + 0.2 + 0.1 + 0.2 + 0.1) / 5)
+    rated = agreed([0.5, 1.0, 5.0, 4.0, 3.0])  # no probabilities: one half is a rating as any other
+    assert (rated.auc, rated.kappa, rated.split, rated.positive, rated.ece) == (None, None, 0, None, None)
+    assert rated.tau == pytest.approx(stats.kendalltau([0.1, 0.2, 0.9, 0.8, 0.6], [0.5, 1, 5, 4, 3]).statistic)
+
+
+def test_agreement_is_not_defined_where_nothing_varies() -> None:
+    assert agreement.kappa([], []) is None
+    assert agreement.kappa([True, True], [True, True]) is None
+    assert agreement.kappa([True, True], [True, False]) == 0.0
+    assert agreement.kappa([True, True], [False, False]) == 0.0
+    assert agreement.tau(np.array([1.0, 1.0]), np.array([0.0, 1.0])) is None
+
+
+def test_an_area_counts_equal_values_half_in_every_draw() -> None:
+    values, truth = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]), np.array([0, 0, 0, 1, 1, 1], bool)
+    low, high = agreement.auc_interval(values, truth, np.arange(6), Draws(0, 300)) or (0, 0)
+    slow = []
+    for counts in np.concatenate(list(statistics.draw_counts(6, Draws(0, 300)))).astype(int):
+        drawn = np.repeat(np.arange(6), counts)
+        if 0 < truth[drawn].sum() < 6:
+            slow.append(roc_auc_score(truth[drawn], values[drawn]))
+    assert (low, high) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
