@@ -21,8 +21,8 @@ from rewards.errors import ConfigError, RewardFailed
 from rewards.suite import Suite, load_suite, suite_of
 from rewards_train import adapter
 from rewards_train.adapter import RewardPlan, Scorer, rows_of
-from rewards_train.log import RewardLog
-from rewards_train.losses import Budget
+from rewards_train.log import RewardLog, discard, merge
+from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import means
 from rewards_train.remote import RemoteTotal
 from tests import tiny
@@ -117,6 +117,57 @@ def test_columns_are_views_on_one_pass(suite: Callable[..., Suite]) -> None:
     # The same batch once more is a batch of its own; another column of it is not.
     ask(columns, batch(GOOD, BAD, "nothing of the kind"))
     assert len(passes) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"id": ["another"]},
+        {"issue": ["Should it be shorter?"]},
+        {"sentences": [["Lunch is way too long."]]},
+        {"argument": ["  ".join(SENTENCES)]},
+        {"completions": [BAD]},
+    ],
+)
+def test_a_column_that_asks_about_other_rows_is_answered_for_those(
+    suite: Callable[..., Suite], other: dict[str, Any]
+) -> None:
+    passes: list[Any] = []
+    first, second, _ = scorer(suite(), observe=passes.append).columns()
+    first(**batch(GOOD))
+    second(**batch(GOOD, **other))
+    assert len(passes) == 2
+
+
+def test_the_format_of_the_plan_is_the_one_in_which_completions_are_read(suite: Callable[..., Suite]) -> None:
+    passes: list[Any] = []
+    judge = Scorer(RewardPlan(format="rewrite"), suite=suite())
+    judge.observe(passes.append)
+    ask(judge.columns(), batch(GOOD))
+    assert passes[0].results[0].revision.format == "rewrite"
+
+
+def test_features_that_needed_no_computing_are_counted(suite: Callable[..., Suite]) -> None:
+    passes: list[Any] = []
+    toy = suite()
+    judge = scorer(toy, observe=passes.append)
+    score = toy.score
+
+    def counted(revisions: Any) -> Any:
+        toy.engine.counts.requested += 8
+        toy.engine.counts.computed += 2
+        return score(revisions)
+
+    object.__setattr__(toy, "score", counted)
+    ask(judge.columns(), batch(GOOD))
+    object.__setattr__(toy, "score", score)
+    ask(judge.columns(), batch(GOOD))
+    assert [done.cached for done in passes] == [0.75, 1.0]
+
+
+def test_the_deletion_that_warms_up_is_of_the_longest_word_of_the_longest_sentence() -> None:
+    (edit,) = adapter.deletion({"issue": "Lunch?", "sentences": ["It is.", "Everybody knows it."]}).edits
+    assert (edit.sentence_id, edit.before, edit.after, edit.valid) == (2, "Everybody", "", True)
 
 
 def test_steps_count_as_trainers_log_them(suite: Callable[..., Suite]) -> None:
@@ -222,8 +273,12 @@ def test_wrong_calls_are_named(suite: Callable[..., Suite]) -> None:
         column(**{**batch(GOOD), "sentences": None})
     with pytest.raises(ConfigError, match="`issue` has 1 values for 2 completions"):
         column(**batch(GOOD, BAD, issues=["one"]))
+    with pytest.raises(ConfigError, match="`issue` has 2 values for 1 completions"):
+        column(**batch(GOOD, issues=["one", "two"]))
     with pytest.raises(ConfigError, match="1 prompts came with 2 completions"):
         column(**{**batch(GOOD, BAD), "prompts": ["p"]})
+    with pytest.raises(ConfigError, match="2 prompts came with 1 completions"):
+        column(**{**batch(GOOD), "prompts": ["p", "q"]})
 
 
 def test_a_suite_that_pays_nothing_is_refused(tmp_path: Path) -> None:
@@ -443,6 +498,50 @@ def test_a_server_that_answers_for_other_records_is_none(monkeypatch: pytest.Mon
     monkeypatch.setattr(client, "_post", lambda path, body: (answer, ""))
     with pytest.raises(ConfigError, match="is no `rewards serve`: 1 results for 2 records"):
         client(**batch(GOOD, BAD))
+
+
+def test_only_the_last_completions_count_against_the_budget() -> None:
+    losses = Losses(Budget(0.5, 4))
+    for step, dropped in enumerate((["x", None, "x", None], [None] * 4, ["x", "x"], [None, None], ["x", None])):
+        losses.count(dropped, step)
+    with pytest.raises(RewardFailed, match=r"step 9: 3 of the last 4 completions .*; the last: z"):
+        losses.count(["y", "z"], 9)
+
+
+def test_the_log_of_several_processes_is_one_in_the_order_of_steps(suite: Callable[..., Suite], tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    toy, parts = suite(1.0), tmp_path / "parts"
+    logs = [RewardLog(parts, toy, {"train": 4, "eval": 4}, rank=rank, processes=2) for rank in (1, 0)]
+    for step in (1, 2, 10):
+        for log in logs:
+            judge = scorer(toy, observe=log.observe, budget=Budget(1.0, 64))
+            issues = ["boom" if step == 10 else "fine"] * 2
+            given = batch(f"{GOOD} {step}", "caf\udce9", issues=issues, id=["a", "a"])
+            ask(judge.columns(), {**given, "trainer_state": SimpleNamespace(global_step=step - 1)})
+            log.flush(step)
+            log.flush(step + 90)  # nothing came in since
+    assert len(list(parts.iterdir())) == 6
+    (parts / "train-00000011-0000.parquet.partial").touch()
+
+    def merged() -> list[tuple[int, int, str, float | None]]:
+        counts = merge(parts, tmp_path)
+        rows = parquet.read_table(tmp_path / "rewards.parquet").to_pylist()
+        assert counts == {"train": len(rows)}
+        return [(row["step"], row["sample"], row["completion"][-2:], row["reward"]) for row in rows]
+
+    rows = merged()
+    assert [row[:3] for row in rows] == [
+        (step, sample, "f?" if sample % 2 else f" {step}"[-2:]) for step in (1, 2, 10) for sample in range(4)
+    ]
+    assert [row[3] is None for row in rows] == [False] * 8 + [True] * 4  # what was dropped earned nothing
+    discard(parts, 2)
+    assert merged() == rows[:8]
+    assert sorted(path.name for path in parts.iterdir()) == [
+        f"train-{step:08d}-{rank:04d}.parquet" for step in (1, 2) for rank in (0, 1)
+    ]
+    discard(parts, -1)
+    assert merge(parts, tmp_path) == {}
 
 
 @pytest.mark.parametrize(("share", "window", "allowed"), [(0.29, 100, 29), (0.05, 256, 12), (0.0, 9, 0), (1.0, 9, 9)])
