@@ -173,7 +173,9 @@ def test_edited_sentences_are_in_the_order_of_the_text() -> None:
 
 
 def test_a_record_says_of_an_edit_without_a_place_that_it_has_none() -> None:
-    placed, lost, unknown = (e.to_record() for e in anchor((SENTENCE,), [edit("bad", ""), edit("x", ""), edit("x", "", 7)]))
+    placed, lost, unknown = (
+        e.to_record() for e in anchor((SENTENCE,), [edit("bad", ""), edit("x", ""), edit("x", "", 7)])
+    )
     assert [(one["sentence_id"], one["start"]) for one in (placed, lost, unknown)] == [(1, 8), (1, None), (None, None)]
 
 

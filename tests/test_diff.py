@@ -153,7 +153,7 @@ def test_long_texts_stay_sane():
     [
         ("One is.\n Two was.", "One is.- Two was.", [(1, "", "-", 7)]),
         ("One is.\n\nTwo was.", "One is.\n-\tTwo was.", [(1, "", " -", 7)]),
-        ('One is.\n\nTwo was.', 'One is. "Two was.', [(2, "", '"', 0)]),
+        ("One is.\n\nTwo was.", 'One is. "Two was.', [(2, "", '"', 0)]),
         ("  One is.", "Well, One is.", [(1, "", "Well, ", 0)]),
     ],
 )

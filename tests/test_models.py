@@ -552,6 +552,14 @@ def test_devices_that_are_not_there() -> None:
             )
 
 
+def test_an_engine_with_what_can_never_work_is_refused_when_it_is_made(tmp_path: Path) -> None:
+    for wanted in ("gpu", "cuda:", "cuda:x", "cpu:0"):
+        with pytest.raises(ConfigError, match=f"device '{wanted}': expected auto, cpu or cuda:N"):
+            Engine(device=wanted)
+    with pytest.raises(ConfigError, match=r"expected MemoryCache\(\) or DiskCache\(Path\(…\)\)"):
+        Engine(cache=str(tmp_path))  # type: ignore[arg-type]  # what is refused
+
+
 def test_the_full_profile_end_to_end(folders: dict[str, Path], tmp_path: Path) -> None:
     """The suite `default` on models of the full profile's architectures, named on the command line."""
     from tests.conftest import command, read_lines, record, write_lines

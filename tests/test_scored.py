@@ -134,7 +134,13 @@ def test_what_two_suites_say_differently_is_named_and_what_decides_nothing_is_no
     assert differing({"a": gate, "b": {"weight": 0}}, {"a": elsewhere}) == []  # as files said it before `together`
     changed = {**gate, "together": True, "params": {"folder": "here", "digest": "abd"}}
     assert differing({"a": gate}, {"a": changed}) == ["a.together", "a.params"]
-    for key, value in (("empty", "zero"), ("arguments", {"least": 2}), ("version", "2"), ("weight", 1), ("threshold", 0)):
+    for key, value in (
+        ("empty", "zero"),
+        ("arguments", {"least": 2}),
+        ("version", "2"),
+        ("weight", 1),
+        ("threshold", 0),
+    ):
         assert differing({"a": gate}, {"a": {**gate, key: value}}) == [f"a.{key}"]
     paid = {"weight": 0.5}
     assert differing({"a": paid}, {"a": {"weight": 0}}) == ["a.weight"]

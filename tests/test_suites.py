@@ -278,7 +278,9 @@ def test_a_threshold_of_zero_and_one_at_a_bound_are_thresholds(tmp_path: Path) -
 
 def test_rewards_of_one_role_do_not_read_two_models_where_one_was_fitted(tmp_path: Path) -> None:
     other = Model("politeness", {"embedded": Checkpoint(Hub("nobody/else"), "classifier")})
-    rude = rewards.reward(level="global", range=(0, 1), name="rude", models=(other,), reads=polite.reads)(polite.function)
+    rude = rewards.reward(level="global", range=(0, 1), name="rude", models=(other,), reads=polite.reads)(
+        polite.function
+    )
     fitted = Params(tmp_path, "digest")
     for one, another in ((fitted, None), (None, fitted), (fitted, fitted)):
         components = [Component(polite, IN_PROCESS, {}, params=one), Component(rude, IN_PROCESS, {}, params=another)]

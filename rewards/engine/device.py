@@ -12,8 +12,16 @@ from typing import Any
 from rewards.errors import ConfigError
 
 
+def check_device(wanted: str) -> None:
+    """Raise ConfigError for what names no device, there or not."""
+    name, colon, number = wanted.partition(":")
+    if wanted not in ("auto", "cpu") and not (name == "cuda" and (number.isdecimal() or not colon)):
+        raise ConfigError(f"device {wanted!r}: expected auto, cpu or cuda:N")
+
+
 def pick_device(wanted: str) -> str:
     """`cpu` or `cuda:N`. Raises ConfigError for a device that is not there."""
+    check_device(wanted)
     if wanted == "cpu":
         return wanted
     import torch  # only models need torch
@@ -21,13 +29,11 @@ def pick_device(wanted: str) -> str:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
         return f"cuda:{_own_gpu(count)}" if count else "cpu"
-    name, _, number = wanted.partition(":")
-    if name == "cuda" and (not number or number.isdigit()):
-        chosen = int(number) if number else _own_gpu(count)
-        if chosen < count:
-            return f"cuda:{chosen}"
-        raise ConfigError(f"device {wanted!r}: this machine shows {count} CUDA device(s); use auto or cpu")
-    raise ConfigError(f"device {wanted!r}: expected auto, cpu or cuda:N")
+    number = wanted.partition(":")[2]
+    chosen = int(number) if number else _own_gpu(count)
+    if chosen < count:
+        return f"cuda:{chosen}"
+    raise ConfigError(f"device {wanted!r}: this machine shows {count} CUDA device(s); use auto or cpu")
 
 
 def _own_gpu(count: int) -> int:

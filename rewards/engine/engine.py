@@ -16,7 +16,7 @@ import numpy as np
 from rewards.engine import derived, roles
 from rewards.engine.cache import Cache, MemoryCache
 from rewards.engine.derived import Feature
-from rewards.engine.device import own_precision, pick_device, pick_dtype
+from rewards.engine.device import check_device, own_precision, pick_device, pick_dtype
 from rewards.errors import ConfigError, ModelError, unknown
 from rewards.features import Failure, Request, checked
 from rewards.models import keys
@@ -94,6 +94,11 @@ class Engine:
         for kind, given, known in (("profile", self.profile, PROFILES), ("dtype", self.dtype, DTYPES)):
             if problem := unknown(kind, given, known):
                 raise ConfigError(problem)
+        check_device(self.device)
+        if not hasattr(self.cache, "get"):
+            raise ConfigError(
+                f"Engine(cache={self.cache!r}): expected MemoryCache() or DiskCache(Path(…)), both of rewards.engine.cache"
+            )
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or the Failure that took its place.
