@@ -116,6 +116,8 @@ def test_quotes_inside_strings(part, expected):
         (answer(edit("tea", "milk"), sentence_id=None), ["no sentence id"]),
         (answer(edit("tea", "milk"), sentence_id="1-2"), ["no sentence id"]),
         (answer(edit("tea", "milk"), sentence_id=True), ["no sentence id"]),
+        (answer(edit("tea", "milk"), sentence_id=1.5), ["no sentence id"]),
+        (edit("tea", "milk"), ["no sentence id"]),
         (answer("tea -> milk"), ["an edit that is not an object"]),
         (answer(edit(["tea", "fool"], ["milk", "friend"])), [None, None]),
         (answer(edit(["tea", "fool"], "")), [None, None]),
@@ -140,6 +142,23 @@ def test_an_insertion_takes_its_place_from_the_rewritten_sentence():
     assert SENTENCES[0][:12] + found.after + SENTENCES[0][12:] == rewritten
     parsed = json_edits.parse(json.dumps(answer(edit("", "never"), rewritten_sentence=rewritten)), SENTENCES)
     assert parsed.edits[0].start is None
+    replaced = "Only a fool likes milk."  # which is no place of an insertion
+    parsed = json_edits.parse(json.dumps(answer(edit("", "milk"), rewritten_sentence=replaced)), SENTENCES)
+    assert parsed.edits[0].start is None
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ('"rewritten_part": "tea."', '"rewritten_part": None', "no replacement"),
+        ('"rewritten_part": "tea."', '"rewritten_part": NULL', "no replacement"),
+        ('"inappropriate_part": "tea"', '"inappropriate_part": ', "no part"),
+        ('"rewritten_part": "tea."', '"rewritten_part": 7', "no replacement"),
+    ],
+)
+def test_what_is_no_text_is_not_taken_for_one(was, now, problem):
+    assert was in PLAIN
+    assert problems(json_edits.parse(PLAIN.replace(was, now), SENTENCES)) == [None, problem]
 
 
 def test_one_word_difference_places_all_insertions_of_a_statement(monkeypatch):
@@ -172,6 +191,18 @@ def test_answers_for_other_sentences_are_one_answer_and_for_the_same_are_not():
     assert [e.sentence_id for e in json_edits.parse(both, SENTENCES).edits] == [1, 3]
     twice = json_edits.parse(f"{PLAIN} Better: {PLAIN}", SENTENCES)
     assert set(problems(twice)) == {twice.problem} == {json_edits.TWO_ANSWERS}
+    first, second = (
+        json.dumps(answer(edit("tea", "milk", reason), sentence_id=n)) for n, reason in ((1, ""), (2, "x"))
+    )
+    between = json_edits.parse(f"{first} {second} {first}", SENTENCES)
+    assert problems(between) == ["no reason", json_edits.TWO_ANSWERS, "no reason"]  # each its own problem first
+
+
+def test_an_edit_that_is_cut_off_is_not_kept_with_a_problem() -> None:
+    whole = json.dumps(answer(edit("fool", "friend"), edit("tea", "milk")))
+    parsed = json_edits.parse(whole[: whole.index('"milk"')], SENTENCES)
+    assert [e.before for e in parsed.edits] == ["fool"]
+    assert parsed.problem == "cut off"
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "{", "[[[", '{"a": 1}', '{"sentence_edits": 3}', "}{", "{]}["])
@@ -221,6 +252,19 @@ def tracked(text, sentence_id=1):
         ('Only a <del reason="x">sage</del> likes tea.', [("sage", "", "x", None, None)]),
         ('Wholly other<ins reason="x"> words</ins>!', [("", " words", "x", None, tracked_changes.NO_PLACE)]),
         ("Only a fool</del> likes</ins> tea.", []),
+        (' Only a <del reason="x">fool</del> likes tea.', [("fool", "", "x", 7, None)]),
+        ('Only a <del reason="x">fool</del></del><ins>friend</ins> likes tea.', [("fool", "friend", "x", 7, None)]),
+        (
+            'Only a <del reason="x">fool</del><ins reason="y">friend</ins> likes tea.',
+            [("fool", "friend", "x", 7, None)],
+        ),
+        ("Only a <del reason=&quot;x&quot;>fool</del> likes tea.", [("fool", "", "x", 7, None)]),
+        (
+            'Only a <del reason="x">fool <del reason="y">likes</del> tea.',
+            [("fool ", "", "x", 7, tracked_changes.UNCLOSED), ("likes", "", "y", 12, None)],
+        ),
+        # A word of the sentence is missing: what is inserted follows what stands before it.
+        ('Only a <ins reason="x">big </ins>likes tea.', [("", "big ", "x", 7, None)]),
     ],
 )
 def test_tracked_changes(text, expected):
@@ -276,6 +320,10 @@ def test_tracked_changes_that_are_cut_keep_whole_changes():
         ('1 | "fool" | "friend"', [(1, "fool", "friend", None)]),
         ("`1 | fool | friend`", [(1, "fool", "friend", None)]),
         ('`1` | `fool` | "a friend"', [(1, "fool", "a friend", None)]),
+        ('"1" | "fool" | "friend"', [(1, "fool", "friend", None)]),
+        ('1 | . | "!"', [(1, ".", "!", None)]),
+        ('1 | fool | "', [(1, "fool", '"', None)]),
+        ("1 | here | there", [(2, "here", "there", None)]),
         ('2 | "progress" | "change"', [(2, '"progress"', '"change"', None)]),
         (r"1 | a \| b | c \| d", [(1, "a | b", "c | d", None)]),
         ("1 | fool", [(1, "fool", "", "no replacement")]),
@@ -299,6 +347,17 @@ def test_compact(text, expected):
     parsed = compact.parse(text, SENTENCES)
     assert [(e.sentence_id, e.before, e.after, e.problem) for e in parsed.edits] == expected
     assert (parsed.problem is None) == bool(expected)
+
+
+def test_a_rewrite_keeps_an_announcement_that_the_argument_has_itself() -> None:
+    parsed = rewrite.parse("Here is why:\nTea is bad.", ["Here is why:", "Tea is good."])
+    assert fields(parsed) == [(2, "good", "bad", None)]
+    assert fields(rewrite.parse("Here is why:\nTea is bad.", ["Tea is good."])) == [(1, "good", "bad", None)]
+
+
+def test_compact_parts_that_stand_in_several_other_sentences_are_sought_in_none() -> None:
+    assert compact.parse("1 | some words | b", ["Go.", "A: some words.", "B: some words."]).edits[0].sentence_id == 1
+    assert compact.parse("1 | FOO | bar", ["\u0130 foo."]).edits[0].before == "FOO"  # its small letters are more
 
 
 def test_compact_parts_are_sought_as_whole_words_past_places_within_words():
