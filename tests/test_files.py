@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rewards.errors import RewardsError
@@ -18,7 +19,7 @@ from rewards.files import lock
 from rewards.files.pipeline import merge_headers, summed
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
 from rewards.files.replacing import replacing
-from rewards.files.sink import Stream
+from rewards.files.sink import Stream, dump
 from rewards.files.writing import File, finished
 from rewards.records import read_revision
 from tests.conftest import record, write_lines
@@ -42,6 +43,37 @@ def test_a_line_of_exactly_the_limit_is_read_and_one_more_is_not(tmp_path: Path)
     source = write_lines(tmp_path / "in.jsonl", fits + b"\n", fits[:-1] + b'x"\n', b"3\n")
     found = list(read_lines(str(source)))
     assert [(line.number, line.error is None) for line in found] == [(1, True), (2, False), (3, True)]
+    for last, read in ((b"5" * MAX_LINE, False), (fits, True), (fits[:-1] + b'x"', False)):  # without a line break
+        source.write_bytes(b"3\n" + last)
+        assert [line.error is None for line in read_lines(str(source))] == [True, read]
+
+
+def test_what_is_reported_of_a_file_ends_with_all_of_it(tmp_path: Path) -> None:
+    told: list[int] = []
+    source = write_lines(tmp_path / "in.jsonl", *range(20))
+    assert len(list(read_lines(str(source), told.append))) == 20
+    assert told == sorted(told)
+    assert told[-1] == source.stat().st_size
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-20], lambda data: data[:40] + b"\xff" * 9 + data[49:]])
+def test_a_gzip_that_is_cut_off_or_damaged_is_named(tmp_path: Path, spoil: Any) -> None:
+    source = tmp_path / "in.jsonl.gz"
+    source.write_bytes(spoil(gzip.compress(b"".join(b"%d\n" % (n * 7919) for n in range(2000)))))
+    with pytest.raises(RewardsError, match=r"in\.jsonl\.gz cannot be read as gzip: .*; it may be cut off"):
+        list(read_lines(str(source)))
+
+
+def test_a_file_that_changed_is_another_input(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", 1, 2)
+    before = identity(str(source))
+    os.utime(source, ns=(0, 0))
+    older = identity(str(source))
+    write_lines(source, 1, 2, 3)
+    os.utime(source, ns=(0, 0))
+    longer = identity(str(source))
+    assert before != older != longer != before
+    assert identity(str(tmp_path / "." / "in.jsonl")) == longer
 
 
 def test_a_cut_off_gzip_is_an_error_that_names_the_file(tmp_path: Path) -> None:
@@ -103,12 +135,13 @@ def test_a_full_disk_says_what_to_do_and_keeps_what_was_written(tmp_path: Path) 
     assert (tmp_path / "out.jsonl.partial").read_text() == '{"id":1}\n'
 
 
-def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path, cut: int) -> None:
     sink = File(tmp_path / "out.jsonl", {}, 2, resume=False)
     for number in range(1, 4):
         sink.write([{"id": number}] * 2, {"seconds": number})
     log = tmp_path / "out.jsonl.partial.json"
-    log.write_bytes(log.read_bytes()[:-3])  # as after a power cut, which keeps the files in no order
+    log.write_bytes(log.read_bytes()[:-cut])  # as after a power cut, which keeps the files in no order
     del sink  # its process is gone
     seen: list[object] = []
     resumed = File(tmp_path / "out.jsonl", {}, 2, True, lambda record: seen.append(record["id"]))
@@ -116,6 +149,66 @@ def test_a_chunk_is_kept_where_it_is_known_how_it_was_made(tmp_path: Path) -> No
     resumed.write([{"id": 9}] * 2, {"seconds": 9})
     del resumed
     assert File(tmp_path / "out.jsonl", {}, 2, resume=True).made == {"seconds": 9}
+
+
+def test_a_record_without_its_line_break_is_computed_again(tmp_path: Path) -> None:
+    sink = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    for number in range(2):
+        sink.write([{"id": number}])
+    partial = tmp_path / "out.jsonl.partial"
+    partial.write_bytes(partial.read_bytes()[:-1])
+    del sink
+    resumed = File(tmp_path / "out.jsonl", {}, 1, resume=True)
+    assert resumed.done == 1
+    resumed.write([{"id": 1}])
+    resumed.finish({})
+    assert (tmp_path / "out.jsonl").read_text() == '{"id":0}\n{"id":1}\n'
+
+
+def test_a_run_that_fails_leaves_what_was_there_before_it_and_nothing_of_its_own(tmp_path: Path) -> None:
+    File(tmp_path / "out.jsonl", {}, 1, resume=False).abandon()
+    assert list(tmp_path.iterdir()) == []
+    first = File(tmp_path / "out.jsonl", {}, 1, resume=False)
+    first.write([{"id": 1}])
+    first.abandon()
+    File(tmp_path / "out.jsonl", {}, 1, resume=True).abandon()  # before its first chunk
+    assert File(tmp_path / "out.jsonl", {}, 1, resume=True).done == 1
+
+
+def test_a_run_is_gone_on_with_under_the_same_settings_in_any_order_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    first = File(path, {"a": 1, "b": 2}, 2, resume=False)
+    first.write([{"id": 1}, {"id": 2}])
+    first.abandon()
+    for settings, chunk, told in (({"a": 1, "b": 2}, 1, "batch_size was 2, is 1"), ({"a": 1}, 2, "b was 2, is null")):
+        with pytest.raises(RewardsError, match=f"was made with other settings or another input .{told}"):
+            File(path, settings, chunk, resume=True)
+    second = File(path, {"b": 2, "a": 1}, 2, resume=True)
+    assert second.done == 2
+    assert finished(path, {"a": 1, "b": 2}, 2) is None  # it is being written
+    second.finish({"counts": {"failed": 0, "rejected": 0}})
+    assert finished(path, {"b": 2, "a": 1}, 2) is True
+    for settings, chunk in (({"a": 1, "b": 2}, 1), ({"a": 1}, 2)):
+        with pytest.raises(RewardsError, match=r"out\.jsonl was made with other settings or another input"):
+            finished(path, settings, chunk)
+
+
+@pytest.mark.parametrize("counts", [{"failed": 1, "rejected": 0}, {"failed": 0, "rejected": 1}])
+def test_a_finished_file_says_whether_all_was_scored(tmp_path: Path, counts: dict[str, int]) -> None:
+    path = tmp_path / "out.jsonl"
+    assert finished(path, {}, 1) is None
+    sink = File(path, {}, 1, resume=False)
+    sink.write([{"id": 1}])
+    sink.finish({"counts": counts})
+    (tmp_path / "out.jsonl.partial.json").touch()  # as of a run that died at its very end
+    assert finished(path, {}, 1) is False
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.meta.json"]
+    (tmp_path / "out.jsonl.partial").touch()
+    assert finished(path, {}, 1) is None
+
+
+def test_numbers_of_numpy_are_written_as_numbers() -> None:
+    assert dump({"one": np.float32(0.5), "more": np.arange(2)}) == b'{"one":0.5,"more":[0,1]}\n'
 
 
 @pytest.mark.parametrize(
@@ -190,6 +283,8 @@ def test_what_is_said_of_part_of_a_run_may_lack_a_part() -> None:
     assert summed([{"seconds": 1.0}, {"models": {"m": {}}}]) == {
         "models": {"m": {"device": "", "truncated_texts": 0}}, "roles": {}, "features": {},
     }  # fmt: skip
+    parts = [{"models": {"m": {"device": one, "truncated_texts": n}}} for one, n in (("cuda:1", 2), ("cpu", 3))]
+    assert summed(parts)["models"] == {"m": {"device": "cpu, cuda:1", "truncated_texts": 5}}
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
@@ -324,6 +419,7 @@ def test_a_header_is_put_in_place_once_the_results_are_on_the_disk(
     sink.write([{"id": 1}])
 
     def killed(file: int) -> None:
+        assert not (tmp_path / "out.jsonl.meta.json.partial").exists()  # the results come first
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", killed)
@@ -361,3 +457,6 @@ def test_a_header_keeps_how_the_first_run_used_a_model() -> None:
     merged = merge_headers(old, new)
     assert merged["models"] == old["models"]
     assert merged["appended"] == [new]
+    third = merge_headers({**merged, "suite": "first"}, {"suite": "second", "counts": {"records": 1}})
+    assert (third["suite"], third["counts"]) == ("first", {"records": 1})
+    assert third["appended"] == [new, {"suite": "second"}]  # what is counted is counted of the whole file
