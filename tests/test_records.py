@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rewards.errors import RecordError
 from rewards.formats import Format
-from rewards.records import identifier, read_revision
+from rewards.records import completion_text, identifier, read_revision
 from rewards.types import Parsed, ProposedEdit
 from tests.conftest import ROOT, record
 
@@ -253,6 +253,35 @@ def test_a_number_that_no_file_can_hold_or_tell_from_others_is_no_id(key: str, v
 @pytest.mark.parametrize("value", [2**64 - 1, -(2**63), 2**53 + 1, str(2**70)])
 def test_every_integer_that_a_file_can_hold_is_an_id_as_it_stands(value: int | str) -> None:
     assert identifier({"id": value}) == value
+
+
+def test_of_several_keys_that_say_the_same_the_first_counts() -> None:
+    edit = {"sentence_id": 1, "inappropriate_part": "b", "rewritten_part": "c", "reason": "r"}
+    edit |= {"before": "A", "after": "B"}
+    given = {"argument": "A b.", "text": "C d.", "before": "E f.", "prompt": "1. G h.", "edits": [edit]}
+    revision = read_revision(given)
+    assert (revision.argument, revision.apply([0])) == ("A b.", "A c.")
+
+
+def test_messages_are_lines_and_the_parts_of_one_are_not() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
+    assert completion_text([{"content": parts}, {"content": "c"}]) == "ab\nc"
+
+
+def test_sentences_of_spaces_are_no_text() -> None:
+    with pytest.raises(RecordError, match="^sentences: no text: every sentence is empty$"):
+        read_revision({"sentences": [" ", ""], "edits": []})
+
+
+def test_of_a_format_without_reasons_only_their_lack_is_no_problem() -> None:
+    edits = [{"sentence_id": 1, "inappropriate_part": "b", **more} for more in ({"rewritten_part": "c"}, {})]
+    revision = read_revision({"sentences": ["A b b."], "format": "compact", "edits": edits})
+    assert [edit.invalid_reason for edit in revision.edits] == [None, "no replacement, no reason"]
+
+
+def test_an_id_of_nothing_is_an_id_and_the_first_key_counts() -> None:
+    for stated in (0, ""):
+        assert read_revision({"id": stated, "post_id": 5, "argument": "a", "rewrite": "b"}, number=7).id == stated
 
 
 def test_a_null_id_gives_way_to_the_other_key() -> None:

@@ -39,7 +39,11 @@ def test_a_scored_record_is_scored_again_as_what_it_was(format: str, completion:
     once = suite.score([first])[0].to_record()
     again = suite.score([read_revision(json.loads(json.dumps(once)))])[0].to_record()
     assert again == once
-    assert read_revision(again) == first
+    assert read_revision(again) == read_revision(again, format="edits") == first
+    anew = read_revision(
+        {**again, "format": "compact", "completion": "1 | dumb | clever"}
+    )  # a completion is what is to be read
+    assert (anew.format, anew.edits[0].after) == ("compact", "clever")
 
 
 @pytest.mark.parametrize("broken", [None, [], "text", {}, {"id": 1}, record()])
