@@ -242,10 +242,17 @@ def test_names_in_the_logs_never_change(suite: Callable[..., Suite]) -> None:
     numbers, extra = seen[0]
     assert numbers["suite/edits"] == 1.0
     assert numbers["suite/with_accepted_edit"] == numbers["suite/shorter/passed"] == 0.5
+    assert seen[1][0]["suite/shorter/passed"] == 0.0  # nothing was proposed that could pass
     assert seen[2][0]["suite/failed"] == seen[2][0]["suite/fragile/failed"] == 1.0
     assert extra["edits"] == ["1. Lunch is [-way too-]{+too+} short, duh.", "2. Everybody [~knows~]{~ignores~} it."]
     assert extra["rejected"] == ["", "'knows' -> 'ignores' (shorter)"]
     assert extra["failed"] == ["", ""]
+
+
+def test_an_edit_that_cannot_be_applied_is_not_counted_as_one_without_change(suite: Callable[..., Suite]) -> None:
+    numbers: dict[str, float] = {}
+    ask(scorer(suite()).columns(), batch("1 | nowhere | x\n1 | way | way", log_metric=numbers.__setitem__))
+    assert (numbers["suite/edits"], numbers["suite/edits_valid"], numbers["suite/edits_without_change"]) == (2, 1, 1)
 
 
 def test_hostile_text_in_the_table_is_shown_and_not_obeyed(suite: Callable[..., Suite]) -> None:
@@ -301,11 +308,11 @@ def test_columns_travel_to_another_process(suite: Callable[..., Suite]) -> None:
 
 def test_the_total_is_what_the_weights_make_of_the_columns(suite: Callable[..., Suite]) -> None:
     judge = scorer(suite(0.5))
-    given = batch(GOOD, BAD, GOOD, issues=["a", "b", "boom"])
+    given = batch(GOOD, BAD, GOOD, GOOD, issues=["a", "b", "boom", "huge"])
     found = ask(judge.columns(), given)
     total = judge.total()(**given)
     assert judge.total().__name__ == "total"
-    assert total[2] is None
+    assert total[2:] == [None, None]
     expected = [sum(w * (v[i] or 0.0) for w, v in zip(judge.weights(), found.values(), strict=True)) for i in (0, 1)]
     assert total[:2] == pytest.approx(expected)
 
@@ -381,11 +388,12 @@ def test_an_evaluation_counts_every_completion_once(suite: Callable[..., Suite],
         ([["a", "a"], ["b", "b"], ["c", "c"], ["a", "a"]], 2),
     ):
         logs = [RewardLog(tmp_path, toy, {"train": 2, "eval": 2}, 6, rank, processes) for rank in range(processes)]
-        for number, ids in enumerate(rounds):  # the last round of two processes is filled up with the first argument
-            judge = scorer(toy, observe=logs[number % processes].observe)
-            ask(judge.columns(), batch(*map(answers.__getitem__, ids), id=ids, split=["eval"] * len(ids)))
-        found = [row for rows in logs for row in rows.evaluated()]
-        assert len(found) == 6
+        for _ in range(2):  # evaluations, each of which counts anew
+            for number, ids in enumerate(rounds):  # the last one of two processes is filled up with the first argument
+                judge = scorer(toy, observe=logs[number % processes].observe)
+                ask(judge.columns(), batch(*map(answers.__getitem__, ids), id=ids, split=["eval"] * len(ids)))
+            found = [row for rows in logs for row in rows.evaluated()]
+            assert len(found) == 6
         assert means(found)["suite/edits"] == means(found)["suite/with_accepted_edit"] == pytest.approx(1 / 3)
         assert means(found)["rewards/shorter/mean"] == 1.0  # of those that it applies to
         assert not any(rows.evaluated() for rows in logs)

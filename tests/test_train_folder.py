@@ -127,3 +127,20 @@ def test_folders_that_are_no_checkpoints_are_left_alone(begun: Recipe) -> None:
     assert sorted(path.name for path in at.iterdir()) == [
         "checkpoint-2", "checkpoint-4", "checkpoint-best", "checkpoint-x",
     ]  # fmt: skip
+
+
+def test_the_last_checkpoint_is_the_whole_one_of_the_most_steps(tmp_path: Path) -> None:
+    assert checkpoints.last(tmp_path) == (None, 0)
+    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-99-old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / checkpoints.MARK).touch()
+    (tmp_path / "checkpoint-11").mkdir()  # not whole
+    assert checkpoints.last(tmp_path) == (tmp_path / "checkpoint-10", 10)
+    state = tmp_path / "checkpoint-10" / checkpoints.TRAINER
+    state.write_text('{"global_step": 10}')
+    checkpoints.check_last(tmp_path)
+    state.write_text('{"global_step": 9}')
+    with pytest.raises(ConfigError, match="is not that of step 10: delete the folder"):
+        checkpoints.check_last(tmp_path)
+    checkpoints.remove_partial(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9", "checkpoint-99-old"]
