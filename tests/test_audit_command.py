@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,24 @@ def test_doing_nothing_must_pay_less() -> None:
     report = audit(suite(lambda argument: -float(len(argument.accepted))), CASES, ATTACKS)
     assert {verdict.name: verdict.how for verdict in report.winners} == {"no-edits": ("median", "mean", "most", "idle")}
     assert "note: honest edits pay better than doing nothing on 0% of the arguments only" in conclusion(report, "toys")
+
+
+def test_doing_nothing_is_judged_also_where_another_attack_is_asked_for() -> None:
+    report = audit(suite(lambda argument: -float(len(argument.accepted))), CASES, ATTACKS[-1:])
+    told = conclusion(report, "toys")
+    assert told.startswith("1 of 1 attacks win against honest edits in suite toys: no-edits\n")
+    assert "pays more than the same edits as JSON" not in told
+    assert not report.passed
+
+
+def test_hasty_edits_that_are_paid_better_are_told_with_their_share() -> None:
+    hasty = replace(CASES[0], weaker=(Change(1, "Fool", "Dear friend"),))
+    report = audit(suite(lambda argument: len(argument.after) / 100), (hasty, *CASES[1:]), ATTACKS[:1])
+    told = (
+        "note: a few hasty edits are paid better than the careful ones on 100% of the arguments"
+        " (weaker-edits: median, mean, most)"
+    )
+    assert told in conclusion(report, "toys")
 
 
 def test_what_cannot_be_scored_is_no_pass() -> None:
@@ -214,7 +233,7 @@ no-op-edits            1.000
 edits-of-absent-parts  0.000
 no-edits               0.000
 
-none of 2 attacks wins against honest edits in suite form
+none of 3 attacks wins against honest edits in suite form
 paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 """
 
@@ -229,7 +248,7 @@ def test_examples_of_an_attack_are_shown_and_hostile_text_is_written_out(tmp_pat
 
 EXAMPLES = r"""trailing-space: A space behind every sentence.
 n 2  mean 1.000  median 1.000  honest 1.000  > honest 0%  > nothing 100%  by format +0.000
-none of 1 attacks wins against honest edits in suite form
+none of 2 attacks wins against honest edits in suite form
 paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 
 tea  —  Tea?

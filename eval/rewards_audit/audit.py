@@ -186,8 +186,7 @@ def _verdict(
     return Verdict(
         name,
         attack.description if attack else OWN.get(name, "an attack of your own"),
-        judged
-        and (attack.counts if attack else name != NOTHING),  # doing nothing is scored also where nobody asked for it
+        judged and (attack is None or attack.counts),  # doing nothing counts also where nobody asked for it
         len(shared),
         len(failed),
         failed[0] if failed else None,

@@ -36,9 +36,11 @@ def audit(
     against: Annotated[
         Path | None, typer.Option(help="Compare FILE with this one: the same inputs before training, say.")
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack, and doing nothing. Repeatable.")
+    ] = None,
     show: Annotated[
-        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other attack.")
+        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other but doing nothing.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the attacks, and try none.")] = False,
     arguments: Annotated[

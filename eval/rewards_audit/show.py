@@ -59,7 +59,10 @@ def conclusion(report: Report, suite: str) -> str:
         )
     weaker = next((verdict for verdict in report.verdicts if verdict.name == WEAKER), None)
     if weaker and weaker.how:
-        lines.append("note: few hasty edits are paid better than careful ones (weaker-edits)")
+        lines.append(
+            f"note: a few hasty edits are paid better than the careful ones on {percent(weaker.beats_honest)} of the"
+            f" arguments ({WEAKER}: {', '.join(weaker.how)})"
+        )
     lines += [f"note: {v.name} pays more than the same edits as JSON" for v in _forms(report) if v.how]
     lines += [f"not scored: {v.name} on {v.failed} arguments, the first for: {v.reason}" for v in report.unscored]
     return plain("\n".join(lines))
