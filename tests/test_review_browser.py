@@ -269,6 +269,11 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
                 press(browser, "2" if "duh" in left else "1")
             lines = saved(browser, out, 4)
             assert texts(browser, ".done") == ["4 of 4"]
+            assert texts(browser, ".choices kbd") == ["1", "0", "2"]
+            assert [head.text for head in all_of(browser, ".candidate h3")] == ["Left", "Right"]
+            resize(browser, 400)  # one text stands above the other
+            assert [head.text for head in all_of(browser, ".candidate h3")] == ["Above", "Below"]
+            resize(browser, 1280)
             press(browser, "c")
             assert len(all_of(browser, ".pair del")) in (2, 3)
             for hidden in ("true", "false"):  # a button that is pressed keeps the focus

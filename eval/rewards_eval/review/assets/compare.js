@@ -1,6 +1,7 @@
 // Two results side by side. The page does not know which system wrote which.
 
-const SIDES = [["left", ["← Left is better", "Left"]], ["tie", ["No difference", "Same"]], ["right", ["Right is better →", "Right"]]];
+const SIDES = [["left", ["← Left is better", "Above"], "1"], ["tie", ["No difference", "Same"], "0"], ["right", ["Right is better →", "Below"], "2"]];
+const worded = ([long, short]) => [h("span", { class: "long" }, long), h("span", { class: "short" }, short)]; // narrow, one stands above the other
 
 function start(data, decisions) {
   const decided = new Map();
@@ -8,8 +9,8 @@ function start(data, decisions) {
   const note = ({ trial, decision }) => (decision === "clear" ? decided.delete(trial) : decided.set(trial, decision));
   decisions.forEach(note);
   const help = keyboard([
-    [["1", "←"], "the left one is better", () => decide("left")],
-    [["2", "→"], "the right one is better", () => decide("right")],
+    [["1", "←"], "the left (or upper) one is better", () => decide("left")],
+    [["2", "→"], "the right (or lower) one is better", () => decide("right")],
     [["0", "="], "no difference", () => decide("tie")],
     [["u"], "take the decision back", () => decide("clear")],
     [["j", "n"], "next", () => step(1)],
@@ -68,9 +69,9 @@ function start(data, decisions) {
         h("h2", {}, shown(issue || "(no issue)")), h("p", { class: "muted" }, "Which text would you rather see published under this issue?")),
       h("details", { class: "original", open: true }, h("summary", {}, "The original"), h("div", { class: "text" }, shown(text))),
       h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-label": i ? "Right" : "Left" },
-        h("h3", {}, i ? "Right" : "Left"), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
-      h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label]) =>
-        h("button", { type: "button", "aria-pressed": String(choice === value), "data-decision": value, "data-key": value, click: () => decide(value) }, h("span", { class: "long" }, label[0]), h("span", { class: "short" }, label[1]))),
+        h("h3", {}, worded(i ? ["Right", "Below"] : ["Left", "Above"])), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
+      h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label, key]) =>
+        h("button", { type: "button", "aria-pressed": String(choice === value), title: `${label[0]} (${key})`, "data-decision": value, "data-key": value, click: () => decide(value) }, worded(label), h("kbd", { "aria-hidden": "true" }, key))),
       choice ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide("clear") }, "Undo") : null),
       h("p", { class: "muted small" }, decided.size === data.trials.length ? "Everything is decided; thank you. " : null, same));
     if (focused) main.querySelector(`[data-key="${focused}"]`)?.focus();
