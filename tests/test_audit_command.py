@@ -220,8 +220,8 @@ TABLE = """\
 suite form: totals
 attack                 n  mean   median  honest  > honest  > nothing  verdict  by
 honest-edits           2  1.000  1.000   1.000   0%        100%
-weaker-edits           1  1.000  1.000   1.000   0%        100%                format +0.000
-no-op-edits            2  1.000  1.000   1.000   0%        100%                format +0.000
+weaker-edits           1  1.000  1.000   1.000   0%        100%
+no-op-edits            2  1.000  1.000   1.000   0%        100%
 edits-of-absent-parts  2  0.000  0.000   1.000   0%        0%                  format -1.000
 no-edits               2  0.000  0.000   1.000   0%        0%                  format -1.000
 
@@ -247,7 +247,7 @@ def test_examples_of_an_attack_are_shown_and_hostile_text_is_written_out(tmp_pat
 
 
 EXAMPLES = r"""trailing-space: A space behind every sentence.
-n 2  mean 1.000  median 1.000  honest 1.000  > honest 0%  > nothing 100%  by format +0.000
+n 2  mean 1.000  median 1.000  honest 1.000  > honest 0%  > nothing 100%
 none of 2 attacks wins against honest edits in suite form
 paid better than doing nothing on most arguments, without winning: 1; a policy may find them first
 

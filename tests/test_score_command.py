@@ -850,6 +850,13 @@ def test_the_closing_table_cuts_no_number_and_shows_what_a_gate_is_paid(tmp_path
         )
 
 
+def test_the_closing_table_says_where_a_suite_pays_nothing(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", record())
+    for weight, told in (("0", "pays nothing"), ("2", r"\d\.\d{4} +1")):
+        done = command("score", source, "--reward", "format", "--set", f"format.weight={weight}")
+        assert re.search(rf"^total +{told} *$", done.stderr.decode(), re.MULTILINE), done.stderr
+
+
 def test_hostile_names_of_tables_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     from rewards.cli.terminal import print_table
 
@@ -859,6 +866,25 @@ def test_hostile_names_of_tables_are_shown_and_not_obeyed(capsys: pytest.Capture
     assert "\x1b" not in told
     assert told.count("\\x1b[2J[/b]") == 2
     assert "[bold]b" in told
+
+
+def test_a_wide_table_of_numbers_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewards.cli.terminal import print_wide_table
+
+    names = [f"no_praise_for_blame_{n} (gate)" for n in range(12)]
+    rows = [("a-name-that-is-never-broken", *["0.500"] * 12)]
+    print_wide_table("means", ("row", *names), rows)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_wide_table("means", ("row", *names), rows)
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[:2] == ["means (1 of 3)", " " * 29 + "  ".join(["no_praise_"] * 4)]
+    assert sum(line.count("0.500") for line in lines) == 12
+    assert sum(line.startswith("a-name-that-is-never-broken  0.500") for line in lines) == 3
 
 
 def test_what_the_system_refuses_is_no_bug(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rewards.cli.terminal import print_table
+from rewards.cli.terminal import print_table, print_wide_table
 from rewards.suite import Suite
 from rewards.text.plain import plain
 from rewards_audit.attacks.attack import Attack
@@ -12,6 +12,7 @@ from rewards_audit.audit import HALF, HONEST, NOTHING, WEAKER, Report, Trial, Ve
 
 EXAMPLES = 3
 CLEARLY = 0.8  # share of the arguments on which honest edits should pay better than doing nothing
+MOST = 3  # paid components that a row names: those that move the total most
 CUT = 600  # characters of a text that are shown
 
 
@@ -30,7 +31,7 @@ def print_report(report: Report, suite: Suite) -> None:
     shown = [c for c in suite.components if c.weight or c.gate]
     heads = [f"{c.name} ({role(c.weight, c.gate)})" for c in shown]
     cells = [(v.name, *(number(v.components[c.name]) for c in shown)) for v in report.verdicts]
-    print_table(f"suite {suite.name}: components", ("attack", *heads), cells, "attack")
+    print_wide_table(f"suite {suite.name}: components", ("attack", *heads), cells)
     print()
     print(conclusion(report, suite.name))
 
@@ -105,7 +106,8 @@ def _print_trial(trial: Trial, report: Report) -> None:
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
-    by = sorted(verdict.by.items(), key=lambda item: -item[1]) if verdict.name != HONEST else []
+    moved = sorted(verdict.by.items(), key=lambda item: -abs(item[1]))[:MOST] if verdict.name != HONEST else []
+    by = sorted(((name, value) for name, value in moved if round(value, 3)), key=lambda item: -item[1])
     return (
         verdict.name,
         str(verdict.n),

@@ -131,7 +131,9 @@ class Display:
                 f"{passed.mean:.1%}" if passed.mean is not None else "",
                 f"{passed.n:,}" if passed.n else "",
             )
-        table.add_row("total", "", _number(summary.reward.mean), f"{summary.reward.n:,}", style="bold")
+        paid = any(component.weight for component in suite.components)
+        total = (_number(summary.reward.mean), f"{summary.reward.n:,}") if paid else ("pays nothing", "")
+        table.add_row("total", "", *total, style="bold")
         return table
 
 

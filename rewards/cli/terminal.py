@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -14,6 +15,7 @@ from rewards.text.plain import plain
 
 _COMFORT = 30  # columns below which a description makes the spare column give way
 _LEAST = 20  # columns that it keeps on the narrowest terminal
+_HEAD = 10  # columns that a line of a stacked head takes, unless a word is longer
 
 
 @contextmanager
@@ -48,7 +50,9 @@ def print_table(
 
     title, columns, wraps = plain(title), [plain(name) for name in columns], plain(wraps)
     cells = [[plain(" ".join(cell.split())) for cell in row] for row in rows]
-    widths = {name: max(cell_len(row[i]) for row in [columns, *cells]) + 2 for i, name in enumerate(columns)}
+    widths = {
+        name: max(map(cell_len, [*name.split("\n"), *(row[i] for row in cells)])) + 2 for i, name in enumerate(columns)
+    }
     console = Console(highlight=False)
     fixed = sum(widths.values()) - widths[wraps]
     if sys.stdout is not None and sys.stdout.isatty():
@@ -65,3 +69,43 @@ def print_table(
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a column of names and many of numbers. On a terminal their heads are stacked, and what it lacks room for follows.
+
+    Elsewhere each row is one line.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    if sys.stdout is None or not sys.stdout.isatty():
+        print_table(title, columns, rows, columns[0])
+        return
+    heads = [columns[0], *(stacked(plain(name)) for name in columns[1:])]
+    cells = list(zip(*([plain(cell) for cell in row] for row in rows), strict=True)) or [()] * len(columns)
+    widths = [
+        max(map(cell_len, [*head.split("\n"), *column])) + 2 for head, column in zip(heads, cells, strict=True)
+    ]
+    parts: list[list[int]] = []
+    room = 0
+    for i in range(1, len(columns)):
+        if not parts or widths[i] > room:
+            parts.append([0])
+            room = Console().width - widths[0]
+        parts[-1].append(i)
+        room -= widths[i]
+    for number, part in enumerate(parts):
+        told = title if len(parts) == 1 else f"{title} ({number + 1} of {len(parts)})"
+        print("\n" * (number > 0), end="")
+        print_table(told, [heads[i] for i in part], [[row[i] for i in part] for row in rows], heads[0])
+
+
+def stacked(name: str) -> str:
+    """The name in lines of at most a comfortable width, broken after underscores and at spaces."""
+    lines = [""]
+    for piece in re.findall(r"[^_ ]*[_ ]*", name):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > _HEAD:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
