@@ -213,6 +213,8 @@ def test_against_human_rewrites(tmp_path: Path) -> None:
     }  # fmt: skip
     assert found["ref_sari"]["n"] == 2
     assert f"2 of 3 arguments have a human rewrite in {people}." in report["notes"]
+    told = "BERTScore against people's rewrites: not in the files; --measure computes what models can say."
+    assert any(note.endswith(told) for note in report["notes"])
 
 
 def test_rounds_are_followed(tmp_path: Path) -> None:
@@ -239,6 +241,15 @@ def test_labels_of_people(tmp_path: Path) -> None:
         "auc": (1.0, 3), "kappa": (1.0, 3), "tau": (0.8165, 3), "ece": (None, 3), "positive": (0.4444, 3),
     }  # fmt: skip
     assert f"one: 3 of the 4 things labelled in {labels} are scored." in report["notes"]
+
+
+def test_a_label_on_an_invalid_edit_is_met_by_no_score(tmp_path: Path) -> None:
+    file = scored(tmp_path, "one.jsonl", record(1, edits=[edit("way too", "too"), edit("nowhere", "x")]))
+    places = ({"id": 1, "edit": place, "label": 1} for place in (0, 1))
+    labels = write_lines(tmp_path / "labels.jsonl", *places)
+    report = run(options(tmp_path, file, labels=str(labels)))
+    told = f"one: 1 of the 2 things labelled in {labels} are scored; 1 are invalid edits, which have no scores."
+    assert told in report["notes"]
 
 
 def test_lower_is_better_agrees_with_labels_the_other_way_round(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def audit(
         list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack, and doing nothing. Repeatable.")
     ] = None,
     show: Annotated[
-        str | None, typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other but doing nothing.")
+        str | None,
+        typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other but doing nothing."),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the attacks, and try none.")] = False,
     arguments: Annotated[

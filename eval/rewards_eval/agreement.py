@@ -190,7 +190,13 @@ COLUMNS = (
     column("auc", "ROC-AUC", 3, "higher", "how often something labelled positive has the higher value"),
     column("kappa", "κ", 3, "higher", "Cohen's kappa of the reward's verdict and the label"),
     column("tau", "τ", 3, "higher", "Kendall's tau-b of value and label"),
-    column("ece", "ECE", 3, "lower", "expected calibration error of the value read as a probability, ten bins"),
+    column(
+        "ece",
+        "ECE",
+        3,
+        "lower",
+        "expected calibration error of a value read as a probability, ten bins; none where it has two values or is no share",
+    ),
     column("positive", "positive", 3, None, "mean of the labels: the share of positive ones"),
 )
 

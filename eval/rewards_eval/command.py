@@ -22,7 +22,8 @@ def evaluate(
         list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Human rewrites {id, rewrite}: adds SARI, ROUGE, BERTScore.")
+        str | None,
+        typer.Option(metavar="FILE", help="Human rewrites {id, rewrite}: adds SARI, ROUGE, with --measure BERTScore."),
     ] = None,
     labels: Annotated[
         str | None,

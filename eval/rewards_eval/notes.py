@@ -33,13 +33,14 @@ def of(evaluation: Evaluation, reference: str | None, references: References) ->
         if failed:
             yield f"{system.name}: models failed on {len(failed):,} records; measured.jsonl says why."
     yield from _incomparable(common.systems)
+    found = sum(identifier in references for identifier in common.ids)
     names = {"app": "App after all valid edits", "sim": "Sim", "ppl": "PPL"}
+    names |= {"ref_sim": "BERTScore against people's rewrites"} if found else {}
     unknown = [label for key, label in names.items() if not evaluation.values.present(f"all.{key}")]
     if unknown:
         listed = " and ".join(filter(None, (", ".join(unknown[:-1]), unknown[-1])))
         yield f"{listed}: not in the files; --measure computes what models can say."
     if reference:
-        found = sum(identifier in references for identifier in common.ids)
         yield f"{found:,} of {len(common.ids):,} arguments have a human rewrite in {reference}."
 
 
@@ -75,6 +76,10 @@ def on_labels(systems: Sequence[System], labels: Labels) -> Iterator[str]:
     """How many labels met something that is scored."""
     for system in systems:
         own = labels.of(system.name)
-        scored = {unit for scores in scores_of(system, own.by).values() for unit in scores.values}
-        met = len(own.units & scored)
-        yield f"{system.name}: {met:,} of the {len(own.units):,} things labelled in {labels.source} are scored."
+        found = scores_of(system, own.by)
+        valid = found.pop("valid").values if "valid" in found else {}
+        scored = {unit for scores in found.values() for unit in scores.values}
+        met = own.units & (scored | valid.keys() & own.values.get("valid", {}).keys())
+        invalid = sum(unit in valid and not valid[unit] for unit in own.units - met)
+        also = f"; {invalid:,} are invalid edits, which have no scores" if invalid else ""
+        yield f"{system.name}: {len(met):,} of the {len(own.units):,} things labelled in {labels.source} are scored{also}."

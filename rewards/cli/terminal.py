@@ -84,9 +84,7 @@ def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence
         return
     heads = [columns[0], *(stacked(plain(name)) for name in columns[1:])]
     cells = list(zip(*([plain(cell) for cell in row] for row in rows), strict=True)) or [()] * len(columns)
-    widths = [
-        max(map(cell_len, [*head.split("\n"), *column])) + 2 for head, column in zip(heads, cells, strict=True)
-    ]
+    widths = [max(map(cell_len, [*head.split("\n"), *column])) + 2 for head, column in zip(heads, cells, strict=True)]
     parts: list[list[int]] = []
     room = 0
     for i in range(1, len(columns)):
