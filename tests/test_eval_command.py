@@ -104,8 +104,34 @@ def test_every_value_has_its_n(tmp_path: Path) -> None:
 def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
     report = run(options(tmp_path, *two_systems(tmp_path)))
     assert table(report, "comparisons")["NES: other − one", "accepted edits"]["losses"]["value"] == 1
+    note = table(report, "comparisons")["per arg.: other − one", "edits"]["difference"]["note"]
+    assert note == "neither is better: wins are higher values"
     (wins,) = [one for one in report["figures"] if one["id"] == "wins"]
     assert "is better, equal or worse; where neither direction is better, as with NES: higher" in wins["caption"]
+
+
+def test_columns_say_which_of_their_values_are_better(tmp_path: Path) -> None:
+    file = scored(tmp_path, "one.jsonl", *(record(n, issue=f"Issue {min(n, 4)}") for n in range(1, 9)), record(9))
+    lines = [line | {"rewards": {"cost": 0.5, "paid": 0.5, "fined": 0.5, "odd": 0.5}} for line in read_lines(file)]
+    write_lines(file, *lines)
+    stated = {
+        "cost": {"gate": True, "threshold": 3, "higher_is_better": False},
+        "paid": {"weight": 1, "higher_is_better": True},
+        "fined": {"weight": -1, "higher_is_better": True},
+    }
+    file.with_name("one.jsonl.meta.json").write_text(json.dumps({"rewards": stated}), encoding="utf-8")
+    report = run(options(tmp_path, file))
+    found = {one["id"]: {c["label"]: c["better"] for c in one["columns"]} for one in report["tables"]}
+    assert found["rewards"] == {"total": "higher", "cost": "lower", "paid": "higher", "fined": "lower", "odd": None}
+    assert found["edits"]["passes cost"] == "higher"
+    helps = [c["help"] for one in report["tables"] for c in one["columns"] if c["label"] == "cost"]
+    assert helps == ["mean of cost over arguments, as scored; what is scored passes at ≤ 3"]
+    assert [name for name, _ in table(report, "issues")] == ["Issue 4", "4 other issues"]
+
+
+def test_one_issue_beside_the_frequent_ones_is_told_in_the_singular(tmp_path: Path) -> None:
+    file = scored(tmp_path, "one.jsonl", *(record(n, issue="Lunch" if n else "Tea") for n in range(4)))
+    assert [name for name, _ in table(run(options(tmp_path, file)), "issues")] == ["Lunch", "1 other issue"]
 
 
 def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rewards.errors import RewardsError
 from rewards.scored import read_scored
 from rewards_eval import html
 from rewards_eval.html import page
-from rewards_eval.html.compact import Offsets
+from rewards_eval.html.compact import Offsets, describe_rewards
 from tests import pages
 from tests.conftest import record
 
@@ -73,8 +73,8 @@ def test_a_page_holds_every_text_once_and_numbers_as_they_are(tmp_path: Path) ->
         "dimensions": {"Inappropriateness": [0.167, 0.137], "Toxic Emotions": [0.333, 0.273], "Excessive Intensity": [0.5, 0.41]},
     }  # fmt: skip
     assert data["rewards"]["one"] == [
-        {"name": "shortness", "level": "edit", "higher": True, "threshold": 0.5},
-        {"name": "busyness", "level": "sentence", "higher": False, "threshold": 1.0},
+        {"name": "shortness", "level": "edit", "higher": True, "gate": True, "threshold": 0.5},
+        {"name": "busyness", "level": "sentence", "higher": False, "gate": True, "threshold": 1.0},
     ]
 
 
@@ -117,6 +117,18 @@ def test_what_gates_say_of_edits_together_stands_with_the_edits_that_it_turned_d
     del scored["sentences"][0]["together"]  # no file had it before 2026-11-30
     one = embedded(page.render(pages.report(systems), pages.arguments(systems)))["arguments"][0]["systems"]["one"]
     assert one["edits"][0]["failed"] == ["reach together"]
+
+
+def test_only_what_decides_about_edits_is_shown_as_a_gate(tmp_path: Path) -> None:
+    records = pages.score(tmp_path, record())
+    stated = {"shortness": {"gate": False}, "busyness": {"gate": True}}
+    assert {one["name"]: one["gate"] for one in describe_rewards(records, stated)} == {
+        "shortness": False,
+        "busyness": True,
+    }
+    records[0]["edits"][0]["accepted"] = True
+    records[0]["edits"][0]["scores"]["shortness"]["passed"] = False
+    assert {one["name"]: one["gate"] for one in describe_rewards(records)} == {"shortness": False, "busyness": True}
 
 
 def test_numbers_that_json_cannot_say_are_null(tmp_path: Path) -> None:

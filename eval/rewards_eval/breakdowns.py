@@ -133,7 +133,8 @@ def issues(evaluation: Evaluation) -> Table | None:
         return None
     groups = {issue: [i for i, one in enumerate(of) if one == issue] for issue in kept}
     if rest := [i for i, one in enumerate(of) if one not in groups]:
-        groups[f"{len(counts) - len(kept)} other issues"] = rest
+        others = len(counts) - len(kept)
+        groups[f"{others} other issue{'s' * (others > 1)}"] = rest
     return _by(evaluation, "issues", "By issue", "Means by issue, the most frequent first.", groups)
 
 

@@ -110,7 +110,8 @@ def _gates(evaluation: Evaluation) -> str:
 def rewards(evaluation: Evaluation) -> Table | None:
     """Every reward that stands in the records, as it was scored."""
     names = [key.removeprefix("reward:") for key in evaluation.values.keys if key.startswith("reward:")]
-    metrics = [metric for name in names if evaluation.values.present((metric := reward_metric(name)).key)]
+    headers = [system.header for system in evaluation.common.systems]
+    metrics = [metric for name in names if evaluation.values.present((metric := reward_metric(name, headers)).key)]
     if not metrics:
         return None
     rows = [
@@ -196,7 +197,11 @@ def _comparison_cells(result: MetricComparison, p: float, metric: Metric) -> dic
     def count(value: int) -> Cell:
         return cell(value, result.n)
 
-    note = {True: f"lower {metric.label} is better", False: None}[metric.better == "lower"]
+    notes = {
+        "lower": f"lower {metric.label} is better",
+        None: "neither is better: wins are higher values",
+    }
+    note = notes.get(metric.better)
     return {
         "difference": cell(result.difference, result.n, result.low, result.high, note),
         "p": cell(result.p, result.n),

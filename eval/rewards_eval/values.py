@@ -80,17 +80,33 @@ def pass_metric(name: str) -> Metric:
     """The pass rate of one threshold over all edits; an invalid edit does not pass."""
     return Metric(
         f"pass:{name}",
-        name,
+        f"passes {name}",
         3,
         "higher",
         f"share of edits that by themselves pass {name}, or stand in a sentence that does; an invalid edit does not",
     )
 
 
-def reward_metric(name: str) -> Metric:
-    """The mean of one reward as it stands in the records."""
-    label = "total" if name == "reward" else name
-    return Metric(f"reward:{name}", label, 4, None, f"mean of {label} over arguments, as scored")
+def reward_metric(name: str, headers: Iterable[Mapping[str, Any]] = ()) -> Metric:
+    """The mean of one reward as it stands in the records; better and the limit are what all the files' headers say."""
+    if name == "reward":
+        return Metric("reward:reward", "total", 4, "higher", "mean of total over arguments, as scored")
+    stated = [header.get("rewards", {}).get(name, {}) for header in headers]
+    wanted = {_direction(one) for one in stated}
+    limits = {one.get("threshold") if one.get("gate") else None for one in stated}
+    better = wanted.pop() if len(wanted) == 1 else None
+    limit = limits.pop() if len(limits) == 1 else None
+    sign = "≤" if any(one.get("higher_is_better") is False for one in stated) else "≥"
+    also = "" if limit is None else f"; what is scored passes at {sign} {limit:.4g}"
+    return Metric(f"reward:{name}", name, 4, better, f"mean of {name} over arguments, as scored{also}")
+
+
+def _direction(stated: Mapping[str, Any]) -> Better | None:
+    """Which values of a reward a suite wants: what it pays for, else what the reward itself says."""
+    weight, higher = stated.get("weight"), stated.get("higher_is_better")
+    if weight:
+        return "higher" if weight > 0 else "lower"
+    return None if higher is None else "higher" if higher else "lower"
 
 
 @dataclass(frozen=True)

@@ -30,22 +30,29 @@ class Offsets:
         return self._units[position] if self._units else position
 
 
-def describe_rewards(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every reward that scores an edit or a sentence in these records: name, threshold, and which side passes.
+def describe_rewards(
+    records: Iterable[Mapping[str, Any]], stated: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Every reward that scores an edit or a sentence in these records: name, threshold, which side passes, whether it gates.
 
-    The threshold is None where the records disagree or have none.
+    The threshold is None where the records disagree or have none. `stated` is what the file's header says of rewards; one
+    that it does not name gates unless an edit is accepted that does not pass it.
     """
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         for unit in (*record["edits"], *record["sentences"]):
             level = "edit" if "accepted" in unit else "sentence"
             for name, score in unit["scores"].items():
-                entry = found.setdefault(name, {"name": name, "level": level, "higher": None, "seen": set()})
+                entry = found.setdefault(
+                    name, {"name": name, "level": level, "higher": None, "gate": True, "seen": set()}
+                )
                 entry["seen"].add(score.get("threshold"))
+                entry["gate"] &= not (unit.get("accepted") and score.get("passed") is False)
                 if entry["higher"] is None and score.get("margin"):
                     entry["higher"] = (score["margin"] > 0) == (score["value"] > score["threshold"])
     for entry in found.values():
         seen = entry.pop("seen")
+        entry["gate"] = bool((stated or {}).get(entry["name"], entry)["gate"])
         entry["threshold"] = next(iter(seen)) if len(seen) == 1 else None
     return list(found.values())
 

@@ -86,7 +86,12 @@ def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) ->
 def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the scripts read: the report, what each system's rewards are, and the arguments."""
     names = [system["name"] for system in report["systems"]]
-    rewards = {name: describe_rewards(a["systems"][name] for a in arguments if name in a["systems"]) for name in names}
+    suite = report.get("suite") or {}
+    stated = {name: suite.get("rewards") or suite.get("scored_with", {}).get(name, {}).get("rewards") for name in names}
+    rewards = {
+        name: describe_rewards((a["systems"][name] for a in arguments if name in a["systems"]), stated[name])
+        for name in names
+    }
     figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report.get("figures", ())]
     return {
         "report": _finite({**report, "figures": figures}),

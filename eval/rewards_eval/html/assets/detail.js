@@ -50,7 +50,7 @@ function rewardsOf(record, rewards) {
   const names = Object.entries(record.rewards);
   if (!names.length) return null;
   return h("section", { class: "panel" }, h("h4", {}, "Rewards"),
-    h("table", { class: "scores" }, h("tbody", {}, names.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, words(name), lower.has(name) ? h("span", { class: "muted", title: "lower is better" }, " ↓", hidden(" lower is better")) : null),
+    h("table", { class: "scores" }, h("tbody", {}, names.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, named(name), lower.has(name) ? h("span", { class: "muted", title: "lower is better" }, " ↓", hidden(" lower is better")) : null),
       h("td", { class: "number" }, fixed(value, 3)))))));
 }
 
@@ -59,11 +59,11 @@ function sentencesOf(record, rewards) {
   const rows = Object.entries(record.sentences).flatMap(([number, scores]) => scores.map((score, i) => [number, atSentences[i], score])).filter(([, , score]) => score !== null);
   if (!rows.length) return null;
   return h("section", { class: "panel" }, h("h4", {}, "Sentences"), h("table", { class: "scores" }, h("tbody", {}, rows.map(([number, reward, score]) => {
-    const head = h("th", { scope: "row" }, `${number} `, h("span", { class: "muted" }, words(reward.name)));
+    const head = h("th", { scope: "row" }, `${number} `, h("span", { class: "muted" }, named(reward.name)));
     if (typeof score === "string") return h("tr", { class: "alarm" }, head, h("td", { colspan: 2 }, "failed: ", shown(score)));
     const [value, passed] = score;
     return h("tr", {}, head, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 2)),
-      h("td", {}, passed === null ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓" : "✕", hidden(passed ? " passed" : " not passed"))));
+      h("td", {}, passed === null || !reward.gate ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓" : "✕", hidden(passed ? " passed" : " not passed"))));
   }))));
 }
 

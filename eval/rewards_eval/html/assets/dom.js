@@ -50,7 +50,11 @@ function fixed(value, digits = 2) {
   return Number(value.toFixed(digits)) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
-const words = (name) => plain(name).replaceAll("_", " ");
+/** A name as it is spelled everywhere, which may be broken after each underscore. */
+const named = (name) => plain(name).split(/(?<=_)(?=[^_])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
+
+/** The sign between a value and the limit that it has to keep. */
+const limitSign = (reward) => (reward?.higher === false ? "≤" : "≥");
 
 /** A value kept between visits where the browser allows it. */
 const memory = {

@@ -61,13 +61,12 @@ function light(element, index, on) {
 /** The scores of an edit or sentence: name, value, limit, verdict in words. */
 function scoreRows(scores, rewards) {
   return rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
-    const name = h("th", { scope: "row" }, words(reward.name));
+    const name = h("th", { scope: "row" }, named(reward.name));
     if (typeof score === "string") return h("tr", { class: "alarm" }, name, h("td", { colspan: 3 }, "failed: ", shown(score)));
     const [value, passed] = score;
-    const sign = reward.higher === false ? "≤" : "≥";
     return h("tr", {}, name, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 3)),
-      h("td", { class: "number muted" }, typeof reward.threshold === "number" ? `${sign} ${Number(reward.threshold.toPrecision(4))}` : ""),
-      h("td", {}, passed === null ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓ passed" : "✕ not passed")));
+      h("td", { class: "number muted" }, typeof reward.threshold === "number" ? `${limitSign(reward)} ${Number(reward.threshold.toPrecision(4))}` : ""),
+      h("td", {}, passed === null || !reward.gate ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓ passed" : "✕ not passed")));
   });
 }
 
@@ -85,15 +84,15 @@ function tipOf(edit, index, state, rewards) {
 /** Which gates an edit did not pass; those of a sentence judge all its edits together, and are not among the edit's scores. */
 function turnedDown(edit, rewards) {
   if (!rewards) return null;
-  return [edit.failed ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(words).join(", "), ".") : null,
+  return [edit.failed ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(plain).join(", "), ".") : null,
     edit.together ? h("p", { class: "why" }, "Passes alone, but not as one edit with the others of its sentence that do: ", edit.together.map((gate) => notTogether(gate, rewards)).join(", "), ".") : null];
 }
 
 /** A gate, and its value of the edits of a sentence as one against the limit. */
 function notTogether([name, value, threshold], rewards) {
-  if (typeof value === "string") return `${words(name)} failed: ${plain(value)}`;
-  const sign = rewards.find((reward) => reward.name === name)?.higher === false ? "≤" : "≥";
-  return `${words(name)} ${value === null ? "n/a" : fixed(value, 3)}${threshold === null ? "" : `, not ${sign} ${Number(threshold.toPrecision(4))}`}`;
+  if (typeof value === "string") return `${plain(name)} failed: ${plain(value)}`;
+  const sign = limitSign(rewards.find((reward) => reward.name === name));
+  return `${plain(name)} ${value === null ? "n/a" : fixed(value, 3)}${threshold === null ? "" : `, not ${sign} ${Number(threshold.toPrecision(4))}`}`;
 }
 
 const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${STATES[state].says}`);
@@ -112,10 +111,10 @@ function editCard(text, edit, index, state, rewards, actions) {
 
 function scoreChips(scores, rewards) {
   const chips = rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
-    if (typeof score === "string") return h("li", { class: "alarm" }, words(reward.name), " failed: ", shown(score));
+    if (typeof score === "string") return h("li", { class: "alarm" }, named(reward.name), " failed: ", shown(score));
     const [value, passed] = score;
-    return h("li", {}, h("span", { class: "muted" }, words(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)),
-      passed === null ? null : h("span", { class: passed ? "pass" : "miss" }, passed ? " ✓" : " ✕", hidden(passed ? " passed" : " not passed")));
+    return h("li", {}, h("span", { class: "muted" }, named(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)),
+      passed === null || !reward.gate ? null : h("span", { class: passed ? "pass" : "miss" }, passed ? " ✓" : " ✕", hidden(passed ? " passed" : " not passed")));
   });
   return chips.length ? h("ul", { class: "chips" }, chips) : null;
 }

@@ -59,7 +59,7 @@ function suiteOf(suite, systems) {
     const role = reward.gate ? "gate" : reward.weight ? `weight ${reward.weight}` : "measured";
     const limit = typeof reward.threshold === "number" ? `${reward.higher_is_better === false ? "≤" : "≥"} ${Number(reward.threshold.toPrecision(4))}` : null;
     return h("li", { title: reward.threshold_source ? plain(reward.threshold_source) : null },
-      h("span", {}, words(name)), h("span", { class: "muted" }, [role, limit].filter(Boolean).join(", ")));
+      h("span", {}, named(name)), h("span", { class: "muted" }, [role, limit].filter(Boolean).join(", ")));
   });
   return [h("h3", {}, `Suite ${plain(suite.suite ?? "")}`, systems.length ? `: ${systems.map(plain).join(", ")}` : null), h("ul", { class: "tags" }, items)];
 }
@@ -99,7 +99,7 @@ function tableOf(table, systems) {
   const heading = (key, column) => h("th", {
     scope: "col", class: key === "" ? null : "number", "aria-sort": by === key ? (down ? "descending" : "ascending") : null,
   }, h("button", { type: "button", class: "sort", "data-key": key, title: column.help ? plain(column.help) : null, click: () => press(key, column) },
-    plain(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "\u00a0↑" : "\u00a0↓", hidden(` ${column.better} is better`)) : null,
+    named(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "\u00a0↑" : "\u00a0↓", hidden(` ${column.better} is better`)) : null,
     h("span", { class: "arrow", "aria-hidden": "true" }, by === key ? (down ? "▾" : "▴") : "")));
   function draw() {
     const head = h("tr", {}, heading("", { label: "" }), table.columns.map((column) => heading(column.key, column)));
