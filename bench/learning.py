@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.data import need
 from bench.page import table
 from bench.starts import start_pairs
 from rewards.engine.engine import Engine
@@ -30,6 +31,9 @@ from rewards_train.metrics import tracked
 from rewards_train.recipe import Recipe
 from rewards_train.run import quiet, reward_plan
 
+FILES = (
+    "arguments/appropriateness_corpus.jsonl", "toxicity/paradetox.jsonl", "toxicity/toxic_spans_train.jsonl",
+)  # fmt: skip
 FOLD = "fold0.0"
 PAIRS = 750
 PLAIN = "a plain reward: .4 valid share + .6 gain"
@@ -59,6 +63,7 @@ def main() -> None:
     parser.add_argument("--evaluate", type=int, default=124, help="how many unseen arguments")
     parser.add_argument("--samples", type=int, default=4, help="completions per unseen argument")
     given = parser.parse_args()
+    need(given.data, FILES)
     quiet()
     given.out.mkdir(parents=True, exist_ok=True)
     arguments, unseen, starts = prepare(given.data, given.out, given.evaluate)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import rewards
+from bench.data import need
 from bench.work import resampled
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=75)
     parser.add_argument("--cache", type=Path)
     given = parser.parse_args()
+    need(given.data, (f"reference/{name}.generated.jsonl" for name in PEOPLE))
     engine = Engine(dtype="float32", cache=DiskCache(given.cache) if given.cache else MemoryCache())
     rows = {
         name: [json.loads(line) for line in (given.data / f"reference/{name}.generated.jsonl").open(encoding="utf-8")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,32 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "# A\n<!-- one -->\n\nnew\n\n<!-- end of one -->\nkept\n"
     with pytest.raises(SystemExit, match="no marks for 'two'"):
         page.put(file, "two", [])
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [
+        ("evaluation", "reference/base.generated.jsonl, reference/v11.generated.jsonl"),
+        ("suites", "reference/v11.generated.jsonl, reference/base.generated.jsonl"),
+        (
+            "learning",
+            "arguments/appropriateness_corpus.jsonl, toxicity/paradetox.jsonl, toxicity/toxic_spans_train.jsonl",
+        ),
+        ("validate.__main__", "arguments/appropriateness_corpus.jsonl, "),
+    ],
+)
+def test_what_the_data_lacks_is_told_in_one_line(
+    module: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", [module, str(tmp_path), *([str(tmp_path / "out")] if module == "learning" else [])]
+    )
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"bench.{module}").main()
+    assert str(ended.value).startswith(f"{tmp_path} lacks {missing}")
+    assert str(ended.value).endswith(": docs/fitting.md says what they hold and where they are from")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_insults_are_left_out_where_they_stand_before_what_they_insult(tmp_path: Path) -> None:

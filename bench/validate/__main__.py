@@ -25,8 +25,9 @@ import rewards_format
 import rewards_pattern_conformity
 import rewards_semantic_similarity
 import rewards_valence
+from bench.data import need
 from bench.validate import appropriateness, fluency, form, pattern, similarity, valence
-from bench.validate.data import Bench
+from bench.validate.data import FILES, Bench
 from bench.validate.figures import figures, measured, merged, without_folds
 from rewards.engine.cache import DiskCache, MemoryCache
 from rewards.engine.engine import Engine
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--fold", action="append", default=[], metavar="FOLD=PARAMS")
     given = parser.parse_args()
+    need(given.data, () if given.only else FILES)
     engine = Engine(dtype="float32", cache=DiskCache(given.cache) if given.cache else MemoryCache())
     folds = {name: Path(params) for name, _, params in (each.partition("=") for each in given.fold)}
     files = stated_files(Bench(given.data, engine), folds)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.data import need
 from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Request
 from rewards.fitting import Job, measures
@@ -25,6 +26,12 @@ from rewards.records import read_revision
 
 SEED = 20261122
 SYSTEMS = ("base", "v11")
+FILES = (
+    "arguments/appropriateness_corpus.jsonl", "arguments/ukpconvarg1.jsonl", "human_edits/argrewrite.jsonl",
+    "fluency/blimp.jsonl", "fluency/jfleg_test.jsonl", "toxicity/paradetox.jsonl", "toxicity/toxic_spans_train.jsonl",
+    "toxicity/toxic_spans_trial.jsonl", *(f"reference/{system}.scored.jsonl" for system in SYSTEMS),
+)  # fmt: skip
+"""What all families together are measured on."""
 
 
 class Judged(NamedTuple):
@@ -64,8 +71,13 @@ class Bench:
     data: Path
     engine: Engine
 
+    def file(self, name: str) -> Path:
+        """The file of this name; exits where there is none."""
+        need(self.data, [name])
+        return self.data / name
+
     def rows(self, name: str) -> list[dict[str, Any]]:
-        text = (self.data / name).read_text(encoding="utf-8")
+        text = self.file(name).read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
     def job(self, params: Path, out: Path) -> tuple[Job, dict[str, Any]]:
@@ -100,7 +112,7 @@ class Bench:
 
     def single_edits(self) -> list[Single]:
         """Every edit of people's revised sentences (ArgRewrite) alone, as a gate sees it: word differences, as of a rewrite."""
-        file = self.data / "human_edits/argrewrite.jsonl"
+        file = self.file("human_edits/argrewrite.jsonl")
         found = []
         for row in read_rows([file]):
             if revision := revised(row, Counter()):

@@ -37,7 +37,7 @@ def validate(bench: Bench) -> dict[str, Any]:
     unseen = [
         (row["bad"], row["good"], row["paradigm"])
         for number, row in enumerate(bench.rows("fluency/blimp.jsonl"))
-        if split_of(Row(bench.data / "fluency/blimp.jsonl", number, row), row["paradigm"], "") == "test"
+        if split_of(Row(bench.file("fluency/blimp.jsonl"), number, row), row["paradigm"], "") == "test"
     ]
     chosen = unseen[:: max(1, len(unseen) // 1000)]
     pairs, paradigms = [pair for *pair, _ in chosen], [paradigm for *_, paradigm in chosen]

@@ -32,7 +32,7 @@ def validate(bench: Bench) -> dict[str, Any]:
         return head.kept(job, [exchanged(*pair) for pair in pairs]) >= threshold
 
     people = bench.single_edits()
-    rows = list(read_rows([bench.data / "toxicity/paradetox.jsonl"]))[:REWRITES]
+    rows = list(read_rows([bench.file("toxicity/paradetox.jsonl")]))[:REWRITES]
     rewrites = [(row.text("toxic"), row.texts("neutral")[0]) for row in rows if row.texts("neutral")]
     systems = {system: bench.judged_edits(system, "fluency") for system in SYSTEMS}
     return {
