@@ -287,6 +287,33 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     assert one(browser, "figure img").get_property("naturalWidth") == 9
 
 
+def test_tables_of_long_names_fit_the_window(browser: Any, tmp_path: Path) -> None:
+    report = pages.report({name: pages.score(tmp_path, record()) for name in ("one", "two")})
+    (table,) = report["tables"]
+    cell = {"value": -0.5, "n": 35, "low": -0.75, "high": -0.25, "note": None}
+    for width, count in ((1300, 10), (400, 2)):
+        names = [f"sentence_pattern_conformity_{i}" for i in range(count)] if count > 2 else ["one", "two"]
+        table["columns"] = [{"key": name, "label": name, "digits": 3, "better": None, "help": ""} for name in names]
+        table["rows"] = [{"label": "Missing Intelligibility", "group": None, "cells": dict.fromkeys(names, cell)}]
+        html.write(tmp_path / "report.html", report, [])
+        open_page(browser, tmp_path / "report.html")
+        resize(browser, width)
+        box = one(browser, ".scrolls:has(.figures-table)")
+        assert texts(browser, ".figures-table .sort")[1:] == names
+        assert box.get_property("scrollWidth") <= box.get_property("clientWidth"), width
+
+
+def test_only_gates_carry_a_mark(browser: Any, tmp_path: Path) -> None:
+    systems = {"one": pages.score(tmp_path, record())}
+    report = pages.report(systems)
+    for gate in (True, False):
+        report["suite"]["rewards"]["shortness"]["gate"] = gate
+        html.write(tmp_path / "report.html", report, pages.arguments(systems))
+        open_page(browser, tmp_path / "report.html", "#arguments")
+        assert bool(all_of(browser, ".chips .value")), gate
+        assert bool(all_of(browser, ".chips .pass")) == gate
+
+
 def test_every_suite_is_told_with_the_systems_that_it_scored(browser: Any, tmp_path: Path) -> None:
     systems = {name: pages.score(tmp_path, record()) for name in ("one", "two", "three")}
     report = pages.report(systems)
