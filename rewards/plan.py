@@ -77,3 +77,12 @@ def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[s
         if not name:
             raise ConfigError(f"{option} {f'{role}='!r}: expected {form}")
     return models
+
+
+def check_format(name: str | None) -> None:
+    """Raise PluginError, with the nearest name, for a format that nobody registered."""
+    from rewards.formats import EDITS
+    from rewards.plugins import registry
+
+    if name is not None and name != EDITS:
+        registry().format(name)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
-from rewards.errors import RecordError, failing_as, tell
+from rewards.errors import RecordError, failing_as, nearest, tell
 from rewards.formats import EDITS, Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
 from rewards.scored import is_scored, read_scored
@@ -87,7 +87,8 @@ def _parse(
         named = next((f for f in formats if f.name == wanted), None)
         chosen = named if wanted else own or detect(completion, formats)
         if chosen is None:
-            raise RecordError(f"no format is called {wanted!r}", "completion")
+            near = nearest(str(wanted), [f.name for f in formats])
+            raise RecordError(f"no format is called {wanted!r}{near}", "completion")
         return chosen.name, _read(chosen, completion, sentences)
     for key in REWRITE_KEYS:
         if record.get(key) is not None:

@@ -341,3 +341,8 @@ def test_integers_of_numpy_are_integers_and_no_half_of_a_character_stays() -> No
     assert [type(number) for number in (found.sentence_id, found.start, found.end)] == [int] * 3
     assert found.sentence_after == "Cats are shy."
     assert (other.invalid_reason, revision.problem) == ("\ufffd", "\ufffd")
+
+
+def test_a_format_that_nobody_registered_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(RecordError, match=r"no format is called 'compct' \(did you mean 'compact'\?\)"):
+        read_revision({"argument": "A.", "completion": "1 | A | B"}, format="compct")

@@ -17,7 +17,7 @@ import pytest
 import rewards
 import rewards_train
 from rewards.engine.engine import Engine
-from rewards.errors import ConfigError, RewardFailed
+from rewards.errors import ConfigError, PluginError, RewardFailed
 from rewards.suite import Suite, load_suite, suite_of
 from rewards_train import adapter
 from rewards_train.adapter import RewardPlan, Scorer, rows_of

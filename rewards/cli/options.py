@@ -79,12 +79,3 @@ def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"--set '{path}={value}': the value must be finite")
         settings.setdefault(reward, {})[key] = parsed
     return settings
-
-
-def check_format(name: str | None) -> None:
-    """Raise ConfigError, with the nearest name, for a format that nobody registered."""
-    from rewards.formats import EDITS
-    from rewards.plugins import registry
-
-    if name is not None and name != EDITS:
-        registry().format(name)

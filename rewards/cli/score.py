@@ -24,14 +24,13 @@ from rewards.cli.options import (
     Settings,
     SuiteName,
     TokenBudget,
-    check_format,
     countable,
     settings_of,
 )
 from rewards.cli.terminal import results_alone, stop_where_complete
 from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
-from rewards.plan import SuitePlan, parse_models
+from rewards.plan import SuitePlan, check_format, parse_models
 from rewards.stderr import take_stdout
 from rewards.versions import versions
 

@@ -23,12 +23,11 @@ from rewards.cli.options import (
     Settings,
     SuiteName,
     TokenBudget,
-    check_format,
     countable,
     settings_of,
 )
 from rewards.errors import ConfigError
-from rewards.plan import SuitePlan, parse_models
+from rewards.plan import SuitePlan, check_format, parse_models
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 TOKEN = "REWARDS_TOKEN"  # noqa: S105  (the name of a variable)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rewards.errors import ConfigError, RecordError
-from rewards.plan import SuitePlan
+from rewards.plan import SuitePlan, check_format
 from rewards.records import completion_text, read_revision, reading
 from rewards.result import Result
 from rewards.suite import Component, Suite
@@ -86,11 +86,13 @@ def deletion(record: Mapping[str, Any]) -> Revision:
 class Scorer:
     """Scores the batches of a trainer, each once, however many columns ask for it.
 
-    A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle.
+    A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle. Raises
+    PluginError for a format that nobody registered.
     """
 
     def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
         self.plan = plan or RewardPlan()
+        check_format(self.plan.format)
         self._given = suite is not None
         self._suite = suite
         self._observers: list[Callable[[Pass], None]] = []
