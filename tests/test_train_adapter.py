@@ -477,6 +477,18 @@ def test_a_column_tells_whose_it_is_and_loads_nothing_for_it(suite: Callable[...
     assert repr(lazy.total()) == "<reward 'total' of suite 'no-such-suite'>"
 
 
+def test_a_reward_needs_no_prompts_and_compares_their_number_where_they_come(suite: Callable[..., Suite]) -> None:
+    total, given = scorer(suite()).total(), batch(GOOD, BAD)
+    assert total(**{key: value for key, value in given.items() if key != "prompts"}) == total(**given)
+    with pytest.raises(ConfigError, match="1 prompts came with 2 completions"):
+        total(**{**given, "prompts": ["…"]})
+
+
+def test_a_misspelt_format_is_refused_before_a_completion_is_lost() -> None:
+    with pytest.raises(PluginError, match=r"no format is called 'compct' \(did you mean 'compact'\?\)"):
+        Scorer(RewardPlan(format="compct"))
+
+
 def test_the_short_names_are_those_of_the_modules() -> None:
     assert [getattr(rewards_train, name) for name in rewards_train.__all__] == [RemoteTotal, RewardPlan, Scorer]
     with pytest.raises(AttributeError, match="module 'rewards_train' has no attribute 'Scorers'"):

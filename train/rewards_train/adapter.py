@@ -219,7 +219,9 @@ class RewardColumn:
         self.component = component
         self.__name__ = prefix + (component or "total")  # what TRL logs it as
 
-    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
+    def __call__(
+        self, completions: Sequence[Any], *, prompts: Sequence[Any] | None = None, **given: Any
+    ) -> list[float | None]:
         """One value per completion; None where the completion is dropped."""
         check_sizes(prompts, completions)
         return self.scorer.ask(self.component, completions, given)
@@ -233,9 +235,9 @@ def _check(suite: Suite) -> None:
         raise ConfigError(f"suite {suite.name!r} pays nothing, so there is nothing to learn: give a reward a weight")
 
 
-def check_sizes(prompts: Sequence[Any], completions: Sequence[Any]) -> None:
-    """Raise ConfigError where there is not one completion per prompt."""
-    if len(prompts) != len(completions):
+def check_sizes(prompts: Sequence[Any] | None, completions: Sequence[Any]) -> None:
+    """Raise ConfigError where there are prompts, and not one completion for each."""
+    if prompts is not None and len(prompts) != len(completions):
         raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
 
 

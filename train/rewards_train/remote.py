@@ -46,7 +46,9 @@ class RemoteTotal:
         self._local = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self._losses = Losses(budget or Budget())
 
-    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
+    def __call__(
+        self, completions: Sequence[Any], *, prompts: Sequence[Any] | None = None, **given: Any
+    ) -> list[float | None]:
         """One value per completion.
 
         Raises RewardFailed past the budget, ConfigError where what the dataset carries does not fit, RewardsError where the
