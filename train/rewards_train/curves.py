@@ -28,6 +28,7 @@ PANELS: dict[str, dict[str, str]] = {
 
 ACROSS = 5  # small panels in a row
 SMOOTH = 20  # steps: the mean of as many is drawn over what single steps say
+SPAN = 0.01  # of an axis, at least, and of its values: what differs by less is rounding, and no curve
 
 
 def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Path) -> None:
@@ -48,13 +49,18 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
             axis.legend(fontsize="small")
     if components:
         grid = list(below.subplots(rows, ACROSS, squeeze=False).flat)
+        handles: dict[str, Any] = {}
         for axis, name in zip(grid, components, strict=False):
             _panel(axis, name, {f"rewards/{name}/mean": "training", f"eval_rewards/{name}/mean": "held out"}, history)
+            for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+                handles[label] = handle
             axis.title.set_fontsize("small")
             axis.tick_params(labelsize="x-small")
         for axis in grid[len(components) :]:  # what is left of the last row
             axis.set_visible(False)
         below.suptitle("mean of every component", fontsize="medium")
+        if handles:
+            below.legend(handles.values(), handles, loc="outside lower center", ncols=2, fontsize="small")
     with replacing(to) as file:
         figure.savefig(file, dpi=110, format="png")
     plt.close(figure)
@@ -62,8 +68,6 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
 
 def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> None:
     """One panel: each series as it was logged, and where it is long, pale, with its running mean in the same colour."""
-    from matplotlib.ticker import MaxNLocator
-
     for number, (key, label) in enumerate(series.items()):
         points = [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
         if not points:
@@ -76,5 +80,22 @@ def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[M
             means = [statistics.fmean(values[max(0, end - SMOOTH) : end]) for end in range(1, len(values) + 1)]
             axis.plot(steps, means, color=colour, label=label)
     axis.set_title(title, parse_math=False)  # names are strangers'
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    if axis.lines:
+        _limit(axis, [entry["step"] for entry in history])
+    else:
+        axis.set(xticks=[], yticks=[])
+        axis.text(0.5, 0.5, "no value", transform=axis.transAxes, ha="center", va="center", color="grey")
+
+
+def _limit(axis: Any, steps: Sequence[int]) -> None:
+    """Axes that a reader takes for what they are: the same whole steps in every panel, values in full."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    low, high = axis.get_ylim()
+    middle = (low + high) / 2
+    if high - low < (least := SPAN * max(1.0, abs(middle))):
+        axis.set_ylim(middle - least / 2, middle + least / 2)
+    axis.ticklabel_format(axis="y", useOffset=False)
     axis.grid(alpha=0.3)
