@@ -87,15 +87,16 @@ class Console(TrainerCallback):
         if not state.is_world_process_zero or not logs:
             return
         done = state.global_step - (self._first or 0)
-        each = (time.monotonic() - self._began) / done if done else 0.0
-        left = each * (state.max_steps - state.global_step)
         parts = [f"{self._name} {state.global_step}/{state.max_steps}"]
         for key, text in _TOLD.items():
             if isinstance(value := logs.get(key), int | float):
                 parts.append(text.format(value))
         if len(parts) == 1:
             return
-        parts.append(f"{each:.1f} s/step, {int(left // 60)}:{int(left % 60):02d} left")
+        if done > 0:  # before the first step of this leg nobody knows
+            each = (time.monotonic() - self._began) / done
+            left = each * (state.max_steps - state.global_step)
+            parts.append(f"{each:.1f} s/step, {int(left // 60)}:{int(left % 60):02d} left")
         print("  ".join(parts), file=sys.stderr, flush=True)
 
 
