@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 import requests
+from matplotlib.figure import Figure
 
 import rewards
 from rewards.cli import build
@@ -21,6 +22,7 @@ from rewards.errors import ConfigError, RewardsError
 from rewards.suite import load_suite
 from rewards_train import (
     ahead,
+    callbacks,
     card,
     curves,
     data,
@@ -847,3 +849,48 @@ def test_curves_are_drawn_of_any_run(tmp_path: Path, steps: int, names: list[str
     ]
     curves.draw(history, names, tmp_path / "curves.png")
     assert [file.name for file in tmp_path.iterdir()] == ["curves.png"]
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_curve_of_few_steps_and_one_value_shows_whole_steps_and_no_rounding(steps: int) -> None:
+    history = [{"step": step, "reward": 1 + step * 1e-12} for step in range(1, steps + 1)]
+    axis = Figure().subplots()
+    curves._panel(axis, "reward", {"reward": "training", "eval_reward": "held out"}, history)
+    low, high = axis.get_ylim()
+    assert high - low >= curves.SPAN
+    shown = [step for step in axis.get_xticks() if axis.get_xlim()[0] <= step <= axis.get_xlim()[1]]
+    assert shown == list(range(1, steps + 1))
+
+
+def test_a_panel_without_a_value_says_so_and_components_share_one_legend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *to, **more: (figures.append(figure), save(figure, *to, **more))
+    )
+    curves.draw([{"step": 1, "rewards/a/mean": 0.5}], ["a", "b"], tmp_path / "curves.png")
+    above, below = figures[0].subfigs
+    assert [[text.get_text() for text in axis.texts] for axis in above.axes] == [["no value"]] * 3
+    assert [[text.get_text() for text in axis.texts] for axis in below.axes[:2]] == [[], ["no value"]]
+    assert [[text.get_text() for text in legend.get_texts()] for legend in below.legends] == [["training"]]
+
+
+def test_how_long_a_run_takes_is_said_from_its_first_step_on(capsys: pytest.CaptureFixture[str]) -> None:
+    console = callbacks.Console("GRPO")
+    state = SimpleNamespace(global_step=0, max_steps=2, is_world_process_zero=True)
+    console.on_log(None, state, None, {"eval_reward": 0.5})
+    console.on_step_begin(None, state, None)
+    state.global_step = 1
+    console.on_log(None, state, None, {"reward": 0.5})
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "GRPO 0/2  held-out reward 0.500"
+    assert second.startswith("GRPO 1/2  reward 0.500  ")
+    assert second.endswith(" left")
+
+
+def test_a_misspelt_suite_is_all_that_a_dry_run_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RewardsError, match=r"no suite is called 'defalt' \(did you mean 'default'\?\)"):
+        dry_run.DryRun(recipe.resolve("smoke", ["suite=defalt"]), 1).print()
+    assert capsys.readouterr().out == ""

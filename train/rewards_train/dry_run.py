@@ -39,8 +39,9 @@ class DryRun:
         run.quiet()
         sharding.check(self._recipe, STAGES, self._accelerate_config)
         folder.check(self._recipe, self._resume)
-        print(plain(recipe.dump(self._recipe)), end="")
         scorer = Scorer(run.reward_plan(self._recipe))
+        _ = scorer.suite  # what is wrong with it is said first, and not below the whole recipe
+        print(plain(recipe.dump(self._recipe)), end="")
         self._steps_of_trainer(scorer)
         tokenizer = self._tokenizer()
         splits = self._data(tokenizer)
