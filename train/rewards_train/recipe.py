@@ -173,10 +173,18 @@ def _check_merging(recipe: Recipe) -> None:
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML, which `rewards train` takes again."""
-    plain: str = yaml.safe_dump(
-        recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=120
-    )
+    stated = _whole(recipe.model_dump(mode="json", exclude_none=True))
+    plain: str = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)
     return plain
+
+
+def _whole(value: Any) -> Any:
+    """The same values, those that are whole as people write them: trainers have `save_steps` as 100.0."""
+    if isinstance(value, Mapping):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _place(key: str, stated: Mapping[str, Any]) -> tuple[str, ...]:
