@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -32,6 +33,12 @@ def test_every_reward_says_what_it_does_not_measure_and_where_it_fails() -> None
     stated = {reward.name: (len(reward.card["limits"]["limits"]), len(failures(reward))) for reward in OWN}
     assert len(stated) >= 15
     assert [name for name, (limits, known) in stated.items() if not limits or known < 3] == []
+
+
+def test_limits_hold_where_the_tables_of_their_card_do_not_stand_beside_them() -> None:
+    texts = [text for reward in OWN for text in reward.card["limits"]["limits"]]
+    dangling = re.compile(r"\(below|\(above|the tables? (?!on the reward's card)|of the table,")
+    assert [text for text in texts if dangling.search(text)] == []
 
 
 @pytest.mark.parametrize("reward", [one for one in OWN if not one.models], ids=lambda one: one.name)

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 import requests
+import yaml
 from matplotlib.figure import Figure
 
 import rewards
@@ -823,6 +825,24 @@ def test_a_card_without_held_out_numbers_says_whether_any_could_have_been(tmp_pa
         assert told in card._evaluation(chosen, suite, splits, [{"step": 1, "reward": 0.5}], None)
 
 
+def test_the_card_says_what_is_paid_what_gates_what_is_held_out_and_whom_to_cite(tmp_path: Path) -> None:
+    @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+    def one(edits: list[rewards.Edit]) -> list[float]:
+        """One."""
+        return [1.0 for _ in edits]
+
+    three = [one, *(replace(one, name=name) for name in ("two", "three"))]
+    suite = rewards.suite_of(three, settings={"one": {"gate": True}, "two": {"weight": 0.5}})
+    told = card._suite(suite)
+    for row in ("| one | edit | gate |", "| two | edit | 0.5 |", "| three | edit | held out |"):
+        assert row in told
+    item = data.Item("1", "", "A.", ("A.",), [])
+    splits = data.Splits(data.Loaded((item,)), data.Loaded(()))
+    whole = card.write(recipe.resolve("smoke"), suite, splits, tmp_path, [{"step": 1}], {})
+    for text in ("GRPO, 1 step, ", " 1 argument of ", "2604.12770"):
+        assert text in whole
+
+
 @pytest.mark.parametrize("content", [b'["a"]', b'{"data": "caf\xe9"}', None])
 def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
     tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
@@ -888,6 +908,16 @@ def test_how_long_a_run_takes_is_said_from_its_first_step_on(capsys: pytest.Capt
     assert first == "GRPO 0/2  held-out reward 0.500"
     assert second.startswith("GRPO 1/2  reward 0.500  ")
     assert second.endswith(" left")
+
+
+def test_whole_numbers_of_a_recipe_are_printed_as_such_and_read_as_they_were() -> None:
+    found = recipe.resolve("smoke", ["save_steps=100", "num_train_epochs=1", "learning_rate=5e-6"])
+    text = recipe.dump(found)
+    lines = [line.strip() for line in text.splitlines()]
+    assert [line in lines for line in ("save_steps: 100", "num_train_epochs: 1", "learning_rate: 5.0e-06")] == [
+        True
+    ] * 3
+    assert yaml.safe_load(text) == found.model_dump(mode="json", exclude_none=True)
 
 
 def test_a_misspelt_suite_is_all_that_a_dry_run_says(capsys: pytest.CaptureFixture[str]) -> None:

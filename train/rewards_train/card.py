@@ -14,7 +14,7 @@ from rewards import prompts
 from rewards.errors import PluginError
 from rewards.models.catalog import WHEELS
 from rewards.paths import user_path
-from rewards.suite import Suite
+from rewards.suite import Component, Suite
 from rewards.text.plain import plain
 from rewards_train import opening, policy
 from rewards_train.data import Splits
@@ -36,6 +36,13 @@ RLOO = """@inproceedings{ahmadian2024back,
   author = {Ahmadian, Arash and Cremer, Chris and Gall{\\'e}, Matthias and Fadaee, Marzieh and Kreutzer, Julia and Pietquin,
             Olivier and {\\"U}st{\\"u}n, Ahmet and Hooker, Sara},
   booktitle = {Proceedings of ACL 2024}
+}"""
+REFERENCE = """@inproceedings{ziegenbein2026editing,
+  title  = {{Teaching LLMs Human-Like Editing of Inappropriate Argumentation via Reinforcement Learning}},
+  author = {Ziegenbein, Timon and Stahl, Maja and Wachsmuth, Henning},
+  booktitle = {Proceedings of ACL 2026},
+  eprint = {2604.12770},
+  archivePrefix = {arXiv}
 }"""
 TRL = """@software{vonwerra2020trl,
   title   = {{TRL: Transformers Reinforcement Learning}},
@@ -73,7 +80,7 @@ def write(
         _limits(recipe, licence),
         "## Framework versions\n\n" + "\n".join(f"- {name}: {version}" for name, version in versions.items()),
         f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
-        f"TRL:\n\n```bibtex\n{TRL}\n```",
+        f"TRL:\n\n```bibtex\n{TRL}\n```\n\nThe system whose rewards are rebuilt here:\n\n```bibtex\n{REFERENCE}\n```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -144,9 +151,10 @@ def _procedure(
     return (
         "## Training procedure\n\n"
         + (f"{badge}\n\n" if badge else "")
-        + f"{method}, {steps:,} steps, {start}; trained:"
-        f" {lora}. {len(splits.train.items):,} arguments of {_named(recipe.data.train or EXAMPLES)}. The whole recipe is in"
-        f" [recipe.yaml](recipe.yaml); what was earned for every completion in [rewards.parquet](rewards.parquet).{kept}\n\n"
+        + f"{method}, {_counted(steps, 'step')}, {start}; trained:"
+        f" {lora}. {_counted(len(splits.train.items), 'argument')} of {_named(recipe.data.train or EXAMPLES)}."
+        f" The whole recipe is in [recipe.yaml](recipe.yaml); what was earned for every completion in"
+        f" [rewards.parquet](rewards.parquet).{kept}\n\n"
         f"| setting | value |\n|---|---|\n{settings}\n\n![curves](curves.png)"
     )
 
@@ -169,13 +177,26 @@ def _suite(suite: Suite) -> str:
     rows = []
     for component in suite.components:
         passes, measures = opening.bound(component), _text(component.reward.summary)
-        rows.append(f"| {component.name} | {component.reward.level} | {component.weight:g} | {passes} | {measures} |")
+        rows.append(
+            f"| {component.name} | {component.reward.level} | {_use(component).removeprefix('weight ')} | {passes} | {measures} |"
+        )
     told = _cards(suite)
     cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
     return (
-        f"## Rewards\n\n{_text(suite.description)}. A weight of 0 measures without paying.\n\n"
+        f"## Rewards\n\n{_text(suite.description)}. What has a weight is paid; a gate says which edits are accepted;"
+        " what is held out is only measured.\n\n"
         "| reward | level | weight | accepts an edit | measures |\n|---|---|---|---|---|\n" + "\n".join(rows) + cards
     )
+
+
+def _use(component: Component) -> str:
+    """What the suite does with a reward: `gate`, `weight 0.5`, both, or `held out`."""
+    paid = f"weight {component.weight:g}" if component.weight else ""
+    return ", ".join(part for part in ("gate" if component.gate else "", paid) if part) or "held out"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _cards(suite: Suite) -> str:
@@ -237,7 +258,7 @@ def _evaluation(
         return f"## Evaluation\n\n{why}, so there are no held-out numbers."
     first, last = entries[0], next((one for one in entries if best and one["step"] == best["step"]), entries[-1])
     keys = {"eval_reward": "reward", "eval_suite/with_accepted_edit": "completions with an accepted edit"}
-    keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} (weight {c.weight:g})" for c in suite.components}
+    keys |= {f"eval_rewards/{c.name}/mean": f"{c.name} ({_use(c)})" for c in suite.components}
     rows = [
         f"| {label} | {_number(first.get(key))} | {_number(last.get(key))} |"
         for key, label in keys.items()
@@ -245,7 +266,7 @@ def _evaluation(
     ]
     source = _named(recipe.data.eval or recipe.data.train or EXAMPLES)
     return (
-        f"## Evaluation\n\nMeans over {len(splits.eval.items):,} arguments of {source} that"
+        f"## Evaluation\n\nMeans over {_counted(len(splits.eval.items), 'argument')} of {source} that"
         " training did not see, sampled as in training.\n\n"
         f"| | step {first['step']} | step {last['step']} |\n|---|---|---|\n" + "\n".join(rows)
     )
@@ -264,7 +285,7 @@ def _limits(recipe: Recipe, licence: Mapping[str, Any]) -> str:
         "To suggest edits that a person accepts or rejects, and for research on editing arguments. Not to change or remove"
         " anybody's words unseen, and not to judge people: what counts as appropriate follows the annotators of the corpora"
         " that the rewards were fitted on, in English debates on the web. A policy learns what its rewards measure, their"
-        f" errors included; read the reward log, and the rewards of weight 0, before trusting an average.\n\n"
+        f" errors included; read the reward log, and the rewards that are held out, before trusting an average.\n\n"
         f"The model answers in the format `{recipe.format}` and was asked in one wording of the prompt only; other wordings,"
         " languages and longer arguments than it was trained on were not tried." + ("" if licence else unknown)
     )
