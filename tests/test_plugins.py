@@ -12,12 +12,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge, Gt, Le, Lt
 
 import rewards
+from rewards.cli import kinds
 from rewards.cli.logs import FloodFilter, PlainFormatter
+from rewards.cli.plugins import show
 from rewards.engine.engine import Engine
 from rewards.errors import PluginError
 from rewards.fitting.run import run
@@ -226,11 +229,35 @@ def register_rewards(register):
     assert done.returncode == 0, done.stderr.decode()
     told = done.stdout.decode()
     assert "argument   formula: Literal['flesch', 'length'], default 'length'\n" in told
-    assert "argument   n: int, Gt(gt=0), default 3\n" in told
+    assert "argument   n: int > 0, default 3\n" in told
     assert (
         "fit        rewards fit shown --data FILE -o DIR\n"
-        "option     percentile: float, Gt(gt=0), Lt(lt=100), default 5.0\n" in told
+        "option     percentile: float between 0 and 100, default 5.0\n" in told
     )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        (int, "int"),
+        (Annotated[int, Ge(100)], "int ≥ 100"),
+        (Annotated[int, Ge(9), Le(30)], "int from 9 to 30"),
+        (Annotated[float, Gt(0), Le(1)], "float > 0 and ≤ 1"),
+        (Annotated[float, Gt(0), Lt(100)] | None, "float between 0 and 100, or none"),
+        (str | None, "str or none"),
+        (Literal["a", "b"], "Literal['a', 'b']"),
+        (list[int], "list[int]"),
+    ],
+)
+def test_a_type_is_told_with_its_bounds_in_words(annotation: Any, told: str) -> None:
+    assert kinds.told(annotation) == told
+
+
+def test_what_a_card_says_of_limits_stands_once_under_limits(capsys: pytest.CaptureFixture[str]) -> None:
+    show("useless_edits")
+    lines = capsys.readouterr().out.splitlines()
+    assert "failures:" in lines
+    assert [line for line in lines if line.strip() == "limits:"] == ["limits:"]
 
 
 def test_a_plugin_that_registers_a_name_twice_is_told_so() -> None:

@@ -80,7 +80,7 @@ def load(params: Path) -> rewards.Reward:
     def appropriateness(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[rewards.Score]:
         """1 − P(Inappropriateness) of the argument after its accepted edits.
 
-        Probabilities (N, 14) before and after give (N,) in [0, 1]; both sets of 14 go to the record's details.
+        The probabilities of all 14 labels before and after go to the record's details.
         """
         return [
             rewards.Score(1.0 - float(now[0]), details={"before": _named(was, labels), "after": _named(now, labels)})
@@ -105,10 +105,10 @@ def load_gain(params: Path) -> rewards.Reward:
     def appropriateness_gain(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
         """By how much the accepted edits lower the odds of inappropriateness: (before − after) / (before + after).
 
-        Probabilities (N, 14) before and after give (N,) in [-1, 1]: 0 where nothing changes, .5 where the odds fall to a
-        third, negative where the edits make it worse. Unlike the state it leaves nothing to earn by doing nothing, and it
-        pays for progress on arguments that stay inappropriate.
+        0 where nothing changes, .5 where the odds fall to a third, negative where the edits make it worse. Unlike the state
+        it leaves nothing to earn by doing nothing, and it pays for progress on arguments that stay inappropriate.
         """
+        # before and after: (N, 14)
         odds = [p[:, 0].astype(float) / (1.0 - p[:, 0].astype(float)).clip(min=TINY) for p in (before, after)]
         return [float((was - now) / max(was + now, TINY)) for was, now in zip(*odds, strict=True)]
 

@@ -72,8 +72,9 @@ def load(params: Path) -> rewards.Reward:
     def fluency(edits: Sequence[rewards.Edit], probabilities: Any) -> list[float]:
         """Probability that the sentence after the edit is fluent, judged beside the sentence before it.
 
-        Class probabilities (N, 2) give (N,) in [0, 1]; 0 where nothing is left of the sentence.
+        0 where nothing is left of the sentence.
         """
+        # probabilities: (N, 2)
         fluent = probabilities[:, LABELS.index("fluent")]
         return [float(p) if edit.sentence_after.strip() else 0.0 for edit, p in zip(edits, fluent, strict=True)]
 

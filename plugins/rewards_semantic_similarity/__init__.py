@@ -66,9 +66,9 @@ def load(params: Path) -> rewards.Reward:
     def semantic_similarity(edits: Sequence[rewards.Edit], before: Any, after: Any) -> Any:
         """Cosine similarity of the sentence before and after the edit.
 
-        Embeddings (N, D) of unit length give (N,) in [-1, 1]. Not applicable to an edit that changes nothing, so that
-        such an edit does not pass this gate.
+        Not applicable to an edit that changes nothing, so that such an edit does not pass this gate.
         """
+        # (N, D) of unit length
         return (before * after).sum(-1)
 
     return semantic_similarity

@@ -100,10 +100,10 @@ def load(params: Path) -> rewards.Reward:
     def no_praise_for_blame(edits: Sequence[rewards.Edit], *words: Any) -> list[float]:
         """1 − how surely the edit puts a word of praise in the place of a word of blame ("idiots" become "geniuses").
 
-        Nobody had said that: the judgement is turned around, and what insults no more looks appropriate. The probabilities
-        (N, 3) of each exchanged word give (N,) in [0, 1]; 1 where no word goes or none comes, or a negation does either.
-        English.
+        Nobody had said that: the judgement is turned around, and what insults no more looks appropriate. 1 where no word
+        goes or none comes, or a negation does either. English.
         """
+        # words: the probabilities (N, 3) of each exchanged word
         found = []
         for place, edit in enumerate(edits):
             gone, _ = exchanged(edit.sentence_before, edit.sentence_after)

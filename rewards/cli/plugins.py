@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import typing
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
+from rewards.cli.kinds import told as kind_of
 from rewards.cli.suites import text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward
@@ -65,7 +65,7 @@ def show(
             f"passes     {_sign(reward)} {threshold.value:.6g} in profile {profile}: {threshold.source or 'set in code'}"
         )
     for argument, field in reward.arguments.model_fields.items():
-        kind = _type(field.annotation, field.metadata)
+        kind = kind_of(field.annotation, field.metadata)
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"argument   {argument}: {kind}, {default}")
     if reward.fitter or reward.level != "global":  # a global reward is never a gate
@@ -73,11 +73,11 @@ def show(
         for option, (annotation, default) in options_of(name, fit_of(reward)).items():
             info = FieldInfo.from_annotation(annotation)
             stated = "required" if default is ... else f"default {default!r}"
-            print(f"option     {option}: {_type(info.annotation, info.metadata)}, {stated}")
+            print(f"option     {option}: {kind_of(info.annotation, info.metadata)}, {stated}")
     for model in reward.models:
         for profile, spec in model.profiles.items():
             print(f"model      {model.role} ({profile}): {_model(spec)}")
-    for key, value in reward.card.items():
+    for key, value in _parts(reward):
         _print_card(key, value, 0)
 
 
@@ -148,13 +148,6 @@ def _gate(reward: Reward) -> str:
     return f"{_sign(reward)} {told}" + ("" if len(values) == len(PROFILES) else f" ({', '.join(values)})")
 
 
-def _type(annotation: Any, bounds: Sequence[Any]) -> str:
-    """A type as its author wrote it, with what bounds its values: `Literal['a', 'b']`, `int, Ge(ge=1)`."""
-    generic = bool(typing.get_args(annotation))
-    name = str(annotation).replace("typing.", "") if generic else getattr(annotation, "__name__", str(annotation))
-    return ", ".join([name, *map(str, bounds)])
-
-
 def _sign(reward: Reward) -> str:
     return "≥" if reward.higher_is_better else "≤"
 
@@ -177,6 +170,12 @@ def _model(spec: Any) -> str:
     if source is None:
         return "none is published; --model ROLE=FOLDER_OR_HUB_ID"
     return f"{source.name} (PyPI {source.requirement}, {source.licence})" if isinstance(source, Wheel) else source.id
+
+
+def _parts(reward: Reward) -> Iterator[tuple[str, Any]]:
+    """What the card says, by its names; what `limits.json` says, `limits` and `failures`, beside that."""
+    for key, value in reward.card.items():
+        yield from value.items() if key == "limits" and isinstance(value, dict) else [(key, value)]
 
 
 def _print_card(key: str, value: Any, depth: int) -> None:
