@@ -37,6 +37,8 @@ _HOMES = {
     "reward": "rewards.contract",
     "suite_of": "rewards.suite",
 }
+_FEATURES = ("ClassProbabilities", "Embedding", "HiddenState", "TokenEmbeddings", "TokenLogProbs")
+"""What `rewards.features` has, and this package has not."""
 
 __all__ = [
     "Argument",
@@ -62,7 +64,12 @@ def __getattr__(name: str) -> Any:
     if name == "features":  # a module of its own, for authors of rewards
         return importlib.import_module("rewards.features")
     if name not in _HOMES:
-        raise AttributeError(f"module 'rewards' has no attribute {name!r}")
+        from rewards.errors import nearest
+
+        near = nearest(name, [*__all__, "features", *_FEATURES])
+        for feature in _FEATURES:
+            near = near.replace(repr(feature), repr(f"features.{feature}"))
+        raise AttributeError(f"module 'rewards' has no attribute {name!r}{near}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rewards.declaring import SETTINGS, broken, shown
+from rewards.declaring import SETTINGS, broken, innermost, shown
 from rewards.errors import ConfigError, PluginError, nearest
 
 if TYPE_CHECKING:
@@ -61,12 +60,7 @@ def _hint(declared: Reward, name: str, annotation: Any) -> Any:
 
 def _globals(function: Any) -> dict[str, Any]:
     """The names that the annotations of a function (or partial, or object with `__call__`) can use."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    if not hasattr(function, "__globals__"):
-        function = type(function).__call__
-    return dict(getattr(function, "__globals__", {}))
+    return dict(getattr(innermost(function), "__globals__", {}))
 
 
 def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:

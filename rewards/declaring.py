@@ -93,6 +93,20 @@ def shown(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
+def innermost(function: Any) -> Any:
+    """The function as it is written (or an object's `__call__`), of a partial or what wraps it."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    return function if hasattr(function, "__globals__") else type(function).__call__
+
+
+def written(function: Any) -> str:
+    """Where a function is written, as ` (FILE:LINE)`; empty for one that is not Python's."""
+    code = getattr(innermost(function), "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+
+
 def check_plain(declared: Reward) -> None:
     """Raise PluginError where the function or `reads` returns a coroutine or generator in the place of its result."""
     if found := unplain(declared.function):

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rewards.contract import Unit
+from rewards.declaring import written
 from rewards.drafts import Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, stacked
@@ -229,7 +230,11 @@ def _one_by_one(
 
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool, when: str = "") -> Score:
-    reason = f"reward {column.component.name!r} of {column.component.origin.of} failed{when}: {tell(error)}"
+    reward = column.component.reward
+    at = (
+        written(reward.function) if isinstance(error, NotPerUnit) else ""
+    )  # of others the log says where they were raised
+    reason = f"reward {reward.name!r} of {column.component.origin.of} failed{when}: {tell(error)}{at}"
     if strict:
         raise column.fatal(index, reason) from error
     log.error("%s", reason, exc_info=error)

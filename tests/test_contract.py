@@ -7,6 +7,7 @@ import functools
 import math
 import pickle
 import re
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import rewards
+from rewards import features
 from rewards.declaring import SETTINGS
 from rewards.errors import ConfigError, PluginError
 from rewards.features import Embedding
@@ -532,3 +534,10 @@ def test_a_misspelt_setting_is_suggested_too() -> None:
         brevity.parse_arguments({"wieght": 1})
     with pytest.raises(ConfigError, match="no argument 'weight'; that is a setting, and stands beside `arguments`"):
         brevity.parse_arguments({"weight": 1})
+
+
+def test_a_misspelt_name_of_the_package_is_told_with_the_nearest() -> None:
+    for given, near in (("Embeding", "features.Embedding"), ("Sentense", "Sentence"), ("load_suit", "load_suite")):
+        with pytest.raises(AttributeError, match=rf"no attribute '{given}' \(did you mean '{near}'\?\)"):
+            getattr(rewards, given)
+    assert set(rewards._FEATURES) == {one.__name__ for one in typing.get_args(features.Request)}

@@ -512,6 +512,17 @@ def test_features_and_parameters_must_be_as_many(tmp_path: Path) -> None:
         "TypeError: `reads` returned 1 feature(s), but the function takes 0 beside the units" in result.failures["few"]
     )
     assert "but the function takes 2 beside" in result.failures["many"]
+    assert f"({__file__}:{many.function.__code__.co_firstlineno})" in result.failures["many"]
+
+
+def test_what_is_no_value_per_unit_is_told_with_the_place_of_the_function() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def half(edits: list[rewards.Edit]) -> Any:
+        return 0.5
+
+    (result,) = score(suite(half), record())
+    place = f"({__file__}:{half.function.__code__.co_firstlineno})"
+    assert f"it returned float; it must return one value per unit {place}" in result.failures["half"]
 
 
 def test_units_that_ask_for_as_many_features_are_called_together(tmp_path: Path) -> None:
