@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rewards.errors import RewardsError
     from rewards.hookspecs import hookimpl
     from rewards.records import read_revision
-    from rewards.result import Result
+    from rewards.result import Judgement, Result
     from rewards.suite import Suite, load_suite, suite_of
     from rewards.types import Argument, Edit, Revision, Score, Sentence
 
@@ -23,6 +23,7 @@ _HOMES = {
     "Argument": "rewards.types",
     "Edit": "rewards.types",
     "Engine": "rewards.engine.engine",
+    "Judgement": "rewards.result",
     "Result": "rewards.result",
     "Revision": "rewards.types",
     "Reward": "rewards.contract",
@@ -44,6 +45,7 @@ __all__ = [
     "Argument",
     "Edit",
     "Engine",
+    "Judgement",
     "Result",
     "Revision",
     "Reward",

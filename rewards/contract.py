@@ -172,9 +172,12 @@ def reward(
     an array stacked over the units (a list of arrays where it has something per token), and its keyword-only arguments;
     it returns one value per unit: a float, None (not applicable), or a `Score` where it has details or a failure to report.
 
-    `threshold` makes the reward usable as a gate: a number for every profile, or one per profile. `range` is inclusive;
-    a value outside it is a failure. `fitter` is how its parameters are fitted anew (`rewards fit`) and loaded again.
-    Raises PluginError where the declaration does not hold together.
+    `name` is what suites and results call it: the function's own unless given. `threshold` makes it usable as a gate: a
+    number for every profile, or one per profile, which a value passes at or above, with `higher_is_better=False` at or
+    below; the latter can only be paid with a negative weight. `range` is inclusive; a value outside it is a failure.
+    `models` are all that `reads` may ask features of. `card` is the path of a JSON file that says how the reward was made,
+    which `rewards show` prints. `fitter` is how its parameters are fitted anew (`rewards fit`) and loaded again. Raises
+    PluginError where the declaration does not hold together.
     """
 
     def declare(target: Function) -> Reward:

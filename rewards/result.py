@@ -41,6 +41,12 @@ class Judgement:
 class Result:
     """Everything known about one revision after scoring.
 
+    `edits` has, for every edit of the revision, what each reward at edit level says of it, by the reward's name, and
+    `sentences` every edited sentence with what rewards at sentence level say of it. `accepted` are the indices of the
+    edits that can be applied and passed all gates, `failed_gates` the names of those that each edit did not pass.
+    `after_accepted` is the argument with the accepted edits, which global rewards see, `after_all` with every valid edit.
+    `details` are those of the scores of global rewards, by the reward's name.
+
     `reward` is the suite's weighted total, None where a gate or a reward that pays failed. `rewards` has one number for
     every reward of the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or
     sentences of the others; None where there is nothing to score, and where it failed: then `failures` says why. `together`

@@ -102,6 +102,10 @@ class Suite:
     engine: Engine = field(default_factory=Engine, repr=False)
     strict: bool = False
 
+    def __repr__(self) -> str:
+        uses = [f"{c.name}{' gate' * c.gate}{f' {c.weight:g}' if c.weight else ''}" for c in self.components]
+        return f"<suite {self.name!r}: {', '.join(uses)}>"
+
     def score(self, revisions: Iterable[Revision]) -> list[Result]:
         """One Result per revision, in order, from one pass over all of them.
 

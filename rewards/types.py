@@ -42,7 +42,11 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change, anchored to characters `start:end` of its original sentence. The unit of edit-level rewards."""
+    """One change, anchored to characters `start:end` of its original sentence. The unit of edit-level rewards.
+
+    `before` are the original characters that `after` replaces in `sentence_before`, and `reason` is what the completion gave
+    as one. `invalid_reason` says why the edit cannot be applied; it then has no place, and `start` and `end` are -1.
+    """
 
     sentence_id: int  # numbered from 1; 0 when the completion named no sentence that exists
     before: str  # the original characters that are replaced; "" for an insertion

@@ -65,8 +65,8 @@ def test_every_package_is_prefixed_typed_and_registered() -> None:
 
 def test_the_public_names_are_pinned() -> None:
     assert rewards.__all__ == [
-        "Argument", "Edit", "Engine", "Result", "Revision", "Reward", "RewardsError", "Score", "Sentence", "Suite",
-        "Threshold", "hookimpl", "load_suite", "read_revision", "reward", "suite_of",
+        "Argument", "Edit", "Engine", "Judgement", "Result", "Revision", "Reward", "RewardsError", "Score", "Sentence",
+        "Suite", "Threshold", "hookimpl", "load_suite", "read_revision", "reward", "suite_of",
     ]  # fmt: skip
     for name in dir(rewards):
         assert getattr(rewards, name) is not None

@@ -369,3 +369,14 @@ def test_aliases_of_yaml_are_read_once(tmp_path: Path) -> None:
 def test_what_is_said_twice_or_in_part_is_refused(read: Callable[..., Any], given: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(said)):
         read(given)
+
+
+def test_a_suite_is_shown_in_one_line_with_what_gates_and_what_is_paid() -> None:
+    def always(edits: list[rewards.Edit]) -> list[float]:
+        return [1.0 for _ in edits]
+
+    declared = [
+        rewards.reward(level="edit", range=(0, 1), threshold=0.5, name=name)(always) for name in ("one", "two", "three")
+    ]
+    suite = rewards.suite_of(declared, settings={"one": {"gate": True, "weight": 0.5}, "two": {"weight": 1}})
+    assert repr(suite) == "<suite 'custom': one gate 0.5, two 1, three>"

@@ -71,7 +71,11 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model that a backend loads: its files, its architecture, and how texts are put to it."""
+    """A model that a backend loads: its files, its architecture, and how texts are put to it.
+
+    `architecture` is `sentence-encoder` (embeddings, of texts and of tokens), `causal-lm` (log-probabilities, hidden
+    states), `classifier`, or `adapted-classifier`: a causal model with an `adapter`.
+    """
 
     source: Wheel | Hub | None  # None: nobody has published one; the user names theirs
     architecture: Architecture

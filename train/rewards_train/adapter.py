@@ -25,7 +25,10 @@ CARRIED = ("id", "issue", "argument", "sentences")
 class RewardPlan(SuitePlan):
     """What names a scorer: a suite, with `rewards` besides, and how what a policy writes is read.
 
-    `format` is the only one in which completions are read, None detects it; `budget` says how many may be lost.
+    `suite` is a name or a YAML file, `rewards` are measured besides, and `settings` override those of the suite, per reward:
+    `{"fluency": {"weight": 0.1}}`. `profile`, `models` (by role), `device`, `dtype`, `token_budget` and `cache` (a folder)
+    say what computes, as the options of `rewards score` do. `format` is the only one in which completions are read, None
+    detects it; `budget` says how many may be lost. With `strict` a reward that fails ends the run at once.
     """
 
     suite: str = "default"
