@@ -233,10 +233,11 @@ def test_the_best_completion_goes_by_the_suite_and_all_are_kept() -> None:
     ("said", "gates", "format", "reason"),
     [
         ("Sorry, no.", (), "compact", "no usable edit: no line of the form `number | old words | new words`"),
-        (Answer("{", 1, "length"), (), "json_edits", "the answer was cut at its limit; no usable edit: cut off"),
+        (Answer("{", 1, "length"), (), "json_edits",
+         "the answer was cut at its limit (--max-new-tokens); no usable edit: cut off"),
         ('{"sentence_edits": []}', (), "tracked_changes", "no usable edit: the model states none"),
         (Answer("Only a sage", 3, "length"), (), "rewrite",
-         "the answer was cut at its limit; no usable edit: what is missing would look like deletions"),
+         "the answer was cut at its limit (--max-new-tokens); no usable edit: what is missing would look like deletions"),
         ("", (), "rewrite", "no usable edit: an empty completion"),
         ("9 | a | b\n1 | zzz | b\n8 | a | b", (), "compact",
          "no stated edit can be applied: sentence id 9 is outside 1–3 1×, its part does not occur in its sentence 1×,"

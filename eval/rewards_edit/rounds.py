@@ -171,7 +171,7 @@ def reason_unchanged(case: Case) -> str:
     first = case.rounds[0]
     edits = first["edits"]
     if not edits:
-        cut = "the answer was cut at its limit; " if first["finish"] == "length" else ""
+        cut = "the answer was cut at its limit (--max-new-tokens); " if first["finish"] == "length" else ""
         return f"{cut}no usable edit: {first['problem'] or 'the model states none'}"
     valid = [one for one in edits if one["valid"]]
     if not valid:
