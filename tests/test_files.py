@@ -90,6 +90,16 @@ def test_a_json_array_is_told_how_to_become_lines(tmp_path: Path) -> None:
         list(read_lines(str(source)))
 
 
+@pytest.mark.parametrize(("name", "text"), [("own data.json", "[]"), ("own data.csv", "id,text\n")])
+def test_a_command_that_is_suggested_replaces_no_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    for taken, free in (("else.jsonl", "own data.jsonl'"), ("own data.jsonl", "own data-2.jsonl'")):
+        (tmp_path / taken).touch()
+        with pytest.raises(RewardsError) as caught:
+            list(read_lines(str(tmp_path / name)))
+        assert str(tmp_path / free) in str(caught.value)
+
+
 def test_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match="cannot be read"):
         list(read_lines(str(tmp_path)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shlex
 import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count as counting
 from pathlib import Path
 from typing import IO, Any
 
@@ -124,9 +126,8 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
             elif magic == b"PAR1":
                 yield from _parquet(path, report)
             elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
-                raise RewardsError(
-                    f"{path} is one JSON array; write one record per line: jq -c '.[]' {path} > {path.stem}.jsonl"
-                )
+                made = f"jq -c '.[]' {shlex.quote(str(path))} > {shlex.quote(str(_unused(path.with_suffix('.jsonl'))))}"
+                raise RewardsError(f"{path} is one JSON array; write one record per line: {made}")
             elif path.suffix in (".csv", ".tsv") and magic[:1] != b"{":
                 raise RewardsError(f"{path} is no JSONL; make one: {_from_table(path)}")
             else:
@@ -192,9 +193,15 @@ NO_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,\]}]")
 def _from_table(path: Path) -> str:
     """The command that makes JSON lines of a table."""
     separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
-    lines = str(path.with_suffix(".jsonl"))
+    lines = str(_unused(path.with_suffix(".jsonl")))
     read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
     return f'python -c "import pandas; {read}"'
+
+
+def _unused(path: Path) -> Path:
+    """The path, or the first of NAME-2, NAME-3 and so on where something lies there: a command that is told replaces nothing."""
+    others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in counting(2))
+    return path if not path.exists() else next(one for one in others if not one.exists())
 
 
 def no_json(text: bytes, error: orjson.JSONDecodeError) -> str:
