@@ -101,8 +101,20 @@ def test_a_command_that_is_suggested_replaces_no_file(tmp_path: Path, name: str,
 
 
 def test_a_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RewardsError, match="cannot be read"):
+    with pytest.raises(RewardsError, match="cannot be read: it is a folder; give a file in it"):
         list(read_lines(str(tmp_path)))
+
+
+def test_a_saved_dataset_is_told_how_to_become_a_file(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_list([{"id": 1, "argument": "A fool."}])
+    rows.save_to_disk(tmp_path / "rows")
+    datasets.DatasetDict({"train": rows}).save_to_disk(tmp_path / "splits")
+    for name in ("rows", "splits"):
+        with pytest.raises(RewardsError, match="is a folder that `datasets` saved; make a file of it") as caught:
+            list(read_lines(str(tmp_path / name)))
+        exec(str(caught.value).partition('python -c "')[2].rstrip('"'), {})  # noqa: S102  (our own command)
+        assert [line.record for line in read_lines(str(tmp_path / f"{name}.parquet"))] == [rows[0]]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> I
         return
     path = Path(source)
     try:
+        if path.is_dir():
+            raise RewardsError(_folder(path))
         # Opened once: a pipe (`<(…)`) gives its bytes only once, and does not know its position.
         with path.open("rb") as file:
             magic = file.peek(4)[:4]
@@ -196,6 +198,17 @@ def _from_table(path: Path) -> str:
     lines = str(_unused(path.with_suffix(".jsonl")))
     read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
     return f'python -c "import pandas; {read}"'
+
+
+def _folder(path: Path) -> str:
+    """That a folder is no file, and the command that makes one of a dataset that was saved there."""
+    splits = [one.name for one in sorted(path.iterdir()) if (one / "state.json").is_file()]
+    if not splits and not (path / "state.json").is_file():
+        return f"{path} cannot be read: it is a folder; give a file in it"
+    split = f"[{splits[0]!r}]" if splits else ""
+    made = str(_unused(path.with_name(f"{path.resolve().name}.parquet")))
+    command = f"import datasets; datasets.load_from_disk({str(path)!r}){split}.to_parquet({made!r})"
+    return f'{path} is a folder that `datasets` saved; make a file of it: python -c "{command}"'
 
 
 def _unused(path: Path) -> Path:
