@@ -150,6 +150,9 @@ def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, .
     """The record's sentences and the characters between them."""
     key = next((name for name in TEXT_KEYS if record.get(name) is not None), None)
     text = _text(record, key) if key else None
+    before = record.get("before")
+    if text is not None and isinstance(before, str) and before.split() != text.split():
+        raise RecordError(f"it is another text than `{key}`: leave one of the two out", "before")
     given = record.get("sentences")
     if given is None and text is None and record.get("prompt") is not None:
         given = _numbered(completion_text(record["prompt"], "prompt") or "")

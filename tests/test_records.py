@@ -154,6 +154,7 @@ def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | 
         ({"sentences": ["a", 3], "completion": "x"}, "sentences[1]", "expected a string, found a number"),
         ({"sentences": [], "completion": "x"}, "sentences", "every sentence is empty"),
         ({"sentences": ["a."], "argument": "b.", "completion": "x"}, "sentences", "do not make up `argument`"),
+        ({"argument": "a b.", "before": "a c.", "after": "x"}, "before", "it is another text than `argument`"),
         ({"argument": "a b.", "completion": "x", "id": 1.5}, "id", "expected a string or an integer"),
         ({"argument": "a b.", "completion": "x", "id": True}, "id", "found a boolean"),
         ({"prompt": "1. a\n2. b\nthen\n1. c", "completion": "x"}, "prompt", "exactly one numbered list"),
@@ -167,6 +168,11 @@ def test_what_does_not_fit_is_named(fields: Any, field: str, reason: str) -> Non
         read_revision(fields)
     assert caught.value.field == field
     assert reason in caught.value.reason
+
+
+def test_an_argument_that_is_given_twice_is_read_once() -> None:
+    given = {"argument": "Foo is dumb.", "before": "Foo is  dumb.\n", "after": "Foo is."}
+    assert read_revision(given).argument == "Foo is dumb."
 
 
 def test_every_example_can_be_read() -> None:
