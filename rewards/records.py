@@ -23,6 +23,8 @@ from rewards.types import Parsed, ProposedEdit, Revision
 
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
+MADE_KEYS = ("completion", "edits", *REWRITE_KEYS)
+READ_KEYS = frozenset({"id", "post_id", "issue", "prompt", "format", "sentences", *TEXT_KEYS, *MADE_KEYS})
 EXACT = 2**53
 """From here on a float stands for several integers."""
 LEAST, BEYOND = -(2**63), 2**64
@@ -93,7 +95,16 @@ def _parse(
     for key in REWRITE_KEYS:
         if record.get(key) is not None:
             return rewrite_format.NAME, Parsed(tuple(revision_edits(sentences, gaps, _text(record, key) or "")))
-    raise RecordError("nothing to score: give `completion`, `edits`, `rewrite` or `after`", "completion")
+    more = unread(record, MADE_KEYS)
+    raise RecordError(f"nothing to score: give `completion`, `edits`, `rewrite` or `after`{more}", "completion")
+
+
+def unread(record: Mapping[str, Any], wanted: Sequence[str]) -> str:
+    """The keys of a record that are not read, with the nearest of those that it lacks: `; keys not read: …`."""
+    strange = [without_surrogates(str(key)[:40]) for key in record if key not in READ_KEYS]
+    hints = {key: nearest(key, wanted) for key in strange}
+    told = ", ".join(f"`{key}`{hints[key]}" for key in sorted(hints, key=lambda key: not hints[key])[:5])
+    return told and f"; keys not read: {told}"
 
 
 def _read(chosen: Format, completion: str, sentences: tuple[str, ...]) -> Parsed:
@@ -158,7 +169,8 @@ def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, .
         given = _numbered(completion_text(record["prompt"], "prompt") or "")
     if given is None:
         if text is None or not text.strip():
-            raise RecordError("no text: give `sentences`, `argument` or `text`", key or "argument")
+            more = "" if key else unread(record, ("sentences", *TEXT_KEYS))
+            raise RecordError(f"no text: give `sentences`, `argument` or `text`{more}", key or "argument")
         return split(text)
     sentences = _sentence_list(given)
     if text is None:

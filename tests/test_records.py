@@ -170,6 +170,22 @@ def test_what_does_not_fit_is_named(fields: Any, field: str, reason: str) -> Non
     assert reason in caught.value.reason
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"id": 1, "argumnet": "a b.", "rewrite": "a."}, "; keys not read: `argumnet` (did you mean 'argument'?)"),
+        ({"original": "a b.", "changed": "a."}, "; keys not read: `original`, `changed`"),
+        ({"argument": "a b.", "topic": "x", "rewriten": "a."}, "`rewriten` (did you mean 'rewrite'?), `topic`"),
+        ({"argument": "a b.", **dict.fromkeys("abcdefgh", 1)}, "; keys not read: `a`, `b`, `c`, `d`, `e`"),
+        ({"argument": "a b."}, "`rewrite` or `after`"),
+    ],
+)
+def test_a_key_that_is_misspelt_is_named_with_the_nearest(fields: Any, told: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_revision(fields)
+    assert caught.value.reason.endswith(told)
+
+
 def test_an_argument_that_is_given_twice_is_read_once() -> None:
     given = {"argument": "Foo is dumb.", "before": "Foo is  dumb.\n", "after": "Foo is."}
     assert read_revision(given).argument == "Foo is dumb."

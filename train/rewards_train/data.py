@@ -14,7 +14,7 @@ from rewards import prompts
 from rewards.errors import ConfigError, ModelError, RecordError
 from rewards.files.reading import read_lines
 from rewards.paths import user_path
-from rewards.records import TEXT_KEYS, kind, read_revision
+from rewards.records import TEXT_KEYS, kind, read_revision, unread
 from rewards.text.plain import plain
 from rewards.types import Revision
 from rewards_train import policy
@@ -157,6 +157,7 @@ def check_text(record: Mapping[str, Any]) -> None:
     """Raise RecordError where a record states no argument: what a prompt says of it is not read."""
     if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
         more = "; it is not guessed from `prompt`" if record.get("prompt") is not None else ""
+        more += unread(record, ("sentences", *TEXT_KEYS))
         raise RecordError(f"no text: give `argument` or `sentences`{more}", "argument")
 
 
