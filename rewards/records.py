@@ -24,6 +24,7 @@ from rewards.types import Parsed, ProposedEdit, Revision
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
 MADE_KEYS = ("completion", "edits", *REWRITE_KEYS)
+EDIT_KEYS = ("sentence_id", json_edits.PART, json_edits.REPLACEMENT, json_edits.REASON)
 READ_KEYS = frozenset({"id", "post_id", "issue", "prompt", "format", "sentences", *TEXT_KEYS, *MADE_KEYS})
 EXACT = 2**53
 """From here on a float stands for several integers."""
@@ -205,13 +206,20 @@ def _listed(given: Any) -> list[ProposedEdit]:
             raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
         start = item.get("start")
         # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
+        named = item
         if item.get("inappropriate_part") is None and item.get("before") is not None:
-            item = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
-        edit = json_edits.read_edit(item, item.get("sentence_id"))
+            named = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
+        edit = json_edits.read_edit(named, item.get("sentence_id"))
         if isinstance(start, int) and not isinstance(start, bool):
             edit = replace(edit, start=start, end=start + len(edit.before))
-        edits.append(edit)
+        edits.append(edit if edit.problem in (None, json_edits.NO_REASON) else _with_keys(edit, item))
     return edits
+
+
+def _with_keys(edit: ProposedEdit, item: Mapping[str, Any]) -> ProposedEdit:
+    """The edit whose problem names the keys that it has, and those that it should have."""
+    found = ", ".join(str(key)[:40] for key in list(item)[:8] if item[key] is not None)
+    return replace(edit, problem=f"{edit.problem} (its keys are {found or 'none'}; expected {', '.join(EDIT_KEYS)})")
 
 
 def _without_reason(edit: ProposedEdit) -> ProposedEdit:

@@ -116,6 +116,8 @@ def _cause(reason: str) -> str:
     """The reason without its particulars, so that reasons of one kind are counted together."""
     if reason.startswith("overlaps edit"):
         return "overlaps another edit"
+    if reason.startswith("sentence id 0 "):
+        return "sentence id 0 (sentences count from 1)"
     if reason.startswith("sentence id"):
         return "its sentence does not exist"
     return reason

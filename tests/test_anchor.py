@@ -31,7 +31,7 @@ def edit(before: str, after: str, number: int | None = 1, **more: object) -> Pro
     [
         (edit("nowhere", "x"), NOT_FOUND),
         (edit("bad", "good", 2), "sentence id 2 is outside 1–1"),
-        (edit("bad", "good", 0), "sentence id 0 is outside 1–1"),
+        (edit("bad", "good", 0), "sentence id 0 is outside 1–1: they count from 1"),
         (edit("bad", "good", None), "no sentence id"),
         (edit("", "new"), NO_PLACE),
         (edit("", ""), NOTHING),

@@ -224,6 +224,16 @@ def test_edits_of_a_format_without_reasons_need_none(format: str) -> None:
     assert (revision.format, revision.apply([0])) == ("edits", AFTER)
 
 
+def test_an_edit_with_other_keys_names_them_and_the_expected_ones() -> None:
+    edits = [{"id": 1, "old": "dumb", "new": "slow"}, {"sentence_id": 1, "before": "dumb", "reason": "x"}]
+    expected = "expected sentence_id, inappropriate_part, rewritten_part, reason)"
+    found = read_revision({"sentences": SENTENCES, "edits": edits}).edits
+    assert [edit.invalid_reason for edit in found] == [
+        f"no sentence id, no part, no replacement, no reason (its keys are id, old, new; {expected}",
+        f"no replacement (its keys are sentence_id, before, reason; {expected}",
+    ]
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -857,6 +857,19 @@ def test_the_closing_table_says_where_a_suite_pays_nothing(tmp_path: Path) -> No
         assert re.search(rf"^total +{told} *$", done.stderr.decode(), re.MULTILINE), done.stderr
 
 
+def test_a_file_of_invalid_edits_is_warned_of_with_the_remedy(tmp_path: Path) -> None:
+    bare = {"sentence_id": 1, "inappropriate_part": "way too", "rewritten_part": "too"}
+    remedy = 'edits need a `reason`, save in records that say "format": "rewrite"'
+    warning = "warning: none of the 3 edits is valid, so every argument was scored as it was"
+    source = write_lines(tmp_path / "in.jsonl", record(edits=[bare, bare]), record(edits=[{**bare, "sentence_id": 0}]))
+    told = score(source).stderr.decode()
+    assert "invalid edits: 2 no reason; 1 sentence id 0 (sentences count from 1)" in told
+    assert remedy in told
+    assert warning in told
+    told = score(write_lines(source, record(edits=[bare]), record(), record())).stderr.decode()
+    assert (remedy in told, "warning" in told) == (False, False)  # most edits that are invalid have a reason
+
+
 def test_hostile_names_of_tables_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     from rewards.cli.terminal import print_table
 

@@ -24,6 +24,8 @@ from rich.table import Table
 
 from rewards.files.pipeline import ProgressHooks
 from rewards.files.reading import rejected_path
+from rewards.formats import EDITS
+from rewards.formats.json_edits import NO_REASON
 from rewards.stderr import unheard
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
@@ -179,6 +181,12 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
     if summary.invalid:
         causes = _by_count(summary.invalid)
         lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
+        if causes[0][0] == NO_REASON and summary.formats.get(EDITS):
+            lines.append('edits need a `reason`, save in records that say "format": "rewrite" (or "compact")')
+        if not summary.valid:
+            lines.append(
+                f"warning: none of the {summary.edits:,} edits is valid, so every argument was scored as it was"
+            )
     if len(summary.formats) > 1:
         read = _by_count(summary.formats)
         lines.append("read as: " + ", ".join(f"{name} {count:,}" for name, count in read))

@@ -140,7 +140,7 @@ def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
     if number is None:
         return edit.problem or "no sentence id"
     if not 1 <= number <= len(sentences):
-        return f"sentence id {number} is outside 1–{len(sentences)}"
+        return f"sentence id {number} is outside 1–{len(sentences)}{': they count from 1' if number == 0 else ''}"
     return edit.problem
 
 
