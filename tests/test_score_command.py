@@ -857,6 +857,21 @@ def test_the_closing_table_says_where_a_suite_pays_nothing(tmp_path: Path) -> No
         assert re.search(rf"^total +{told} *$", done.stderr.decode(), re.MULTILINE), done.stderr
 
 
+def test_the_pandas_of_the_page_on_data_reads_a_scored_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    assert score(EXAMPLES, "-o", tmp_path / "scored.jsonl", "--reward", "no_new_numbers").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(page.partition("```python")[2].partition("```")[0], names)  # noqa: S102  (our own page)
+    scored = read_lines(tmp_path / "scored.jsonl")
+    assert len(names["edits"]) == sum(len(one["edits"]) for one in scored)
+    assert {"before", "accepted", "scores.no_new_numbers.value"} <= set(pandas.read_csv("edits.csv").columns)
+    found = pandas.read_parquet("scored.parquet")
+    assert list(found["id"]) == [one["id"] for one in scored]
+    assert [json.loads(edits) for edits in found["edits"]] == [one["edits"] for one in scored]
+
+
 def test_a_file_of_invalid_edits_is_warned_of_with_the_remedy(tmp_path: Path) -> None:
     bare = {"sentence_id": 1, "inappropriate_part": "way too", "rewritten_part": "too"}
     remedy = 'edits need a `reason`, save in records that say "format": "rewrite"'
