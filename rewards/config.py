@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import re
 import reprlib
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -114,7 +116,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
-    """Write a suite's or a recipe's YAML to `to`, or NAME.yaml in that folder; where it was written.
+    """Write a suite's or a recipe's YAML, its head made to fit, to `to`, or NAME.yaml in that folder; where it was written.
 
     Raises ConfigError for a name that `user` would not take for a file, and for a file that is there already.
     """
@@ -130,11 +132,21 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     try:
         with file:
-            file.write(text)
+            file.write(_headed(text, to.name if to.name.isprintable() else f"{name}.yaml", name, what))
     except OSError as error:
         to.unlink(missing_ok=True)
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     return to
+
+
+def _headed(text: str, file: str, name: str, what: str) -> str:
+    """The text of a copy: the command on its first line takes the file, and the second line says what was copied."""
+    command, _, rest = text.partition("\n")
+    if not command.startswith("# rewards "):
+        command, rest = "", text
+    command = re.sub(rf"(?<= ){re.escape(name)}(?= |$)", lambda _: shlex.quote(file), command)
+    pages = "; docs/ is a folder of the repository that it comes from" if "docs/" in text else ""
+    return f"{command}\n# Copied from the {what} {name}{pages}.\n{rest}".lstrip("\n")
 
 
 def plain(value: Any) -> Any:

@@ -148,7 +148,10 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
 
     mine = tmp_path / "mine.yaml"
     assert command("suite", "copy", "default", mine).returncode == 0
-    assert mine.read_text() == (SUITES / "default.yaml").read_text()
+    command_line, copied, *rest = mine.read_text().splitlines()
+    assert command_line == "# rewards score FILE -o OUT.jsonl --suite mine.yaml"
+    assert copied == "# Copied from the suite default; docs/ is a folder of the repository that it comes from."
+    assert rest == (SUITES / "default.yaml").read_text().splitlines()[1:]
     again = command("suite", "copy", "default", mine)
     assert again.returncode == 2
     assert b"exists already" in again.stderr
@@ -157,6 +160,11 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
     done = command("score", source, "--suite", mine)
     assert done.returncode == 0, done.stderr
     assert b'"reward":0.666' in done.stdout
+
+
+def test_a_copy_of_a_suite_without_a_head_says_what_was_copied(tmp_path: Path) -> None:
+    to = copy_yaml("description: x\n", tmp_path / "mine.yaml", "other", "suite", "--suite")
+    assert to.read_text() == "# Copied from the suite other.\ndescription: x\n"
 
 
 def test_a_copy_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:

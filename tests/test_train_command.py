@@ -574,6 +574,8 @@ def test_recipe_commands(tmp_path: Path) -> None:
     assert shown.stdout.decode() == recipe.path_of("smoke").read_text(encoding="utf-8")
     copied = command("recipe", "copy", "smoke", tmp_path / "mine.yaml")
     assert copied.returncode == 0
+    head = "# rewards train mine.yaml\n# Copied from the recipe smoke.\n#\n"
+    assert (tmp_path / "mine.yaml").read_text(encoding="utf-8").startswith(head)
     assert recipe.resolve(str(tmp_path / "mine.yaml")).description == recipe.resolve("smoke").description
     assert command("recipe", "copy", "smoke", tmp_path / "mine.yaml").returncode == 2
 
