@@ -162,6 +162,23 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
     assert b'"reward":0.666' in done.stdout
 
 
+def test_suites_are_listed_and_what_is_none_is_told_with_the_nearest(tmp_path: Path) -> None:
+    from tests.conftest import command
+
+    listed = command("suite", "list").stdout.decode()
+    assert listed in command("list").stdout.decode()
+    for path in SUITES.glob("*.yaml"):
+        assert re.search(rf"^{path.stem} +{re.escape(read_yaml(path)['description'])} ", listed, re.MULTILINE)
+    mine = written(tmp_path, "rewards: {format: {weight: 1}}")
+    for name, told in (
+        ("defalt", "no reward or suite is called 'defalt' (did you mean 'default'?). `rewards list` shows what there is"),
+        ("formt", "no reward or suite is called 'formt' (did you mean 'format'?)"),
+        (mine, f"a suite in a file of your own is used with --suite {mine}"),
+    ):
+        done = command("show", name)
+        assert (done.returncode, told in done.stderr.decode()) == (2, True), done.stderr
+
+
 def test_a_copy_of_a_suite_without_a_head_says_what_was_copied(tmp_path: Path) -> None:
     to = copy_yaml("description: x\n", tmp_path / "mine.yaml", "other", "suite", "--suite")
     assert to.read_text() == "# Copied from the suite other.\ndescription: x\n"

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from rewards.cli.kinds import told as kind_of
-from rewards.cli.suites import text_of
+from rewards.cli.suites import print_suites, text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward
-from rewards.errors import ConfigError, PluginError
+from rewards.errors import ConfigError, PluginError, nearest
 from rewards.models.specs import PROFILES
 from rewards.paths import user_path
 from rewards.plugins import Plugin, Registry, registry
@@ -23,11 +23,10 @@ def list_all() -> None:
     """List the rewards, suites and formats that are installed."""
     found = registry()
     rewards = [(n, r.level, _gate(r), r.summary, origin.distribution) for n, r, origin in found.rewards]
-    suites = [(name, _description(path), origin.distribution) for name, path, origin in found.suites]
     formats = [(name, format_.description, origin.distribution) for name, format_, origin in found.formats]
     print_table("rewards", ("name", "level", "passes", "measures", "from"), rewards, "measures", "from")
     print()
-    print_table("suites", ("name", "description", "from"), suites, "description", "from")
+    print_suites(found)
     print()
     print_table("formats", ("name", "description", "from"), formats, "description", "from")
     print("\npasses: from where, embedded/full where profiles differ; rewards show NAME: more")
@@ -42,10 +41,12 @@ def show(
     """Print what a reward measures: arguments, models, data, threshold, source; or a suite's file."""
     found = registry()
     rewards, suites = {n for n, _, _ in found.rewards}, {n for n, _, _ in found.suites}
-    if name not in rewards and name in suites:
+    if name not in rewards and name in found.suites:  # of two that clash, both are named
         print(text_of(name), end="")
         return
     name, _, folder = name.partition(".params=")
+    if name not in found.rewards and not folder and not found.failed:
+        raise PluginError(_nothing_called(name, [*rewards, *suites]))
     reward, origin = found.reward(name)
     import inspect
 
@@ -94,6 +95,14 @@ def plugins(
             print(plain(f"\n{plugin.origin}:\n{plugin.traceback}"), file=sys.stderr)
     if _warn(found):
         raise typer.Exit(1)
+
+
+def _nothing_called(name: str, known: Sequence[str]) -> str:
+    """That no reward and no suite has this name, with the nearest of both; of a file, how it is used."""
+    message = f"no reward or suite is called {name!r}"
+    if name.endswith((".yaml", ".yml")) and user_path(name).is_file():
+        return f"{message}; a suite in a file of your own is used with --suite {name}"
+    return f"{message}{nearest(name, known)}. `rewards list` shows what there is"
 
 
 def _note_more(found: Registry) -> None:
@@ -150,15 +159,6 @@ def _gate(reward: Reward) -> str:
 
 def _sign(reward: Reward) -> str:
     return "≥" if reward.higher_is_better else "≤"
-
-
-def _description(path: Any) -> str:
-    from rewards.config import read_yaml
-
-    try:
-        return str(read_yaml(path).get("description", ""))
-    except ConfigError as error:
-        return f"broken: {error}"
 
 
 def _model(spec: Any) -> str:

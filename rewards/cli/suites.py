@@ -1,4 +1,4 @@
-"""`rewards suite show` and `rewards suite copy`."""
+"""`rewards suite list`, `rewards suite show` and `rewards suite copy`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
-from rewards.errors import PluginError
-from rewards.plugins import registry
+from rewards.cli.terminal import print_table
+from rewards.errors import ConfigError, PluginError
+from rewards.plugins import Registry, registry
 
-app = typer.Typer(help="Show suites, and copy one to edit it.", no_args_is_help=True)
+app = typer.Typer(help="List suites, show them, and copy one to edit it.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_all() -> None:
+    """List the suites that are installed."""
+    print_suites(registry())
 
 
 @app.command()
@@ -31,6 +38,12 @@ def copy(
     print(f"wrote {to}; use it with --suite {to}")
 
 
+def print_suites(found: Registry) -> None:
+    """Print a table of the suites and what they pay for."""
+    rows = [(name, _description(path), origin.distribution) for name, path, origin in found.suites]
+    print_table("suites", ("name", "description", "from"), rows, "description", "from")
+
+
 def text_of(name: str) -> str:
     """The YAML of a suite. Raises PluginError where its plugin names a file that cannot be read."""
     path, origin = registry().suite(name)
@@ -38,3 +51,12 @@ def text_of(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PluginError(f"suite {name!r} of {origin}: {path} cannot be read: {error}") from error
+
+
+def _description(path: Path) -> str:
+    from rewards.config import read_yaml
+
+    try:
+        return str(read_yaml(path).get("description", ""))
+    except ConfigError as error:
+        return f"broken: {error}"
