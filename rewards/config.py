@@ -34,8 +34,8 @@ Number = Annotated[float, BeforeValidator(_no_truth_value)]
 """A number in a file of settings; `on` and `no`, which pydantic takes for 1 and 0, are none."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError that names the file and line."""
+def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
     try:
         text = path.read_text(encoding="utf-8")
         loaded = yaml.safe_load(text)
@@ -47,7 +47,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except NO_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
+        found = "nothing" if loaded is None else "a list" if isinstance(loaded, list) else type(loaded).__name__
+        more = f"; `{example}` prints one" if example else ""
+        raise ConfigError(f"{path}: expected settings, a line `key: value` for each, found {found}{more}")
     return loaded
 
 
@@ -87,8 +89,14 @@ def parse(model: type[M], data: Any, where: str) -> M:
             raise ConfigError(f"{where}: the key {place!r} is missing") from error
         given = problem.get("input")
         one = problem["type"] == "list_type" and isinstance(given, str) and len(given) <= _SHOWN.maxstring
-        listed = f"; one is a list too: [{given}]" if one else ""
+        listed = f"; one is a list too: [{given}]" if one else _example(model, problem["loc"])
         raise ConfigError(f"{where}: {place}: {problem['msg']} (given: {_SHOWN.repr(given)}){listed}") from error
+
+
+def _example(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """How the field at a validation location is written, where its model has an example; else nothing."""
+    field = _model_at(model, location[:-1]).model_fields.get(str(location[-1])) if location else None
+    return f"; write `{location[-1]}: {field.examples[0]}`" if field and field.examples else ""
 
 
 def parse_value(text: str) -> Any:

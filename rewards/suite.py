@@ -51,7 +51,7 @@ class SuiteFile(BaseModel):
     description: str
     profile: Profile | None = None
     models: dict[str, str] = Field(default_factory=dict)
-    rewards: dict[str, Setting | None]
+    rewards: dict[str, Setting | None] = Field(examples=["{fluency: {gate: true}, appropriateness: {weight: 1}}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def load_suite(
     """
     plugins = plugins or registry()
     path = user_path(str(name)) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
-    stated = parse(SuiteFile, read_yaml(path), str(path))
+    stated = parse(SuiteFile, read_yaml(path, "rewards suite show default"), str(path))
     return _build(path, stated, rewards, settings, engine, profile, strict, plugins)
 
 

@@ -236,6 +236,7 @@ def load(path: Path | str, **options: Any) -> Any:
         ("reward: {short: {gate: true}}", r"unknown key 'reward' \(did you mean 'rewards'\?\); known: description, "),
         ("profile: embedded", "the key 'rewards' is missing"),
         ("rewards: {}", "suite 'mine' names no rewards"),
+        ("rewards: [short]", r"rewards: Input should be a valid dictionary \(given: \['short'\]\); write `rewards: {fluency: "),
         ("rewards: {shrt: {gate: true}}", r"no reward is called 'shrt' \(did you mean 'short'\?\)"),
         ("rewards: {short: {least: 2}}", r"unknown key 'rewards.short.least' \(what the reward .* `arguments:`\)"),
         ("rewards: {short: {gat: true}}", r"unknown key 'rewards.short.gat' \(did you mean 'gate'\?\)"),
@@ -260,6 +261,16 @@ def test_what_is_wrong_in_a_suite_names_its_file(tmp_path: Path, text: str, mess
     path = written(tmp_path, text)
     with pytest.raises((ConfigError, PluginError), match=f"^{path}: .*{message}"):
         load(path)
+
+
+@pytest.mark.parametrize(("text", "found"), [("# none yet\n", "nothing"), ("- short\n", "a list"), ("short", "str")])
+def test_a_file_that_is_no_suite_is_told_what_prints_one(tmp_path: Path, text: str, found: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    expected = f"{path}: expected settings, a line `key: value` for each, found {found}"
+    assert str(caught.value) == f"{expected}; `rewards suite show default` prints one"
 
 
 def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None:

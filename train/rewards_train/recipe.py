@@ -125,7 +125,7 @@ def path_of(name: str) -> Path:
 def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe with its overrides, every field checked. Raises ConfigError that names what does not fit."""
     path = path_of(name)
-    stated = read_yaml(path)
+    stated = read_yaml(path, "rewards recipe show small")
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key:
