@@ -862,6 +862,14 @@ def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
     assert "warning    reward 'carded': its card" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("weight", "warned"), [(-1.0, True), (1.0, False)])
+def test_a_suite_that_pays_for_no_gain_is_warned_of(weight: float, warned: bool) -> None:
+    suite = rewards.suite_of(["format"], settings={"format": {"weight": weight}})
+    told = " ".join(" ".join(opening.warnings(suite)).split())
+    warning = "warning no reward of suite custom has a positive weight, so doing nothing may pay most"
+    assert told.startswith(warning) if warned else not told
+
+
 @pytest.mark.parametrize("steps", [0, 1, 60])
 @pytest.mark.parametrize("names", [[], ["a", "$x_$"], list("abcdef")])
 def test_curves_are_drawn_of_any_run(tmp_path: Path, steps: int, names: list[str]) -> None:

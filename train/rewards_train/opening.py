@@ -33,8 +33,11 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
 
 
 def warnings(suite: Suite) -> list[str]:
-    """The lines on the suite's cards that cannot be read: a model that is trained on it could not say what it rests on."""
+    """The lines on a suite that pays for no gain, and on cards that cannot be read: a model could not say what it rests on."""
     lines = []
+    if not any(component.weight > 0 for component in suite.components):
+        told = f"no reward of suite {suite.name} has a positive weight, so doing nothing may pay most"
+        lines += _wrapped("warning", f"{told}; `rewards audit` shows whether it does")
     for component in suite.components:
         try:
             _ = component.reward.card
