@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from rewards.errors import ConfigError, ModelError, nearest
-from rewards.models.catalog import WHEELS, source_of
+from rewards.errors import ConfigError, ModelError
+from rewards.models.catalog import source_of
 from rewards.models.folders import ADAPTER
 from rewards.paths import user_path
 
@@ -89,10 +89,7 @@ def find(model: str, adapter: Path | None) -> Files:
 
     _refuse_adapter(user_path(model))
     source = source_of(model)
-    try:
-        folder = store.resolve(source)
-    except ModelError as error:
-        raise ModelError(f"{error}{nearest(model, [wheel.name for wheel in WHEELS])}") from error
+    folder = store.resolve(source)
     if adapter is None:
         return Files(model, folder, store.digest(source))
     _check_adapter(adapter)
