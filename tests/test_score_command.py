@@ -687,6 +687,22 @@ def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_mod
     assert b"was made with other settings or another input" in finished.stderr
 
 
+def test_a_finished_file_of_other_settings_says_what_differs(tmp_path: Path) -> None:
+    source, out = write_lines(tmp_path / "in.jsonl", record()), tmp_path / "out.jsonl"
+    assert score(source, "-o", out).returncode == 0
+    refused = "was made with other settings or another input"
+    for more, differs in (
+        (
+            ("--set", "format.weight=2", "--batch-size", "8"),
+            " (rewards.format.weight was 0.0, is 2.0; batch_size was 64, is 8);",
+        ),
+        (("--reward", "no_new_numbers"), ' (rewards.no_new_numbers was null, is {"arguments":'),
+        (("--limit", "1"), "; give another -o, or delete it"),  # the header does not tell it
+    ):
+        done = score(source, "-o", out, "--resume", *more)
+        assert (done.returncode, f"{refused}{differs}" in done.stderr.decode()) == (2, True), done.stderr
+
+
 def test_a_partial_cut_inside_a_record_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(40)))
     out, partial = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"

@@ -57,7 +57,11 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
     if not same:
-        raise RewardsError(f"{path} was made with other settings or another input; give another -o, or delete it")
+        told = "; ".join(islice(_told(header, orjson.loads(_settings(fingerprint, chunk))), 3))
+        raise RewardsError(
+            f"{path} was made with other settings or another input{f' ({told})' if told else ''};"
+            " give another -o, or delete it"
+        )
     _clear(_settings_of(path))
     return whole
 
@@ -93,6 +97,14 @@ def changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
     elif before != now:
         was, found = (orjson.dumps(value).decode()[:80] for value in (before, now))
         yield f"{name} was {was}, is {found}"
+
+
+def _told(header: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What differs of the settings that a header tells too; of an appended file, those with which it was last added to."""
+    last = {**header, **(header.get("appended") or [{}])[-1]}
+    for key in ("suite", "rewards", "profile", "versions", "batch_size"):
+        if key in last and key in now and type(last[key]) is type(now[key]):
+            yield from changes(last[key], now[key], key)
 
 
 def _settings(fingerprint: Mapping[str, Any], chunk: int) -> bytes:
