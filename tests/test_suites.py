@@ -171,7 +171,10 @@ def test_suites_are_listed_and_what_is_none_is_told_with_the_nearest(tmp_path: P
         assert re.search(rf"^{path.stem} +{re.escape(read_yaml(path)['description'])} ", listed, re.MULTILINE)
     mine = written(tmp_path, "rewards: {format: {weight: 1}}")
     for name, told in (
-        ("defalt", "no reward or suite is called 'defalt' (did you mean 'default'?). `rewards list` shows what there is"),
+        (
+            "defalt",
+            "no reward or suite is called 'defalt' (did you mean 'default'?). `rewards list` shows what there is",
+        ),
         ("formt", "no reward or suite is called 'formt' (did you mean 'format'?)"),
         (mine, f"a suite in a file of your own is used with --suite {mine}"),
     ):
@@ -236,7 +239,10 @@ def load(path: Path | str, **options: Any) -> Any:
         ("reward: {short: {gate: true}}", r"unknown key 'reward' \(did you mean 'rewards'\?\); known: description, "),
         ("profile: embedded", "the key 'rewards' is missing"),
         ("rewards: {}", "suite 'mine' names no rewards"),
-        ("rewards: [short]", r"rewards: Input should be a valid dictionary \(given: \['short'\]\); write `rewards: {fluency: "),
+        (
+            "rewards: [short]",
+            r"rewards: Input should be a valid dictionary \(given: \['short'\]\); write `rewards: {fluency: ",
+        ),
         ("rewards: {shrt: {gate: true}}", r"no reward is called 'shrt' \(did you mean 'short'\?\)"),
         ("rewards: {short: {least: 2}}", r"unknown key 'rewards.short.least' \(what the reward .* `arguments:`\)"),
         ("rewards: {short: {gat: true}}", r"unknown key 'rewards.short.gat' \(did you mean 'gate'\?\)"),

@@ -92,7 +92,7 @@ def reward_metric(name: str, headers: Iterable[Mapping[str, Any]] = ()) -> Metri
     if name == "reward":
         return Metric("reward:reward", "total", 4, "higher", "mean of total over arguments, as scored")
     stated = [header.get("rewards", {}).get(name, {}) for header in headers]
-    wanted = {_direction(one) for one in stated}
+    wanted: set[Better | None] = {_direction(one) for one in stated}
     limits = {one.get("threshold") if one.get("gate") else None for one in stated}
     better = wanted.pop() if len(wanted) == 1 else None
     limit = limits.pop() if len(limits) == 1 else None
