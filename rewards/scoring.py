@@ -231,9 +231,7 @@ def _one_by_one(
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool, when: str = "") -> Score:
     reward = column.component.reward
-    at = (
-        written(reward.function) if isinstance(error, NotPerUnit) else ""
-    )  # of others the log says where they were raised
+    at = written(reward.function) if isinstance(error, NotPerUnit) else ""  # others were raised where the log says
     reason = f"reward {reward.name!r} of {column.component.origin.of} failed{when}: {tell(error)}{at}"
     if strict:
         raise column.fatal(index, reason) from error
