@@ -223,7 +223,7 @@ class RewardColumn:
         self.__name__ = prefix + (component or "total")  # what TRL logs it as
 
     def __call__(
-        self, completions: Sequence[Any], *, prompts: Sequence[Any] | None = None, **given: Any
+        self, prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **given: Any
     ) -> list[float | None]:
         """One value per completion; None where the completion is dropped."""
         check_sizes(prompts, completions)

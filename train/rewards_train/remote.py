@@ -47,7 +47,7 @@ class RemoteTotal:
         self._losses = Losses(budget or Budget())
 
     def __call__(
-        self, completions: Sequence[Any], *, prompts: Sequence[Any] | None = None, **given: Any
+        self, prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **given: Any
     ) -> list[float | None]:
         """One value per completion.
 
