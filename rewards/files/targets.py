@@ -8,7 +8,7 @@ from typing import Any
 
 from rewards.errors import ConfigError
 from rewards.files.reading import is_stream
-from rewards.files.writing import finished, replaced, sidecars, written
+from rewards.files.writing import check_folder, finished, replaced, sidecars, written
 
 NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
 """Endings that promise another kind of file than the one that is written."""
@@ -17,7 +17,8 @@ NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
 def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -> Path | None:
     """The file that results of FILE go to: OUT, or with `append` FILE itself; None for standard output, which `-` is too.
 
-    Raises ConfigError where that would replace FILE, cannot be gone on with, or is to hold another format.
+    Raises ConfigError where that would replace FILE, cannot be gone on with, or is to hold another format, RewardsError where
+    its folder does not exist.
     """
     if out is None and append:
         out = Path(file)
@@ -31,6 +32,7 @@ def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -
             " or leave out --resume to start over"
         )
     out = written(out)
+    check_folder(out)
     if out.suffix.lower() in NOT_JSONL:
         raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
     for path in sidecars(out) if append else (out, *sidecars(out)):

@@ -40,6 +40,12 @@ def sidecars(path: Path) -> list[Path]:
     return [*final[1:], _settings_of(path), *map(partial_of, final)]
 
 
+def check_folder(path: Path) -> None:
+    """Raise RewardsError where there is no folder that could hold the file."""
+    if not path.parent.is_dir():
+        raise RewardsError(f"{path}: the folder {path.parent} does not exist")
+
+
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
     """Whether everything in a finished file was scored; None where it is not there or still being written.
 
@@ -141,8 +147,7 @@ class File:
         rejected: Path | None = None,
     ) -> None:
         path = written(path)
-        if not path.parent.is_dir():
-            raise RewardsError(f"{path}: the folder {path.parent} does not exist")
+        check_folder(path)
         self.path = path
         self.done = 0
         self.made: Mapping[str, Any] = NOTHING
