@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+SYSTEMS = ("base", "v11")
+"""Of the reference."""
+
 
 def need(folder: Path, names: Iterable[str]) -> None:
     """End with one line where the folder lacks one of these files."""

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.data import need
+from bench.data import SYSTEMS, need
 from bench.machine import REWARDS
 from bench.page import DOCS, put, table
 from rewards_eval.outputs import show, usual_n
 
 ZERO_SHOT = ("--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", "256")
 TRAINED = ("--format", "compact", "--max-new-tokens", "96")
-REFERENCE = ("base", "v11")
 COLUMNS = {
     "arguments": ("app", "p", "sim", "nes", "ppl", "gm", "flips"),
     "edits": ("edits", "valid", "accepted", "edit_app", "reason_strict", "reason_relaxed"),
@@ -39,7 +38,7 @@ def main() -> None:
     parser.add_argument("--policy", type=Path, default=Path("build/learning/run"), help="a folder of `rewards train`")
     parser.add_argument("--system", action="append", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
-    need(given.data, (f"reference/{name}.generated.jsonl" for name in REFERENCE))
+    need(given.data, (f"reference/{name}.generated.jsonl" for name in SYSTEMS))
     given.out.mkdir(parents=True, exist_ok=True)
     files = make_files(given.data, given.out, given.limit)
     if not given.without_smollm2:
@@ -69,7 +68,7 @@ def make_files(data: Path, out: Path, limit: int | None) -> dict[str, Path]:
     from rewards_eval.baselines.cleanup import clean_up
 
     files = {}
-    for name in REFERENCE:
+    for name in SYSTEMS:
         lines = (data / "reference" / f"{name}.generated.jsonl").read_text(encoding="utf-8").splitlines()[:limit]
         files[name] = write(out / f"{name}.jsonl", [json.loads(line) for line in lines])
     arguments = [json.loads(line) for line in files["base"].read_text(encoding="utf-8").splitlines()]

@@ -250,7 +250,7 @@ def register_rewards(register):
     ],
 )
 def test_a_type_is_told_with_its_bounds_in_words(annotation: Any, told: str) -> None:
-    assert kinds.told(annotation) == told
+    assert kinds.kind_of(annotation) == told
 
 
 def test_what_a_card_says_of_limits_stands_once_under_limits(capsys: pytest.CaptureFixture[str]) -> None:

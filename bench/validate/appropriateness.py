@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from bench.validate.data import SEED, SYSTEMS, Bench
+from bench.data import SYSTEMS
+from bench.validate.data import SEED, Bench
 from rewards.dimensions import DIMENSIONS
 from rewards.engine.engine import Engine
 from rewards.fitting import measures

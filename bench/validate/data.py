@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.data import need
+from bench.data import SYSTEMS, need
 from rewards.engine.engine import Engine
 from rewards.features import ClassProbabilities, Request
 from rewards.fitting import Job, measures
@@ -25,7 +25,6 @@ from rewards.paths import file_digest
 from rewards.records import read_revision
 
 SEED = 20261122
-SYSTEMS = ("base", "v11")
 FILES = (
     "arguments/appropriateness_corpus.jsonl", "arguments/ukpconvarg1.jsonl", "human_edits/argrewrite.jsonl",
     "fluency/blimp.jsonl", "fluency/jfleg_test.jsonl", "toxicity/paradetox.jsonl", "toxicity/toxic_spans_train.jsonl",

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.validate.data import SEED, SYSTEMS, Bench, passing
+from bench.data import SYSTEMS
+from bench.validate.data import SEED, Bench, passing
 from rewards.fitting import measures
 from rewards.fitting.rows import Row, split_of
 from rewards_fluency import LABELS, PARAMS, classifier, fluency

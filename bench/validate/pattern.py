@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.validate.data import SEED, SYSTEMS, Bench
+from bench.data import SYSTEMS
+from bench.validate.data import SEED, Bench
 from rewards.fitting import measures
 from rewards_pattern_conformity import FILE, PARAMS
 from rewards_pattern_conformity.fit import fit, folds_of, human_operations, single_edits

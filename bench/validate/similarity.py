@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.validate.data import SEED, SYSTEMS, Bench, passing
+from bench.data import SYSTEMS
+from bench.validate.data import SEED, Bench, passing
 from rewards.contract import Reward
 from rewards.fitting import Job, measures
 from rewards_semantic_similarity import PARAMS, TOKENS, semantic_similarity, token_similarity

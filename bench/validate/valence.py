@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from bench.validate.data import SEED, SYSTEMS, Bench, passing
+from bench.data import SYSTEMS
+from bench.validate.data import SEED, Bench, passing
 from rewards.fitting import Job, measures
 from rewards.fitting.rows import read_rows
 from rewards_valence import HEAD, PARAMS, no_praise_for_blame

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rewards.cli.terminal import print_table, stacked
+from rewards.cli.terminal import on_terminal, print_table, stacked
 from rewards.text.plain import plain
 
 Table = Mapping[str, Any]
@@ -75,7 +74,7 @@ def print_one(table: Table) -> None:
         shown = [_terminal(row["cells"].get(column["key"]), column, n) for column in columns]
         cells.append([row["label"], *([row["group"] or ""] if grouped else []), *shown, "" if n is None else f"{n:,}"])
     heads = ["", *([" "] if grouped else []), *(str(column["label"]) for column in columns), "n"]
-    if sys.stdout is not None and sys.stdout.isatty():
+    if on_terminal():
         heads = [stacked(head) for head in heads]
     print_table(plain(str(table["title"])), _distinct(heads), cells, heads[0])
     caption, told, _ = str(table["caption"]).partition("Intervals: ")

@@ -11,13 +11,13 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 RANGES: dict[tuple[str, ...], str] = {("ge", "le"): "{} from {} to {}", ("gt", "lt"): "{} between {} and {}"}
 
 
-def told(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+def kind_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type as a person would say it: `int ≥ 1`, `float between 0 and 100, or none`, `Literal['a', 'b']`."""
     if typing.get_origin(annotation) is typing.Annotated:
         inner, *own = typing.get_args(annotation)
-        return told(inner, [*own, *metadata])
+        return kind_of(inner, [*own, *metadata])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        kinds = [told(one) for one in typing.get_args(annotation) if one is not type(None)]
+        kinds = [kind_of(one) for one in typing.get_args(annotation) if one is not type(None)]
         optional = len(kinds) < len(typing.get_args(annotation))
         comma = "," if any(" " in kind for kind in kinds) else ""
         return _bounded(f"{comma} or ".join([*kinds, *(["none"] if optional else [])]), metadata)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewards.cli.kinds import told as kind_of
+from rewards.cli.kinds import kind_of
 from rewards.cli.suites import print_suites, text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward

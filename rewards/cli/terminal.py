@@ -55,7 +55,7 @@ def print_table(
     }
     console = Console(highlight=False)
     fixed = sum(widths.values()) - widths[wraps]
-    if sys.stdout is not None and sys.stdout.isatty():
+    if on_terminal():
         if spare in widths and console.width - fixed < min(_COMFORT, widths[wraps]):
             fixed -= widths.pop(spare)
         console.width = max(console.width, fixed + _LEAST)  # narrower than that, the terminal breaks the lines itself
@@ -71,6 +71,11 @@ def print_table(
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+def on_terminal() -> bool:
+    """Whether standard output is a terminal, where a table is made to fit."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a column of names and many of numbers. On a terminal their heads are stacked, and what it lacks room for follows.
 
@@ -79,7 +84,7 @@ def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence
     from rich.cells import cell_len
     from rich.console import Console
 
-    if sys.stdout is None or not sys.stdout.isatty():
+    if not on_terminal():
         print_table(title, columns, rows, columns[0])
         return
     heads = [columns[0], *(stacked(plain(name)) for name in columns[1:])]

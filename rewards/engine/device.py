@@ -12,11 +12,11 @@ from typing import Any
 from rewards.errors import ConfigError
 
 
-def check_device(wanted: str) -> None:
-    """Raise ConfigError for what names no device, there or not."""
+def check_device(wanted: str, setting: str = "device") -> None:
+    """Raise ConfigError, with the setting's name, for what names no device, there or not."""
     name, colon, number = wanted.partition(":")
     if wanted not in ("auto", "cpu") and not (name == "cuda" and (number.isdecimal() or not colon)):
-        raise ConfigError(f"device {wanted!r}: expected auto, cpu or cuda:N")
+        raise ConfigError(f"{setting} {wanted!r}: expected auto, cpu or cuda:N")
 
 
 def pick_device(wanted: str) -> str:

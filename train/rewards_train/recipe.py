@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
+from rewards.engine.device import check_device
 from rewards.errors import ConfigError, nearest
 from rewards.paths import user_path
 from rewards_train import fields
@@ -19,9 +19,6 @@ from rewards_train import fields
 FOLDER = Path(__file__).parent / "recipes"
 EXAMPLES = "examples"
 """In the place of a file of data: the arguments that come with the package."""
-
-
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 class _Strict(BaseModel):
@@ -151,8 +148,7 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     out = str(user_path(recipe.out.replace("{recipe}", path.stem)))
     recipe = recipe.model_copy(update={"grpo": grpo, "lora": lora, "sft": sft, "out": out})
     _check_merging(recipe)
-    if not _DEVICE.fullmatch(recipe.reward_device):
-        raise ConfigError(f"reward_device {recipe.reward_device!r}: expected auto, cpu or cuda:N")
+    check_device(recipe.reward_device, "reward_device")
     if recipe.data.eval_split is not None and recipe.data.eval is None:
         raise ConfigError(
             f"data.eval_split {recipe.data.eval_split!r} needs a dataset: add data.eval={recipe.data.train or 'NAME'}"

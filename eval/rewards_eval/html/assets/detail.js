@@ -63,7 +63,7 @@ function sentencesOf(record, rewards) {
     if (typeof score === "string") return h("tr", { class: "alarm" }, head, h("td", { colspan: 2 }, "failed: ", shown(score)));
     const [value, passed] = score;
     return h("tr", {}, head, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 2)),
-      h("td", {}, passed === null || !reward.gate ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓" : "✕", hidden(passed ? " passed" : " not passed"))));
+      h("td", {}, gateMark(reward, passed)));
   }))));
 }
 

@@ -56,6 +56,12 @@ const named = (name) => plain(name).split(/(?<=_)(?=[^_])/).flatMap((part, i) =>
 /** The sign between a value and the limit that it has to keep. */
 const limitSign = (reward) => (reward?.higher === false ? "≤" : "≥");
 
+/** Whether a gate was passed, as a sign and in words, hidden unless `said` shows them; nothing of a reward that is no gate. */
+function gateMark(reward, passed, said = hidden) {
+  if (passed === null || !reward.gate) return null;
+  return h("span", { class: passed ? "pass" : "miss" }, passed ? "✓" : "✕", said(passed ? " passed" : " not passed"));
+}
+
 /** A value kept between visits where the browser allows it. */
 const memory = {
   get(key) {

@@ -66,7 +66,7 @@ function scoreRows(scores, rewards) {
     const [value, passed] = score;
     return h("tr", {}, name, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 3)),
       h("td", { class: "number muted" }, typeof reward.threshold === "number" ? `${limitSign(reward)} ${Number(reward.threshold.toPrecision(4))}` : ""),
-      h("td", {}, passed === null || !reward.gate ? "" : h("span", { class: passed ? "pass" : "miss" }, passed ? "✓ passed" : "✕ not passed")));
+      h("td", {}, gateMark(reward, passed, plain)));
   });
 }
 
@@ -113,8 +113,7 @@ function scoreChips(scores, rewards) {
   const chips = rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
     if (typeof score === "string") return h("li", { class: "alarm" }, named(reward.name), " failed: ", shown(score));
     const [value, passed] = score;
-    return h("li", {}, h("span", { class: "muted" }, named(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)),
-      passed === null || !reward.gate ? null : h("span", { class: passed ? "pass" : "miss" }, passed ? " ✓" : " ✕", hidden(passed ? " passed" : " not passed")));
+    return h("li", {}, h("span", { class: "muted" }, named(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)), " ", gateMark(reward, passed));
   });
   return chips.length ? h("ul", { class: "chips" }, chips) : null;
 }
