@@ -29,7 +29,7 @@ Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
 Reads = Callable[..., "tuple[Request, ...] | None"]
 
-RESERVED = ("edits", "reward", "total")
+RESERVED = ("advantage", "completion", "edits", "failed", "prompt", "rejected", "reward", "step", "total")
 """What stands beside the names of rewards in results, logs and tables."""
 
 BESIDE_CARD = ("validation", "limits")
@@ -189,7 +189,7 @@ def reward(
         if not label.isidentifier():
             raise broken(label, "a name must be a Python identifier, so that logs can carry it")
         if label in RESERVED:
-            raise broken(label, f"{', '.join(RESERVED)} stand beside rewards in results; give it another name")
+            raise broken(label, f"{', '.join(RESERVED)} stand beside rewards in results and logs; give it another name")
         if not isinstance(higher_is_better, bool):
             raise broken(label, f"higher_is_better is {higher_is_better!r}; it must be True or False")
         if not (card is None or isinstance(card, Path)):

@@ -93,9 +93,11 @@ def _parse(
             near = nearest(str(wanted), [f.name for f in formats])
             raise RecordError(f"no format is called {wanted!r}{near}", "completion")
         return chosen.name, _read(chosen, completion, sentences)
-    for key in REWRITE_KEYS:
-        if record.get(key) is not None:
-            return rewrite_format.NAME, Parsed(tuple(revision_edits(sentences, gaps, _text(record, key) or "")))
+    given = [(key, text) for key in REWRITE_KEYS if (text := _text(record, key)) is not None]
+    if len({" ".join(text.split()) for _, text in given}) > 1:
+        raise RecordError(f"it is another text than `{given[0][0]}`: leave one of the two out", given[1][0])
+    if given:
+        return rewrite_format.NAME, Parsed(tuple(revision_edits(sentences, gaps, given[0][1])))
     more = unread(record, MADE_KEYS)
     raise RecordError(f"nothing to score: give `completion`, `edits`, `rewrite` or `after`{more}", "completion")
 

@@ -155,6 +155,7 @@ def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | 
         ({"sentences": [], "completion": "x"}, "sentences", "every sentence is empty"),
         ({"sentences": ["a."], "argument": "b.", "completion": "x"}, "sentences", "do not make up `argument`"),
         ({"argument": "a b.", "before": "a c.", "after": "x"}, "before", "it is another text than `argument`"),
+        ({"argument": "a b.", "rewrite": "a c.", "after": "a d."}, "after", "it is another text than `rewrite`"),
         ({"argument": "a b.", "completion": "x", "id": 1.5}, "id", "expected a string or an integer"),
         ({"argument": "a b.", "completion": "x", "id": True}, "id", "found a boolean"),
         ({"prompt": "1. a\n2. b\nthen\n1. c", "completion": "x"}, "prompt", "exactly one numbered list"),

@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import requests
-import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -189,7 +188,7 @@ async def served(desk: Any, clients: Callable[[listening.Server, Any], Awaitable
     """Serve in this process as long as the clients, who are given the server and how to connect, take."""
     with socket.create_server(("127.0.0.1", 0)) as place:
         built = app.build(app.Service(desk._suite, desk), None)
-        server = listening.Server(uvicorn.Config(built, http=listening.Protocol, log_config=None, lifespan="off"), desk)
+        server = listening.Server(listening.configured(built), desk)
         serve = asyncio.ensure_future(server.serve([place]))
         while not server.started:
             await asyncio.sleep(0.01)
@@ -221,6 +220,13 @@ def test_a_connection_without_a_whole_head_is_closed(monkeypatch: pytest.MonkeyP
     nothing: Any = None
     with Desk(nothing, 10, 4) as desk:
         asyncio.run(served(desk, clients))
+
+
+def test_a_connection_outlives_what_clients_keep() -> None:
+    """A server that closes first may do so while the next request is on its way, which the client then has lost."""
+    nothing: Any = None
+    longest = 15  # seconds; aiohttp's, httpx keeps its own for 5
+    assert listening.configured(nothing).timeout_keep_alive > longest
 
 
 def test_a_server_that_ends_does_not_wait_for_a_client_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,9 @@ from rewards.suite import Suite
 from rewards_serve.desk import Desk
 
 HEAD = 10.0  # seconds that the head of a request may take
+IDLE = (
+    75  # seconds that a connection is kept between requests: clients close theirs first, and send into none that closes
+)
 GRACE = 30.0  # seconds after the last pass that a server which ends leaves its clients, to send and to read
 log = logging.getLogger("rewards.serve")
 FIRST = {
@@ -117,11 +120,23 @@ def warm_up(suite: Suite) -> None:
     log.warning("not every reward works %s", told)
 
 
+def configured(app: Starlette) -> uvicorn.Config:
+    """How uvicorn serves."""
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=IDLE,
+    )
+
+
 def run(app: Starlette, listening: socket.socket, host: str, name: str, desk: Desk) -> None:
     """Answer on this socket until SIGINT or SIGTERM, and then what the desk has taken in."""
-    config = uvicorn.Config(app, http=Protocol, log_config=None, access_log=False, server_header=False, lifespan="off")
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
     print(f"serving suite {name!r}; end it with Ctrl-C", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
-        Server(config, desk).run(sockets=[listening])
+        Server(configured(app), desk).run(sockets=[listening])
