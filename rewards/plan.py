@@ -31,7 +31,7 @@ class SuitePlan:
     device: str = "auto"
     dtype: Any = "auto"
     token_budget: int = 0
-    cache: Path | None = None
+    cache: str | Path | None = None
     strict: bool = False
 
     def engine(self) -> Engine:

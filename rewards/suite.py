@@ -187,7 +187,7 @@ def _build(
     plugins: Registry,
 ) -> Suite:
     name, settings, engine = path.stem if path else "custom", settings or {}, engine or Engine()
-    _check_given(extra, settings)
+    extra = _checked(extra, settings, engine)
     chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
     declared = {one.name: (one, IN_PROCESS) for one in extra if isinstance(one, Reward)}
     for one in extra:
@@ -216,17 +216,19 @@ def _build(
     return suite
 
 
-def _check_given(extra: Any, settings: Any) -> None:
-    """Raise ConfigError for what a call in Python may give by mistake."""
-    if isinstance(extra, str | Reward) or not all(isinstance(one, str | Reward) for one in extra):
+def _checked(extra: Any, settings: Any, engine: Any) -> list[str | Reward]:
+    """The rewards, listed. Raises ConfigError for what a call in Python may give by mistake."""
+    given = list(extra) if isinstance(extra, Iterable) and not isinstance(extra, str) else [None]
+    if not all(isinstance(one, str | Reward) for one in given):
         raise ConfigError(f"rewards={extra!r:.100}: expected a list of names or rewards, e.g. ['fluency', brevity]")
-    own = [one.name for one in extra if isinstance(one, Reward)]
+    if not isinstance(engine, Engine):
+        raise ConfigError(f"engine={engine!r:.100}: expected an Engine, e.g. rewards.Engine(device='cpu')")
+    own = [one.name for one in given if isinstance(one, Reward)]
     if twice := {name for name in own if own.count(name) > 1}:
         raise ConfigError(f"two of the rewards are called {min(twice)!r}")
     if not isinstance(settings, Mapping) or not all(isinstance(one, Mapping) for one in settings.values()):
-        raise ConfigError(
-            f"settings={settings!r:.100}: expected a mapping for each reward: {{'brevity': {{'weight': 1}}}}"
-        )
+        raise ConfigError(f"settings={settings!r:.100}: expected a mapping for each reward: {{NAME: {{'weight': 1}}}}")
+    return given
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import pytest
 from rewards.engine.cache import ENTRY, DiskCache, MemoryCache
 from rewards.errors import RewardsError
 from rewards.models.keys import key
+from rewards.plan import SuitePlan
 
 
 def array(*values: float) -> np.ndarray:
@@ -21,6 +22,13 @@ def array(*values: float) -> np.ndarray:
 
 def test_keys_tell_parts_apart() -> None:
     assert len({key("a", "b"), key("ab"), key("", "ab"), key("a", "", "b"), key("\ud800")}) == 5
+
+
+def test_a_folder_on_disk_may_be_given_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert DiskCache("~/features").path == tmp_path / "features" / "features.sqlite"
+    assert SuitePlan(cache=str(tmp_path / "other")).engine()
+    assert (tmp_path / "other" / "features.sqlite").exists()
 
 
 def test_memory_forgets_the_least_recently_used() -> None:

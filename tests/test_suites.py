@@ -292,6 +292,7 @@ def test_what_is_given_besides_is_not_blamed_on_the_file(tmp_path: Path) -> None
 def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
     text: Any = "short"
     wrong: Any = {"short": 0.5}
+    nothing: Any = None
     with pytest.raises(ConfigError, match="rewards='short': expected a list of names or rewards"):
         suite_of(text, plugins=registry_of(short))
     path = written(tmp_path, "rewards: {short: }")
@@ -300,6 +301,31 @@ def test_a_call_with_the_wrong_shape_is_told_so(tmp_path: Path) -> None:
     for one in (wrong, text):
         with pytest.raises(ConfigError, match="settings=.*: expected a mapping for each reward"):
             load(path, settings=one)
+    with pytest.raises(ConfigError, match="rewards=None: expected a list of names or rewards"):
+        suite_of(nothing, plugins=registry_of(short))
+    with pytest.raises(ConfigError, match="engine='short': expected an Engine"):
+        load(path, engine=text)
+
+
+def test_rewards_that_come_one_by_one_are_all_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, "rewards: {short: }")
+    more: Any = (reward for reward in (polite,))
+    assert [one.name for one in load(path, rewards=more).components] == ["short", "polite"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"device": None}, "device None: expected auto, cpu or cuda:N"),
+        ({"device": 0}, "device 0: expected auto, cpu or cuda:N"),
+        ({"models": "x"}, "Engine(models='x'): expected a folder or hub id, as text, for each role"),
+        ({"models": {"encoder": Path("x")}}, "expected a folder or hub id, as text, for each role"),
+        ({"progress": True}, "Engine(progress=True): expected a function of how many texts are done"),
+    ],
+)
+def test_an_engine_that_can_never_work_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        rewards.Engine(**given)
 
 
 def test_settings_may_have_the_shape_of_a_file(tmp_path: Path) -> None:

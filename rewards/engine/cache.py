@@ -15,6 +15,7 @@ import numpy as np
 
 from rewards.errors import RewardsError
 from rewards.models.backend import Array
+from rewards.paths import user_path
 
 WAIT = 60  # seconds for other processes
 ENTRY = 300  # bytes that an array takes beside its values: the key, the object, its place in the table
@@ -92,7 +93,8 @@ class MemoryCache:
 class DiskCache:
     """One SQLite file in a folder, safe to share between processes; survives the run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
+        folder = user_path(str(folder))
         self.path = folder / "features.sqlite"
         self._lock = threading.Lock()
         try:
@@ -108,7 +110,7 @@ class DiskCache:
             # A table and not a column: nearly always empty, and files of earlier releases get it without a migration.
             self._database.execute("CREATE TABLE IF NOT EXISTS cut (key BLOB PRIMARY KEY)")
         except (OSError, sqlite3.Error) as error:
-            remedy = _remedy(error, "give another --cache folder or delete it")
+            remedy = _remedy(error, "give another folder for it or delete it")
             raise RewardsError(f"the cache {self.path} cannot be opened: {error}; {remedy}") from error
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:

@@ -12,9 +12,9 @@ from typing import Any
 from rewards.errors import ConfigError
 
 
-def check_device(wanted: str, setting: str = "device") -> None:
+def check_device(wanted: Any, setting: str = "device") -> None:
     """Raise ConfigError, with the setting's name, for what names no device, there or not."""
-    name, colon, number = wanted.partition(":")
+    name, colon, number = wanted.partition(":") if isinstance(wanted, str) else ("", "", "")
     if wanted not in ("auto", "cpu") and not (name == "cuda" and (number.isdecimal() or not colon)):
         raise ConfigError(f"{setting} {wanted!r}: expected auto, cpu or cuda:N")
 

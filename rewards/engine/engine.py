@@ -97,8 +97,20 @@ class Engine:
         check_device(self.device)
         if not hasattr(self.cache, "get"):
             raise ConfigError(
-                f"Engine(cache={self.cache!r}): expected MemoryCache() or DiskCache(Path(…)), both of rewards.engine.cache"
+                f"Engine(cache={self.cache!r}): expected MemoryCache() or DiskCache(FOLDER), both of rewards.engine.cache"
             )
+        models: Any = self.models
+        if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models.values()):
+            raise ConfigError(
+                f"Engine(models={models!r:.100}): expected a folder or hub id, as text, for each role: {{'encoder': '…'}}"
+            )
+        if not callable(self.progress):
+            raise ConfigError(
+                f"Engine(progress={self.progress!r:.100}): expected a function of how many texts are done"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("an engine, and a suite on it, cannot be pickled: load the suite in each process")
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or the Failure that took its place.
