@@ -20,6 +20,7 @@ from rewards.text.diff import revision_edits
 from rewards.text.segment import join_gaps, locate, split
 from rewards.text.surrogates import without_surrogates
 from rewards.types import Parsed, ProposedEdit, Revision
+from rewards.values import kind, listed, whole
 
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
@@ -62,7 +63,9 @@ def read_revision(
     `number` is the id of a record that has none.
     """
     if not isinstance(record, Mapping):
-        raise RecordError(f"expected an object, found {kind(record)}")
+        more = "; of a table, read each of .to_dict('records')" if hasattr(record, "to_dict") else ""
+        raise RecordError(f"expected an object, found {kind(record)}{more}")
+    record = {key: listed(value) for key, value in record.items()}
     stated = identifier(record)
     if format in (None, EDITS) and record.get("completion") is None and is_scored(record):
         return read_scored(record).revision  # what was wrong with an edit or a completion cannot be seen from the list
@@ -206,13 +209,13 @@ def _listed(given: Any) -> list[ProposedEdit]:
     for index, item in enumerate(given):
         if not isinstance(item, Mapping):
             raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
-        start = item.get("start")
+        start = whole(item.get("start"))
         # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
         named = item
         if item.get("inappropriate_part") is None and item.get("before") is not None:
             named = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
-        edit = json_edits.read_edit(named, item.get("sentence_id"))
-        if isinstance(start, int) and not isinstance(start, bool):
+        edit = json_edits.read_edit(named, listed(item.get("sentence_id")))
+        if start is not None:
             edit = replace(edit, start=start, end=start + len(edit.before))
         edits.append(edit if edit.problem in (None, json_edits.NO_REASON) else _with_keys(edit, item))
     return edits
@@ -309,11 +312,3 @@ def _formats() -> tuple[Format, ...]:
     from rewards.plugins import registry  # loading plugins takes time that parsing alone need not pay
 
     return tuple(format_ for _, format_, _ in registry().formats)
-
-
-def kind(value: Any) -> str:
-    """What JSON calls the value, with its article: `a list`; what JSON has no word for, as Parquet may hold, by its type."""
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
-    return names.get(
-        type(value), "an object" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
-    )

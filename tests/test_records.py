@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +164,8 @@ def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | 
         ({"argument": "a b.", "rewrite": ["x"]}, "rewrite", "expected a string, found a list"),
         ({"argument": b"a b.", "rewrite": "x"}, "argument", "expected a string, found a value of type bytes"),
         ({"argument": "a b.", "completion": "x", "issue": 3}, "issue", "expected a string"),
+        ({"argument": "a b.", "completion": "x", "issue": math.nan}, "issue", "NaN, which pandas puts where"),
+        (pandas.Series({"argument": "a b."}), "", "of type Series; of a table, read each of .to_dict('records')"),
     ],
 )
 def test_what_does_not_fit_is_named(fields: Any, field: str, reason: str) -> None:
@@ -375,6 +379,20 @@ def test_integers_of_numpy_are_integers_and_no_half_of_a_character_stays() -> No
     assert [type(number) for number in (found.sentence_id, found.start, found.end)] == [int] * 3
     assert found.sentence_after == "Cats are shy."
     assert (other.invalid_reason, revision.problem) == ("\ufffd", "\ufffd")
+
+
+def test_a_row_of_pandas_is_read_as_the_record_that_it_was() -> None:
+    """Parquet's lists come as arrays; integers as numpy's, or as floats where other rows have none."""
+    twice = {"inappropriate_part": "bad", "rewritten_part": "good", "reason": "x"}
+    for number, start in ((np.int64(2), np.int64(8)), (2.0, 8.0)):
+        edits = np.array([{**twice, "sentence_id": number, "start": start, "before": "bad", "after": "good"}])
+        row = {"id": np.int64(3), "sentences": np.array(["One.", "bad, or bad."], dtype=object), "edits": edits}
+        revision = read_revision(row)
+        assert (revision.id, type(revision.id), revision.sentences) == (3, int, ("One.", "bad, or bad."))
+        (found,) = revision.edits
+        assert (found.sentence_id, found.start, found.sentence_after) == (2, 8, "bad, or good.")
+    said = np.array([{"role": "assistant", "content": "1 | bad | good"}])
+    assert read_revision({"argument": "A bad one.", "completion": said}).edits[0].valid
 
 
 def test_a_format_that_nobody_registered_is_refused_with_the_nearest_name() -> None:

@@ -23,11 +23,11 @@ from starlette.routing import Route
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.files.reading import no_json
-from rewards.records import kind as kind_of
 from rewards.records import read_revision, reading
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
+from rewards.values import kind as kind_of
 from rewards.versions import versions
 from rewards_serve import openrlhf
 from rewards_serve.desk import Desk, Full

@@ -14,6 +14,7 @@ from rewards.records import completion_text, read_revision, reading
 from rewards.result import Result
 from rewards.suite import Component, Suite
 from rewards.types import FLOAT32, Revision
+from rewards.values import listed
 from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import metrics, table
 
@@ -260,11 +261,6 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampl
         Sampled({name: listed(values[i]) for name, values in columns.items()}, completion_text(completions[i]) or "")
         for i in range(size)
     )
-
-
-def listed(value: Any) -> Any:
-    """An array, such as pandas makes of the lists of a Parquet file, as the list that it was."""
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def step_of(rows: Sequence[Sampled], state: Any) -> int:

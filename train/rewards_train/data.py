@@ -14,9 +14,10 @@ from rewards import prompts
 from rewards.errors import ConfigError, ModelError, RecordError
 from rewards.files.reading import read_lines
 from rewards.paths import user_path
-from rewards.records import TEXT_KEYS, kind, read_revision, unread
+from rewards.records import TEXT_KEYS, read_revision, unread
 from rewards.text.plain import plain
 from rewards.types import Revision
+from rewards.values import kind
 from rewards_train import policy
 from rewards_train.recipe import EXAMPLES, Data, Recipe
 

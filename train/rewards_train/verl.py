@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from rewards.errors import ConfigError
-from rewards_train.adapter import listed
+from rewards.values import listed
 from rewards_train.remote import RemoteTotal
 
 
