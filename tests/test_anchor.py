@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -252,3 +254,20 @@ def test_valid_edits_do_not_overlap_and_say_what_they_replace(revision: Revision
 @given(revisions())
 def test_nothing_accepted_is_the_original(revision: Revision) -> None:
     assert revision.apply([]) == revision.argument
+
+
+@pytest.mark.parametrize(("of_text", "of_part"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_letter_with_its_accent_is_found_as_one_character_or_as_two(of_text: Any, of_part: Any) -> None:
+    sentence, part = (
+        unicodedata.normalize(of_text, "Le café est naïf, un café!"),
+        unicodedata.normalize(of_part, "café"),
+    )
+    revision = revise((sentence,), edit(part, "thé"), edit(part, "bar"))
+    assert [each.before for each in revision.edits] == [unicodedata.normalize(of_text, "café")] * 2
+    assert unicodedata.normalize("NFC", revision.apply([0, 1])) == "Le thé est naïf, un bar!"
+
+
+@pytest.mark.parametrize(("sentence", "part", "start"), [("cafe\u0301, or a cafe", "cafe", 12), ("कि क है", "क", 3)])
+def test_a_mark_on_its_last_letter_belongs_to_a_word(sentence: str, part: str, start: int) -> None:
+    (found,) = anchor((sentence,), (edit(part, "x"),))
+    assert found.start == start

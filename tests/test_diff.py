@@ -40,6 +40,9 @@ def test_tokens():
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
+        ("nai\u0308ve cafe\u0301", "naive the\u0301", [("nai\u0308ve cafe\u0301", "naive the\u0301")]),
+        ("यह अच्छा है", "यह अच्छी है", [("अच्छा", "अच्छी")]),
+        ("I \u2764\ufe0f it", "I \u2764 it", [("\u2764\ufe0f", "\u2764")]),
         ("", "", []),
         ("same text", "same text", []),
         ("a bad idea", "a weak idea", [("bad", "weak")]),

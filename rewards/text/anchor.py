@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,10 @@ class _Sentence:
     def find(self, part: str) -> _Part | Span | None:
         """The only place of a part, or None; a _Part where there are several."""
         if part not in self.parts:
-            start = self.text.find(part)
-            span = (start, start + len(part)) if start >= 0 else None
-            self.parts[part] = _Part(part) if span and self.text.find(part, start + 1) >= 0 else span
+            written = next((form for form in _forms(part) if form in self.text), part)
+            start = self.text.find(written)
+            span = (start, start + len(written)) if start >= 0 else None
+            self.parts[part] = _Part(written) if span and self.text.find(written, start + 1) >= 0 else span
         return self.parts[part]
 
     def take(self, start: int, end: int, index: int) -> Span | str:
@@ -134,6 +136,14 @@ class _Sentence:
         return range(bisect_right(self.ends, start), bisect_left(self.starts, end))
 
 
+def _forms(part: str) -> Iterator[str]:
+    """The part as it stands, and as a text may have it that spells é as one character, or as a letter and an accent."""
+    yield part
+    if not part.isascii():
+        yield unicodedata.normalize("NFC", part)
+        yield unicodedata.normalize("NFD", part)
+
+
 def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
     """Why the edit cannot be used, whatever its sentence says."""
     number = edit.sentence_id
@@ -161,4 +171,4 @@ def _edit(sentences: Sequence[str], edit: ProposedEdit, found: Span | str) -> Ed
     sentence = sentences[number - 1] if number else ""
     if isinstance(found, str):
         return Edit(number, edit.before, edit.after, edit.reason, sentence, invalid_reason=found)
-    return Edit(number, edit.before, edit.after, edit.reason, sentence, *found)
+    return Edit(number, sentence[slice(*found)], edit.after, edit.reason, sentence, *found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import NamedTuple
@@ -12,9 +13,9 @@ from typing import NamedTuple
 from rapidfuzz.distance import Indel, Levenshtein
 
 from rewards.text import segment
+from rewards.text.words import marks
 from rewards.types import ProposedEdit
 
-_TOKEN = re.compile(r"(\w+(?:['\u2019]\w+)*|[^\w\s])")
 _EXACT_CELLS = 2**28  # token pairs up to which the longest common subsequence is exact: a table of 32 MB
 
 
@@ -87,8 +88,15 @@ def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) ->
 
 def _tokenised(text: str) -> tuple[list[str], list[int]]:
     """The tokens, and the offsets of what lies before the first, the first, what lies behind it, the second, …."""
-    pieces = _TOKEN.split(text)
+    pieces = _token(marks(text)).split(text)
     return pieces[1::2], list(accumulate(map(len, pieces), initial=0))
+
+
+@lru_cache
+def _token(marks: str) -> re.Pattern[str]:
+    """A word or a punctuation mark, with the combining marks that stand on it: for `re` they are in no word."""
+    word = rf"\w[\w{marks}]*"
+    return re.compile(rf"({word}(?:['\u2019]{word})*|[^\w\s]{f'[{marks}]*' if marks else ''})")
 
 
 def _slide(blocks: list[Block], old: list[str], new: list[str]) -> list[Block]:

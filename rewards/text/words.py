@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 def are_whole(text: str, start: int, end: int) -> bool:
     """Whether no word reaches over either end of text[start:end], which must not be empty.
 
-    A word is a run of letters and digits. An underscore is none of them: in arguments it marks what is stressed (_so_).
+    A word is a run of letters, digits and the marks on them. An underscore is none of them: in arguments it marks what is
+    stressed (_so_).
     """
-    before = start == 0 or not (text[start - 1].isalnum() and text[start].isalnum())
-    after = end == len(text) or not (text[end - 1].isalnum() and text[end].isalnum())
+    before = start == 0 or not (_in_word(text[start - 1]) and _in_word(text[start]))
+    after = end == len(text) or not (_in_word(text[end - 1]) and _in_word(text[end]))
     return before and after
+
+
+def marks(text: str) -> str:
+    """The characters of a text that belong to the one before them: accents that stand alone, vowel signs of Indic scripts."""
+    return "" if text.isascii() else "".join(sorted(filter(_is_mark, set(text))))
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
