@@ -41,6 +41,18 @@ def test_what_hides_or_decorates_is_not(after: str) -> None:
     assert plain_text([edit(after)]) == [0.0]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "plain"),
+    [
+        ("केवल मूर्ख लोग", "कुछ ज़रूरी इंसान भी", 1.0), ("فقط الأغبياء", "الناسُ", 1.0), ("רק טיפשים", "שָׁלוֹם", 1.0),
+        ("শুধু বোকা মানুষ", "কিছু", 1.0), ("คนโง่เท่านั้น", "ทำบางคน ผู้", 1.0), ("ばかだけが飼う", "アホなユーザーと人々", 1.0),
+        ("狗很笨", "狗が笨", 0.0), ("Dogs are dumb", "dumb\u093f", 0.0), ("คนโง่", "कु", 0.0), ("យល់", "យ\u17b4", 0.0),
+    ],
+)  # fmt: skip
+def test_other_scripts_are_plain_where_the_sentence_is_written_in_them(before: str, after: str, plain: float) -> None:
+    assert plain_text([Edit(1, before, after, None, before, 0, len(before))]) == [plain]
+
+
 def test_what_was_there_may_stay() -> None:
     chinese = Edit(1, "热", "热" * 50, None, "热,对。", 0, 1)
     assert plain_text([chinese]) == [1.0]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import rewards
+from rewards.types import UNSEEN
 from rewards_format.negation import only_negates
 from rewards_format.repetition import repeated
 
@@ -31,6 +32,8 @@ WORD, MARKS_OF_WORD = 40, 8
 """The longest word that an edit may bring in, in characters, and the most marks in one."""
 PHONETIC = frozenset([*map(chr, range(0x250, 0x2B0)), "\u0131"])
 """The letters of IPA, of which some look like others, and the dotless i."""
+JAPANESE = frozenset(["HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK", "IDEOGRAPHIC"])
+"""The alphabets of one language that is written in several."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1), card=CARD)
@@ -88,6 +91,8 @@ def _plain(before: str, after: str) -> bool:
     if not added:
         return True
     alphabets = {_alphabet(c) for c in before if c.isalpha()} | {"LATIN"}
+    if not alphabets.isdisjoint(("HIRAGANA", "KATAKANA")):
+        alphabets |= JAPANESE
     return all(_fits(c, alphabets) for c in added)
 
 
@@ -99,10 +104,12 @@ def _fits(character: str, alphabets: set[str]) -> bool:
     if character.isalpha():
         # Letters in another dress (mathematical, full width, small capitals) only look like these.
         small = unicodedata.name(character, "").startswith("LATIN LETTER SMALL CAPITAL")
-        dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ"
+        dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ\u0e33\u0eb3"
         return character in "ªºµ" or (
             _alphabet(character) in alphabets and not (dressed or small or character in PHONETIC)
         )
+    if category in ("Mn", "Mc"):  # vowel signs and the like, which have no form composed with their letter
+        return _alphabet(character) in alphabets and character not in UNSEEN
     if category in ("Nd", "No"):
         return unicodedata.is_normalized("NFKC", character) or character in "¹²³½¼¾⅓⅔"
     return category in ("Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sc", "Sm", "Zs")
