@@ -66,6 +66,11 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """One line, where all that it holds may be pages; `to_record` has it."""
+        edits = f"{len(self.accepted)} of {len(self.edits)} edits accepted"
+        return f"<result {self.revision.id!r}: {self.status}, reward {self.reward}, {edits}>"
+
     @property
     def error(self) -> str | None:
         """All failures in one line; None where there is none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class Column:
     units: Sequence[Unit]
     owners: Sequence[int]
     revisions: Sequence[Revision]
+    told: set[type[BaseException]] = field(default_factory=set)  # the kinds of exceptions that are logged already
 
     def fatal(self, index: int | None, reason: str) -> RewardFailed:
         """The error that ends a strict run: the reward, the reason, and the record of the unit, where one is at fault."""
@@ -235,5 +236,7 @@ def _failure(column: Column, index: int | None, error: BaseException, strict: bo
     reason = f"reward {reward.name!r} of {column.component.origin.of} failed{when}: {tell(error)}{at}"
     if strict:
         raise column.fatal(index, reason) from error
-    log.error("%s", reason, exc_info=error)
+    if type(error) not in column.told:  # the others would say the same, and every result has its own reason
+        log.error("%s", reason, exc_info=error)
+    column.told.add(type(error))
     return Score(None, failed=reason)

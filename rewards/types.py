@@ -133,6 +133,12 @@ class Revision:
     format: str
     problem: str | None = None  # why the completion could not be read in full
 
+    def __repr__(self) -> str:
+        """One line, whatever the argument's length."""
+        return (
+            f"<revision {self.id!r}: {len(self.sentences)} sentences, {len(self.edits)} edits, read as {self.format}>"
+        )
+
     @property
     def argument(self) -> str:
         """The original argument, to the character."""

@@ -636,7 +636,10 @@ def register_rewards(register):
 """
     installed(tmp_path, "failing_plugin", code)
     source = write_lines(tmp_path / "in.jsonl", *(record(number) for number in range(10)))
-    done = command("score", source, "-q", "--reward", "failing", PYTHONPATH=str(tmp_path))
+    together = command("score", source, "-q", "--reward", "failing", PYTHONPATH=str(tmp_path))
+    assert together.returncode == 1
+    assert together.stderr.count(b"ERROR rewards.scoring") == 1
+    done = command("score", source, "-q", "--reward", "failing", "--batch-size", "1", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.count(b"ERROR rewards.scoring") == 3
     assert b"\x1b" not in done.stderr

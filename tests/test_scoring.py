@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -591,6 +592,38 @@ def test_what_ends_a_strict_run_names_the_reward_and_the_record() -> None:
     assert isinstance(failure.value.__cause__, ZeroDivisionError)
     with pytest.raises(RewardFailed, match=r"^unsure: no idea \(record 'a'\)$"):
         score(suite(unsure, strict=True), *texts)
+
+
+@pytest.mark.parametrize("place", ["reads", "function"])
+def test_what_fails_on_every_record_is_logged_once(caplog: pytest.LogCaptureFixture, place: str) -> None:
+    def fail(where: str) -> tuple[()]:
+        if where == place:
+            raise ValueError(len(caplog.records))
+        return ()
+
+    @rewards.reward(level="edit", range=(0, 1), reads=lambda edit: fail("reads"))
+    def broken(edits: list[rewards.Edit]) -> list[float]:
+        return [1.0 for edit in edits if fail("function") == ()]
+
+    chosen = suite(broken)
+    results = score(chosen, *(with_text(str(number), "fine") for number in range(9)))
+    assert [result.status for result in results] == ["failed"] * 9
+    assert len(caplog.records) == 1
+    score(chosen, with_text("a", "fine"))
+    assert len(caplog.records) == 2  # the next call says it again
+
+
+def test_a_result_and_a_revision_are_shown_in_one_line() -> None:
+    text = " ".join(["Dogs are dumb."] * 50)
+    revision = read_revision({"id": "x", "argument": text, "rewrite": text.replace("dumb", "fine")})
+    assert repr(revision) == "<revision 'x': 50 sentences, 50 edits, read as rewrite>"
+    (result,) = suite(length_after, length_after={"weight": 0.5}).score([revision])
+    assert repr(result) == f"<result 'x': scored, reward {result.reward}, 50 of 50 edits accepted>"
+
+
+def test_a_suite_that_is_pickled_says_what_to_do_instead() -> None:
+    with pytest.raises(TypeError, match="a suite on it, cannot be pickled: load the suite in each process"):
+        pickle.dumps(rewards.Engine())
 
 
 def test_an_error_of_all_together_that_none_has_alone_is_told(caplog: pytest.LogCaptureFixture) -> None:
