@@ -28,6 +28,10 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "register_commands"]  # where pluggy looks for hooks
+
+
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add `rewards train` and `rewards recipe`."""
