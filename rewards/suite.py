@@ -218,7 +218,7 @@ def _build(
 
 def _checked(extra: Any, settings: Any, engine: Any) -> list[str | Reward]:
     """The rewards, listed. Raises ConfigError for what a call in Python may give by mistake."""
-    given = list(extra) if isinstance(extra, Iterable) and not isinstance(extra, str) else [None]
+    given: list[Any] = list(extra) if isinstance(extra, Iterable) and not isinstance(extra, str) else [None]
     if not all(isinstance(one, str | Reward) for one in given):
         raise ConfigError(f"rewards={extra!r:.100}: expected a list of names or rewards, e.g. ['fluency', brevity]")
     if not isinstance(engine, Engine):
