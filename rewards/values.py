@@ -9,8 +9,6 @@ from typing import Any
 
 def kind(value: Any) -> str:
     """What JSON calls the value, with its article: `a list`; what JSON has no word for, as Parquet may hold, by its type."""
-    if isinstance(value, float) and value != value:
-        return "NaN, which pandas puts where a value is missing: give None"
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
     return names.get(
         type(value), "an object" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
@@ -18,8 +16,9 @@ def kind(value: Any) -> str:
 
 
 def listed(value: Any) -> Any:
-    """An array, such as pandas makes of the lists of a Parquet file, as the list that it was; a number of numpy as Python's."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """What pandas makes of a value, as it was: an array of Parquet as a list, a number of numpy as Python's, NaN as None."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return None if isinstance(value, float) and value != value else value
 
 
 def whole(value: Any) -> int | None:

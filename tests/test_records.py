@@ -164,7 +164,6 @@ def test_odd_prompts_are_read_in_time(prompt: str, sentences: tuple[str, ...] | 
         ({"argument": "a b.", "rewrite": ["x"]}, "rewrite", "expected a string, found a list"),
         ({"argument": b"a b.", "rewrite": "x"}, "argument", "expected a string, found a value of type bytes"),
         ({"argument": "a b.", "completion": "x", "issue": 3}, "issue", "expected a string"),
-        ({"argument": "a b.", "completion": "x", "issue": math.nan}, "issue", "NaN, which pandas puts where"),
         (pandas.Series({"argument": "a b."}), "", "of type Series; of a table, read each of .to_dict('records')"),
     ],
 )
@@ -386,7 +385,13 @@ def test_a_row_of_pandas_is_read_as_the_record_that_it_was() -> None:
     twice = {"inappropriate_part": "bad", "rewritten_part": "good", "reason": "x"}
     for number, start in ((np.int64(2), np.int64(8)), (2.0, 8.0)):
         edits = np.array([{**twice, "sentence_id": number, "start": start, "before": "bad", "after": "good"}])
-        row = {"id": np.int64(3), "sentences": np.array(["One.", "bad, or bad."], dtype=object), "edits": edits}
+        row = {
+            "id": np.int64(3),
+            "issue": math.nan,
+            "rewrite": np.float64("nan"),
+            "sentences": np.array(["One.", "bad, or bad."], dtype=object),
+            "edits": edits,
+        }
         revision = read_revision(row)
         assert (revision.id, type(revision.id), revision.sentences) == (3, int, ("One.", "bad, or bad."))
         (found,) = revision.edits
