@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import rewards
@@ -195,6 +196,20 @@ def test_sentences_may_be_an_array() -> None:
     record = {"sentences": np.array(["A bad idea.", "Go."], dtype=object), "id": np.int64(3)}
     (row,) = rows_of(["x"], {name: [value] for name, value in record.items()})
     assert row.record == {"sentences": ["A bad idea.", "Go."], "id": 3}
+
+
+def test_columns_of_a_table_are_read_in_their_order_whatever_their_labels() -> None:
+    texts = pandas.Series(["A bad idea.", "A good one."], index=[1, 0])
+    rows = rows_of(pandas.Series(["x", "y"], index=[7, 3]), {"argument": texts})
+    assert [(row.completion, row.record["argument"]) for row in rows] == [("x", "A bad idea."), ("y", "A good one.")]
+
+
+def test_what_is_no_plan_is_told_so(suite: Callable[..., Suite]) -> None:
+    for wrong in ("default", suite()):
+        with pytest.raises(
+            ConfigError, match=r"expected a RewardPlan\('NAME'\), or a loaded suite as Scorer\(suite=…\)"
+        ):
+            Scorer(wrong)  # type: ignore[arg-type]
 
 
 def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[..., Suite]) -> None:

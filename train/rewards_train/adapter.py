@@ -91,11 +91,15 @@ class Scorer:
     """Scores the batches of a trainer, each once, however many columns ask for it.
 
     A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle. Raises
-    PluginError for a format that nobody registered.
+    PluginError for a format that nobody registered, ConfigError for what is no plan.
     """
 
     def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
         self.plan = plan or RewardPlan()
+        if not isinstance(self.plan, RewardPlan):
+            raise ConfigError(
+                f"Scorer({plan!r:.100}): expected a RewardPlan('NAME'), or a loaded suite as Scorer(suite=…)"
+            )
         check_format(self.plan.format)
         self._given = suite is not None
         self._suite = suite
@@ -253,7 +257,9 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampl
             " guess it from the prompt. `rewards_train.data.load` makes such a dataset"
         )
     size = len(completions)
-    columns = {name: given[name] for name in (*CARRIED, "split") if given.get(name) is not None}
+    # As lists: a column of a table that was sorted or filtered has its rows by their labels.
+    completions = list(completions)
+    columns = {name: list(given[name]) for name in (*CARRIED, "split") if given.get(name) is not None}
     for name, values in columns.items():
         if len(values) != size:
             raise ConfigError(f"the dataset column `{name}` has {len(values)} values for {size} completions")
