@@ -68,8 +68,9 @@ class Result:
 
     def __repr__(self) -> str:
         """One line, where all that it holds may be pages; `to_record` has it."""
+        reward = "no reward" if self.reward is None else f"reward {self.reward:.4g}"
         edits = f"{len(self.accepted)} of {len(self.edits)} edits accepted"
-        return f"<result {self.revision.id!r}: {self.status}, reward {self.reward}, {edits}>"
+        return f"<result {self.revision.id!r}: {self.status}, {reward}, {edits}>"
 
     @property
     def error(self) -> str | None:

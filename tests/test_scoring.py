@@ -617,8 +617,10 @@ def test_a_result_and_a_revision_are_shown_in_one_line() -> None:
     text = " ".join(["Dogs are dumb."] * 50)
     revision = read_revision({"id": "x", "argument": text, "rewrite": text.replace("dumb", "fine")})
     assert repr(revision) == "<revision 'x': 50 sentences, 50 edits, read as rewrite>"
-    (result,) = suite(length_after, length_after={"weight": 0.5}).score([revision])
-    assert repr(result) == f"<result 'x': scored, reward {result.reward}, 50 of 50 edits accepted>"
+    (paid,) = suite(length_after, length_after={"weight": 1 / 3}).score([revision])
+    assert repr(paid) == "<result 'x': scored, reward 249.7, 50 of 50 edits accepted>"
+    (measured,) = suite(length_after).score([revision])
+    assert repr(measured) == "<result 'x': scored, no reward, 50 of 50 edits accepted>"
 
 
 def test_a_suite_that_is_pickled_says_what_to_do_instead() -> None:
