@@ -204,6 +204,10 @@ def test_columns_of_a_table_are_read_in_their_order_whatever_their_labels() -> N
     assert [(row.completion, row.record["argument"]) for row in rows] == [("x", "A bad idea."), ("y", "A good one.")]
 
 
+def test_the_names_of_the_package_are_offered_on_completion() -> None:
+    assert {*rewards_train.__all__, "register_commands"} <= {*dir(rewards_train)}
+
+
 def test_what_is_no_plan_is_told_so(suite: Callable[..., Suite]) -> None:
     for wrong in ("default", suite()):
         with pytest.raises(
