@@ -389,6 +389,20 @@ def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(
     assert not launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
 
 
+def test_processes_of_a_run_import_nothing_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(
+        launch, "_start", lambda command, more: started.append((command[1], more.get("PYTHONSAFEPATH")))
+    )
+    monkeypatch.setattr(launch, "_wait", lambda *_: None)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for asked in (launch.Launch(2), launch.Launch(2, tmp_path / "a.yaml")):
+        launch._run_stage("grpo", tmp_path, asked, resume=False, on_cpu=True)
+    assert started == [("-P", None), ("-P", None), ("-P", "1")]  # accelerate's own processes get none of its options
+
+
 def test_an_adapter_names_a_base_that_loads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "llama").mkdir()

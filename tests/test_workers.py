@@ -136,3 +136,20 @@ def until(true: Any, seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_processes_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    """The command itself does not, but Python's own starts of processes look there first."""
+    seen = tmp_path / "seen"
+    (tmp_path / "socket.py").write_text(f"open({str(seen)!r}, 'w').close()\nraise ImportError('the current folder')")
+    source = write_lines(tmp_path / "in.jsonl", record(1), record(2))
+    as_installed = "import sys; sys.path.remove(''); from rewards.cli import main; main()"
+    options = ("--reward", "format", "--batch-size", "1", *TWO)
+    done = subprocess.run(
+        [sys.executable, "-c", as_installed, "score", str(source), "-o", str(tmp_path / "out.jsonl"), *options],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, seen.exists()) == (0, False), done.stderr

@@ -25,6 +25,7 @@ from rewards.types import Revision
 
 Make = Callable[[str], Suite]
 """The suite on a device; must pickle."""
+SAFE_PATH = "PYTHONSAFEPATH"
 REAPED = 5.0  # seconds that a dead process may take to say how it ended
 
 
@@ -46,14 +47,16 @@ class Workers:
     def __init__(self, make: Make, devices: Sequence[str]) -> None:
         devices = [pick_device(device) for device in devices]
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
-        free = context.SimpleQueue()
+        with _not_from_here():
+            free = context.SimpleQueue()
         for device in devices:
             free.put(device)
         threads = max(1, (os.cpu_count() or 1) // len(devices))
         self._ahead = 2 * len(devices)  # enough that none waits for the next chunk
         self._others = set(multiprocessing.active_children())
         self._mine: set[Any] = set()
-        self._pool = ProcessPoolExecutor(len(devices), context, _start, (make, free, threads))
+        given = os.environ.get(SAFE_PATH)
+        self._pool = ProcessPoolExecutor(len(devices), context, _start, (make, free, threads, given))
         self._last: dict[int, Done] = {}
 
     def __enter__(self) -> Workers:
@@ -69,7 +72,7 @@ class Workers:
         """The output records of each chunk, in order. Raises RewardsError where a process dies."""
         waiting: deque[Future[Done]] = deque()
         for chunk in chunks:
-            with self._alive():
+            with self._alive(), _not_from_here():
                 waiting.append(self._pool.submit(_score, chunk))
                 self._mine = self._mine or set(multiprocessing.active_children()) - self._others
             if len(waiting) > self._ahead:
@@ -105,6 +108,25 @@ class Workers:
             ) from error
 
 
+@contextmanager
+def _not_from_here() -> Iterator[None]:
+    """Let processes that are started meanwhile import nothing from the current folder, where Python's own start looks first."""
+    given = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        _put_back(given)
+
+
+def _put_back(given: str | None) -> None:
+    """Leave to what a reward may start what the user has set."""
+    if given is None:
+        os.environ.pop(SAFE_PATH, None)
+    else:
+        os.environ[SAFE_PATH] = given
+
+
 class _Worker:
     """What a process of `Workers` keeps between chunks."""
 
@@ -113,7 +135,8 @@ class _Worker:
     suite: Suite | None = None
 
 
-def _start(make: Make, free: Any, threads: int) -> None:
+def _start(make: Make, free: Any, threads: int, safe_path: str | None) -> None:
+    _put_back(safe_path)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _Worker.make, _Worker.device = make, free.get()

@@ -150,7 +150,8 @@ def _run_stage(stage: str, out: Path, launch: Launch, resume: bool, on_cpu: bool
     if launch.accelerate_config is not None:
         number = [] if launch.processes is None else ["--num_processes", str(launch.processes)]
         configured = ["--config_file", str(launch.accelerate_config), *number]
-        _wait([_start([sys.executable, "-m", "accelerate.commands.launch", *configured, *worker], {})], out)
+        launcher = [sys.executable, "-P", "-m", "accelerate.commands.launch", *configured, *worker]
+        _wait([_start(launcher, {"PYTHONSAFEPATH": "1"})], out)  # what it starts gets no -P
         return
     count = launch.processes or 1
     if not on_cpu and count > (gpus := _gpus()):
@@ -165,7 +166,8 @@ def _run_stage(stage: str, out: Path, launch: Launch, resume: bool, on_cpu: bool
     ranks = [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
     shared = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     shared |= {"ACCELERATE_USE_CPU": "true"} if on_cpu else {}
-    _wait([_start([sys.executable, *worker], {**shared, **os.environ, **rank}) for rank in ranks], out)
+    # -P keeps what lies in the current folder from being imported, as it is where this command was started.
+    _wait([_start([sys.executable, "-P", *worker], {**shared, **os.environ, **rank}) for rank in ranks], out)
 
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
