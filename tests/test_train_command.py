@@ -114,6 +114,8 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest
         ("smoke", "reward_weights=[1]", "cannot be set: the weights are the suite's"),
         ("smoke", "grpo.output_dir=x", "cannot be set: `out` says where"),
         ("smoke", "trust_remote_code=true", "code from a hub is never run"),
+        ("smoke", "grpo.model_init_kwargs={trust_remote_code: true}", "cannot be set: `model` and `dtype` say how"),
+        ("smoke", "hub_token=hf_secret", "a recipe is written into the run's folder; set HF_TOKEN"),
         ("smoke", "learning_rate", "expected key=value"),
         ("smoke", "trainer=ppo", "trainer: "),
         ("smoke", "model.x=1", "'model' has no keys"),

@@ -18,6 +18,8 @@ RESERVED: dict[str, str] = {
     "reward_weights": "the weights are the suite's: change them with settings.REWARD.weight",
     "resume_from_checkpoint": "--resume finds the checkpoint",
     "trust_remote_code": "code from a hub is never run",
+    "model_init_kwargs": "`model` and `dtype` say how a policy is loaded; TRL would load its reference alone with these",
+    "hub_token": "a recipe is written into the run's folder; set HF_TOKEN, or `hf auth login`",
     "remove_unused_columns": "rewards need the columns of the dataset",
     "base_model_name_or_path": "`model` names the base model",
 }
