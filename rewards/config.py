@@ -7,6 +7,7 @@ import re
 import reprlib
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +20,9 @@ from rewards.errors import ConfigError, RewardsError, nearest
 M = TypeVar("M", bound=BaseModel)
 NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
 """What PyYAML raises for a text that it cannot read: of a date that there is not (2024-02-30), `0x_`, `!!bool x`, `[[[[…`."""
+
+MOST_VALUES = 100_000
+"""In a YAML text, those that an alias repeats counted each time: thirty lines can stand for more than any memory holds."""
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
@@ -38,7 +42,7 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
     try:
         text = path.read_text(encoding="utf-8")
-        loaded = yaml.safe_load(text)
+        loaded = load_yaml(text)
         _refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), path, set())
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
@@ -51,6 +55,23 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
         more = f"; `{example}` prints one" if example else ""
         raise ConfigError(f"{path}: expected settings, a line `key: value` for each, found {found}{more}")
     return loaded
+
+
+def load_yaml(text: str) -> Any:
+    """What a text of strangers says. Raises what `NO_YAML` names, also where its aliases stand for too many values."""
+    if _values(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
+        raise yaml.YAMLError(f"with what its aliases repeat it holds more than {MOST_VALUES:,} values")
+    return yaml.safe_load(text)
+
+
+def _values(node: Any, known: dict[int, int]) -> int:
+    """How many values a node stands for; what holds itself counts once."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        inner = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else ()
+        inner = node.value if isinstance(node, yaml.SequenceNode) else inner
+        known[id(node)] += sum(_values(one, known) for one in inner)
+    return known[id(node)]
 
 
 def _refuse_doubles(node: Any, path: Path, visited: set[int]) -> None:

@@ -415,11 +415,15 @@ def test_the_profile_is_the_callers_then_the_files_then_the_engines(tmp_path: Pa
         load(small, engine=full)
 
 
-def test_aliases_of_yaml_are_read_once(tmp_path: Path) -> None:
-    nested = "description: x\na0: &a0 {x: 1}\n"
-    nested += "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 24))
-    (tmp_path / "deep.yaml").write_text(nested)
-    assert read_yaml(tmp_path / "deep.yaml")["a1"] == {"x": {"x": 1}, "y": {"x": 1}}
+def test_aliases_of_yaml_are_read_unless_they_stand_for_more_than_memory_holds(tmp_path: Path) -> None:
+    """By merging, which copies, thirty lines are a thousand million values."""
+    for rule in ("x: *a{0}, y: *a{0}", "<<: [*a{0}, *a{0}]"):
+        lines = ["description: x", "a0: &a0 {x: 1}", *(f"a{n + 1}: &a{n + 1} {{{rule.format(n)}}}" for n in range(30))]
+        (tmp_path / "few.yaml").write_text("\n".join(lines[:12]))
+        assert read_yaml(tmp_path / "few.yaml")["a1"] in ({"x": {"x": 1}, "y": {"x": 1}}, {"x": 1})
+        (tmp_path / "many.yaml").write_text("\n".join(lines))
+        with pytest.raises(ConfigError, match="with what its aliases repeat it holds more than 100,000"):
+            read_yaml(tmp_path / "many.yaml")
     (tmp_path / "itself.yaml").write_text("description: x\nrewards: &a {b: *a}\n")
     with pytest.raises(ConfigError):
         load_suite(tmp_path / "itself.yaml")

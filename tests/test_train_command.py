@@ -193,6 +193,14 @@ def test_the_licence_of_a_base_is_read_beside_its_weights(tmp_path: Path) -> Non
     assert policy.licence(str(tmp_path)) == {"license": "other", "license_link": "https://a.org/l"}
 
 
+def test_a_model_card_of_strangers_holds_nothing_up(tmp_path: Path) -> None:
+    """Neither by a run of line breaks, which was read from each of its places on, nor by aliases that copy."""
+    bomb = "\n".join(f"a{n + 1}: &a{n + 1} {{<<: [*a{n}, *a{n}]}}" for n in range(40))
+    for text in ("---" + "\n" * 1_000_000, f"---\na0: &a0 {{k: 1}}\n{bomb}\n---\n"):
+        (tmp_path / "README.md").write_text(text, encoding="utf-8")
+        assert policy._front_matter(tmp_path / "README.md") == {}
+
+
 def test_vllm_reserves_memory_for_what_is_read_and_written() -> None:
     assert run.context(recipe.resolve("grpo_edit")) == {"vllm_max_model_length": 2048 + 1024}
     silent = recipe.resolve("grpo_edit")

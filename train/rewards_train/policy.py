@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rewards.config import NO_YAML
+from rewards.config import NO_YAML, load_yaml
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.models import batches, store
 from rewards.models.backend import loading, torch_dtype, weights_only
@@ -66,9 +64,9 @@ def licence(model: str) -> dict[str, Any]:
 def _front_matter(path: Path) -> dict[str, Any]:
     """The fields at the head of a model card; empty where there are none that can be read."""
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
-    head = re.match(r"---\s*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
+    head = re.match(r"---[^\S\n]*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
     try:
-        found = yaml.safe_load(head[1]) if head else None
+        found = load_yaml(head[1]) if head else None
     except NO_YAML:
         return {}
     return found if isinstance(found, dict) else {}
