@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from rewards_eval.review.journal import Journal
+from rewards_eval.review.peers import owner
+from rewards_eval.review.server import serve_at
+from rewards_eval.review.session import Review
+from rewards_eval.review.sources import read_sources
 from tests import pages
 from tests.conftest import command, read_lines, record, write_lines
 from tests.reviewing import Serving, serving
@@ -234,3 +243,39 @@ def test_ctrl_c_ends_it_with_a_word_on_what_is_decided(folder: Path) -> None:
     assert code == 0
     stated = f"0 of 2 decided by me; decisions in {folder / 'c.jsonl'}\n"
     assert said == f"{stated}\n{stated}"
+
+
+def test_a_token_in_a_browsers_command_line_is_worth_nothing_to_other_users(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of a machine can read what its programs were started with."""
+    session, journal = Review(read_sources([folder / "in.jsonl"], []), "me"), Journal(tmp_path / "d.jsonl")
+    with serve_at(session, journal, 0, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        statuses = []
+        for user in (os.getuid() + 1, None, 0, os.getuid()):
+            monkeypatch.setattr("rewards_eval.review.server.owner", lambda *_, user=user: user)
+            for opened in (False, True):
+                monkeypatch.setattr("webbrowser.open", lambda url, opened=opened: opened)
+                assert server.open() is opened
+                address = urlsplit(server.url)
+                server._token = parse_qs(address.query)["token"][0]
+                connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=10)
+                connection.request("GET", f"/?{address.query}")
+                statuses.append(connection.getresponse().status)
+                connection.close()
+        server.shutdown()
+    journal.close()
+    assert statuses == [200, 403, *[200] * 6]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whose a connection is")
+@pytest.mark.parametrize("client", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")])
+def test_linux_says_whose_a_connection_is(client: tuple[socket.AddressFamily, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(client[0]) as asking:
+        port = listening.getsockname()[1]
+        asking.connect((client[1], port))
+        taken, there = listening.accept()
+        with taken:
+            assert owner(there, ("127.0.0.1", port)) == os.getuid()
+            assert owner(("127.0.0.2", there[1]), ("127.0.0.1", port)) is None

@@ -58,7 +58,6 @@ def review(
 def _serve(
     files: list[Path], names: list[str], out: Path, reviewer: str, compare: bool, seed: int, port: int, open_: bool
 ) -> None:
-    import webbrowser
     import zlib
 
     from rewards_eval.review.journal import Journal, latest
@@ -81,7 +80,7 @@ def _serve(
             print(f"{strange:,} decisions in it are on other suggestions than these; they are kept", file=sys.stderr)
         try:
             print(server.url, flush=True)
-            if open_ and not webbrowser.open(server.url):
+            if open_ and not server.open():
                 print("no browser could be opened; open the address above", file=sys.stderr)
             server.serve_forever()
         except KeyboardInterrupt:

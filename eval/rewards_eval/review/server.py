@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import sys
 import threading
+import webbrowser
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ import orjson
 from rewards.errors import ConfigError, RecordError
 from rewards_eval.review.journal import Journal, latest
 from rewards_eval.review.page import POLICY, document, entrance, scripts, styles
+from rewards_eval.review.peers import owner
 from rewards_eval.review.session import Session
 
 HOST = "127.0.0.1"
@@ -47,6 +50,7 @@ class Server(ThreadingHTTPServer):
         self._token: str | None = secrets.token_urlsafe(32)
         self._pass = secrets.token_urlsafe(32)
         self._guard = threading.Lock()
+        self._only: int | None = None
         # The browser keeps what it could not send by this digest: it must not come under another name or in another file.
         stated = json.dumps([session.digest, str(journal.path.resolve())])
         self.digest = hashlib.sha256(stated.encode()).hexdigest()
@@ -57,6 +61,21 @@ class Server(ThreadingHTTPServer):
         # Cookies do not know ports: two reviews at a time must not take each other's.
         self.cookie = f"rewards-review-{self.server_address[1]}"
         self.url = f"http://{self.authority}/?token={self._token}"
+
+    def open(self) -> bool:
+        """Open the address in a browser, and let nobody but this user in; False where there is no browser.
+
+        Every user of this machine can read the command lines of its programs, and so the token in the browser's.
+        """
+        self._only = os.getuid() if hasattr(os, "getuid") else None
+        opened = webbrowser.open(self.url)
+        if not opened:
+            self._only = None
+        return opened
+
+    def is_stranger(self, client: tuple[str, int]) -> bool:
+        """Whether another user, who is not root, asks for what a browser of this one was opened for."""
+        return self._only is not None and owner(client, (HOST, self.server_address[1])) not in (self._only, 0, None)
 
     def admit(self, token: str) -> str | None:
         """The pass for the holder of the token, which is worth nothing from then on; None for everybody else."""
@@ -168,6 +187,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, JSON, b"{}")
 
     def _enter(self, token: str) -> None:
+        if self.server.is_stranger(self.client_address):
+            raise Refused(HTTPStatus.FORBIDDEN, "This address was opened for another user of this machine.")
         granted = self.server.admit(token)
         if granted is None and not self.server.admitted(self.headers.get("Cookie", "")):
             raise Refused(
