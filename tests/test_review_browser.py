@@ -184,6 +184,97 @@ def test_an_amendment_being_typed_is_kept_until_it_is_saved_or_cancelled(
         assert drafts() == []
 
 
+def test_the_edit_that_has_the_focus_is_decided_on_and_once(browser: Any, scored: Path, tmp_path: Path) -> None:
+    def current() -> list[str]:
+        return [card.get_attribute("data-edit") for card in all_of(browser, '.card[aria-current="true"]')]
+
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as server:
+        enter(browser, server)
+        assert current() == ["0"]
+        press(browser, "n")
+        assert current() == ["1"]
+        press(browser, "p")
+        browser.execute_script("document.querySelector('.text .edit[data-edit=\"1\"]').focus()")
+        assert current() == ["1"]
+        for repeated in (False, True, True):  # a key that is held
+            stroke = {"type": "keyDown", "key": "r", "text": "r", "autoRepeat": repeated}
+            browser.execute_cdp_cmd("Input.dispatchKeyEvent", stroke)
+        browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": "r"})
+        assert current() == ["0"]
+        assert [(line["edit"], line["decision"]) for line in saved(browser, out, 1)] == [(1, "reject")]
+        assert texts(browser, ".done") == ["1 of 8"]
+
+
+def test_what_was_decided_last_is_taken_back_though_the_page_has_gone_on(
+    browser: Any, scored: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as server:
+        enter(browser, server)
+        press(browser, "a", "r", "j", "a", "u")
+        assert texts(browser, ".done") == ["2 of 8"]
+        press(browser, "u")
+        assert texts(browser, ".position") == ["1 / 4"]
+        assert [text.strip() for text in texts(browser, ".cards .badge")][:2] == ["✓ accepted", "? undecided"]
+        press(browser, "u", "u")
+        lines = saved(browser, out, 6)
+        assert [(line["id"], line["edit"]) for line in lines[3:]] == [(lines[2]["id"], 0), ("plain", 1), ("plain", 0)]
+        assert {line["decision"] for line in lines[3:]} == {"clear"}
+
+
+def test_two_tabs_lose_nothing_of_each_other(browser: Any, scored: Path, tmp_path: Path) -> None:
+    def type_over(edit: int) -> None:
+        one(browser, f'.card[data-edit="{edit}"] [data-decision=amend]').click()
+        browser.switch_to.active_element.send_keys(" typed")
+
+    out = tmp_path / "d.jsonl"
+    with serving(scored, "-o", out, "--reviewer", "me") as first:
+        enter(browser, first)
+        browser.switch_to.new_window("tab")
+        enter(browser, first)
+        type_over(0)
+        one(browser, "[aria-label='Next argument']").click()
+        first.kill()
+        press(browser, "a")
+        until(browser, lambda: "1 decision not saved" in texts(browser, ".banner")[0])
+        browser.switch_to.window(browser.window_handles[0])
+        type_over(1)
+        one(browser, "[aria-label='Next argument']").click()
+        press(browser, "n", "r")
+        until(browser, lambda: "1 decision not saved" in texts(browser, ".banner")[0])
+        browser.close()
+        browser.switch_to.window(browser.window_handles[0])
+        browser.get("about:blank")
+    with serving(scored, "-o", out, "--reviewer", "me") as second:
+        enter(browser, second)
+        lines = saved(browser, out, 2)
+        assert {(line["edit"], line["decision"]) for line in lines} == {(0, "accept"), (1, "reject")}
+        press(browser, "k")
+        assert len(all_of(browser, ".amending textarea")) == 2
+        left = browser.execute_script("return Object.keys(localStorage).filter(key => key.includes('waiting'))")
+        assert left == []
+
+
+def test_the_focus_stays_where_somebody_works(browser: Any, scored: Path, tmp_path: Path) -> None:
+    from selenium.webdriver import Keys
+
+    with serving(scored, "-o", tmp_path / "d.jsonl", "--reviewer", "me") as server:
+        enter(browser, server)
+        for pressed in ("true", "false"):
+            one(browser, "[data-key=scores]").send_keys(" ")
+            assert browser.switch_to.active_element.get_attribute("aria-pressed") == pressed
+        press(browser, "n", "s", "s")
+        assert browser.switch_to.active_element.get_attribute("data-edit") == "1"
+        resize(browser, 400)
+        one(browser, ".back").send_keys(Keys.ENTER)
+        assert browser.switch_to.active_element.get_attribute("data-index") == "0"
+        one(browser, '.arguments [data-index="2"]').send_keys(Keys.ENTER)
+        assert browser.switch_to.active_element.get_attribute("id") == "detail"
+        assert texts(browser, ".position") == ["3 / 4"]
+        resize(browser, 1280)
+
+
 def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:
@@ -264,10 +355,13 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
             )
             assert "more" not in source
             assert "less" not in source
+            press(browser, "1", "u")  # taken back, though the page shows the next one
+            assert texts(browser, ".done") == ["0 of 4"]
+            assert texts(browser, ".position") == ["1 / 4"]
             for _ in range(4):  # whoever cut ", duh" wins, wherever it stands
                 left, _ = texts(browser, ".pair .text")
                 press(browser, "2" if "duh" in left else "1")
-            lines = saved(browser, out, 4)
+            lines = saved(browser, out, 6)[2:]
             assert texts(browser, ".done") == ["4 of 4"]
             assert texts(browser, ".choices kbd") == ["1", "0", "2"]
             assert [head.text for head in all_of(browser, ".candidate h3")] == ["Left", "Right"]

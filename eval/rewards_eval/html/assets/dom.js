@@ -70,6 +70,12 @@ const memory = {
   set(key, value) {
     try { localStorage.setItem(`rewards.${key}`, value); } catch { /* a page opened from a file may have no storage */ }
   },
+  drop(key) {
+    try { localStorage.removeItem(`rewards.${key}`); } catch { /* as above */ }
+  },
+  keys(start) {
+    try { return Object.keys(localStorage).filter((key) => key.startsWith(`rewards.${start}`)).map((key) => key.slice("rewards.".length)); } catch { return []; }
+  },
 };
 
 /** A row of buttons of which one is pressed. */

@@ -101,7 +101,7 @@ const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "ari
 function editCard(text, edit, index, state, rewards, actions) {
   const before = beforeOf(text, edit);
   const change = before === edit.after ? [h("span", { class: "muted" }, "changes nothing: "), h("q", {}, shown(before))]
-    : [before ? h("del", {}, shown(before)) : h("span", { class: "muted" }, edit.place ? "inserted" : ""), h("span", { class: "to", "aria-label": "becomes" }, " → "),
+    : [before ? h("del", {}, shown(before)) : h("span", { class: "muted" }, edit.place ? "inserted" : ""), h("span", { class: "to", role: "img", "aria-label": "becomes" }, " → "),
       edit.after ? h("ins", {}, shown(edit.after)) : h("span", { class: "muted" }, "deleted")];
   return h("li", { class: `card ${state}`, "data-edit": index },
     h("div", { class: "card-head" }, h("span", { class: "index" }, `${index + 1}`), badge(state), h("span", { class: "reason" }, edit.reason ? shown(edit.reason) : h("span", { class: "muted" }, "no reason given"))),

@@ -7,12 +7,13 @@ function start(data, decisions) {
   const decided = new Map();
   const opened = { trial: 0, changes: false };
   const note = ({ trial, decision }) => (decision === "clear" ? decided.delete(trial) : decided.set(trial, decision));
+  const trail = []; // what was decided on this page, in order
   decisions.forEach(note);
   const help = keyboard([
-    [["1", "←"], "the left (or upper) one is better", () => decide("left")],
-    [["2", "→"], "the right (or lower) one is better", () => decide("right")],
-    [["0", "="], "no difference", () => decide("tie")],
-    [["u"], "take the decision back", () => decide("clear")],
+    [["1", "←"], "the left (or upper) one is better", once(() => decide("left"))],
+    [["2", "→"], "the right (or lower) one is better", once(() => decide("right"))],
+    [["0", "="], "no difference", once(() => decide("tie"))],
+    [["u"], "take the decision back, or else the last one", once(() => takeBack())],
     [["j", "n"], "next", () => step(1)],
     [["k", "p"], "previous", () => step(-1)],
     [["c"], "show or hide changes", () => toggleChanges()],
@@ -34,8 +35,15 @@ function start(data, decisions) {
     const made = { trial: opened.trial, decision, changes_shown: opened.changes };
     note(made);
     saver.put(made);
+    trail.push(opened.trial);
     if (decision !== "clear") opened.trial = nextOpen(opened.trial + 1) ?? opened.trial;
     draw();
+  }
+
+  /** Take back what is decided here; where nothing is, since the page has gone on, what was decided last. */
+  function takeBack() {
+    if (!decided.has(opened.trial)) opened.trial = trail.findLast((trial) => decided.has(trial)) ?? opened.trial;
+    decide("clear");
   }
 
   function nextOpen(from) {

@@ -8,13 +8,20 @@ function start(data, decisions) {
   const keyOf = (argument, system, edit) => JSON.stringify([argument, system, edit]);
   const placeOf = new Map(data.arguments.map((argument, place) => [argument, place]));
   const opened = { argument: null, edit: 0, scores: memory.get("scores") === "shown" };
-  const drafts = new Map(JSON.parse(memory.get(`drafts.${data.digest}`) ?? "[]")); // amendments being typed, by edit
-  const keepDrafts = () => memory.set(`drafts.${data.digest}`, JSON.stringify([...drafts]));
+  const keptDrafts = () => new Map(JSON.parse(memory.get(`drafts.${data.digest}`) ?? "[]"));
+  const drafts = keptDrafts(); // amendments being typed, by edit
+  const trail = []; // what was decided on this page, in order
   const total = data.arguments.reduce((sum, argument) => sum + Object.values(argument.systems).reduce((n, record) => n + record.edits.filter((edit) => edit.kind !== INVALID).length, 0), 0);
 
   const note = ({ argument, system, edit, decision, amended }) => {
     if (decision === "clear") decided.delete(keyOf(argument, system, edit));
     else decided.set(keyOf(argument, system, edit), { decision, amended });
+  };
+  /** Keep what is typed on an edit, or let go of it; what is typed in other tabs stays. */
+  const keepDraft = (key, text) => {
+    const kept = keptDrafts();
+    for (const all of [drafts, kept]) text === undefined ? all.delete(key) : all.set(key, text);
+    memory.set(`drafts.${data.digest}`, JSON.stringify([...kept]));
   };
   decisions.forEach(note);
   const help = keyboardOf();
@@ -59,7 +66,9 @@ function start(data, decisions) {
     list.mark(argument);
     draw();
     detail.scrollTop = 0;
-    if (go) { document.body.dataset.open = "argument"; if (narrow()) scrollTo(0, 0); }
+    if (!go) return;
+    document.body.dataset.open = "argument";
+    if (narrow()) { scrollTo(0, 0); detail.focus({ preventScroll: true }); } // the list, which had the focus, is gone
   }
 
   /** The first undecided edit from `from` on, around the end. */
@@ -73,7 +82,7 @@ function start(data, decisions) {
     const { argument } = opened, system = picker.state.system, record = argument.systems[system];
     const at = list.position();
     const head = h("div", { class: "detail-head" },
-      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => { document.body.dataset.open = "list"; list.mark(argument); } }, "‹ List"),
+      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => backToList(argument) }, "‹ List"),
         h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
         h("span", { class: "position muted" }, `${at[0] || "–"} / ${at[1]}`),
         h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
@@ -82,25 +91,32 @@ function start(data, decisions) {
     fill(detail, head, record ? suggestions(argument, record) : h("p", { class: "empty" }, "This system has no record of the argument."));
   }
 
+  function backToList(argument) {
+    document.body.dataset.open = "list";
+    list.mark(argument);
+    list.list.querySelector("[aria-current]")?.focus();
+  }
+
   function suggestions(argument, record) {
     const text = textOf(argument, record), states = statesOf(argument, record);
     const rewards = opened.scores ? (data.rewards[picker.state.system] ?? []).filter((reward) => reward.level === "edit") : null;
     const afterOf = (edit, index) => verdictOn(argument, index)?.amended ?? edit.after;
     const tracked = h("div", { class: "text" }, segments(text, record.edits).map((part) => (typeof part === "string" ? shown(part)
-      : withClick(inlineEdit(text, part, states[part.index], afterOf(part.edit, part.index), () => tipOf(part.edit, part.index, states[part.index], rewards)), part.index))));
+      : withFocus(inlineEdit(text, part, states[part.index], afterOf(part.edit, part.index), () => tipOf(part.edit, part.index, states[part.index], rewards)), part))));
     const kept = record.edits.map((edit, index) => ({ ...edit, after: afterOf(edit, index), state: states[index] })).filter(({ state }) => state === "accepted" || state === "amended");
     const left = states.filter((state) => state === "pending").length;
     return h("div", { class: "system halves" },
       h("div", {}, h("h3", { class: "hidden" }, "Suggestions"), tracked,
-        h("h4", {}, count(record.edits.length, "suggestion"), h("button", { type: "button", class: "quiet small", "aria-pressed": String(opened.scores), click: () => toggleScores() }, opened.scores ? "Hide scores" : "Show scores")),
+        h("h4", {}, count(record.edits.length, "suggestion"), h("button", { type: "button", class: "quiet small", "data-key": "scores", "aria-pressed": String(opened.scores), click: () => toggleScores() }, opened.scores ? "Hide scores" : "Show scores")),
         record.edits.length ? h("ol", { class: "cards" }, record.edits.map((edit, index) => cardOf(argument, text, edit, index, states[index], rewards))) : h("p", { class: "empty" }, "Nothing was suggested.")),
       h("aside", { class: "result", "aria-label": "Resulting text" }, h("h4", {}, "Resulting text"),
         h("div", { class: "text", "aria-live": "polite" }, shown(applyEdits(text, record.spans, kept))),
         h("p", { class: "muted small" }, left ? `${count(left, "suggestion")} undecided, left out so far.` : "Everything is decided; j goes on.")));
   }
 
-  function withClick(element, index) {
-    element.addEventListener("click", () => makeCurrent(index));
+  /** An edit in the text that is decided on by the keys when it has the focus, as its card is. */
+  function withFocus(element, { edit, index }) {
+    if (edit.kind !== INVALID) for (const comes of ["click", "focus"]) element.addEventListener(comes, () => makeCurrent(index));
     return element;
   }
 
@@ -121,15 +137,14 @@ function start(data, decisions) {
 
   function amendment(index) {
     const key = keyNow(index);
-    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => { drafts.set(key, event.target.value); keepDrafts(); },
+    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => keepDraft(key, event.target.value),
       keydown: (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
         if (event.key === "Escape") { event.stopPropagation(); cancel(); }
       } });
     area.value = drafts.get(key);
-    const close = () => { drafts.delete(key); keepDrafts(); };
-    const save = () => { const text = drafts.get(key).toWellFormed(); close(); decide(index, "amend", text); };
-    const cancel = () => { close(); draw(); focusCard(index); };
+    const save = () => { const text = drafts.get(key).toWellFormed(); keepDraft(key); decide(index, "amend", text); };
+    const cancel = () => { keepDraft(key); draw(); focusCard(index); };
     return h("div", { class: "amending" }, area, h("div", { class: "actions" }, h("button", { type: "button", class: "primary", click: save }, "Save ", h("kbd", { "aria-hidden": "true" }, "Ctrl ⏎")),
       h("button", { type: "button", class: "quiet", click: cancel }, "Cancel")));
   }
@@ -149,10 +164,21 @@ function start(data, decisions) {
     const made = { argument: placeOf.get(opened.argument), system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
     note(made);
     saver.put(made);
+    trail.push([opened.argument, made.system, index]);
     opened.edit = decision === "clear" ? index : nextOpen(opened.argument, index + 1) ?? index;
     draw();
     list.refresh(opened.argument);
     focusCard(opened.edit);
+  }
+
+  /** Take back what is decided on the edit at hand; where nothing is, since the page has gone on, what was decided last. */
+  function takeBack() {
+    const last = trail.findLast(([argument, system, edit]) => system === picker.state.system && verdictOn(argument, edit));
+    if (last && !verdictOn(opened.argument, opened.edit)) {
+      if (last[0] !== opened.argument) openArgument(last[0], true);
+      opened.edit = last[2];
+    }
+    if (verdictOn(opened.argument, opened.edit)) decide(opened.edit, "clear");
   }
 
   const keyNow = (index) => keyOf(placeOf.get(opened.argument), picker.state.system, index);
@@ -162,7 +188,8 @@ function start(data, decisions) {
     opened.edit = index;
     for (const card of detail.querySelectorAll(".card")) {
       card.classList.toggle("current", Number(card.dataset.edit) === index);
-      card.toggleAttribute("aria-current", Number(card.dataset.edit) === index);
+      if (Number(card.dataset.edit) === index) card.setAttribute("aria-current", "true"); // an empty value would say no
+      else card.removeAttribute("aria-current");
     }
     for (const edit of detail.querySelectorAll(".edit")) edit.classList.toggle("lit", Number(edit.dataset.edit) === index);
   }
@@ -187,17 +214,20 @@ function start(data, decisions) {
   }
 
   function toggleScores() {
+    const held = document.activeElement.closest("[data-key], .detail");
     opened.scores = !opened.scores;
     memory.set("scores", opened.scores ? "shown" : "hidden");
     refreshList();
+    if (held === detail) focusCard(opened.edit);
+    else if (held) detail.querySelector(`[data-key="${held.dataset.key}"]`)?.focus();
   }
 
   function keyboardOf() {
     return keyboard([
-      [["a"], "accept the edit", () => decide(opened.edit, "accept")],
-      [["r"], "reject it", () => decide(opened.edit, "reject")],
+      [["a"], "accept the edit", once(() => decide(opened.edit, "accept"))],
+      [["r"], "reject it", once(() => decide(opened.edit, "reject"))],
       [["e"], "amend it", () => amend(opened.edit)],
-      [["u"], "take the decision back", () => decide(opened.edit, "clear")],
+      [["u"], "take the decision back, or else the last one", once(() => takeBack())],
       [["n", "↓"], "next edit", () => moveEdit(1)],
       [["p", "↑"], "previous edit", () => moveEdit(-1)],
       [["j", "→"], "next argument", () => step(1)],

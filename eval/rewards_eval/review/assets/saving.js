@@ -2,12 +2,19 @@
 
 const RETRY = 1500;
 
+/** An action for a key that decides: one that is held too long must not decide on what comes next. */
+const once = (action) => (event) => { if (!event.repeat) action(); };
+
 /** A queue of decisions on what `digest` names. `changed` is told after every step; `status` says where things stand. */
 function saving(digest, changed) {
-  const key = `waiting.${digest}`;
-  const waiting = JSON.parse(memory.get(key) ?? "[]");
+  // Two tabs would write over each other's: each page has its own, and takes over what pages before it have left.
+  const key = `waiting.${digest}.${crypto.randomUUID()}`;
+  const left = memory.keys(`waiting.${digest}`);
+  const waiting = left.flatMap((one) => JSON.parse(memory.get(one) ?? "[]"));
   let busy = false, problem = null, refused = null, saved = null;
-  const keep = () => memory.set(key, JSON.stringify(waiting));
+  const keep = () => (waiting.length ? memory.set(key, JSON.stringify(waiting)) : memory.drop(key));
+  keep();
+  left.forEach(memory.drop);
 
   async function send(decision) {
     let answer;
