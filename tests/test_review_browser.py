@@ -275,6 +275,24 @@ def test_the_focus_stays_where_somebody_works(browser: Any, scored: Path, tmp_pa
         resize(browser, 1280)
 
 
+def test_a_long_argument_is_shown_from_its_beginning_and_a_long_list_scrolls_by_itself(
+    browser: Any, tmp_path: Path
+) -> None:
+    long = [f"Lunch {i} is way too short, duh." for i in range(200)]
+    edits = [{"sentence_id": 150, "inappropriate_part": ", duh", "rewritten_part": "", "reason": "Toxic Emotions"}]
+    raw = [*(record(i) for i in range(40)), record("long", sentences=long, edits=edits)]
+    path = write_lines(tmp_path / "sys.jsonl", *pages.score(tmp_path, *raw))
+    with serving(path, "-o", tmp_path / "d.jsonl", "--reviewer", "me") as server:
+        enter(browser, server)
+        assert browser.execute_script("return document.documentElement.scrollHeight - innerHeight") <= 0
+        one(browser, '.arguments [data-index="39"]').click()
+        press(browser, "j")
+        assert texts(browser, ".position") == ["41 / 41"]
+        assert browser.execute_script("return document.querySelector('.detail').scrollTop") == 0
+        press(browser, "a")
+        assert browser.execute_script("return document.querySelector('.detail').scrollTop") > 0
+
+
 def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:

@@ -194,10 +194,10 @@ function start(data, decisions) {
     for (const edit of detail.querySelectorAll(".edit")) edit.classList.toggle("lit", Number(edit.dataset.edit) === index);
   }
 
-  function focusCard(index) {
+  function focusCard(index, go = true) {
     const card = detail.querySelector(`.card[data-edit="${index}"]`);
     card?.focus({ preventScroll: true });
-    card?.scrollIntoView({ block: "nearest" });
+    if (go) card?.scrollIntoView({ block: "nearest" });
     makeCurrent(index);
   }
 
@@ -210,7 +210,7 @@ function start(data, decisions) {
 
   function step(by) {
     const next = list.beside(by);
-    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit); }
+    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit, false); } // its text is read first, however long
   }
 
   function toggleScores() {
