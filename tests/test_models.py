@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -542,6 +543,18 @@ def test_several_devices_compute_in_one_precision(monkeypatch: pytest.MonkeyPatc
     for pair in ("cuda:0,cuda:1", "cuda:0,cpu"):
         with pytest.raises(ConfigError, match=r"auto would be (bf|f)loat\d\d on cuda:0, .*: give one for all of them"):
             device.parse_devices(pair, "auto")
+
+
+def test_a_gpu_whose_precision_is_asked_for_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(one: object) -> None:
+        raise AssertionError(f"{one} was made the current device, which takes memory on it")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", taken)
+    monkeypatch.setattr(torch.cuda, "set_device", taken)
+    found = {"cuda:0": SimpleNamespace(major=7), "cuda:1": SimpleNamespace(major=9)}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", found.__getitem__)
+    assert [device.pick_dtype("auto", one, "causal-lm") for one in found] == ["float32", "bfloat16"]
 
 
 def test_devices_that_are_not_there() -> None:

@@ -115,10 +115,13 @@ _PRECISION = _Precision()
 
 
 def _gpu_has_bfloat16(device: str) -> bool:
+    """Whether it has instructions for it; emulated it is slower than float32.
+
+    By its properties: to ask as the current device would take some hundred megabytes of it, in every process that asks.
+    """
     import torch  # only models need torch
 
-    with torch.cuda.device(device):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))  # emulated it is slower than float32
+    return bool(torch.version.hip) or torch.cuda.get_device_properties(device).major >= 8
 
 
 def _cpu_gains_from_bfloat16() -> bool:
