@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+from typing import IO
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -24,3 +26,16 @@ def take(file: int) -> bool:
         if error.errno not in _NO_LOCKS:
             raise
     return True
+
+
+def remove(path: Path, held: IO[bytes]) -> None:
+    """Remove the file whose lock is held, and only then let go of it, so that nobody takes it meanwhile.
+
+    Windows removes no file that is open, and has no such lock: there it is let go of first.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        held.close()
+        path.unlink(missing_ok=True)
+    held.close()

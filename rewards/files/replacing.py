@@ -19,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = partial_of(path)
     try:
         yield partial
-        with partial.open("rb") as written:
+        with partial.open("r+b") as written:  # Windows syncs no file that is open for reading alone
             os.fsync(written.fileno())  # after a power cut the name may otherwise stand for an empty file
         partial.replace(path)
     except BaseException:

@@ -125,7 +125,7 @@ def _clear(settings: Path) -> None:
     """Remove what a run that has ended left; a process that begins meanwhile keeps what it holds."""
     with suppress(OSError), settings.open("rb") as log:
         if lock.take(log.fileno()):
-            settings.unlink(missing_ok=True)
+            lock.remove(settings, log)
 
 
 class File:
@@ -173,7 +173,7 @@ class File:
                 self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
         except BaseException:
             if not os.fstat(self._log.fileno()).st_size:  # it was not there before, and says nothing
-                self._settings.unlink(missing_ok=True)
+                lock.remove(self._settings, self._log)
             self._log.close()
             raise
         self._wrote = bool(self.done)
@@ -244,12 +244,16 @@ class File:
 
     def abandon(self) -> None:
         """Let go of the files. Of a run that failed before its first chunk none is left: there is nothing to resume."""
-        if not self._wrote:
-            for path in (self._partial, partial_of(self._rejected), self._settings):
-                path.unlink(missing_ok=True)
-        for file in filter(None, (self._bad, self._out, self._log)):  # the lock last
+        for file in filter(None, (self._bad, self._out)):
             with suppress(OSError):  # a full disk refuses the rest of the buffer once more
                 file.close()
+        if not self._wrote:
+            for path in (self._partial, partial_of(self._rejected)):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                lock.remove(self._settings, self._log)
+        with suppress(OSError):
+            self._log.close()
 
     def reject(self, line: Line) -> None:
         """Append one bad line to the rejects file."""
@@ -276,8 +280,7 @@ class File:
             with replacing(header_path(self.path)) as meta:
                 meta.write_bytes(orjson.dumps(header, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             self._partial.replace(self.path)
-            self._settings.unlink(missing_ok=True)  # while the lock is held: nobody else has it then
-            self._log.close()
+            lock.remove(self._settings, self._log)
 
 
 def _settings_of(path: Path) -> Path:
