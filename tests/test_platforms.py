@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from rewards.errors import RewardsError
 from rewards.files.reading import Line
 from rewards.files.replacing import replacing
 from rewards.files.writing import File, finished
+from rewards_serve.command import _listen
 
 OPEN = Path("/proc/self/fd")
 COUNTS = {"counts": {"failed": 0, "rejected": 0}}
@@ -108,3 +110,13 @@ def test_what_cannot_be_gone_on_with_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match="nothing beside .* says how it was made"):
         File(tmp_path / "out.jsonl", {}, 1, resume=True)
     assert files(tmp_path) == {"out.jsonl.partial"}
+
+
+def test_one_port_has_one_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows SO_REUSEADDR gives the port to a second one too."""
+    for system, shared in (("posix", True), ("nt", False)):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "name", system)
+            listening = _listen("127.0.0.1", 0)
+        with listening:
+            assert bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) is shared
