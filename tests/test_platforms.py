@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from rewards.errors import RewardsError
+from rewards.errors import ConfigError, RewardsError
 from rewards.files.reading import Line
 from rewards.files.replacing import replacing
 from rewards.files.writing import File, finished
+from rewards_eval.review.command import _reviewer
 from rewards_serve.command import _listen
 
 OPEN = Path("/proc/self/fd")
@@ -120,3 +121,11 @@ def test_one_port_has_one_server(monkeypatch: pytest.MonkeyPatch) -> None:
             listening = _listen("127.0.0.1", 0)
         with listening:
             assert bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) is shared
+
+
+def test_a_system_without_login_names_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "pwd", None)
+    with pytest.raises(ConfigError, match="the login name is not known here; give --reviewer NAME"):
+        _reviewer(None)

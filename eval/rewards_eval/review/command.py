@@ -106,7 +106,7 @@ def _reviewer(stated: str | None) -> str:
         return stated.strip()
     try:
         return getpass.getuser()
-    except (OSError, KeyError) as error:
+    except (ImportError, OSError, KeyError) as error:  # the first on Windows
         raise ConfigError("the login name is not known here; give --reviewer NAME") from error
 
 
