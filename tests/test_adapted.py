@@ -13,6 +13,7 @@ import torch
 from rewards.engine.engine import Engine
 from rewards.errors import ModelError
 from rewards.features import ClassProbabilities
+from rewards.fitting import adapters
 from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, rescale_adapter, write_adapter
 from rewards.models.adapted import evidence, evidence_of_rows, read_adapter
 from rewards.models.keys import MAX_TOKENS
@@ -21,6 +22,7 @@ from tests import tiny
 
 RECIPE = AdapterRecipe(depth=2, first=1, rank=2, learning_rate=1e-2, epochs=8, tokens=256)
 LABELS = ("calm", "angry")
+MAPS = Path("/proc/self/maps")
 
 
 def examples() -> list[Example]:
@@ -105,6 +107,21 @@ def test_a_rescaled_adapter_gives_rescaled_logits(folder: Path, adapter: Path, t
     before, after = (np.asarray(Engine(dtype="float32").compute([one])[one], dtype=float) for one in requests)
     logit = np.log(before / (1 - before)) * [0.5, 2.0] + [0.1, -0.3]
     assert np.log(after / (1 - after)) == pytest.approx(logit, abs=1e-4)
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="which files are mapped is told by /proc alone")
+def test_an_adapter_that_is_read_may_be_replaced(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows replaces no file that is mapped, and a fit calibrates the adapter that its engine has just read."""
+    file = tmp_path / "adapter.safetensors"
+    kept = read_adapter(adapter)[2]
+    assert str(adapter) not in MAPS.read_text(encoding="utf-8")
+    write_adapter(file, kept, RECIPE)
+    maps: list[str] = []
+    monkeypatch.setattr(adapters, "save_file", lambda *_, **__: maps.append(MAPS.read_text(encoding="utf-8")))
+    rescale_adapter(file, RECIPE, 0.5, 0.1)
+    assert [str(file) in one for one in maps] == [False]
 
 
 def test_one_strong_token_counts_for_the_whole_text() -> None:

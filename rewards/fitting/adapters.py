@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch.nn import functional
 
 from rewards.engine.device import pick_dtype
@@ -155,7 +155,7 @@ def write_adapter(file: Path, tensors: dict[str, torch.Tensor], recipe: AdapterR
 
 def rescale_adapter(file: Path, recipe: AdapterRecipe, scale: Any, shift: Any) -> None:
     """Calibrate a stored adapter: its logits z become scale · z + shift, for each of C classes or for all alike."""
-    stored = load_file(file)
+    stored = load(file.read_bytes())  # not mapped: Windows replaces no file that is
     bias = stored["bias"].numpy().astype(np.float64) * scale + shift
     stored["scale"] = torch.tensor(stored["scale"].numpy() * np.float64(scale), dtype=torch.float32)
     write_adapter(file, {**stored, "bias": torch.tensor(bias, dtype=torch.float32)}, recipe)

@@ -140,7 +140,8 @@ def read_adapter(file: Path) -> tuple[int, float, dict[str, torch.Tensor]]:
     try:
         with safe_open(file, framework="pt") as stored:
             stated = json.loads((stored.metadata() or {}).get("adapter", "{}"))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  (no dict)
+            # Copies: while tensors lie in the file, Windows lets nobody replace it, as a fit does to calibrate it.
+            tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118  (no dict)
         depth, scaling = int(stated["depth"]), float(stated["scaling"])
     except Exception as error:
         raise ModelError(f"{file} cannot be read as an adapter of `rewards fit`: {error}") from error
