@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -249,11 +250,17 @@ def test_where_a_server_of_vllm_is_waited_for() -> None:
     config = SimpleNamespace(
         generation_batch_size=8, num_generations=4, max_steps=1, learning_rate=1e-4, use_vllm=True, vllm_mode="server",
         vllm_server_base_url=None, vllm_server_host="gpu-2", vllm_server_port=8000, vllm_server_timeout=240.0,
+        device=SimpleNamespace(type="cpu"),
     )  # fmt: skip
     lines = opening.told(chosen, load_suite("default"), config)
     assert lines[-1] == "vLLM       the server at http://gpu-2:8000, which is waited for 240 s at most"
     config.vllm_mode = "colocate"
-    assert not any(line.startswith("vLLM") for line in opening.told(chosen, load_suite("default"), config))
+    lines = opening.told(chosen, load_suite("default"), config)
+    assert not any(line.startswith(("vLLM", "warning")) for line in lines)
+    config.device.type = "mps"  # as transformers chooses on a Mac, unless it is told otherwise
+    told = " ".join(" ".join(opening.told(chosen, load_suite("default"), config)).split())
+    assert "warning the policy trains on mps, where this project has run nothing. " in told
+    assert told.endswith("use_cpu=true trains on the CPU")
 
 
 @pytest.mark.parametrize(
@@ -411,6 +418,18 @@ def test_processes_of_a_run_import_nothing_from_the_current_folder(
     for asked in (launch.Launch(2), launch.Launch(2, tmp_path / "a.yaml")):
         launch._run_stage("grpo", tmp_path, asked, resume=False, on_cpu=True)
     assert started == [("-P", None), ("-P", None), ("-P", "1")]  # accelerate's own processes get none of its options
+
+
+def test_several_processes_need_a_system_that_ends_them_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "killpg")  # as on Windows
+    monkeypatch.setattr(launch, "_run_stages", lambda *_: pytest.fail("nothing is started"))
+    chosen = recipe.resolve("smoke", [f"out={tmp_path / 'out'}"])
+    for several in (launch.Launch(2), launch.Launch(None, tmp_path / "a.yaml")):
+        with pytest.raises(ConfigError, match="several processes are not started on Windows, .* run it in WSL"):
+            launch.run(chosen, several, resume=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_adapter_names_a_base_that_loads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

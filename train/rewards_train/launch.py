@@ -52,8 +52,14 @@ class Launch:
 def run(recipe: Recipe, launch: Launch, resume: bool, only_sft: bool = False) -> None:
     """Run a recipe into its output folder, the warm start first where it has one that is not there yet.
 
-    Raises KeyboardInterrupt after an orderly stop, LaunchFailed where a process of several failed.
+    Raises KeyboardInterrupt after an orderly stop, LaunchFailed where a process of several failed, ConfigError for several on
+    Windows.
     """
+    if launch != Launch() and not hasattr(os, "killpg"):
+        raise ConfigError(
+            "several processes are not started on Windows, where they could not be ended with their launcher: give"
+            " --num-processes 1 without --accelerate-config, or run it in WSL"
+        )
     with folder.opened(recipe, resume) as out:
         _run_stages(recipe, out, launch, resume, only_sft)
 

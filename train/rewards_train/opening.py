@@ -29,7 +29,19 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
     if config.use_vllm and config.vllm_mode == "server":
         where = config.vllm_server_base_url or f"http://{config.vllm_server_host}:{config.vllm_server_port}"
         parts["vLLM"] = f"the server at {where}, which is waited for {config.vllm_server_timeout:g} s at most"
-    return [line for name, text in parts.items() for line in _wrapped(name, text)] + warnings(suite)
+    lines = [line for name, text in parts.items() for line in _wrapped(name, text)]
+    return lines + untried(config.device.type) + warnings(suite)
+
+
+def untried(device: str) -> list[str]:
+    """The warning where a trainer has chosen Apple's GPU by itself, as it does unless its settings say `use_cpu`."""
+    if device != "mps":
+        return []
+    told = (
+        "the policy trains on mps, where this project has run nothing. A run that is gone on with draws other completions"
+        " there, since checkpoints of transformers do not hold the state of its random numbers; use_cpu=true trains on the CPU"
+    )
+    return _wrapped("warning", told)
 
 
 def warnings(suite: Suite) -> list[str]:
