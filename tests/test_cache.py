@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,9 @@ def test_disk_keeps_shapes_and_bits_between_openings(tmp_path: Path) -> None:
         b"empty": np.zeros((0, 3), np.float32),
         b"scalar": np.float32(7.5).reshape(()),
     }
-    DiskCache(tmp_path / "cache").put(items)
-    found = DiskCache(tmp_path / "cache").get([*items, b"absent"])
+    folder = tmp_path / "not" / "there"  # yet: it is made
+    DiskCache(folder).put(items)
+    found = DiskCache(folder).get([*items, b"absent"])
     assert set(found) == set(items)
     for name, value in items.items():
         assert found[name].shape == value.shape
@@ -159,6 +161,20 @@ def test_threads_may_share_the_memory(tmp_path: Path) -> None:
     assert cache.cut([str(i).encode() for i in range(150)]) == set(kept)
 
 
+def test_another_thread_uses_the_disk_while_who_writes_there_is_waited_for(tmp_path: Path) -> None:
+    """As in a server, whose requests are scored by a thread of their own, beside runs on the same cache."""
+    cache = DiskCache(tmp_path)
+    other = sqlite3.connect(cache.path, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ready = threading.Timer(0.2, other.rollback)
+    ready.start()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(cache.put, {b"1": array(1)}).result()
+    ready.join()
+    other.close()
+    assert cache.get([b"1"]).keys() == {b"1"}
+
+
 def test_a_file_that_is_no_cache_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "features.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(RewardsError, match=r"features\.sqlite"):
@@ -169,6 +185,8 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x", encoding="utf-8")
     with pytest.raises(RewardsError, match="mine is a file; give a folder"):
         DiskCache(tmp_path / "mine")
+    with pytest.raises(RewardsError, match="cannot be opened: .*; give another --cache folder"):
+        DiskCache(tmp_path / "mine" / "inside")
 
 
 @pytest.mark.parametrize(("shape", "data"), [("1", 5), ("1", "text"), ("x", b"1234"), ("2", b"1234")])

@@ -206,6 +206,11 @@ def test_a_head_is_not_used_on_another_model_than_it_was_fitted_on(folders: dict
         ModelError, match=r"the tiny head was fitted on model .*causal'.*Name no model for role 'causal_lm'"
     ):
         other.compute([request])
+    # Also where it is the second of those that it reads.
+    foreign = role(folders["gemma"], "sentence-encoder", "foreign")
+    both = head(causal, halves, lambda one: (HiddenState(one.text, causal, 1), Embedding(one.text, foreign)))
+    with pytest.raises(ModelError, match=r"the features of model .*gemma' mean something else.*for role 'foreign'"):
+        engine().compute([ClassProbabilities("x", both)])
     # Where a checkpoint can take the head's place, that is said.
     profiles = {**request.model.profiles, "full": Checkpoint(Hub("somebody/classifier"), "classifier")}
     replaceable = ClassProbabilities("x", Model("fluency", profiles))
@@ -282,7 +287,8 @@ def test_a_head_of_the_wrong_shape_is_a_failure(folders: dict[str, Path]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wrong", "reason"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or"), (7.0, "gave 0.5 to 7;")]
+    ("wrong", "reason"),
+    [(np.nan, "NaN or infinite"), (np.inf, "NaN or"), (7.0, "gave 0.5 to 7;"), (-0.1, "gave -0.1 to 0.5;")],
 )
 def test_a_head_that_gives_no_probabilities_fails_the_texts_at_fault(
     folders: dict[str, Path], wrong: float, reason: str
@@ -303,6 +309,34 @@ def test_a_head_that_gives_no_probabilities_fails_the_texts_at_fault(
     assert len(failed) == one.counts.failed == 1
     assert isinstance(found[requests[1]], Failure)
     assert reason in failed[0]
+
+
+def test_a_head_may_round(folders: dict[str, Path]) -> None:
+    model = head(role(folders["causal"], "causal-lm"), lambda states: np.array([[-0.00005, 1.00005]] * len(states)))
+    request = ClassProbabilities("x", model)
+    assert not isinstance(engine().compute([request])[request], Failure)
+
+
+@pytest.mark.parametrize("texts", [("bad",), ("bad", "good")])
+def test_a_head_fails_for_what_it_reads_as_that_does(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...]
+) -> None:
+    from rewards.models.causal_lm import CausalLM
+
+    forward = CausalLM._forward
+
+    def raising(self: CausalLM, depth: int, rows: list[Any]) -> Any:
+        if any("bad" in self.tokenizer.decode(row.tokens).replace(" ", "") for row in rows):
+            raise RuntimeError("shapes do not match")
+        return forward(self, depth, rows)
+
+    monkeypatch.setattr(CausalLM, "_forward", raising)
+    causal = role(folders["causal"], "causal-lm")
+    one = engine()
+    found = one.compute([ClassProbabilities(text, head(causal, halves)) for text in texts])
+    (failure,) = [feature for feature in found.values() if isinstance(feature, Failure)]
+    assert failure.reason.endswith("causal' failed: RuntimeError: shapes do not match")
+    assert one.counts.failed == 1
 
 
 def test_a_forward_that_raises_fails_the_texts_at_fault_only(
@@ -355,6 +389,8 @@ def test_a_model_error_still_ends_the_pass(folders: dict[str, Path]) -> None:
         engine().compute([HiddenState("x", causal, 1), HiddenState("x", causal, 9)])
     with pytest.raises(ModelError, match="is a causal language model: it gives no Embedding"):
         engine().compute([Embedding("x", causal)])
+    with pytest.raises(ModelError, match="tiny head is a classifier: it gives no Embedding"):
+        engine().compute([Embedding("x", head(causal, halves))])
 
 
 def test_what_is_no_request_is_named(folders: dict[str, Path]) -> None:

@@ -530,7 +530,9 @@ def test_a_process_of_several_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch)
     assert [pick_device(one) for one in ("auto", "cuda", "cuda:2", "cpu")] == ["cuda:1", "cuda:1", "cuda:2", "cpu"]
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert [pick_device(one) for one in ("auto", "cuda", "cuda:0")] == ["cuda:3", "cuda:3", "cuda:0"]
-    monkeypatch.setenv("LOCAL_RANK", "7")  # where a launcher shows each process one GPU, numbered from 0
+    with pytest.raises(ConfigError, match=r"device 'cuda:4': this machine shows 4 CUDA device\(s\)"):
+        pick_device("cuda:4")
+    monkeypatch.setenv("LOCAL_RANK", "4")  # where a launcher shows each process one GPU, numbered from 0
     assert pick_device("auto") == "cuda:1"
 
 
