@@ -31,7 +31,7 @@ from rewards.features import (
 )
 from rewards.models import keys
 from rewards.models.batches import isolate
-from rewards.models.specs import Checkpoint, Derived, Hub, Model
+from rewards.models.specs import Adapter, Checkpoint, Derived, Hub, Model
 from tests import tiny
 
 
@@ -86,17 +86,51 @@ def test_every_setting_that_changes_outputs_is_part_of_the_key(folders: dict[str
 
 def test_start_token_libraries_version_and_limit_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Checkpoint(Hub("x"), "causal-lm")
-    found = {keys.prefix(checkpoint, "digest", "float32", "cpu"), keys.prefix(checkpoint, "other", "float32", "cpu")}
-    found.add(keys.prefix(replace(checkpoint, start_token="<s>"), "digest", "float32", "cpu"))  # noqa: S106  (no secret)
+    adapted = [replace(checkpoint, adapter=Adapter(digest, Path("a"))) for digest in ("1", "2")]
+    others: list[dict[str, Any]] = [
+        {"start_token": "<s>"}, {"layers": 1}, {"labels": ("a",)}, {"multi_label": True}, {"reads_pair": False},
+        {"architecture": "classifier"},
+    ]  # fmt: skip
+
+    def prefix(given: Checkpoint = checkpoint, *, dtype: str = "float32", device: str = "cpu") -> tuple[str, ...]:
+        return keys.prefix(given, "digest", dtype, device)
+
+    found = {prefix(), keys.prefix(checkpoint, "other", "float32", "cpu"), prefix(dtype="bfloat16")}
+    found |= {prefix(device="cuda"), *(prefix(replace(checkpoint, **other)) for other in others), *map(prefix, adapted)}
+    assert prefix(replace(adapted[0], adapter=Adapter("1", Path("elsewhere")))) in found
     monkeypatch.setattr(keys, "FEATURES_VERSION", "next")
-    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
+    found.add(prefix())
     monkeypatch.setattr(keys, "MAX_TOKENS", 7)
-    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
-    monkeypatch.setattr("importlib.metadata.version", lambda name: f"the next {name}")
-    found.add(keys.prefix(checkpoint, "digest", "float32", "cpu"))
-    assert len(found) == 6
+    found.add(prefix())
+    for library in ("none", "torch", "transformers"):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, new=library: f"{name == new}")
+        found.add(prefix())
+    assert len(found) == 17
+    encoder = Checkpoint(Hub("x"), "sentence-encoder")
+    before = prefix(encoder)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"{name != 'torch'}")
+    assert prefix(encoder) != before  # by the library that pools
     elsewhere = replace(checkpoint, source=Hub("y"), query_prompt="not of the model but of the text: ")
-    assert keys.prefix(elsewhere, "digest", "float32", "cpu") in found
+    assert prefix(elsewhere) == prefix()
+
+
+def test_every_parameter_of_a_request_is_part_of_the_key() -> None:
+    causal = Model("causal", {"embedded": Checkpoint(Hub("x"), "causal-lm")})
+    prompts = {"query_prompt": "query: ", "document_prompt": "text: "}
+    encoder = Model("encoder", {"embedded": Checkpoint(Hub("x"), "sentence-encoder", **prompts)})
+    plain = Model("plain", {"embedded": Checkpoint(Hub("x"), "sentence-encoder")})
+    classifier = Model("classifier", {"embedded": Checkpoint(Hub("x"), "classifier")})
+    requests: list[Request] = [
+        *(HiddenState("x", causal, layer, skip) for layer in (1, 2) for skip in (0, 1, 2)),
+        TokenLogProbs("x", causal),
+        Embedding("x", encoder),
+        Embedding("x", encoder, "query"),
+        Embedding("x", plain),
+        TokenEmbeddings("x", plain),
+        *(ClassProbabilities(text, classifier, pair) for text in ("x", "y") for pair in (None, "", "x", "y")),
+    ]
+    found = {keys.identity(engine().spec(request.model), request) for request in requests}  # type: ignore[arg-type]  # no head
+    assert len(found) == len(requests)
 
 
 def test_a_changed_tokenizer_or_pooling_is_another_model(folders: dict[str, Path], tmp_path: Path) -> None:
