@@ -125,6 +125,8 @@ def test_what_does_not_fit_is_told_to_come_back(folder: Path) -> None:
         assert large.status_code == 413
         assert large.json() == {"error": "3 records; at most 2 in one request (--max-waiting)"}
         assert server.post("/score", {"records": [1] * 3}).status_code == 413  # those that cannot be read count too
+        three = {"query": [PROMPT] * 3, "prompts": [PROMPT] * 3, "labels": [LABEL] * 3}
+        assert server.post("/get_reward", three).status_code == 413
 
 
 def test_a_request_that_breaks_the_pass_costs_the_others_nothing(folder: Path) -> None:
@@ -278,6 +280,7 @@ def test_an_upload_that_stalls_or_drips_is_given_up(
     [
         (b"{}", {"Content-Type": "text/plain"}, 415, "the body must be application/json"),
         (b"{", {}, 400, "the body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b"null", {"Content-Type": "Application/JSON; charset=utf-8"}, 422, "the body: expected an object, found null"),
         (b'{"records": [{"id": NaN}]}', {}, 400, "the body is not JSON, which has no NaN and no Infinity: write null"),
         (b'{"records": ["\xff"]}', {}, 400, "the body is not valid UTF-8 at byte 14"),
         (b"{}", {"Content-Encoding": "gzip"}, 415, "the body must not be compressed"),
@@ -351,6 +354,9 @@ def test_a_token_is_asked_for(folder: Path, tmp_path: Path) -> None:
             answer = server.post("/score", {"records": []}, headers={"Authorization": wrong.encode("latin-1")})
             assert answer.status_code == 401
         assert requests.get(f"{server.url}/suite", timeout=60).status_code == 401
+        assert server.post("/get_reward", {"query": []}).status_code == 401
+        nothing = {"records": list[Any]()}
+        assert server.post("/score", nothing, headers={"Authorization": "bearer secret-word"}).status_code == 200
         assert server.health()["status"] == "ok"
         assert RemoteTotal(server.url, "secret-word").score([asked()])[0]["reward"] == 1.5
         # Clients that know nothing but an address, such as OpenRLHF, put it there.
@@ -359,6 +365,9 @@ def test_a_token_is_asked_for(folder: Path, tmp_path: Path) -> None:
         client = RemoteTotal(address)
         assert client.score([asked()])[0]["reward"] == 1.5
         assert "secret" not in repr(client)
+        given: dict[str, Any] = {"data_source": "arguments", "ground_truth": "", "extra_info": LABEL}
+        paid = compute_score(**given, solution_str="1 | way too | too", url=server.url, token="secret-word")  # noqa: S106
+        assert paid["score"] == 1.5
         with pytest.raises(ConfigError, match="refused a request: 401"):
             RemoteTotal(server.url).score([asked()])
     other = command("serve", "--host", "0.0.0.0")  # noqa: S104  (refused)
@@ -561,6 +570,33 @@ def test_what_is_asked_for_from_afar_is_asked_for_again(monkeypatch: pytest.Monk
         other.shutdown()
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_that_a_proxy_cannot_reach_is_asked_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([SimpleNamespace(status_code=status), SimpleNamespace(status_code=200, json=lambda: {"results": []})])
+    monkeypatch.setattr(RemoteTotal, "_post", lambda *_: (next(answers), ""))
+    assert RemoteTotal("http://127.0.0.1:9", patience=0.1).score([]) == []
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(RewardsError, match=r"failed: .*timed out"):
+        RemoteTotal(f"http://127.0.0.1:{mute.getsockname()[1]}", timeout=0.1).score([])
+
+
+def test_a_token_in_an_address_may_hold_any_mark() -> None:
+    client = RemoteTotal("http://any:a%2Fb%40c@127.0.0.1:9/", patience=0)
+    asked_for = requests.Request("GET", "http://127.0.0.1:9").prepare()
+    assert client._authorize(asked_for).headers["Authorization"] == "Bearer a/b@c"
+    assert client.url == "http://127.0.0.1:9"
+
+
+def test_what_is_beside_lone_surrogates_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    answer = SimpleNamespace(status_code=200, json=lambda: {"results": [{}]})
+    monkeypatch.setattr(RemoteTotal, "_post", lambda self, path, data: (sent.append(json.loads(data)) or answer, ""))
+    assert RemoteTotal("http://127.0.0.1:9").score([{"completion": "a\ud800é"}]) == [{}]
+    assert sent == [{"records": [{"completion": "a\ufffdé"}]}]
+
+
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'http://\[x' is no address of a reward server: Invalid IPv6 URL"):
         RemoteTotal("http://[x")
@@ -604,6 +640,56 @@ def test_a_pass_that_fails_as_a_whole_shows() -> None:
         assert desk.problem is None
     with pytest.raises(Full, match="the server is stopping"):
         desk.submit([])
+
+
+class Toy:
+    """A suite that waits until it may go on, and breaks at the revision 13."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[Any]] = []
+        self.may = threading.Event()
+
+    def score(self, revisions: Sequence[Any]) -> list[Any]:
+        self.passes.append(list(revisions))
+        assert self.may.wait(30)
+        if 13 in revisions:
+            raise ModelError("thirteen")
+        return [10 * revision for revision in revisions]
+
+
+def test_no_pass_is_larger_than_a_batch_and_what_breaks_one_takes_nothing_that_is_done() -> None:
+    suite: Any = Toy()
+    with Desk(suite, 20, 2) as desk:
+        given: list[Any] = [[0], [1], [2, 3, 4, 5, 6], [7, 13], [8]]
+        first, *futures = [desk.submit(revisions) for revisions in given]
+        assert desk.waiting == 10
+        suite.may.set()
+        assert first.result(30) == [0]
+        assert [future.result(30) for future in (*futures[:2], futures[3])] == [[10], [20, 30, 40, 50, 60], [80]]
+        assert str(futures[2].exception(30)) == "thirteen"
+        assert max(map(len, suite.passes)) == 2
+        assert (desk.scored, desk.waiting) == (8, 0)
+
+
+def test_one_that_breaks_a_shared_pass_fails_alone() -> None:
+    suite: Any = Toy()
+    with Desk(suite, 20, 4) as desk:
+        given: list[Any] = [[0], [1], [2, 3, 13, 4], [5]]
+        futures = [desk.submit(revisions) for revisions in given]
+        suite.may.set()
+        assert [futures[place].result(30) for place in (0, 1, 3)] == [[0], [10], [50]]
+        assert str(futures[2].exception(30)) == "thirteen"
+
+
+def test_what_has_not_begun_when_a_server_ends_is_cancelled() -> None:
+    suite: Any = Toy()
+    with Desk(suite, 20, 2) as desk:
+        running_one, waiting_one = desk.submit([1, 2]), desk.submit([3])  # type: ignore[list-item]  # a toy's
+        while not suite.passes:
+            time.sleep(0.01)
+        threading.Timer(0.2, suite.may.set).start()
+    assert running_one.result(0) == [10, 20]
+    assert waiting_one.cancelled()
 
 
 def test_what_the_page_shows_runs(server: Served) -> None:
