@@ -79,6 +79,13 @@ def shortness(arguments: list[rewards.Argument]) -> list[float]:
     return [1000.0 - len(one.after) for one in arguments]
 
 
+@rewards.reward(level="global", range=(-1000, 1000))
+def told(arguments: list[rewards.Argument]) -> list[float]:
+    """The edits that are stated, usable or not; less 100 where a completion could not be read in full."""
+    found = [one.revision for one in arguments]
+    return [float(len(one.edits) - 100 * (one.problem is not None)) for one in found]
+
+
 @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
 def broken(edits: list[Edit]) -> list[float]:
     """Always fails."""
@@ -89,8 +96,9 @@ def suite(*stated: str) -> Suite:
     """A suite with these gates; with `+` behind its name, one judges what is accepted in a sentence together too."""
     settings = {name.rstrip("+"): {"gate": True, "together": name.endswith("+")} for name in stated}
     gates = list(settings)
-    plugins = registry_of(near, near_together, shortness, broken)
-    return suite_of([*gates, "shortness"], settings={**settings, "shortness": {"weight": 1.0}}, plugins=plugins)
+    plugins = registry_of(near, near_together, shortness, told, broken)
+    paid = {"shortness": {"weight": 1.0}}
+    return suite_of([*gates, "shortness", "told"], settings={**settings, **paid}, plugins=plugins)
 
 
 def run(
@@ -162,6 +170,17 @@ def test_an_edit_that_fails_leaves_what_it_met_as_it_was() -> None:
     said = in_turn("1 | fool | sage\n1 | tea | mate", "1 | sage | most remarkable sage\n1 | Only | Just")
     record, _ = run(Script(said), "near", rounds=2)
     assert record["after"].startswith("Just a sage likes mate.")
+
+
+def test_what_cannot_be_used_counts_in_later_rounds_too() -> None:
+    said = in_turn("1 | fool | sage", "1 | tea | mate\n1 | zzz | b\n9 | a | b")
+    record, _ = run(Script(said), rounds=2)
+    assert [one["rewards"]["told"] for one in record["rounds"]] == [1.0, 4.0]  # with what stands
+    whole = json.dumps({"sentence_edits": [{"sentence_id": 1, "edits": [
+        {"inappropriate_part": "fool", "rewritten_part": "sage", "reason": "x"},
+    ]}]})  # fmt: skip
+    record, _ = run(Script(in_turn(whole, Answer(whole.replace("fool", "tea")[:-9], 9))), format="json_edits", rounds=2)
+    assert [one["rewards"]["told"] for one in record["rounds"]] == [1.0, -99.0]  # the cut edit is none
 
 
 def test_taking_back_an_edit_is_no_progress() -> None:
@@ -262,6 +281,27 @@ def test_a_prompt_without_room_for_the_answer_is_not_cut() -> None:
     assert record["reason"].endswith("tokens, and 100 for the answer; the model has room for 300")
     assert (record["after"], record["rounds"], record["edits"]) == (ARGUMENT["argument"], [], [])
     assert scored(record, work).after_accepted == ARGUMENT["argument"]
+
+
+def test_a_prompt_that_just_leaves_room_for_the_answer_is_asked() -> None:
+    policy = Script(lambda _: "nothing")
+    run(policy)
+    for window, status in ((len(policy.prompts[0]) + 100, "unchanged"), (len(policy.prompts[0]) + 99, "failed")):
+        assert run(Script(policy.say, window))[0]["status"] == status
+
+
+def test_arguments_that_are_edited_together_keep_apart() -> None:
+    """Each gets its own completions, drawn with numbers of its own: by argument, sample, round, candidate and seed."""
+    arguments = [{"id": name, "argument": f"Only {name} likes tea."} for name in ("Anna", "Bert")]
+    seeds: list[int] = []
+    for seed in (7, 8):
+        policy = Script(lambda prompt: "1 | tea | mate" if "Anna" in prompt else "1 | tea | milk")
+        plan = EditingSetup(FORMATS["compact"], suite(), Sampling(0.5, 1.0, 100, seed), 2, 2)
+        cases = [Case(read_revision({**one, "edits": []}), sample) for one in arguments for sample in (1, 2)]
+        edit(plan, policy, cases, lambda _: None)
+        assert [case.text() for case in cases] == ["Only Anna likes mate."] * 2 + ["Only Bert likes milk."] * 2
+        seeds += policy.seeds
+    assert len(set(seeds)) == len(seeds) == 2 * 2 * 2 * 2 * 2
 
 
 def test_what_fails_in_a_later_round_keeps_what_stands() -> None:

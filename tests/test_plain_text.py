@@ -58,6 +58,22 @@ def test_what_was_there_may_stay() -> None:
     assert plain_text([chinese]) == [1.0]
     kept = Edit(1, "it 🙂 <b>so</b>", "this 🙂 <b>so</b>", None, "Say it 🙂 <b>so</b> now.", 4, 18)
     assert plain_text([kept]) == [1.0]
+    for word, other in (("a" * 60, "b" * 60), ("a.b.c.d.e.f.g.h.i.j", "b.b.c.d.e.f.g.h.i.j")):  # as in an address
+        assert plain_text([Edit(1, word, other, None, f"So {word} now.", 3, 3 + len(word))]) == [1.0]
+
+
+@pytest.mark.parametrize("kept", ["🙂", "<b>", "ж", "a" * 60, "a.b.c.d.e.f.g.h.i.j", "so   long"])
+def test_what_stands_elsewhere_in_the_sentence_is_not_new(kept: str) -> None:
+    sentence = f"The heat is {kept} here."
+    changed = Edit(1, "heat", f"cold {kept}", None, sentence, 4, 8)
+    assert plain_text([changed, edit(f"cold {kept}")]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("word", "plain"), [("a" * 40, 1.0), ("a" * 41, 0.0), ("." * 8 + "a", 1.0), ("." * 9 + "a", 0.0)]
+)
+def test_a_word_may_have_forty_letters_and_eight_marks(word: str, plain: float) -> None:
+    assert plain_text([edit(word)]) == [plain]
 
 
 @pytest.mark.parametrize("text", ["a\x07b", "a\u200bb", "a\u034fb", "a\ufe0fb", "a\u00adb", "a\U000e0101b"])

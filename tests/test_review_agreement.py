@@ -53,6 +53,22 @@ def test_amending_is_another_verdict_but_not_acceptance(tmp_path: Path) -> None:
     assert (kept.same, kept.alpha) == (1.0, 1.0)
 
 
+def test_no_verdict_lies_between_two_others(tmp_path: Path) -> None:
+    # Coincidences of 3 units: ax, xr, rr, for accept, amend (x) and reject. Observed disagreement 4/6; expected over
+    # counts a 1, x 2, r 3: (1·2 + 1·3 + 2·3)·2/(6·5) = 22/30.
+    ann = write_lines(tmp_path / "ann.jsonl", *verdicts("ann", "accept", "amend", "reject"))
+    ben = write_lines(tmp_path / "ben.jsonl", *verdicts("ben", "amend", "reject", "reject"))
+    three, _ = agreements(read_reviews([ann, ben]))
+    assert three.alpha == pytest.approx(1 - (4 / 6) / (22 / 30))
+
+
+def test_what_a_reviewer_takes_back_in_another_file_is_no_verdict(tmp_path: Path) -> None:
+    ann = write_lines(tmp_path / "ann.jsonl", *verdicts("ann", "accept", "reject", "accept"))
+    ben = write_lines(tmp_path / "ben.jsonl", *verdicts("ben", "accept", "reject", "reject"))
+    later = write_lines(tmp_path / "later.jsonl", *verdicts("ben", None, None, "clear"))
+    assert {(found.units, found.alpha) for found in agreements(read_reviews([ann, ben, later]))} == {(2, 1.0)}
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_comparison_of_what_is_no_text(tmp_path: Path, side: str) -> None:
     one = comparison("ann", 1, "left", "x", "y", left_text="a", right_text="b")

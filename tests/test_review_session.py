@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def test_a_decision_says_all_that_one_must_know(sources: list[Source]) -> None:
         {"argument": 3, "system": "anna", "edit": 1, "decision": "amend", "amended": ", please"}
     ]
     assert review.covered([line]) == (1, 28)
+
+
+def test_a_decision_says_of_its_own_edit_whether_it_was_accepted(tmp_path: Path) -> None:
+    (one,) = pages.score(tmp_path, record())
+    one["edits"][1] |= {"accepted": False}
+    review = Review(read_sources([write_lines(tmp_path / "anna.jsonl", one)], []), "me")
+    posted = {"argument": 0, "system": "anna", "decision": "reject", "amended": "left over", "scores_shown": "false"}
+    lines = [review.line({**posted, "edit": index}) for index in (0, 1)]
+    assert [line["accepted"] for line in lines] == [True, False]
+    assert [(line["amended"], line["scores_shown"]) for line in lines] == [(None, False)] * 2
+    longest = "x" * 20_000
+    assert review.line({**posted, "edit": 0, "decision": "amend", "amended": longest})["amended"] == longest
 
 
 def test_an_argument_that_a_system_lacks_is_refused(tmp_path: Path) -> None:
@@ -132,7 +145,9 @@ def test_a_comparison_says_which_system_was_preferred(sources: list[Source]) -> 
         "version", "kind", "reviewer", "id", "issue", "argument", "decision", "preferred", "seed", "changes_shown",
         *(f"{side}_{what}" for side in ("left", "right") for what in ("system", "text", "file", "digest")),
     }  # fmt: skip
+    assert line["changes_shown"] is True
     assert comparison.line({"trial": 0, "decision": "tie"})["preferred"] is None
+    assert Comparison(sources, "you", 7).state([line]) == []
 
 
 def test_the_digest_is_of_files_reviewer_and_seed(sources: list[Source]) -> None:
@@ -142,6 +157,8 @@ def test_the_digest_is_of_files_reviewer_and_seed(sources: list[Source]) -> None
     ]
     assert len({session.digest for session in sessions}) == len(sessions)
     assert Comparison(sources, "me").digest == Comparison(sources, "me").digest
+    changed, renamed = ([replace(sources[0], **{key: "else"}), sources[1]] for key in ("digest", "name"))
+    assert len({Review(some, "me").digest for some in (sources, changed, renamed)}) == 3
 
 
 def test_decisions_of_another_seed_are_shown_on_the_side_where_the_system_stands(sources: list[Source]) -> None:
@@ -182,6 +199,8 @@ def test_files_that_do_not_go_together_are_refused(tmp_path: Path, sources: list
     paths[1] = write_lines(tmp_path / "far.jsonl", far)
     with pytest.raises(RewardsError, match="'anna' and 'far' have no id in common"):
         Comparison(read_sources(paths, []), "me")
+    same = Comparison(read_sources([paths[0]] * 2, ["a", "b"]), "me")
+    assert (same.trials, same.same) == ([], 9)
 
 
 @pytest.mark.parametrize(

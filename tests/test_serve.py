@@ -572,7 +572,9 @@ def test_what_is_asked_for_from_afar_is_asked_for_again(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_server_that_a_proxy_cannot_reach_is_asked_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([SimpleNamespace(status_code=status), SimpleNamespace(status_code=200, json=lambda: {"results": []})])
+    answers = iter(
+        [SimpleNamespace(status_code=status), SimpleNamespace(status_code=200, json=lambda: {"results": []})]
+    )
     monkeypatch.setattr(RemoteTotal, "_post", lambda *_: (next(answers), ""))
     assert RemoteTotal("http://127.0.0.1:9", patience=0.1).score([]) == []
 
