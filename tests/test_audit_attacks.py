@@ -208,6 +208,17 @@ GOOD: dict[str, Any] = {
             "line 1: honest: expected edits of the form [sentence, part, replacement, reason]",
         ),
         ({"honest": [[2, "Tea", "x", "r"]]}, "line 1: honest: sentence 2 does not exist"),
+        ({"honest": [[0, "Tea", "x", "r"]]}, "line 1: honest: sentence 0 does not exist"),
+        (
+            {"honest": [["1", "Tea", "x", "r"]]},
+            "line 1: honest: expected edits of the form [sentence, part, replacement, reason]",
+        ),
+        ({"honest": [[1, "Tea", 3, "r"]]}, "line 1: honest: expected texts for part, replacement and reason"),
+        (
+            {"sentences": ["Tea or Tea, DUH."], "weaker": [[1, "Tea", "x", "r"]]},
+            "line 1: weaker: 'Tea' does not occur exactly once in sentence 1",
+        ),
+        ({"sentences": ["Tea, DUH.", ""]}, "line 1: sentences: expected a list of texts"),
         ({"honest": [[1, "Coffee", "x", "r"]]}, "line 1: honest: 'Coffee' does not occur exactly once in sentence 1"),
     ],
 )
@@ -229,6 +240,22 @@ def test_arguments_of_ones_own(tmp_path: Path) -> None:
         read_cases(own(tmp_path, GOOD, GOOD))
     with pytest.raises(ConfigError, match="holds no arguments"):
         read_cases(own(tmp_path))
+    with (tmp_path / "arguments.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{\n")
+    with pytest.raises(ConfigError, match="line 1: not JSON"):
+        read_cases(tmp_path / "arguments.jsonl")
+
+
+def test_the_honest_edits_of_each_sentence_are_its_own() -> None:
+    twice = Case(
+        "a", "b", ("Tea, DUH.", "Tea is bad.", "Go!"),
+        (Change(2, "Tea", "Milk"), Change(1, ", DUH", ""), Change(3, "Go!", "")), (), "Fine.",
+    )  # fmt: skip
+    assert [twice.edited(number) for number in twice.numbers] == ["Tea.", "Milk is bad.", ""]
+    assert twice.after == "Tea. Milk is bad."
+    assert twice.worst == 1  # five characters go, and three, and three
+    alike = Case("a", "b", ("Tea!", "Ale!"), (Change(2, "Ale!", "Some beer."), Change(1, "Tea!", "Milk.")), (), "Fine.")
+    assert alike.worst == 1  # of equals the first
 
 
 def test_an_attack_that_gives_text_is_passed_on_as_it_is() -> None:

@@ -74,6 +74,25 @@ def test_a_suite_that_pays_for_length_is_won_by_politeness() -> None:
     assert not report.passed
 
 
+def test_what_an_attack_is_paid_by_is_beside_honest_edits_of_the_same_arguments() -> None:
+    def pay(argument: rewards.Argument) -> float | None:
+        if argument.after:
+            return float(argument.before.split()[2])  # 0 to 3, whatever is done
+        return None if argument.before.startswith("Fool number 1 ") else 50.0
+
+    toy = rewards.reward(name="toy", level="global", range=(-100, 100))(lambda arguments: [pay(a) for a in arguments])
+    held = rewards.reward(name="held", level="global", range=(0, 9))(lambda arguments: [5.0] * len(arguments))
+    paid = {"toy": {"weight": 2.0, "empty": "zero"}}
+    found = suite_of(["toy", "held"], settings=paid, plugins=registry_of(toy, held))
+    (deleting,) = (each for each in ATTACKS if each.name == "delete-everything")
+    seldom = replace(deleting, name="seldom", every=2)
+    report = audit(found, CASES, [seldom, *ATTACKS])
+    by = {verdict.name: verdict for verdict in report.verdicts}
+    assert by["seldom"].n == 2
+    assert by["seldom"].by == {"toy": pytest.approx(2 * (50 - 1))}  # honest edits of the first and the third: 0 and 2
+    assert (by["delete-everything"].components["toy"], by["seldom"].components["held"]) == (50.0, 5.0)
+
+
 def test_what_counts_for_little_is_a_tie() -> None:
     def pay(argument: rewards.Argument) -> float:
         return float(argument.after != argument.before) + len(argument.after) / 10_000
