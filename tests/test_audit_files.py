@@ -16,7 +16,7 @@ from pyarrow import parquet
 from rewards.cli import build
 from rewards.errors import ConfigError
 from rewards_audit.compare import compare
-from rewards_audit.observations import Observations, observe
+from rewards_audit.observations import BEHAVIOUR, Observations, observe
 from rewards_audit.trends import FileReport, examine
 from tests.conftest import command, read_lines, write_lines
 
@@ -286,6 +286,32 @@ def test_after_against_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert build()(["audit", str(after), "--against", str(before), "-o", str(out)], standalone_mode=False) == 1
     assert json.loads(out.read_bytes())["kind"] == "comparison"
     assert "warning: the held-out judge got worse" in capsys.readouterr().out
+
+
+def test_inputs_are_compared_by_their_id_whatever_their_order_and_only_where_both_have_a_value() -> None:
+    def seen(ids: str, *judged: float, failed: int = 0, unread: int = 0) -> Observations:
+        columns = {"total": np.ones(len(ids)), "judge": np.array(judged)}
+        columns |= {name: np.ones(len(ids)) for name in BEHAVIOUR}
+        groups = np.arange(len(ids), dtype=np.int64)
+        return Observations("x", None, groups, tuple(ids), columns, SUITE, failed, Counter(), unread)
+
+    nothing = float("nan")
+    before = seen("abcde", 0.1, 0.2, 0.3, 0.4, nothing)
+    after = seen("edcbaa", 0.9, nothing, 0.1 + 0.2, 0.2, nothing, 0.0)
+    judge = next(change for change in compare(after, before).changes if change.name == "judge")
+    # c is 0.3 in other words, b the same, and a has one value of two.
+    assert (judge.n, judge.rose, judge.worse) == (3, 0.0, False)
+    assert (judge.before, judge.after) == (pytest.approx(0.2), pytest.approx(0.5 / 3))
+    assert judge.interval is not None
+    assert judge.interval[0] < 0 < judge.interval[1]
+    assert compare(after, before).passed
+    for one in ({"failed": 1}, {"unread": 1}):
+        bad = seen("abcde", 0.1, 0.2, 0.3, 0.4, nothing, **one)
+        assert not compare(bad, before).passed
+        assert not compare(before, bad).passed
+    bad = compare(before, seen("abcde", 0.1, 0.2, 0.3, 0.4, nothing, failed=2))
+    assert (bad.failed_after, bad.failed_before) == (0, 2)
+    assert "records failed, 0 after and 2 before: what they lack is not compared" in bad.warnings
 
 
 def test_files_that_cannot_be_compared_well(tmp_path: Path) -> None:
