@@ -116,7 +116,7 @@ def test_start_token_libraries_version_and_limit_are_part_of_the_key(monkeypatch
 
 def test_every_parameter_of_a_request_is_part_of_the_key() -> None:
     causal = Model("causal", {"embedded": Checkpoint(Hub("x"), "causal-lm")})
-    prompts = {"query_prompt": "query: ", "document_prompt": "text: "}
+    prompts: dict[str, Any] = {"query_prompt": "query: ", "document_prompt": "text: "}
     encoder = Model("encoder", {"embedded": Checkpoint(Hub("x"), "sentence-encoder", **prompts)})
     plain = Model("plain", {"embedded": Checkpoint(Hub("x"), "sentence-encoder")})
     classifier = Model("classifier", {"embedded": Checkpoint(Hub("x"), "classifier")})

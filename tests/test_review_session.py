@@ -157,7 +157,8 @@ def test_the_digest_is_of_files_reviewer_and_seed(sources: list[Source]) -> None
     ]
     assert len({session.digest for session in sessions}) == len(sessions)
     assert Comparison(sources, "me").digest == Comparison(sources, "me").digest
-    changed, renamed = ([replace(sources[0], **{key: "else"}), sources[1]] for key in ("digest", "name"))
+    changed = [replace(sources[0], digest="else"), sources[1]]
+    renamed = [replace(sources[0], name="else"), sources[1]]
     assert len({Review(some, "me").digest for some in (sources, changed, renamed)}) == 3
 
 

@@ -593,8 +593,12 @@ def test_a_token_in_an_address_may_hold_any_mark() -> None:
 
 def test_what_is_beside_lone_surrogates_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
-    answer = SimpleNamespace(status_code=200, json=lambda: {"results": [{}]})
-    monkeypatch.setattr(RemoteTotal, "_post", lambda self, path, data: (sent.append(json.loads(data)) or answer, ""))
+
+    def post(self: RemoteTotal, path: str, data: bytes) -> tuple[Any, str]:
+        sent.append(json.loads(data))
+        return SimpleNamespace(status_code=200, json=lambda: {"results": [{}]}), ""
+
+    monkeypatch.setattr(RemoteTotal, "_post", post)
     assert RemoteTotal("http://127.0.0.1:9").score([{"completion": "a\ud800é"}]) == [{}]
     assert sent == [{"records": [{"completion": "a\ufffdé"}]}]
 
@@ -663,7 +667,7 @@ def test_no_pass_is_larger_than_a_batch_and_what_breaks_one_takes_nothing_that_i
     suite: Any = Toy()
     with Desk(suite, 20, 2) as desk:
         given: list[Any] = [[0], [1], [2, 3, 4, 5, 6], [7, 13], [8]]
-        first, *futures = [desk.submit(revisions) for revisions in given]
+        first, *futures = list[Any](desk.submit(revisions) for revisions in given)
         assert desk.waiting == 10
         suite.may.set()
         assert first.result(30) == [0]
@@ -677,7 +681,7 @@ def test_one_that_breaks_a_shared_pass_fails_alone() -> None:
     suite: Any = Toy()
     with Desk(suite, 20, 4) as desk:
         given: list[Any] = [[0], [1], [2, 3, 13, 4], [5]]
-        futures = [desk.submit(revisions) for revisions in given]
+        futures = list[Any](desk.submit(revisions) for revisions in given)
         suite.may.set()
         assert [futures[place].result(30) for place in (0, 1, 3)] == [[0], [10], [50]]
         assert str(futures[2].exception(30)) == "thirteen"
@@ -686,7 +690,8 @@ def test_one_that_breaks_a_shared_pass_fails_alone() -> None:
 def test_what_has_not_begun_when_a_server_ends_is_cancelled() -> None:
     suite: Any = Toy()
     with Desk(suite, 20, 2) as desk:
-        running_one, waiting_one = desk.submit([1, 2]), desk.submit([3])  # type: ignore[list-item]  # a toy's
+        given: list[Any] = [[1, 2], [3]]
+        running_one, waiting_one = list[Any](desk.submit(revisions) for revisions in given)
         while not suite.passes:
             time.sleep(0.01)
         threading.Timer(0.2, suite.may.set).start()
