@@ -92,12 +92,20 @@ def broken(edits: list[Edit]) -> list[float]:
     raise ValueError("out of order")
 
 
-def suite(*stated: str) -> Suite:
+@rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+def brittle(edits: list[Edit]) -> list[float]:
+    """Fails on what shouts."""
+    if any("!" in edit.after for edit in edits):
+        raise ValueError("too loud")
+    return [1.0] * len(edits)
+
+
+def suite(*stated: str, weight: float = 1.0) -> Suite:
     """A suite with these gates; with `+` behind its name, one judges what is accepted in a sentence together too."""
     settings = {name.rstrip("+"): {"gate": True, "together": name.endswith("+")} for name in stated}
     gates = list(settings)
-    plugins = registry_of(near, near_together, shortness, told, broken)
-    paid = {"shortness": {"weight": 1.0}}
+    plugins = registry_of(near, near_together, shortness, told, broken, brittle)
+    paid = {"shortness": {"weight": weight}}
     return suite_of([*gates, "shortness", "told"], settings={**settings, **paid}, plugins=plugins)
 
 
@@ -109,9 +117,10 @@ def run(
     rounds: int = 1,
     best_of: int = 1,
     max_new_tokens: int = 100,
+    weight: float = 1.0,
 ) -> tuple[dict[str, Any], Work]:
     asked = format if isinstance(format, Format) else FORMATS[format]
-    plan = EditingSetup(asked, suite(*gates), Sampling(0.0, 1.0, max_new_tokens, 7), rounds, best_of)
+    plan = EditingSetup(asked, suite(*gates, weight=weight), Sampling(0.0, 1.0, max_new_tokens, 7), rounds, best_of)
     work = Work(plan, policy, "script", {})
     case = Case(read_revision({**(argument or ARGUMENT), "edits": []}), 1)
     edit(plan, policy, [case], lambda _: None)
@@ -233,6 +242,14 @@ def test_what_clashes_in_one_round_is_told_as_the_reason() -> None:
     record, _ = run(Script(in_turn("1 | Only | Only!!\n1 | tea | tea!!!")), "near+")
     assert (record["status"], record["after"]) == ("unchanged", ARGUMENT["argument"])
     assert record["reason"] == "no valid edit passed the gates: near together 2×"
+
+
+def test_a_completion_that_could_not_be_scored_is_not_better_than_one_that_loses() -> None:
+    said = in_turn("1 | a fool | I!", "1 | a fool | I", "1 | a fool | You!")
+    record, _ = run(Script(said), "brittle", best_of=3, weight=-1.0)
+    assert [one["reward"] for one in record["rounds"][0]["candidates"]] == [None, -954.0, None]
+    assert record["status"] == "edited"
+    assert record["after"].startswith("Only I likes tea.")
 
 
 def test_the_best_completion_goes_by_the_suite_and_all_are_kept() -> None:
