@@ -318,14 +318,19 @@ def test_rewards_that_come_one_by_one_are_all_taken(tmp_path: Path) -> None:
     [
         ({"device": None}, "device None: expected auto, cpu or cuda:N"),
         ({"device": 0}, "device 0: expected auto, cpu or cuda:N"),
-        ({"models": "x"}, "Engine(models='x'): expected a folder or hub id, as text, for each role"),
-        ({"models": {"encoder": Path("x")}}, "expected a folder or hub id, as text, for each role"),
+        ({"models": "x"}, "Engine(models='x'): expected a folder or hub id for each role"),
+        ({"models": {"encoder": None}}, "expected a folder or hub id for each role"),
         ({"progress": True}, "Engine(progress=True): expected a function of how many texts are done"),
     ],
 )
 def test_an_engine_that_can_never_work_is_refused(given: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         rewards.Engine(**given)
+
+
+def test_the_folder_of_a_model_may_be_a_path() -> None:
+    folders: Any = {"encoder": Path("some", "folder")}
+    assert rewards.Engine(models=folders).models == {"encoder": str(Path("some", "folder"))}
 
 
 def test_settings_may_have_the_shape_of_a_file(tmp_path: Path) -> None:

@@ -100,10 +100,11 @@ class Engine:
                 f"Engine(cache={self.cache!r}): expected MemoryCache() or DiskCache(FOLDER), both of rewards.engine.cache"
             )
         models: Any = self.models
-        if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models.values()):
+        if not isinstance(models, Mapping) or not all(isinstance(name, str | Path) for name in models.values()):
             raise ConfigError(
-                f"Engine(models={models!r:.100}): expected a folder or hub id, as text, for each role: {{'encoder': '…'}}"
+                f"Engine(models={models!r:.100}): expected a folder or hub id for each role: {{'encoder': '…'}}"
             )
+        self.models = {role: str(name) for role, name in models.items()}
         if not callable(self.progress):
             raise ConfigError(
                 f"Engine(progress={self.progress!r:.100}): expected a function of how many texts are done"
