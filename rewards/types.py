@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rewards.text.composing import normalised
+
 Level = Literal["edit", "sentence", "global"]
 LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
 NO_PLACE = "an insertion without a place"
@@ -97,7 +99,7 @@ UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 def seen(text: str) -> str:
     """The text as a reader sees it: without invisible characters, each run of spaces as one, letters composed."""
     if not (text.isascii() and text.isprintable()):
-        text = "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or not _invisible(c))
+        text = "".join(c for c in normalised("NFC", text) if c.isspace() or not _invisible(c))
     return " ".join(text.split())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import unicodedata
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rewards.formats.tracked_changes import NO_PLACE
 from rewards.text import anchor as anchoring
 from rewards.text.anchor import MAX_EDITS, NOT_FOUND, NOTHING, TOO_MANY, anchor
+from rewards.text.composing import normalised
 from rewards.text.segment import join_gaps
 from rewards.types import ProposedEdit, Revision
 
@@ -265,6 +266,19 @@ def test_a_letter_with_its_accent_is_found_as_one_character_or_as_two(of_text: A
     revision = revise((sentence,), edit(part, "thé"), edit(part, "bar"))
     assert [each.before for each in revision.edits] == [unicodedata.normalize(of_text, "café")] * 2
     assert unicodedata.normalize("NFC", revision.apply([0, 1])) == "Le thé est naïf, un bar!"
+
+
+@given(st.text("aé\u0301\u0323\u0344\u0f73\u093c\u0958가\u1161"))
+def test_letters_are_composed_as_unicode_says(text: str) -> None:
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    assert [normalised(form, text) for form in forms] == [unicodedata.normalize(form, text) for form in forms]
+
+
+def test_many_marks_on_one_letter_hold_nothing_up() -> None:
+    """Python sorts them by insertion: these would take it minutes, in every form and twice for every edit."""
+    letter = "a" + "\u0301\u0323" * 200_000
+    assert not revise(("One.",), edit(letter, "x")).edits[0].valid
+    assert revise(("One.",), edit("One", letter)).edits[0].changes
 
 
 @pytest.mark.parametrize(("sentence", "part", "start"), [("cafe\u0301, or a cafe", "cafe", 12), ("कि क है", "क", 3)])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import rewards
+from rewards.text.composing import normalised
 from rewards.types import UNSEEN
 from rewards_format.negation import only_negates
 from rewards_format.repetition import repeated
@@ -86,7 +87,7 @@ def _plain(before: str, after: str) -> bool:
     entities = [each for each in ENTITY.findall(after) if html.unescape(each) != each]
     if any(mark not in before for mark in (*MARKUP.findall(after), *entities)):
         return False
-    after = unicodedata.normalize("NFC", after)  # an accent that stands alone composes with its letter, or is none
+    after = normalised("NFC", after)  # an accent that stands alone composes with its letter, or is none
     added = {c for c in after if not c.isascii() or not c.isprintable()} - set(before) - {"\n", "\t", "\r"}
     if not added:
         return True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
+
+from rewards.text.composing import normalised
 
 WORD = re.compile(r"\w+(?:['-]\w+)*")
 RUN = 3
@@ -25,7 +26,7 @@ def repeated(before: str, after: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
+    return WORD.findall(normalised("NFC", text).replace("’", "'").lower())
 
 
 def _runs(words: list[str]) -> list[tuple[str, ...]]:

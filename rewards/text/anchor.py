@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rewards.text.composing import normalised
 from rewards.text.words import are_whole
 from rewards.types import NO_PLACE, Edit, ProposedEdit
 
@@ -140,8 +140,8 @@ def _forms(part: str) -> Iterator[str]:
     """The part as it stands, and as a text may have it that spells é as one character, or as a letter and an accent."""
     yield part
     if not part.isascii():
-        yield unicodedata.normalize("NFC", part)
-        yield unicodedata.normalize("NFD", part)
+        yield normalised("NFC", part)
+        yield normalised("NFD", part)
 
 
 def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
