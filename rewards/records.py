@@ -209,7 +209,7 @@ def _listed(given: Any) -> list[ProposedEdit]:
     for index, item in enumerate(given):
         if not isinstance(item, Mapping):
             raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
-        start = whole(item.get("start"))
+        start = whole(listed(item.get("start")))
         # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
         named = item
         if item.get("inappropriate_part") is None and item.get("before") is not None:
@@ -242,15 +242,14 @@ def identifier(record: Mapping[str, Any]) -> str | int | None:
         value = record.get(key)
         if value is None:
             continue
-        exact = True
-        if isinstance(value, float) and value.is_integer():
-            exact = abs(value) < EXACT
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
+        if isinstance(value, str):
+            return value
+        number = whole(value)
+        if number is None:
             raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
-        if not exact or (isinstance(value, int) and not LEAST <= value < BEYOND):
+        if not LEAST <= number < BEYOND or (isinstance(value, float) and abs(value) >= EXACT):
             raise RecordError("is a number too large to be told from others; write it as a string", key)
-        return value
+        return number
     return None
 
 

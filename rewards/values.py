@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 
@@ -22,7 +21,7 @@ def listed(value: Any) -> Any:
 
 
 def whole(value: Any) -> int | None:
-    """The integer that a value is, be it numpy's, or a float (1.0) as tables make of it where others are missing; else None."""
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
+    """The integer that a value is, or a float (1.0), as tables make of it where others are missing; else None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     return int(value) if isinstance(value, float) and value.is_integer() else None

@@ -383,7 +383,7 @@ def test_integers_of_numpy_are_integers_and_no_half_of_a_character_stays() -> No
 def test_a_row_of_pandas_is_read_as_the_record_that_it_was() -> None:
     """Parquet's lists come as arrays; integers as numpy's, or as floats where other rows have none."""
     twice = {"inappropriate_part": "bad", "rewritten_part": "good", "reason": "x"}
-    for number, start in ((np.int64(2), np.int64(8)), (2.0, 8.0)):
+    for number, start in ((np.int64(2), np.int64(8)), (2.0, 8.0), (np.float32(2), np.float32(8))):
         edits = np.array([{**twice, "sentence_id": number, "start": start, "before": "bad", "after": "good"}])
         row = {
             "id": np.int64(3),
