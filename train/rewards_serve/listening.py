@@ -23,9 +23,7 @@ from rewards.suite import Suite
 from rewards_serve.desk import Desk
 
 HEAD = 10.0  # seconds that the head of a request may take
-IDLE = (
-    75  # seconds that a connection is kept between requests: clients close theirs first, and send into none that closes
-)
+IDLE = 75  # seconds between requests: longer than clients keep a connection, so that they send into none that closes
 GRACE = 30.0  # seconds after the last pass that a server which ends leaves its clients, to send and to read
 log = logging.getLogger("rewards.serve")
 FIRST = {

@@ -43,6 +43,7 @@ class Server(ThreadingHTTPServer):
     """Serves one session and writes its decisions. `url` lets one browser in, once."""
 
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # on Windows it would let two reviews have one port
 
     def __init__(self, session: Session, journal: Journal, port: int) -> None:
         self.session, self.journal = session, journal
@@ -55,7 +56,6 @@ class Server(ThreadingHTTPServer):
         self.digest = hashlib.sha256(stated.encode()).hexdigest()
         data = {**session.data(), "digest": self.digest}
         self.data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-        self.allow_reuse_address = os.name == "posix"  # on Windows it would let two reviews have one port
         super().__init__((HOST, port), Handler)
         self.authority = f"{HOST}:{self.server_address[1]}"
         # Cookies do not know ports: two reviews at a time must not take each other's.
