@@ -185,7 +185,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x", encoding="utf-8")
     with pytest.raises(RewardsError, match="mine is a file; give a folder"):
         DiskCache(tmp_path / "mine")
-    with pytest.raises(RewardsError, match="cannot be opened: .*; give another --cache folder"):
+    with pytest.raises(RewardsError, match="cannot be opened: .*; give another folder for it"):
         DiskCache(tmp_path / "mine" / "inside")
 
 
