@@ -42,8 +42,9 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
     try:
         text = path.read_text(encoding="utf-8")
-        loaded = load_yaml(text)
-        _refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), path, set())
+        nodes = _composed(text)
+        loaded = yaml.safe_load(text)
+        _refuse_doubles(nodes, path, set())
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -59,9 +60,16 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
 
 def load_yaml(text: str) -> Any:
     """What a text of strangers says. Raises what `NO_YAML` names, also where its aliases stand for too many values."""
-    if _values(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
-        raise yaml.YAMLError(f"with what its aliases repeat it holds more than {MOST_VALUES:,} values")
+    _composed(text)
     return yaml.safe_load(text)
+
+
+def _composed(text: str) -> Any:
+    """The nodes of a YAML text, of which none is built yet. Raises YAMLError where they stand for too many values."""
+    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+    if _values(nodes, {}) > MOST_VALUES:
+        raise yaml.YAMLError(f"with what its aliases repeat it holds more than {MOST_VALUES:,} values")
+    return nodes
 
 
 def _values(node: Any, known: dict[int, int]) -> int:

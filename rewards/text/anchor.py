@@ -73,8 +73,8 @@ class _Sentence:
     def find(self, part: str) -> _Part | Span | None:
         """The only place of a part, or None; a _Part where there are several."""
         if part not in self.parts:
-            written = next((form for form in _forms(part) if form in self.text), part)
-            start = self.text.find(written)
+            found = ((form, self.text.find(form)) for form in _forms(part))
+            written, start = next((one for one in found if one[1] >= 0), (part, -1))
             span = (start, start + len(written)) if start >= 0 else None
             self.parts[part] = _Part(written) if span and self.text.find(written, start + 1) >= 0 else span
         return self.parts[part]
