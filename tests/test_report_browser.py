@@ -199,6 +199,29 @@ def test_keys_go_through_arguments_views_systems_and_help(opened: Any) -> None:
     assert not one(opened, "#reader").is_displayed()
 
 
+def test_letters_can_be_switched_off_as_keys(opened: Any) -> None:
+    from selenium.webdriver import Keys
+
+    def position() -> list[str]:
+        return texts(opened, ".position")
+
+    press(opened, "?")
+    one(opened, "dialog [name=letters]").click()
+    press(opened, Keys.ESCAPE)
+    press(opened, "j")
+    assert position() == ["1 / 5"]
+    opened.refresh()
+    press(opened, "j")
+    assert position() == ["1 / 5"]
+    press(opened, Keys.ARROW_RIGHT)
+    assert position() == ["2 / 5"]
+    one(opened, "[aria-label='Keyboard help']").click()
+    one(opened, "dialog [name=letters]").click()
+    press(opened, Keys.ESCAPE)
+    press(opened, "k")
+    assert position() == ["1 / 5"]
+
+
 def test_the_focus_stays_on_the_button_that_was_pressed(opened: Any) -> None:
     from selenium.webdriver import Keys
 
