@@ -34,23 +34,23 @@ def audit(
         Path | None, typer.Option("--out", "-o", help="Write everything as JSON to this file, or into this folder.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Compare FILE with this one: the same inputs before training, say.")
+        Path | None, typer.Option(help="Compare FILE with this one, e.g. the same inputs before training.")
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="ATTACK", help="Only this attack, and doing nothing. Repeatable.")
+        list[str] | None, typer.Option(metavar="ATTACK", help="Try only this attack (and doing nothing). Repeatable.")
     ] = None,
     show: Annotated[
         str | None,
-        typer.Option(metavar="ATTACK", help="Show examples of one attack, and run no other but doing nothing."),
+        typer.Option(metavar="ATTACK", help="Show examples of one attack; try only it (and doing nothing)."),
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the attacks, and try none.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the attacks and exit.")] = False,
     arguments: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.jsonl", help="Your own arguments with honest edits, in the place of ours."),
+        typer.Option(metavar="FILE.jsonl", help="Your own arguments with honest edits, instead of the built-in ones."),
     ] = None,
     attacks: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.jsonl", help="Attacks of your own besides: lines {attack, id, completion}."),
+        typer.Option(metavar="FILE.jsonl", help="Additional attacks: lines {attack, id, completion}."),
     ] = None,
     profile: Profile = None,
     model: Models = None,
@@ -59,10 +59,10 @@ def audit(
     cache: Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Can a suite be gamed? Score attacks beside honest edits, or say what a scored file or training log shows of it.
+    """Can a suite be gamed? Score attacks beside honest edits, or look for reward hacking in a scored file or training log.
 
-    Exit code 1 where the suite prefers an attack to honest edits, a held-out reward got worse (--against), or something
-    could not be scored or read.
+    Exit code 1: the suite prefers an attack to honest edits, a held-out reward got worse (--against), or something could
+    not be scored or read.
     """
     if list_:
         _list()

@@ -27,50 +27,54 @@ def edit(
         str,
         typer.Option(metavar="MODEL", help="A folder, a hub id, or an embedded model, such as smollm2-135m-instruct."),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file. [default: standard output]")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a PEFT adapter for the model.")] = None,
-    format: Annotated[str, typer.Option(help="Format that the model is asked for.")] = "tracked_changes",
+    format: Annotated[str, typer.Option(help="Format to ask the model for.")] = "tracked_changes",
     rounds: Annotated[
-        int, typer.Option(min=1, callback=countable, help="Feed the edited argument back, up to N rounds in all.")
+        int, typer.Option(min=1, callback=countable, help="Feed the edited argument back, up to N rounds in total.")
     ] = 1,
     num_samples: Annotated[
         int, typer.Option(min=1, callback=countable, help="Independent results for each argument.")
     ] = 1,
     best_of: Annotated[
         int,
-        typer.Option(min=1, callback=countable, help="Completions in each round, of which the suite's best is taken."),
+        typer.Option(
+            min=1, callback=countable, help="Completions per round; the one that the suite scores best is taken."
+        ),
     ] = 1,
-    suite: Annotated[str, typer.Option(help="Whose gates accept edits: a suite, or a YAML file.")] = "default",
+    suite: Annotated[str, typer.Option(help="Suite whose gates accept edits: a name, or a YAML file.")] = "default",
     set_: Settings = None,
     profile: Profile = None,
     reward_model: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a role of the suite's models. Repeatable."),
+        typer.Option(
+            metavar="ROLE=MODEL", help="Fill a role of the suite's models with a hub id or folder. Repeatable."
+        ),
     ] = None,
     cache: Cache = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="0 is greedy decoding. [default: 0; 0.8 where several are drawn]")
+        float | None, typer.Option(min=0.0, help="0 is greedy decoding. [default: 0; 0.8 if several are drawn]")
     ] = None,
     top_p: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Nucleus sampling: cumulative probability to keep.")
     ] = 1.0,
     max_new_tokens: Annotated[
-        int, typer.Option(min=1, callback=countable, help="Tokens of a completion, at most.")
+        int, typer.Option(min=1, callback=countable, help="Maximum number of tokens in a completion.")
     ] = 1024,
     seed: Annotated[int, typer.Option(callback=countable, help="Random seed.")] = 0,
-    backend: Annotated[str, typer.Option(help="transformers, or vllm where it is installed.")] = "transformers",
+    backend: Annotated[str, typer.Option(help="transformers, or vllm if it is installed.")] = "transformers",
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="Precision of the model: auto, float32, bfloat16 or float16.")] = "auto",
     resume: Resume = False,
     limit: Limit = None,
     batch_size: Annotated[
         int,
-        typer.Option(min=1, callback=countable, help="Output records that are made together, and kept on --resume."),
+        typer.Option(min=1, callback=countable, help="Output records to make together; the unit that --resume keeps."),
     ] = 32,
     token_budget: Annotated[
         int,
         typer.Option(
-            min=0, callback=countable, help="Tokens, padding and answers included, of a batch; 0 picks by device."
+            min=0, callback=countable, help="Tokens per batch, with padding and answers; 0 chooses by device."
         ),
     ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing lines.")] = False,

@@ -13,28 +13,30 @@ from rewards.text.plain import plain
 
 
 def evaluate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file a system.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Records, scored or not; one file per system.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", help="Folder for everything that is written."),
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for all output."),
     ],
     name: Annotated[
         list[str] | None, typer.Option(help="A system's name; one for each FILE, in order. [default: the file's]")
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Human rewrites {id, rewrite}: adds SARI, ROUGE, with --measure BERTScore."),
+        typer.Option(
+            metavar="FILE", help="Human rewrites {id, rewrite}: adds SARI and ROUGE, with --measure BERTScore."
+        ),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labels {id, edit, label}, or a scored file: how well do rewards agree?"),
+        typer.Option(metavar="FILE", help="Labels {id, edit, label}, decisions, or a scored file: do rewards agree?"),
     ] = None,
     suite: Annotated[str | None, typer.Option(help="Suite that scores unscored files. [default: default]")] = None,
     measure: Annotated[
         bool | None,
         typer.Option(
             "--measure/--no-measure",
-            help="Measure Sim, PPL, App and single edits with models. [default: where a FILE is unscored]",
+            help="Measure Sim, PPL, App and single edits with models. [default: if a FILE is unscored]",
             show_default=False,
         ),
     ] = None,
@@ -57,7 +59,7 @@ def evaluate(
 ) -> None:
     """Compare systems on the arguments they have in common: the paper's tables, with intervals and tests.
 
-    A run that was stopped goes on where it stopped: give the same command again.
+    Repeat the command to continue a run that was stopped.
     """
     # Imported here: `rewards --help` must not pay for numpy and what follows.
     from rewards_eval import outputs

@@ -44,10 +44,10 @@ def _main(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what is loaded and computed, on stderr.")] = False,
 ) -> None:
-    """Rewards for edited text: score edits of arguments, with rewards that plugins add.
+    """Reward functions for edited text: score, train, evaluate, audit and serve. Plugins add rewards.
 
     Exit codes: 0 everything scored, 1 some records were rejected or failed (with --strict: the first that failed),
-    2 usage or input error, 3 a bug here, 130 interrupted.
+    2 usage or input error, 3 a bug in rewards, 130 interrupted.
     """
     log_level(logging.INFO if verbose else logging.WARNING)
 

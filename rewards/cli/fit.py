@@ -24,7 +24,7 @@ def fit(
         typer.Option("--out", "-o", metavar="DIR", help="Folder for the parameters and their card."),
     ],
     percentile: Annotated[
-        float | None, typer.Option(help="How many percent of human edits the threshold lets fail.")
+        float | None, typer.Option(help="Percentage of human edits that should fail the threshold.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of this fit. Repeatable.")
@@ -35,18 +35,18 @@ def fit(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Random seed.")] = 20261122,
     profile: Annotated[
-        str, typer.Option(help="Models that a threshold is calibrated with, and holds for: embedded or full.")
+        str, typer.Option(help="Models to calibrate a threshold with, and for: embedded or full.")
     ] = "embedded",
     model: Models = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N, for the features that are read.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16, for the same.")] = "float32",
+    device: Annotated[str, typer.Option(help="Device for computing features: auto, cpu or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Precision of features: auto, float32, bfloat16 or float16.")] = "float32",
     cache: Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fit a reward, or calibrate its threshold, on your own data.
 
-    Use what comes out with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward that
-    offers no fit of its own gets a threshold: the percentile of human edits.
+    Use the result with `rewards score FILE --reward REWARD.params=DIR`, or as `params:` in a suite. A reward without a fit
+    of its own gets a threshold: a percentile of its scores of human edits.
     """
     from rewards.fitting.run import run
 

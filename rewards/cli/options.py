@@ -25,7 +25,7 @@ def countable(value: int | None) -> int | None:
 SuiteName = Annotated[str | None, typer.Option("--suite", help="Name of a suite, or a YAML file. [default: default]")]
 Profile = Annotated[str | None, typer.Option(help="Models: embedded or full. [default: the suite's]")]
 Models = Annotated[
-    list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Hub id or folder for a model's role. Repeatable.")
+    list[str] | None, typer.Option(metavar="ROLE=MODEL", help="Fill a model role with a hub id or folder. Repeatable.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
 DType = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
@@ -34,7 +34,7 @@ Rewards = Annotated[
     typer.Option(
         "--reward",
         metavar="NAME[.KEY=VALUE]",
-        help="Measure this reward: alone, or besides those of --suite. May be repeated."
+        help="Measure this reward, alone or in addition to --suite. Repeatable."
         " NAME.params=DIR takes parameters of `rewards fit`.",
     ),
 ]
@@ -47,14 +47,14 @@ Settings = Annotated[
     ),
 ]
 Format = Annotated[
-    str | None, typer.Option(help="Format of the completions; `edits` takes the list of edits. Detected without it.")
+    str | None, typer.Option(help="Format of the completions; `edits` reads the list of edits. [default: detected]")
 ]
 TokenBudget = Annotated[
-    int, typer.Option(min=0, callback=countable, help="Padded tokens in one forward pass; 0 picks by device.")
+    int, typer.Option(min=0, callback=countable, help="Padded tokens per forward pass; 0 chooses by device.")
 ]
 Limit = Annotated[int | None, typer.Option(min=0, callback=countable, help="Read only the first N records.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run into the same -o stopped.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder for a cache of features that outlives the run.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a stopped run with the same -o.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder to keep computed features in between runs.")]
 
 
 def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:

@@ -83,9 +83,9 @@ def show(
 
 
 def plugins(
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where a failed plugin failed.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show the traceback of plugins that failed.")] = False,
 ) -> None:
-    """List the installed plugins, what each registers, and what failed to load and why."""
+    """List the installed plugins, what each registers, and why any failed to load."""
     found = registry()
     _note_more(found)
     rows = [(p.origin.plugin, p.origin.distribution, p.origin.version, _state(p)) for p in found.plugins]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def score(
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSONL, JSONL.gz or Parquet; - for standard input.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; standard output without it.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file. [default: standard output]")] = None,
     suite: SuiteName = None,
     reward: Rewards = None,
     set_: Settings = None,
@@ -48,18 +48,18 @@ def score(
     profile: Profile = None,
     model: Models = None,
     device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda:N; several, with commas: a process for each.")
+        str, typer.Option(help="auto, cpu or cuda:N; several, separated by commas, run one process each.")
     ] = "auto",
     dtype: DType = "auto",
     append: Annotated[
-        bool, typer.Option("--append", help="FILE is scored: add --reward to it, in place without -o.")
+        bool, typer.Option("--append", help="Add --reward to FILE, a scored file; in place unless -o is given.")
     ] = False,
     resume: Resume = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record on which a reward fails.")] = False,
     limit: Limit = None,
     cache: Cache = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, callback=countable, help="Records that are scored together, and kept on --resume.")
+        int, typer.Option(min=1, callback=countable, help="Records to score together; the unit that --resume keeps.")
     ] = 64,
     token_budget: TokenBudget = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")] = False,

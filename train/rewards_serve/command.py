@@ -38,8 +38,10 @@ def serve(
     reward: Rewards = None,
     set_: Settings = None,
     format: Format = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; one that others reach needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others can reach needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks one.")] = 8000,
     token_file: Annotated[
         Path | None,
         typer.Option(help=f"File with the token that requests must send. [default: the variable {TOKEN}]"),
@@ -49,11 +51,11 @@ def serve(
         typer.Option(
             min=1,
             callback=countable,
-            help="Completions that may wait; requests beyond it get status 503 with Retry-After.",
+            help="Completions that may wait; further requests get status 503 with Retry-After.",
         ),
     ] = 4096,
     batch_size: Annotated[
-        int, typer.Option(min=1, callback=countable, help="Completions that are scored together, at most.")
+        int, typer.Option(min=1, callback=countable, help="Maximum number of completions to score together.")
     ] = 256,
     profile: Profile = None,
     model: Models = None,
@@ -64,8 +66,8 @@ def serve(
 ) -> None:
     """Serve a suite over HTTP: POST /score, OpenRLHF's POST /get_reward, GET /suite and GET /health.
 
-    It listens once its models are loaded. Requests that come while it computes are scored together. Ctrl-C and SIGTERM end it
-    with exit code 0, once what was taken in is answered.
+    It listens once its models are loaded. Requests that arrive while it computes are scored together. Ctrl-C and SIGTERM end
+    it with exit code 0, once accepted requests are answered.
     """
     token = _token(token_file)
     local = _is_loopback(host)

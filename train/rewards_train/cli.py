@@ -11,7 +11,7 @@ import typer
 
 from rewards.errors import ConfigError
 
-recipes = typer.Typer(help="Show recipes of training, and copy one to edit it.", no_args_is_help=True)
+recipes = typer.Typer(help="Show training recipes, and copy one to edit it.", no_args_is_help=True)
 
 
 def train(
@@ -20,13 +20,16 @@ def train(
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="Override the recipe: data=FILE, learning_rate=1e-5, lora.r=8, …"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and score one batch.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and score one batch, without training.")
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on at the last checkpoint in the output folder.")
+        bool, typer.Option("--resume", help="Continue at the last checkpoint in the output folder.")
     ] = False,
     sft: Annotated[bool, typer.Option("--sft", help="Do the supervised warm start only.")] = False,
     num_processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes, one per GPU or sharing the CPU. [default: the recipe's]")
+        int | None,
+        typer.Option(min=1, help="Number of processes, one per GPU or sharing the CPU. [default: the recipe's]"),
     ] = None,
     accelerate_config: Annotated[
         Path | None, typer.Option(help="A configuration of accelerate: DDP, FSDP or DeepSpeed.")
@@ -35,7 +38,7 @@ def train(
         str | None, typer.Option(help="Where reward models run: auto, cpu or cuda:N. [default: the recipe's]")
     ] = None,
 ) -> None:
-    """Train a policy with GRPO on a suite of rewards, as a recipe says.
+    """Train a policy with GRPO on a suite of rewards, following a recipe.
 
     Exit codes: 0 done, 1 too many completions could not be scored, 2 a usage or input error, 3 a bug, 130 interrupted.
     """

@@ -33,17 +33,17 @@ def review(
         bool, typer.Option("--compare", help="Show two systems' results side by side, without their names.")
     ] = False,
     agreement: Annotated[
-        bool, typer.Option("--agreement", help="Print how far the reviewers in these files of decisions agree.")
+        bool, typer.Option("--agreement", help="Print how well the reviewers in these files of decisions agree.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="Draws sides and order of --compare, and the intervals of --agreement.")
+        int, typer.Option(help="Random seed for sides and order of --compare, and intervals of --agreement.")
     ] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Accept, reject or amend suggestions on a local page; every decision is on the disk at once.
+    """Accept, reject or amend suggestions on a local page; every decision is saved at once.
 
-    The page is served to this machine only. End it with Ctrl-C; the same command goes on where it stopped.
+    The page is served to this machine only. Stop with Ctrl-C; repeat the command to continue.
     """
     if agreement:
         if compare or out or name:
