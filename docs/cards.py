@@ -36,6 +36,10 @@ def page(reward: Reward, distribution: str) -> str:
         f" {threshold.source}"
         for profile, threshold in reward.thresholds.items()
     ]
+    if limits := card.get("limits", {}):
+        known = [one for one in limits.get("failures", []) if one["reward"] == reward.name]
+        lines += ["## Limits", "\n".join(f"- {text}" for text in limits.get("limits", []))]
+        lines += ["## Known failures", _failures(known)]
     if card:
         lines += ["## How it was made", "\n".join(f"- {name}: {card[name]}" for name in FACTS if name in card)]
         if "rows" in card:
@@ -44,20 +48,13 @@ def page(reward: Reward, distribution: str) -> str:
     if "percentiles" in card:
         lines += ["## At other thresholds", *_figures(card["percentiles"])]
     for title, found in (
-        ("On data it was not fitted to", card.get("test")),
-        ("Against others", card.get("validation")),
+        ("Test on held-out data", card.get("test")),
+        ("Validation on other data", card.get("validation")),
     ):
         if found:
             lines += [f"## {title}", FOLDS if any(key.startswith("fold") for key in found) else "", *_figures(found)]
     if _bins(card):
         lines += ["## Calibration", f"![calibration of {reward.name}]({reward.name}.svg)"]
-    limits = card.get("limits", {})
-    if limits:
-        lines += ["## What it does not measure", "\n".join(f"- {text}" for text in limits.get("limits", []))]
-        lines += [
-            "## Known failures",
-            _failures([one for one in limits.get("failures", []) if one["reward"] == reward.name]),
-        ]
     return "\n\n".join(part for part in lines if part) + "\n"
 
 

@@ -13,6 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cards
 
 DOCS = Path(__file__).parent
+HEAD = """# The rewards
+
+What each reward measures, in one line. Its page adds its threshold, limits and known failures; where something was fitted or calibrated, also the
+data, their licences and the results. Written by `make fix`; do not edit.
+
+"""
 
 
 def names(app: Any) -> list[list[str]]:
@@ -51,7 +57,7 @@ def pages() -> dict[Path, str]:
     found = {DOCS / "cli.md": commands()}
     own = [(r, origin) for _, r, origin in registry().rewards if origin.distribution == "appropriateness-rewards"]
     listed = [f"- [{reward.name}]({reward.name}.md): {reward.summary}" for reward, _ in own]
-    found[DOCS / "rewards" / "README.md"] = "# The rewards\n\nWritten by `make fix`.\n\n" + "\n".join(listed) + "\n"
+    found[DOCS / "rewards" / "README.md"] = HEAD + "\n".join(listed) + "\n"
     for reward, origin in own:
         found[DOCS / "rewards" / f"{reward.name}.md"] = cards.page(reward, origin.distribution)
         if (drawn := cards.plot(reward)) is not None:

@@ -103,10 +103,10 @@ def load_gain(params: Path) -> rewards.Reward:
         fitter=Fitter(fit, load_gain),
     )
     def appropriateness_gain(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
-        """By how much the accepted edits lower the odds of inappropriateness: (before − after) / (before + after).
+        """How much the accepted edits lower the odds of inappropriateness: (before − after) / (before + after).
 
-        0 where nothing changes, .5 where the odds fall to a third, negative where the edits make it worse. Unlike the state
-        it leaves nothing to earn by doing nothing, and it pays for progress on arguments that stay inappropriate.
+        0 if nothing changes, .5 if the odds fall to a third, negative if the edits make it worse. Unlike `appropriateness`, it
+        pays nothing for doing nothing, and it pays for progress on arguments that stay inappropriate.
         """
         # before and after: (N, 14)
         odds = [p[:, 0].astype(float) / (1.0 - p[:, 0].astype(float)).clip(min=TINY) for p in (before, after)]

@@ -35,7 +35,7 @@ def bertscore(arguments: Sequence[rewards.Argument], before: Any, after: Any) ->
     level="global", range=(0, 1), higher_is_better=False, reads=tokens(ENCODER), models=(ENCODER,), card=CARD
 )
 def lost_content(arguments: Sequence[rewards.Argument], before: Any, after: Any) -> list[float]:
-    """Share of the original's meaning that the argument after its accepted edits has no words for.
+    """Share of the original's meaning that the argument loses by its accepted edits.
 
     1 − BERTScore recall: token vectors (T, D) of the original, each matched with the nearest of the edited argument. 0
     where nothing is lost, so what is added costs nothing; 1 where nothing is left. Texts beyond the encoder's limit are

@@ -19,10 +19,11 @@ def edit_quality(
 ) -> list[float | None]:
     """Mean over the edits of the share of the suite's gates that each passes; an invalid edit passes none.
 
-    Nor does one that changes nothing, unless `unchanged`: policies would learn to state such edits, which gates on fluency
-    let pass. A `power` above 1 makes a miss worth less: an edit that is turned down helps nobody. 0 for an argument without
-    edits; not applicable in a suite without gates. A gate that an edit does not pass together with others of its sentence
-    counts as one gate more. With `unchanged`, and a power of 1, the dense local term of arXiv 2604.12770.
+    An edit that changes nothing passes none either, unless `unchanged` is set: policies would learn to state such edits,
+    which gates on fluency let pass. A `power` above 1 lowers the credit of an edit that misses a gate, since an edit that
+    is turned down helps nobody. 0 for an argument without edits; not applicable in a suite without gates. A gate that an
+    edit does not pass together with others of its sentence counts as an additional gate. With `unchanged` and a power of 1
+    it is the dense local term of arXiv 2604.12770.
     """
     return [_quality(argument, unchanged, power) for argument in arguments]
 
@@ -43,8 +44,8 @@ def _quality(argument: rewards.Argument, unchanged: bool, power: float) -> float
 def useless_edits(arguments: Sequence[rewards.Argument]) -> list[float]:
     """Share of the stated edits that cannot be applied or change nothing; 0 for an argument without edits.
 
-    Such edits are safe where nothing else is paid or lost by them. With a small negative weight a policy is better off with
-    no edit than with one of these.
+    A policy can state such edits safely as long as they cost nothing. With a small negative weight it is better off with no
+    edit than with one of these.
     """
     return [_useless(argument.revision.edits) for argument in arguments]
 
@@ -55,10 +56,10 @@ def _useless(edits: Sequence[rewards.Edit]) -> float:
 
 @rewards.reward(level="global", range=(0, 1), higher_is_better=False, card=CARD)
 def changed_words(arguments: Sequence[rewards.Argument]) -> list[float]:
-    """Share of the words that the accepted edits change: word edit distance by the length of the longer text.
+    """Share of the words that the accepted edits change: word edit distance / the length of the longer text.
 
-    0 where nothing changes, 1 where no word is left; 1 − NES of arXiv 2604.12770. With a negative weight every change
-    costs a little, so that only those that are worth it remain.
+    0 if nothing changes, 1 if no word is left; 1 − NES of arXiv 2604.12770. With a negative weight every change costs a
+    little, so that only worthwhile ones remain.
     """
     from rapidfuzz.distance import Levenshtein
 

@@ -59,9 +59,9 @@ def _share(revision: rewards.Revision) -> float:
 def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
 
-    Nor may it add letters of an alphabet, other than the Latin one, that its sentence does not use, or phonetic ones: they
-    look like others and hide words. And no filler that is cheap in words and long for a model: runs of three spaces, words of
-    more than 40 characters or with more than 8 marks. What was in the sentence before may stay.
+    It must not add letters of a non-Latin alphabet that its sentence does not use, or phonetic ones, because look-alikes hide
+    words. Nor may it add filler that is short in words and long for a model: runs of three spaces, words of more than 40
+    characters or with more than 8 punctuation marks. What was in the sentence before may stay.
     """
     return [
         float(_plain(edit.sentence_before, edit.after) and not _stuffed(edit.sentence_before, edit.sentence_after))
@@ -128,9 +128,9 @@ def _alphabet(letter: str) -> str:
     card=CARD,
 )
 def no_new_numbers(edits: Sequence[rewards.Edit]) -> list[float]:
-    """1 where the sentence has every number, in digits, that the edit writes; 0 where the edit brings one in.
+    """1 where every number in digits that the edit writes was in the sentence; 0 where the edit brings one in.
 
-    A number that was not there is a fact that the author did not state, or filler that reads well in the place of any word.
+    A new number is a fact that the author did not state, or filler that reads well in the place of any word.
     """
     return [float(_numbers(edit.after) <= _numbers(edit.sentence_before)) for edit in edits]
 
@@ -146,11 +146,11 @@ def _numbers(text: str) -> set[str]:
     card=CARD,
 )
 def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
-    """0 where the edit puts in or takes out a negation ("not", "never", "no" and the like) and does nothing else; else 1.
+    """0 where the edit only adds or removes a negation ("not", "never", "no" and the like); else 1.
 
-    Such an edit turns the claim around. It reads well, keeps nearly every word, and an insult that is denied looks milder.
-    English; endings and words that come with a negation ("does", "any") may change with it, and a whole claim may be denied by
-    words around it that say nothing else ("I do not believe that …", "It is false that …"). Questions make no claim, and pass.
+    Such an edit reverses the claim. It reads well, keeps nearly every word, and an insult that is denied looks milder. It may
+    also change endings and words that come with a negation ("does", "any"), or deny a whole claim with words around it that
+    say nothing else ("I do not believe that …", "It is false that …"). Questions make no claim, so they pass. English only.
     """
     return [float(not only_negates(edit.sentence_before, edit.sentence_after)) for edit in edits]
 
@@ -162,10 +162,10 @@ def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
     card=CARD,
 )
 def no_repetition(edits: Sequence[rewards.Edit]) -> list[float]:
-    """1 less the share of the sentence's words in runs of three that it has more than once, and more often than before the edit.
+    """1 − the share of the sentence's words in runs of three that occur twice or more, and more often than before the edit.
 
-    What the sentence said twice before may stay so. Models that edit a sentence in several places often repeat themselves: each
-    edit reads well, and so do both, for a judge of grammar.
+    Repetition that was there before may stay. Models that edit a sentence in several places often repeat themselves: each edit
+    reads well, and to a judge of grammar so do both together.
     """
     return [1.0 - repeated(edit.sentence_before, edit.sentence_after) for edit in edits]
 

@@ -40,8 +40,8 @@ def load_edit(params: Path) -> rewards.Reward:
         """Perplexity of the edit's token operations under a causal model of human revisions.
 
         The operations (keep, keep inside the edit, delete, add, replace) come from a word diff of the sentence before and
-        after this edit alone. At least 1; 1 is perfectly expected, and lower is better. Of an edit that changes nothing it
-        says how long the sentence is; with `changes_only` it says nothing (None) of it, and as a gate turns it down.
+        after this edit alone. At least 1, which is perfectly expected; lower is better. For an edit that changes nothing it
+        only reflects the length of the sentence; with `changes_only` it does not apply (None), and as a gate turns it down.
         """
         found = perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
         if not changes_only:
@@ -66,8 +66,8 @@ def load_sentence(params: Path) -> rewards.Reward:
     def sentence_pattern_conformity(sentences: Sequence[rewards.Sentence]) -> Any:
         """Perplexity of the operations of all valid edits of a sentence together, under the same causal model.
 
-        What a whole sentence undergoes tells people from language models better than single edits do, as long as length
-        and extent are not controlled for.
+        The operations of a whole sentence separate people from language models better than those of single edits, as long as
+        length and extent are not controlled for.
         """
         return perplexity([(sentence.before, sentence.after) for sentence in sentences])
 

@@ -98,10 +98,10 @@ def load(params: Path) -> rewards.Reward:
         fitter=Fitter(fit, load),
     )
     def no_praise_for_blame(edits: Sequence[rewards.Edit], *words: Any) -> list[float]:
-        """1 − how surely the edit puts a word of praise in the place of a word of blame ("idiots" become "geniuses").
+        """1 − the certainty that the edit replaces a word of blame by a word of praise ("idiots" become "geniuses").
 
-        Nobody had said that: the judgement is turned around, and what insults no more looks appropriate. 1 where no word
-        goes or none comes, or a negation does either. English.
+        Such an edit reverses a judgement of the author, and looks appropriate because nothing insults any more. 1 if no word
+        is removed or none is added, or if a negation is removed or added. English only.
         """
         # words: the probabilities (N, 3) of each exchanged word
         found = []
