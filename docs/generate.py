@@ -15,8 +15,8 @@ import cards
 DOCS = Path(__file__).parent
 HEAD = """# The rewards
 
-What each reward measures, in one line. Its page adds its threshold, limits and known failures; where something was fitted or calibrated, also the
-data, their licences and the results. Written by `make fix`; do not edit.
+What each reward measures, in one line. Its page adds its threshold, limits and known failures; where something was fitted or
+calibrated, also the data, their licences and the results. Written by `make fix`; do not edit.
 
 """
 
