@@ -248,7 +248,7 @@ def identifier(record: Mapping[str, Any]) -> str | int | None:
         if number is None:
             raise RecordError(f"expected a string or an integer, found {kind(value)}", key)
         if not LEAST <= number < BEYOND or (isinstance(value, float) and abs(value) >= EXACT):
-            raise RecordError("is a number too large to be told from others; write it as a string", key)
+            raise RecordError("is too large a number to be exact; write it as a string", key)
         return number
     return None
 

@@ -30,7 +30,7 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 
 OWN = ("status", "rewards", "edits")
 """Keys that together only a record of a scored file has."""
-STRANGE = "is missing or of the wrong type: this is no file that `rewards score` wrote"
+STRANGE = "is missing or of the wrong type: this is not a file that `rewards score` wrote"
 CHANGED = "the record was changed after scoring"
 SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
 MAYBE: dict[str, type | tuple[type, ...]] = {

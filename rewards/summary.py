@@ -45,7 +45,7 @@ class Summary:
     edits: int = 0
     valid: int = 0
     accepted: int = 0
-    down_together: int = 0  # edits that pass every gate alone, and not together with others of their sentence
+    down_together: int = 0  # edits that pass every gate alone, but not together with others of their sentence
     reward: Mean = field(default_factory=Mean)
     rewards: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))
     passed: dict[str, Mean] = field(default_factory=lambda: defaultdict(Mean))

@@ -246,8 +246,8 @@ def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"group": []}, "group: is no number and no text"),
-        ({"group": {}}, "group: is no number and no text"),
+        ({"group": []}, "group: is neither a number nor a text"),
+        ({"group": {}}, "group: is neither a number nor a text"),
         ({"status": "failed", "error": 5}, "error: is missing or of the wrong type"),
         ({"edits": [3]}, "edits.0.: is missing or of the wrong type"),
     ],

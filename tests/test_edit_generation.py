@@ -140,7 +140,7 @@ def test_an_adapter_of_another_base_is_said(
     (copy / "adapter_config.json").write_text(json.dumps({**stated, "base_model_name_or_path": "some/other"}))
     other = generator(model, adapter=copy)
     other.generate(asks(other)[:1], GREEDY, lambda _: None)
-    assert "was trained on some/other, and is put on" in caplog.text
+    assert "was trained on some/other, but is applied to" in caplog.text
 
 
 def test_models_that_are_none(model: Path, adapter: Path, tmp_path: Path) -> None:

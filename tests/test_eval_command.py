@@ -441,7 +441,7 @@ def test_labels_of_several_systems(tmp_path: Path) -> None:
         return {str(system): value(cells["positive"]) for (name, system), cells in found.items() if "keeps" in name}
 
     first, second = {"id": 1, "edit": 0, "label": 1}, {"id": 2, "edit": 0, "label": 0}
-    with pytest.raises(ConfigError, match="says of edits only which place they have, and there are 2 FILEs"):
+    with pytest.raises(ConfigError, match="identifies edits by their place only, and there are 2 FILEs"):
         agreed(first, second)
     with pytest.raises(ConfigError, match=r"no system is called 'onr' \(did you mean 'one'\?\); see --name"):
         agreed(first | {"system": "onr"}, second)

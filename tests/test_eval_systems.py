@@ -43,14 +43,14 @@ def test_a_file_half_written(good: Path) -> None:
     good.write_bytes(good.read_bytes()[:-40])
     refused(
         re.escape(f"{good}, line 3: not JSON: ") + ".*" + re.escape(
-            "; the file ends in the middle of a record: end its run with --resume, or take this line away"), good,
+            "; the file ends in the middle of a record: end its run with --resume, or remove this line"), good,
     )  # fmt: skip
 
 
 def test_a_line_that_is_no_record(good: Path) -> None:
     changed(good, 2, edits=3)
-    message = "edits: is missing or of the wrong type: this is no file that `rewards score` wrote"
-    refused(re.escape(f"{good}, line 2: {message}; score the file again, or take this line away"), good)
+    message = "edits: is missing or of the wrong type: this is not a file that `rewards score` wrote"
+    refused(re.escape(f"{good}, line 2: {message}; score the file again, or remove this line"), good)
 
 
 def test_one_id_twice(good: Path) -> None:
@@ -92,8 +92,8 @@ def test_nothing_in_common(good: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"score": 1, "id": 2}\n', ", line 1: a dialect that nobody here knows \\(id, score\\); expected .*"),
-        (b"[1, 2]\n", ", line 1: a dialect that nobody here knows \\(no object\\); expected .*"),
+        (b'{"score": 1, "id": 2}\n', ", line 1: unknown dialect \\(id, score\\); expected .*"),
+        (b"[1, 2]\n", ", line 1: unknown dialect \\(no object\\); expected .*"),
         (b"", " holds no records"),
         (b'{"id": 1,\n', ", line 1: not JSON: .*"),
     ],
@@ -215,7 +215,7 @@ def test_the_authors_dialect_is_told_by_its_shape(tmp_path: Path) -> None:
 )
 def test_a_record_of_the_authors_that_does_not_fit(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = write_lines(tmp_path / "x.jsonl", AUTHORS | change)
-    refused(re.escape(f"{path}, line 1: {message}; score the file again, or take this line away"), path)
+    refused(re.escape(f"{path}, line 1: {message}; score the file again, or remove this line"), path)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_texts_without_labels_are_a_teachers_unless_they_share_words_with_labell
         ({"text": others[-1]}, "its text is blank"),
         (
             {"text": "A.", "split": "test"},
-            "it has no labels, and is of split test: only what is fitted on can do without",
+            "it has no labels, and is of split test: only training rows can do without",
         ),
         (
             {"text": "A.", "folds": {"fold0.0": "VALID"}, "label": {"Inappropriateness": 1}},
@@ -234,7 +234,7 @@ def test_shares_of_one_half_and_dimensions_that_nothing_to_fit_on_knows(tmp_path
     said: list[str] = []
     given = _given(Job((data,), tmp_path, Engine(), 1, said.append), options)
     assert given.names == ("Inappropriateness",)
-    assert said == ["left out, for no argument to fit on has a label of it: Missing Openness"]
+    assert said == ["left out, because no training argument has a label for it: Missing Openness"]
     assert len(given.changed) > 50
     for row in rows:
         if row["split"] == "TRAIN":
@@ -324,7 +324,7 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
     assert [len(part) for part in read.values()] == [100, 100, 100]
     assert said == [
         "rows left out: 1 without a neutral rewrite",
-        "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5): they are no unseen ones",
+        "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5): so they are not unseen",
     ]
 
 
@@ -561,7 +561,7 @@ def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text('{"reward": "brevity", "threshold": {"value": 1, "source": "x"}}')
     with pytest.raises(ConfigError, match="holds parameters of 'brevity', not of reward 'fluency'"):
         load_params(registry().reward("fluency")[0], tmp_path)
-    with pytest.raises(ConfigError, match=r"is no folder of `rewards fit`: it has no card\.json"):
+    with pytest.raises(ConfigError, match=r"is not a folder of `rewards fit`: it has no card\.json"):
         suite_of(["fluency"], settings={"fluency": {"params": str(tmp_path / "absent")}})
 
 
@@ -696,7 +696,7 @@ def register_rewards(register):
         ("", "(job.out / 'a.pkl').touch(); return {}", "wrote 'a.pkl'; parameters are safetensors files"),
         (", *, share", "return {}", "its option 'share' has no type annotation; add one"),
         (", *, share: 'Any'", "return {}", "its options cannot be read (NameError: name 'Any' is not defined)"),
-        (", *, rng: np.random.Generator = None", "return {}", "an option's type is nothing that a card can hold"),
+        (", *, rng: np.random.Generator = None", "return {}", "an option has a type that no card can hold"),
     ],
 )
 def test_a_fit_that_breaks_its_contract_is_named(tmp_path: Path, option: str, body: str, message: str) -> None:

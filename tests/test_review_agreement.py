@@ -73,7 +73,7 @@ def test_what_a_reviewer_takes_back_in_another_file_is_no_verdict(tmp_path: Path
 def test_a_comparison_of_what_is_no_text(tmp_path: Path, side: str) -> None:
     one = comparison("ann", 1, "left", "x", "y", left_text="a", right_text="b")
     path = write_lines(tmp_path / "d.jsonl", one, {**one, "reviewer": "ben", f"{side}_text": {}})
-    with pytest.raises(RewardsError, match=rf"d\.jsonl, line 2: {side}_text is no text; this is no file that"):
+    with pytest.raises(RewardsError, match=rf"d\.jsonl, line 2: {side}_text is no text; this is not a file that"):
         read_reviews([path])
 
 

@@ -276,7 +276,7 @@ def test_what_is_turned_down_together_is_told_and_counts_for_what_is_appended(tm
     for out, more in ((whole, ("--reward", "edit_quality", "--set", "edit_quality.weight=1")), (parts, ())):
         done = command_with_toys(tmp_path, "score", source, "-o", out, *suite, *more)
         assert done.returncode == 0, done.stderr
-        assert b"4 edits pass every gate alone, and not together with others of their sentence" in done.stderr
+        assert b"4 edits pass every gate alone, but not together with others of their sentence" in done.stderr
     (scored, cancelled), (before, _) = read_lines(whole), read_lines(parts)
     assert [edit["failed_gates"] for edit in cancelled["edits"]] == [["changes nothing together"]] * 2
     assert [edit["failed_gates"] for edit in scored["edits"]] == [["reach together"]] * 2 + [[]]
@@ -890,7 +890,7 @@ def test_the_pandas_of_the_page_on_data_reads_a_scored_file(tmp_path: Path, monk
 
 def test_a_file_of_invalid_edits_is_warned_of_with_the_remedy(tmp_path: Path) -> None:
     bare = {"sentence_id": 1, "inappropriate_part": "way too", "rewritten_part": "too"}
-    remedy = 'edits need a `reason`, save in records that say "format": "rewrite"'
+    remedy = 'edits need a `reason`, except in records that say "format": "rewrite"'
     warning = "warning: none of the 3 edits is valid, so every argument was scored as it was"
     source = write_lines(tmp_path / "in.jsonl", record(edits=[bare, bare]), record(edits=[{**bare, "sentence_id": 0}]))
     told = score(source).stderr.decode()

@@ -115,7 +115,9 @@ def test_what_does_not_fit_is_told_to_come_back(folder: Path) -> None:
         server.busy()
         full = server.post("/score", {"records": [asked()]})
         assert (full.status_code, full.headers["Retry-After"]) == (503, "1")
-        assert full.json() == {"error": "2 completions wait, and 2 may (--max-waiting): ask again in a moment"}
+        assert full.json() == {
+            "error": "2 completions are waiting, of at most 2 (--max-waiting): ask again in a moment"
+        }
         # The client of trainers comes back.
         client = RemoteTotal(server.url)
         (result,) = client.score([asked()])
@@ -159,7 +161,7 @@ def test_ctrl_c_answers_what_was_taken_in(folder: Path, sign: signal.Signals) ->
         code, said = server.end(sign)
         assert slow.result().json()["results"][0]["reward"] == 1.5
     assert code == 0
-    assert "answering what was taken in; once more to stop at once" in said
+    assert "answering accepted requests; again to stop at once" in said
     assert "Traceback" not in said
 
 
@@ -565,7 +567,7 @@ def test_what_is_asked_for_from_afar_is_asked_for_again(monkeypatch: pytest.Monk
         assert client.score([]) == []
         assert seen == ["Bearer word"] * 2
         Handler.do_POST = Handler.do_GET = lambda self: self.send_error(200, "hello")  # type: ignore[attr-defined,method-assign]
-        with pytest.raises(ConfigError, match=r"what answers at http://127\.0\.0\.1:\d+ is no `rewards serve`"):
+        with pytest.raises(ConfigError, match=r"what answers at http://127\.0\.0\.1:\d+ is not `rewards serve`"):
             client.score([])
         other.shutdown()
 

@@ -256,7 +256,7 @@ def load(path: Path | str, **options: Any) -> Any:
         ),
         ("rewards: {whole: {gate: true, together: true}}", "gates at edit level; this one is a gate at sentence level"),
         ("rewards: {polite: {together: true}}", "gates at edit level; this one is no gate, and at global level"),
-        ("rewards: {short: {params: gone}}", "gone is no folder of `rewards fit`"),
+        ("rewards: {short: {params: gone}}", "gone is not a folder of `rewards fit`"),
         (
             "models: {politness: x}\nrewards: {polite: }",
             r"a model is named for role 'politness', which nothing here reads \(did you mean 'politeness'\?\)",

@@ -535,7 +535,7 @@ def test_a_server_that_answers_for_other_records_is_none(monkeypatch: pytest.Mon
     client = RemoteTotal("http://127.0.0.1:1")
     answer = SimpleNamespace(status_code=200, text="", json=lambda: {"results": [{"reward": 1.0, "error": None}]})
     monkeypatch.setattr(client, "_post", lambda path, body: (answer, ""))
-    with pytest.raises(ConfigError, match="is no `rewards serve`: 1 results for 2 records"):
+    with pytest.raises(ConfigError, match="is not `rewards serve`: 1 results for 2 records"):
         client(**batch(GOOD, BAD))
 
 

@@ -742,7 +742,7 @@ def test_packages_that_trainers_ask_for_are_named_with_their_line() -> None:
     if "liger_kernel is not" in (told := " ".join(extras.absent(["liger_kernel"]))):
         assert told == "liger_kernel is not installed here: pip install 'liger-kernel'"
     with pytest.raises(
-        ConfigError, match=r"grpo.report_to: 'wandbb' \(did you mean 'wandb'\?\) is no tracker; there are"
+        ConfigError, match=r"grpo.report_to: 'wandbb' \(did you mean 'wandb'\?\) is not a tracker; there are"
     ):
         extras.check_trackers("grpo", {"report_to": "wandbb"})
 

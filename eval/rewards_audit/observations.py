@@ -184,7 +184,7 @@ def _unlike(record: Any) -> RecordError | None:
         if not isinstance(edit, Mapping):
             return RecordError(STRANGE, f"edits[{i}]")
     if isinstance(record.get("group"), list | dict):
-        return RecordError("is no number and no text", "group")
+        return RecordError("is neither a number nor a text", "group")
     return None
 
 

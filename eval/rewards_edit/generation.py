@@ -164,7 +164,7 @@ def _load(files: Files, dtype: torch.dtype) -> Any:
     from peft import PeftModel  # a second to import, for those who have an adapter
 
     if base := other_base(files):
-        log.warning("the adapter %s was trained on %s, and is put on %s", files.adapter, base, files.name)
+        log.warning("the adapter %s was trained on %s, but is applied to %s", files.adapter, base, files.name)
     # Not merged into the weights: in bfloat16 the sum would round most of a small adapter away.
     return PeftModel.from_pretrained(model, str(files.adapter), is_trainable=False)
 

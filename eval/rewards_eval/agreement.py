@@ -195,7 +195,7 @@ COLUMNS = (
         "ECE",
         3,
         "lower",
-        "expected calibration error of a value read as a probability, ten bins; none where it has two values or is no share",
+        "expected calibration error of a value read as a probability, ten bins; empty if it has two values or is no share",
     ),
     column("positive", "positive", 3, None, "mean of the labels: the share of positive ones"),
 )

@@ -60,7 +60,7 @@ class Labels:
                 raise ConfigError(f"{self.source}: no system is called {name!r}{nearest(name, systems)}; see --name")
         if len(systems) > 1 and self.by == "place" and any(place is not None for _, place in self.units):
             raise ConfigError(
-                f"{self.source} says of edits only which place they have, and there are {len(systems)} FILEs, whose edits"
+                f"{self.source} identifies edits by their place only, and there are {len(systems)} FILEs, whose edits"
                 " differ: say in each label `system`, or the edit's `before` and `after`; or evaluate one FILE at a time"
             )
 

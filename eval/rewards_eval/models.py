@@ -114,10 +114,10 @@ class Models:
         said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
         if self._engine.profile == "embedded":
             said.append(
-                "Embedded models are small stand-ins: their Sim and PPL cannot be laid beside published tables."
+                "Embedded models are small stand-ins: their Sim and PPL must not be compared with published tables."
             )
         elif not roles.is_rescaled(roles.find(), self._engine):
-            said.append("Sim is not rescaled: of the model given with --model bertscore=… no baseline is known.")
+            said.append("Sim is not rescaled: no baseline is known for the model given with --model bertscore=….")
         return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
 
 

@@ -107,7 +107,7 @@ def detect(path: str) -> Dialect:
             return "unscored"
         known = ", ".join(sorted(record)[:12]) if isinstance(record, Mapping) else "no object"
         problem = problem or RewardsError(
-            f"{path}, line {line.number}: a dialect that nobody here knows ({known}); expected records of `rewards score`,"
+            f"{path}, line {line.number}: unknown dialect ({known}); expected records of `rewards score`,"
             " its input (docs/data.md), or the authors' scored records"
         )
     raise problem or RewardsError(f"{path} holds no records")
@@ -223,9 +223,9 @@ def _read(path: str, line: Line, dialect: Dialect) -> Record:
 def _refused(path: str, line: Line, error: RecordError) -> RewardsError:
     remedy = ""
     if "not JSON" in error.reason and not line.raw.endswith(b"\n"):
-        remedy = "; the file ends in the middle of a record: end its run with --resume, or take this line away"
+        remedy = "; the file ends in the middle of a record: end its run with --resume, or remove this line"
     elif "not JSON" not in error.reason:
-        remedy = "; score the file again, or take this line away"
+        remedy = "; score the file again, or remove this line"
     return RewardsError(f"{path}, line {line.number}: {error}{remedy}")
 
 

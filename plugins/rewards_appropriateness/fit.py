@@ -124,7 +124,7 @@ def _given(job: Job, options: Options) -> Given:
     labelled, toxic, others = _read(job, options.fold, unlabelled=bool(options.teacher))
     names = tuple(name for name in DIMENSIONS if any(name in one.labels for one in labelled["train"]))
     if lost := {name for part in labelled.values() for one in part for name in one.labels}.difference(names):
-        job.say(f"left out, for no argument to fit on has a label of it: {', '.join(sorted(lost))}")
+        job.say(f"left out, because no training argument has a label for it: {', '.join(sorted(lost))}")
     train = [Labelled(one.issue, one.text, {name: one.labels.get(name, UNKNOWN) for name in names})
              for one in labelled["train"]]  # fmt: skip
     _check(train, labelled)
@@ -178,7 +178,7 @@ def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
             split = split_of(row, issue + text, fold)
             if "labels" not in row.record and unlabelled:
                 if {"split", "folds"} & row.record.keys() and split != "train":
-                    raise row.wrong(f"it has no labels, and is of split {split}: only what is fitted on can do without")
+                    raise row.wrong(f"it has no labels, and is of split {split}: only training rows can do without")
                 if stray := sorted({"label", *DIMENSIONS} & row.record.keys()):
                     raise row.wrong(f"it has {stray[0]!r}, but no labels: {{{FIRST!r}: 0 or 1, …}}, where that belongs")
                 others.append(Labelled(issue, text, {}))
@@ -191,7 +191,7 @@ def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
     crossing = [list(found.values()) for found in places.values() if len(found) > 1]
     if crossing:
         first, second, *_ = (f"{row.file.name}, line {row.number}" for row in crossing[0])
-        job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}): they are no unseen ones")
+        job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}): so they are not unseen")
     return labelled, toxic, others
 
 

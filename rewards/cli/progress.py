@@ -176,13 +176,13 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
     ]
     if summary.down_together:
         lines.append(
-            f"{summary.down_together:,} edits pass every gate alone, and not together with others of their sentence"
+            f"{summary.down_together:,} edits pass every gate alone, but not together with others of their sentence"
         )
     if summary.invalid:
         causes = _by_count(summary.invalid)
         lines.append("invalid edits: " + "; ".join(f"{count:,} {cause}" for cause, count in causes))
         if causes[0][0] == NO_REASON and summary.formats.get(EDITS):
-            lines.append('edits need a `reason`, save in records that say "format": "rewrite" (or "compact")')
+            lines.append('edits need a `reason`, except in records that say "format": "rewrite" (or "compact")')
         if not summary.valid:
             lines.append(
                 f"warning: none of the {summary.edits:,} edits is valid, so every argument was scored as it was"

@@ -24,7 +24,7 @@ def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -
         out = Path(file)
     if out is None or str(out) == "-":
         if resume:
-            raise ConfigError("--resume needs -o OUT: it goes on with the file that was being written")
+            raise ConfigError("--resume needs -o OUT, the file to continue")
         return None
     if resume and is_stream(file):
         raise ConfigError(

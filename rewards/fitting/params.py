@@ -66,7 +66,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         return cards.read(folder / CARD)
     except FileNotFoundError as error:
-        raise ConfigError(f"{folder} is no folder of `rewards fit`: it has no {CARD}") from error
+        raise ConfigError(f"{folder} is not a folder of `rewards fit`: it has no {CARD}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder / CARD} cannot be read: {error}") from error
 

@@ -140,7 +140,7 @@ def _check_replaceable(out: Path, name: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ConfigError(f"-o {out} is no folder that can be replaced: {error.strerror or error}") from error
+        raise ConfigError(f"-o {out} cannot be replaced: {error.strerror or error}") from error
     # Weights without a card are somebody's model.
     strangers = [name for name in found if CARD not in found or not (name == CARD or name.endswith(".safetensors"))]
     if strangers:
@@ -229,7 +229,7 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tu
         first = error.errors()[0]
         raise ConfigError(f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']}") from error
     except (PydanticUserError, PydanticSerializationError) as error:
-        raise PluginError(f"the fit of {name!r}: an option's type is nothing that a card can hold ({error})") from error
+        raise PluginError(f"the fit of {name!r}: an option has a type that no card can hold ({error})") from error
 
 
 def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:

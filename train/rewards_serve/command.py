@@ -103,7 +103,7 @@ def _token(path: Path | None) -> str | None:
     if not token and path is None:
         return None
     if not token or not (token.isascii() and token.isprintable()) or " " in token:
-        raise ConfigError(f"{place}: expected one word of letters, digits and marks, without others than ASCII's")
+        raise ConfigError(f"{place}: expected one word of printable ASCII characters")
     return token
 
 

@@ -73,7 +73,7 @@ class Desk:
             raise Full("the server is stopping")
         if self.waiting + size > self.limit:
             raise Full(
-                f"{self.waiting:,} completions wait, and {self.limit:,} may (--max-waiting): ask again in a moment"
+                f"{self.waiting:,} completions are waiting, of at most {self.limit:,} (--max-waiting): ask again in a moment"
             )
 
     def submit(self, revisions: Sequence[Revision]) -> Future[list[Result]]:

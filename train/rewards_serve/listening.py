@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self._at_once = True  # not uvicorn's `force_exit`, which logs every request that it cancels as an error
             return
-        print("answering what was taken in; once more to stop at once", file=sys.stderr)
+        print("answering accepted requests; again to stop at once", file=sys.stderr)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -82,7 +82,7 @@ def check_trackers(section: str, given: Mapping[str, Any]) -> list[str]:
     if wrong := [name for name in asked if name not in known.INTEGRATION_TO_CALLBACK]:
         names = sorted(known.INTEGRATION_TO_CALLBACK)
         raise ConfigError(
-            f"{section}.report_to: {wrong[0]!r}{nearest(wrong[0], names)} is no tracker; there are {', '.join(names)};"
+            f"{section}.report_to: {wrong[0]!r}{nearest(wrong[0], names)} is not a tracker; there are {', '.join(names)};"
             " or give all, or none"
         )
     return asked

@@ -38,8 +38,8 @@ def untried(device: str) -> list[str]:
     if device != "mps":
         return []
     told = (
-        "the policy trains on mps, where this project has run nothing. A run that is gone on with draws other completions"
-        " there, since checkpoints of transformers do not hold the state of its random numbers; use_cpu=true trains on the CPU"
+        "the policy trains on mps, where this project has run nothing. A resumed run draws other completions there,"
+        " since checkpoints of transformers do not hold the state of its random numbers; use_cpu=true trains on the CPU"
     )
     return _wrapped("warning", told)
 

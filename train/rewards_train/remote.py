@@ -99,7 +99,7 @@ class RemoteTotal:
 
     def stranger(self, told: str) -> ConfigError:
         """The error of an answer that no `rewards serve` gives; its address is without the token."""
-        return ConfigError(f"what answers at {self.url} is no `rewards serve`: {told}")
+        return ConfigError(f"what answers at {self.url} is not `rewards serve`: {told}")
 
     def _post(self, path: str, body: bytes) -> tuple[requests.Response | None, str]:
         """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""

@@ -65,7 +65,7 @@ def read_decisions(path: Path) -> Iterator[Line]:
             return
         problem = str(line.error) if line.error is not None else _problem(line.record)
         if problem:
-            raise RewardsError(f"{path}, line {line.number}: {problem}; this is no file that `rewards review` wrote")
+            raise RewardsError(f"{path}, line {line.number}: {problem}; this is not a file that `rewards review` wrote")
         yield line.record
 
 
