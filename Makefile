@@ -1,12 +1,12 @@
 # make demo     install into .venv, fetch the embedded models, score the examples, print a summary
-# make test     install into .venv and run the tests but the slow ones, in WORKERS processes
-# make test-slow  those, in a few minutes
+# make test     install into .venv and run the tests except the slow ones, in WORKERS processes
+# make test-slow  run the slow tests, in a few minutes
 # make check    ruff, mypy --strict, pyright, house rules, docs up to date, WORKERS of them at a time
-# make fix      let ruff format and mend, and write the generated docs
-# make bench    measure the engine beside peers and the bare models; see bench/README.md
-# make validate measure the shipped rewards on DATA (../shared/data), against what their cards state
+# make fix      format and fix with ruff, and write the generated docs
+# make bench    compare the engine with peers and the bare models; see bench/README.md
+# make validate check the figures of the shipped rewards' cards on DATA (../shared/data)
 # make evaluation  the table of docs/evaluation.md, from the reference data in DATA
-# make learn    a small policy learns on this machine, measured before and after, in OUT
+# make learn    train a small policy on this machine, measured before and after, in OUT
 
 PYTHON ?= python3
 VENV ?= .venv
