@@ -29,6 +29,16 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_links_to_a_section_lead_to_one() -> None:
+    for page in PAGES:
+        for target, section in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                text = (page.parent / target if target else page).read_text(encoding="utf-8")
+                titles = [title.lower() for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+                anchors = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+                assert section in anchors, f"{page}: {target}#{section}"
+
+
 def test_the_tree_in_the_readme_is_the_tree() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for entry in re.findall(r"^(?:  )*([\w./]+/?) {2,}\S", readme.split("```text")[-1].split("```")[0], re.MULTILINE):
