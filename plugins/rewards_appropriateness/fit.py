@@ -308,8 +308,8 @@ def _card(
         "threshold": 0.5,
         "rows": {**counts, **more},
         "split": f"the rows' own ({options.fold}), else by text: fitted on train, calibrated on valid, measured on test",
-        "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other labels, "
-        "which are rarer, with odds shifted so that at .5 as many of valid are called as there are in train and valid",
+        "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other, rarer "
+        "labels with odds shifted so that at .5 the share of positives on valid is that of train and valid",
         "hyper_parameters": {
             "learning_rate": recipe.learning_rate,
             "epochs": recipe.epochs,

@@ -75,7 +75,7 @@ def described(teacher: str, digest: str, epochs: int) -> str:
     """What a card says of the teacher."""
     return (
         f"{teacher} ({digest}; the upper half of its blocks with low-rank changes, {epochs} epochs on "
-        "the same labels): half of what is learnt of labelled texts is what it says of them, and all that is learnt of the others"
+        "the same labels): its label is half of the target on labelled texts, and all of it on the others"
     )
 
 

@@ -129,8 +129,8 @@ def _card(
         "of the tokens after",
         "threshold": _even(human) if percentile is None else _percentile(job, drawn["valid"], calibration, percentile),
         "rows": {"edits made": counts, "fitted on": dict(sorted(kinds.items()))},
-        "split": "by writer, sentence or (BLiMP) paradigm, 70 / 10 / 20 % by SHA-256 unless the rows say: fitted on train "
-        "with the way back of every disfluent edit, calibrated on valid, measured on test",
+        "split": "by writer, sentence or (BLiMP) paradigm, 70 / 10 / 20 % by SHA-256 unless the rows say: fitted on train, "
+        "with the way back of every disfluent edit as a fluent one, calibrated on valid, measured on test",
         "hyper_parameters": {
             "learning_rate": recipe.learning_rate,
             "epochs": recipe.epochs,

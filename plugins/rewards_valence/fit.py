@@ -89,11 +89,11 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
     seen = (test["swaps"] < threshold["value"]).astype(float)
     labels, scores = test["praise"], test["scores"]
     return {
-        "measures": "Whether words of blame go and words of praise come, by the vectors of the exchanged words.",
+        "measures": "Whether words of praise replace words of blame, by the vectors of the exchanged words.",
         "model": f"logistic regression on the vectors that all-minilm-l6-v2 has of single words: {', '.join(LABELS)}",
-        "split": f"of {FOLDS} fits each is without a fifth of the listed words and of the writers, and is measured on these; "
-        "the threshold is of all revisions, each judged by the fit without its writer",
-        "controls": "exchanges: a word of blame at random for one of praise, neither of them seen, whatever their spelling; the"
+        "split": f"{FOLDS} fits, each without a fifth of the listed words and of the writers, and measured on these; "
+        "the threshold is a percentile of all revisions, each judged by the fit without its writer",
+        "controls": "exchanges: a random word of blame for one of praise, both unseen, whatever their spelling; the"
         " list was written for this",
         "threshold": threshold,
         "rows": {
