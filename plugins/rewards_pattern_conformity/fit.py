@@ -62,7 +62,7 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
         f"replace); kept tokens at most {GAP} between changes are kept in edit.",
         "model": f"causal interpolated Witten-Bell {order}-gram with start and end, folded into one dense table",
         "rows": {"sentences": len(groups), "single edits": len(edits)},
-        "split": f"{FOLDS} folds by writer (SHA-256 of the number in the file name, modulo {FOLDS}); shipped: the fit "
+        "split": f"{FOLDS} folds by writer (SHA-256 of the number in the file name, modulo {FOLDS}); kept: the fit "
         f"without fold 0 ({int((groups != 0).sum())} sentences; {int((groups == 0).sum())} stay unseen)",
         "order": order,
         "perplexity_per_operation_unseen_writers": {str(key): round(value, 4) for key, value in perplexities.items()},

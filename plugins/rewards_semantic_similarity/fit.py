@@ -51,7 +51,7 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
         "measures": "F1 of matching the tokens of a sentence before and after an edit by their contextual vectors."
         if tokens
         else "Cosine of the embeddings of a sentence before and after an edit.",
-        "model": f"{', '.join(job.engine.describe()['models'])}, not fine-tuned",
+        "model": f"{', '.join(job.engine.describe()['models'])}, used as is",
         "threshold": threshold_of(human, percentile, True, job.seed, "revisions of whole sentences by people", owners),
         "percentiles": {
             f"p{each}": {
