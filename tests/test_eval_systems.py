@@ -140,7 +140,7 @@ def test_options_that_compute_nothing(good: Path, tmp_path: Path) -> None:
             {"id": 1.5, "rewrite": "x"},
             "id: expected a string or an integer, found a number",
         ),
-        (labels.read_labels, {"id": 2.0**64, "label": 1}, "id: is a number too large .*; write it as a string"),
+        (labels.read_labels, {"id": 2.0**64, "label": 1}, "id: is too large a number .*; write it as a string"),
         (labels.read_labels, {"kind": [], "label": 1}, "no `id`; a label says which argument it is about"),
         (labels.read_labels, {"id": 1, "edit": "first", "label": 1}, "edit: expected an edit's place .*"),
         (labels.read_labels, {"id": 1, "label": "perhaps"}, "label: expected true or false, a number, .*'perhaps'"),
