@@ -282,7 +282,7 @@ def test_a_whole_number_that_a_table_made_a_float_of_is_an_id() -> None:
 )
 @pytest.mark.parametrize("key", ["id", "post_id"])
 def test_a_number_that_no_file_can_hold_or_tell_from_others_is_no_id(key: str, value: float) -> None:
-    with pytest.raises(RecordError, match=f"^{key}: is a number too large .*; write it as a string$"):
+    with pytest.raises(RecordError, match=f"^{key}: is too large a number .*; write it as a string$"):
         read_revision({key: value, "argument": "a", "rewrite": "b"})
 
 
