@@ -1,6 +1,22 @@
-"""`python -m rewards`."""
+"""The command `rewards`, also as `python -m rewards`."""
 
-from rewards.cli import main
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line. Where packages that it needs are not installed, say which, in place of a traceback."""
+    try:
+        from rewards.cli import main as run
+    except ModuleNotFoundError:
+        from rewards.versions import lacking
+
+        if os.environ.get("REWARDS_DEBUG") or not (problem := lacking()):
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+    run()
+
 
 if __name__ == "__main__":  # processes that `rewards score` starts import this again
     main()

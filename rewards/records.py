@@ -11,7 +11,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
-from rewards.errors import RecordError, failing_as, nearest, tell
+from rewards.errors import ConfigError, RecordError, RewardsError, failing_as, nearest, tell
 from rewards.formats import EDITS, Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
 from rewards.scored import is_scored, read_scored
@@ -21,6 +21,7 @@ from rewards.text.segment import join_gaps, locate, split
 from rewards.text.surrogates import without_surrogates
 from rewards.types import Parsed, ProposedEdit, Revision
 from rewards.values import kind, listed, whole
+from rewards.versions import lacking
 
 TEXT_KEYS = ("argument", "text", "before")
 REWRITE_KEYS = ("rewrite", "after")
@@ -38,10 +39,13 @@ log = logging.getLogger("rewards.records")
 def reading(where: str) -> Iterator[None]:
     """Whatever is raised in here is a RecordError: a format of a plugin may fail, and only its record with it.
 
-    What was none is logged, with `where` the record came from.
+    What was none is logged, with `where` the record came from. A package of ours that is not installed is no fault of a
+    record: a ConfigError, which ends the run.
     """
 
-    def unreadable(error: BaseException) -> RecordError:
+    def unreadable(error: BaseException) -> RewardsError:
+        if isinstance(error, ModuleNotFoundError) and (problem := lacking()):
+            return ConfigError(problem)
         log.error("%s could not be read", where, exc_info=error)
         return RecordError(f"could not be read: {tell(error)}")
 

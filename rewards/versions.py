@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterable
 from importlib import metadata
 
 OWN = "appropriateness-rewards"
 """This distribution."""
+NOWHERE = "(not installed)"
+"""In the place of a version."""
 COMPUTING = (OWN, "torch", "transformers", "sentence-transformers", "numpy")
 
 
@@ -16,9 +19,21 @@ def version(name: str = OWN) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        return NOWHERE
 
 
 def versions(names: Iterable[str] = COMPUTING) -> dict[str, str]:
     """Of these distributions and of Python, by name."""
     return {**{name: version(name) for name in names}, "python": platform.python_version()}
+
+
+def lacking() -> str:
+    """What to do where packages that this distribution cannot do without are not installed; empty where all are."""
+    try:
+        needed = [one for one in metadata.requires(OWN) or () if "extra ==" not in one]
+    except metadata.PackageNotFoundError:
+        return ""
+    names = [found[0] for one in needed if (found := re.match(r"[\w.-]+", one))]
+    absent = [name for name in names if version(name) == NOWHERE]
+    told = f"not installed here, though needed: {', '.join(absent)}; `pip install {OWN}` installs what is missing"
+    return told if absent else ""

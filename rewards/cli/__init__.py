@@ -20,6 +20,7 @@ from rewards.paths import user_path
 from rewards.plugins import registry
 from rewards.stderr import hold_closed
 from rewards.text.plain import plain
+from rewards.versions import lacking
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -152,6 +153,10 @@ def _run() -> int:
             return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
+        importing = isinstance(error, ImportError) or "Failed to import" in str(error)  # the latter by transformers and TRL
+        if importing and (problem := lacking()):
+            _tell(f"error: {problem}")
+            return EXIT_USAGE
         _tell(plain(f"error: this is a bug in rewards or a plugin: {type(error).__name__}: {error}"))
         _tell("Run again with REWARDS_DEBUG=1 for the traceback, and report it.")
         return EXIT_BUG

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rewards.errors import ModelError, RewardsError
 from rewards.models.specs import Architecture, Checkpoint, describe
+from rewards.versions import lacking
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +84,8 @@ def loading(failure: str) -> Iterator[None]:
     except RewardsError:
         raise
     except Exception as error:
-        raise ModelError(f"{failure}: {str(error) or type(error).__name__}") from error
+        absent = lacking() if isinstance(error, ImportError) else ""
+        raise ModelError(f"{failure}: {absent or str(error) or type(error).__name__}") from error
 
 
 @contextmanager
