@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -22,12 +24,23 @@ def pip(python: Path | str, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the sdist."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the sdist and of the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return next(built.glob("*.whl"))
+
+
+def tracked(*folders: str) -> set[str]:
+    """The files of the repository, or of these folders of it."""
+    done = subprocess.run(["git", "ls-files", "--", *folders], cwd=ROOT, check=True, capture_output=True)
+    return set(done.stdout.decode().splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -45,29 +58,51 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(python: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [str(python.parent / "rewards"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, cwd=cwd, env={**environment, "COLUMNS": "200"}, check=False)
+    return subprocess.run(command, capture_output=True, cwd=cwd, env={**elsewhere(), "COLUMNS": "200"}, check=False)
+
+
+def elsewhere() -> dict[str, str]:
+    """The variables of this process, without those that lead to the repository."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def test_the_wheel_holds_exactly_our_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    expected = {"rewards"} | {
-        p.parent.name for room in ("plugins", "train", "eval") for p in (ROOT / room).glob("*/__init__.py")
-    }
-    tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == expected
-    for package in expected:
-        assert f"{package}/py.typed" in names
-    assert "rewards_suites/default.yaml" in names
-    assert "rewards_appropriateness/params/adapter.safetensors" in names
+    rooms = {name.split("/", 1)[1] for name in tracked("plugins", "train", "eval")}
+    held = {name for name in names if ".dist-info/" not in name}
+    assert held == tracked("rewards") | rooms
+    for package in {name.split("/")[0] for name in held}:
+        assert f"{package}/py.typed" in held
+    assert "rewards_suites/default.yaml" in held
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_the_repository(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert held - {"PKG-INFO", ".gitignore"} == {n for n in tracked() if n[0] != "."}
+
+
+def test_a_plugin_as_its_page_ships_it_puts_its_files_into_its_own_folder(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    project = page.split("```toml\n")[1].split("```")[0]
+    whole = next(found for found in re.findall(r"`(include = .*?)`", page) if "/my_rewards" in found)
+    package = tmp_path / "my_rewards"
+    (package / "params").mkdir(parents=True)
+    (package / "params" / "card.json").write_text("{}")
+    (package / "__init__.py").write_text("")
+    (tmp_path / "pyproject.toml").write_text(project.replace('include = ["my_rewards.py"]', whole))
+    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path), str(tmp_path))
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == {"my_rewards/__init__.py", "my_rewards/params/card.json"}
 
 
 def test_the_command_line_runs_from_the_wheel(clean: Path, tmp_path: Path) -> None:
-    where = subprocess.run(
-        [str(clean), "-c", "import rewards; print(rewards.__file__)"], capture_output=True, check=True, cwd=tmp_path
-    )
+    program = [str(clean), "-c", "import rewards; print(rewards.__file__)"]
+    where = subprocess.run(program, capture_output=True, check=True, cwd=tmp_path, env=elsewhere())
     assert str(clean.parent.parent) in where.stdout.decode()
     assert run(clean, "plugins", cwd=tmp_path).returncode == 0
     source = write_lines(tmp_path / "in.jsonl", record())
