@@ -153,7 +153,7 @@ def _run() -> int:
             return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
-        importing = isinstance(error, ImportError) or "Failed to import" in str(error)  # the latter by transformers and TRL
+        importing = isinstance(error, ImportError) or "Failed to import" in str(error)  # transformers, TRL
         if importing and (problem := lacking()):
             _tell(f"error: {problem}")
             return EXIT_USAGE
