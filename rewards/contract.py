@@ -16,18 +16,17 @@ from rewards import cards
 from rewards.arguments import model_of, parsed
 from rewards.declaring import broken, by_keywords, check_plain, check_reads, check_signature
 from rewards.errors import PluginError, unknown
+from rewards.features import Request
+from rewards.fitting import Fitter
 from rewards.models.specs import PROFILES, Model, Profile
 from rewards.types import LEVELS, Argument, Edit, Level, Sentence
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from rewards.features import Request
-    from rewards.fitting import Fitter
-
 Unit = Edit | Sentence | Argument
 Function = Callable[..., Any]
-Reads = Callable[..., "tuple[Request, ...] | None"]
+Reads = Callable[..., tuple[Request, ...] | None]
 
 RESERVED = ("advantage", "completion", "edits", "failed", "prompt", "rejected", "reward", "step", "total")
 """What stands beside the names of rewards in results, logs and tables."""
@@ -248,8 +247,6 @@ def _threshold(label: str, given: Any, bounds: tuple[float, float]) -> Threshold
 
 
 def _check_fitter(label: str, given: Any) -> None:
-    from rewards.fitting import Fitter
-
     if not (given is None or isinstance(given, Fitter)):
         raise broken(label, f"fitter is {given!r:.100}; it must be a Fitter: Fitter(fit, load)")
 

