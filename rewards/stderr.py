@@ -20,7 +20,7 @@ def unheard() -> Iterator[None]:
         if sys.stderr is None:
             raise
         with suppress(OSError, ValueError):  # what is left in the buffer would fail once more at the end of the process
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            lead_nowhere(sys.stderr.fileno())
 
 
 def hold_closed() -> None:
@@ -29,7 +29,7 @@ def hold_closed() -> None:
         try:
             os.fstat(number)
         except OSError:
-            _lead_nowhere(number)
+            lead_nowhere(number)
 
 
 def take_stdout() -> None:
@@ -40,10 +40,11 @@ def take_stdout() -> None:
     if sys.__stdout__ is not None and sys.__stderr__ is not None:
         os.dup2(2, 1)
     elif sys.__stdout__ is not None:
-        _lead_nowhere(1)
+        lead_nowhere(1)
 
 
-def _lead_nowhere(number: int) -> None:
+def lead_nowhere(number: int) -> None:
+    """From here on, what is written to this descriptor is lost, and can fail no more."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     if nothing == number:
         os.set_inheritable(number, True)

@@ -18,7 +18,7 @@ from rewards.cli.terminal import results_alone
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.paths import user_path
 from rewards.plugins import registry
-from rewards.stderr import hold_closed
+from rewards.stderr import hold_closed, lead_nowhere
 from rewards.text.plain import plain
 from rewards.versions import lacking
 
@@ -105,7 +105,7 @@ def _how_to_go_on(group: TyperGroup) -> str:
 
 def _discard_output() -> None:
     """What is left in the buffer of standard output would fail once more at the end of the process."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    lead_nowhere(sys.stdout.fileno())
 
 
 def _tell(text: str) -> None:

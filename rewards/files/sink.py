@@ -13,7 +13,7 @@ import orjson
 
 from rewards.errors import RewardsError
 from rewards.files.reading import KEPT, Line
-from rewards.stderr import unheard
+from rewards.stderr import lead_nowhere, unheard
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -81,10 +81,9 @@ class Stream:
             self._out.writelines(lines)
             self._out.flush()
         except OSError as error:
-            with suppress(
-                OSError, ValueError
-            ):  # what is left in the buffer would fail once more at the end of the process
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+            # What is left in the buffer would fail once more at the end of the process.
+            with suppress(OSError, ValueError):
+                lead_nowhere(self._out.fileno())
             if isinstance(error, BrokenPipeError):  # the reader went away: no failure
                 raise
             raise RewardsError(
