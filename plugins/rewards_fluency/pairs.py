@@ -14,6 +14,7 @@ from rewards.fitting.rows import Row, Split, revised, say_left_out, split_of
 from rewards_fluency.faults import corrupt, left_over, spaced_out, tone_down
 
 SEED = 20261122
+GAP = 2  # kept words between changes that are one span
 SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
 PER_PARADIGM = 48  # minimal pairs of each
 FAULTY = 4  # ways in which a human sentence is broken
@@ -77,14 +78,14 @@ def _owned(rows: Sequence[Row], made: Callable[[Row], Iterator[Pair]]) -> Iterat
         yield from (replace(pair, owner=owner) for pair in made(row))
 
 
-def merged_edits(before: list[str], after: list[str], gap: int = 2) -> list[tuple[int, int, int, int]]:
-    """Changed spans (i1, i2, j1, j2) of two word lists; changes at most `gap` kept words apart are one span."""
+def merged_edits(before: list[str], after: list[str]) -> list[tuple[int, int, int, int]]:
+    """Changed spans (i1, i2, j1, j2) of two word lists; changes at most `GAP` kept words apart are one span."""
     spans: list[tuple[int, int, int, int]] = []
     for step in Indel.opcodes(before, after):
         if step.tag == "equal":
             continue
         i1, i2, j1, j2 = step.src_start, step.src_end, step.dest_start, step.dest_end
-        if spans and i1 - spans[-1][1] <= gap:
+        if spans and i1 - spans[-1][1] <= GAP:
             i1, j1 = spans[-1][0], spans.pop()[2]
         spans.append((i1, i2, j1, j2))
     return spans

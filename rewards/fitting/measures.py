@@ -12,12 +12,11 @@ from rewards.errors import ConfigError
 
 Floats = NDArray[np.float64]
 DRAWS = 500
+BINS = 10  # of calibration
 PERFECT = 200  # draws of labels for the calibration error that a perfect model would have
 
 
-def interval(
-    measure: Callable[..., float], *columns: Any, seed: int, draws: int = DRAWS, owners: Any = None
-) -> list[float]:
+def interval(measure: Callable[..., float], *columns: Any, seed: int, owners: Any = None) -> list[float]:
     """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N.
 
     Rows that hang together, as the edits of one argument do, are drawn together: `owners` (N,) says which. Empty where no
@@ -27,7 +26,7 @@ def interval(
     count = len(columns[0])
     groups = None if owners is None else _groups(owners)
     found = []
-    for _ in range(draws):
+    for _ in range(DRAWS):
         if groups is None:
             rows = rng.integers(0, count, count)
         else:
@@ -68,28 +67,28 @@ def macro_f1(label: Any, decided: Any) -> float:
     return float(np.mean(found))
 
 
-def calibration_bins(label: Any, probability: Any, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Mean probability, share of the label and n of each of `bins` equally wide bins that holds any."""
+def calibration_bins(label: Any, probability: Any) -> list[tuple[float, float, int]]:
+    """Mean probability, share of the label and n of each of `BINS` equally wide bins that holds any."""
     label, probability = np.asarray(label), np.asarray(probability)
-    places = np.minimum((probability * bins).astype(int), bins - 1)
+    places = np.minimum((probability * BINS).astype(int), BINS - 1)
     return [
         (float(probability[own].mean()), float(label[own].mean()), n)
-        for b in range(bins)
+        for b in range(BINS)
         if (n := int((own := places == b).sum()))
     ]
 
 
-def calibration_error(label: Any, probability: Any, bins: int = 10) -> float:
-    """Expected calibration error of P(label) over `bins` equally wide bins, in [0, 1]."""
-    found = calibration_bins(label, probability, bins)
+def calibration_error(label: Any, probability: Any) -> float:
+    """Expected calibration error of P(label) over `BINS` equally wide bins, in [0, 1]."""
+    found = calibration_bins(label, probability)
     return sum(abs(mean - share) * n for mean, share, n in found) / len(np.asarray(label))
 
 
-def calibration_curve(label: Any, probability: Any, bins: int = 10) -> list[dict[str, float]]:
+def calibration_curve(label: Any, probability: Any) -> list[dict[str, float]]:
     """The bins as a card states them: what a calibration plot shows."""
     return [
         {"probability": round(mean, 4), "share": round(share, 4), "n": n}
-        for mean, share, n in calibration_bins(label, probability, bins)
+        for mean, share, n in calibration_bins(label, probability)
     ]
 
 
