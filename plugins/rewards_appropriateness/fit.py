@@ -82,8 +82,9 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     student = store.ensure(SMOLLM2, say=job.say)  # before the teacher's hour: what cannot be fetched is said now
     card = {}
     if options.teacher:
-        teacher = store.resolve(source_of(options.teacher), say=job.say)
-        card["teacher"] = described(options.teacher, store.digest(source_of(options.teacher)), options.teacher_epochs)
+        source = source_of(options.teacher)
+        teacher = store.resolve(source, say=job.say)
+        card["teacher"] = described(options.teacher, store.digest(source, teacher), options.teacher_epochs)
         more = [_example(one, names) for one in (*given.mixed, *given.unlabelled)]
         calibrating = [_example(one, names) for one in valid]
         own = replace(recipe, epochs=options.teacher_epochs)

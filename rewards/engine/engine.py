@@ -286,7 +286,7 @@ class Engine:
         dtype = pick_dtype(self.dtype, device, checkpoint.architecture, embedded=isinstance(source, Wheel))
         placement = Placement(device, dtype, self._budget(device))
         folder = store.resolve(source)
-        digest = store.digest(source)
+        digest = store.digest(source, folder)
         return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype, _kind(device)))
 
     def _identity(self, spec: Spec) -> dict[str, Any]:

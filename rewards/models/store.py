@@ -183,13 +183,13 @@ def _refused(wheel: Wheel, path: Path, reason: str) -> ModelError:
     return ModelError(f"refused: {path}: {reason}; remove with `rewards models remove {wheel.name}` and fetch it again")
 
 
-def digest(source: Wheel | Hub) -> str:
+def digest(source: Wheel | Hub, folder: Path) -> str:
     """Return 16 hexadecimal digits that identify a model in result files and cache keys: whatever loading reads of it.
 
-    A folder's are `folders.digest`. A wheel's come from its pinned tensors, the conversion, and the digests that its
-    manifest states of the other files, which depend on the version of transformers that converted them.
+    `folder` is what `resolve` gave for it. Of a hub model they are `folders.digest`; a wheel's come from its pinned tensors,
+    the conversion, and the digests that its manifest states of the other files, which depend on the version of transformers
+    that converted them.
     """
-    folder = resolve(source)
     if isinstance(source, Hub):
         return folders.digest(folder)
     files = _read_manifest(source, folder)["files"]
