@@ -763,13 +763,20 @@ def test_a_threshold_of_one_profile_leaves_those_of_others(tmp_path: Path) -> No
         threshold = rewards.Threshold.from_card(folder / "card.json")
         return rewards.reward(level="edit", range=(0, 1), name="kept", threshold=threshold)(lambda edits: [])
 
-    kept = rewards.reward(
-        level="edit", range=(0, 1), name="kept", threshold=0.5, fitter=Fitter(lambda job: {}, load, any_models=True)
-    )(lambda edits: [])
+    declared: Any = {"threshold": 0.5, "models": (ENCODER,), "fitter": Fitter(lambda job: {}, load, any_models=True)}
+    kept = rewards.reward(level="edit", range=(0, 1), name="kept", **declared)(lambda edits: [])
     card = {"reward": "kept", "profile": "full", "threshold": {"value": 0.7, "source": "fitted"}}
     (tmp_path / "card.json").write_text(json.dumps(card))
     loaded, _ = load_params(kept, tmp_path)
     assert loaded.thresholds == {"embedded": rewards.Threshold(0.5), "full": rewards.Threshold(0.7, "fitted")}
+
+
+def test_a_threshold_of_a_reward_without_models_holds_in_every_profile(tmp_path: Path) -> None:
+    counted = rewards.reward(level="edit", range=(0, 1), name="counted", threshold=0.5)(lambda edits: [])
+    card = {"reward": "counted", "profile": "embedded", "threshold": {"value": 0.7, "source": "fitted"}}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    loaded, _ = load_params(counted, tmp_path)
+    assert loaded.thresholds == dict.fromkeys(("embedded", "full"), rewards.Threshold(0.7, "fitted"))
 
 
 def test_intervals_depend_on_the_seed_and_on_what_hangs_together() -> None:

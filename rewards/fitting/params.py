@@ -43,7 +43,7 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
         loaded = reward.fitter.load(folder) if reward.fitter else _with_threshold(reward, folder)
     _check_loaded(reward, loaded, folder)
     profile: Any = stated.get("profile")
-    if profile in loaded.thresholds:  # found with the models of that profile: those of others stay
+    if reward.models and profile in loaded.thresholds:  # found with the models of that profile: those of others stay
         loaded = replace(loaded, thresholds={**reward.thresholds, profile: loaded.thresholds[profile]})
     return loaded, Params(folder, digest_of(folder))
 
@@ -86,7 +86,6 @@ def thresholds_of(folder: Path, others: Mapping[Profile, Threshold]) -> dict[Pro
 
 
 def _with_threshold(reward: Reward, folder: Path) -> Reward:
-    # A fit reads what the models of one profile say; a threshold that is stated for others stays theirs.
-    stated = dict(reward.thresholds) if reward.models else {}
-    thresholds = dict.fromkeys(PROFILES, Threshold.from_card(folder / CARD)) | stated
-    return replace(reward, thresholds=thresholds_of(folder, thresholds), card_path=folder / CARD)
+    everywhere = dict.fromkeys(PROFILES, Threshold.from_card(folder / CARD))  # without models profiles are alike
+    thresholds = thresholds_of(folder, reward.thresholds) if reward.models else everywhere
+    return replace(reward, thresholds=thresholds, card_path=folder / CARD)
