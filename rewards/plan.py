@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError
+from rewards.formats import EDITS
+from rewards.models.specs import DEFAULT_PROFILE
+from rewards.plugins import registry
 
 if TYPE_CHECKING:
     from rewards.engine.engine import Engine
@@ -38,7 +41,6 @@ class SuitePlan:
         """A new engine. Raises ConfigError for what does not fit."""
         from rewards.engine.cache import DiskCache, MemoryCache
         from rewards.engine.engine import Engine
-        from rewards.models.specs import DEFAULT_PROFILE
 
         cache = DiskCache(self.cache) if self.cache else MemoryCache()
         profile = self.profile or DEFAULT_PROFILE
@@ -81,8 +83,5 @@ def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[s
 
 def check_format(name: str | None) -> None:
     """Raise PluginError, with the nearest name, for a format that nobody registered."""
-    from rewards.formats import EDITS
-    from rewards.plugins import registry
-
     if name is not None and name != EDITS:
         registry().format(name)

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
-from rewards import hookspecs
+from rewards import formats, hookspecs
 from rewards.contract import Reward
 from rewards.declaring import unplain
 from rewards.errors import PluginError, nearest, tell
@@ -162,9 +161,7 @@ class Registry:
                 plugin.failed = tell(error)
                 plugin.traceback = traceback.format_exc()
 
-    def add(
-        self, module: ModuleType | object, name: str, distribution: str = "(in process)", version: str = ""
-    ) -> None:
+    def add(self, module: object, name: str, distribution: str = "(in process)", version: str = "") -> None:
         """Register a plugin object that is not installed, as tests and notebooks do. Errors in its hooks propagate."""
         plugin = Plugin(Origin(name, distribution, version), name)
         self._add(module, plugin)
@@ -274,9 +271,7 @@ class Registry:
 def registry() -> Registry:
     """The registry of everything installed, loaded once per process."""
     loaded = Registry()
-    from rewards import formats  # formats are a plugin of the core like any other
-
-    loaded.add(formats, "formats", OWN, version())
+    loaded.add(formats, "formats", OWN, version())  # a plugin of the core like any other
     loaded.load_entry_points()
     return loaded
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rewards.errors import ConfigError, ModelError
 from rewards.formats import Format
+from rewards.plugins import registry
 
 Messages = list[dict[str, str]]
 NO_ISSUE = "not stated"
@@ -26,7 +27,7 @@ def messages(format: str | Format, issue: str, sentences: Sequence[str]) -> Mess
     Sentences are numbered from 1; line breaks inside of them are folded to a space, here only. Braces in the texts are
     left alone. Raises PluginError for a format that does not exist, ConfigError for one that has no prompt.
     """
-    chosen = format if isinstance(format, Format) else _named(format)
+    chosen = format if isinstance(format, Format) else registry().format(format)
     check(chosen)
     folded = [_fold(sentence) for sentence in sentences]
     texts = {
@@ -80,12 +81,6 @@ def defused(tokenizer: Any, chat: Sequence[dict[str, str]]) -> Messages:
     known = getattr(tokenizer, "added_tokens_decoder", {}).values()
     special = {str(token.content) for token in known if token.special}
     return [{**message, "content": _defused(message["content"], special)} for message in chat]
-
-
-def _named(name: str) -> Format:
-    from rewards.plugins import registry  # loads every plugin, which a Format at hand need not pay for
-
-    return registry().format(name)
 
 
 def _fold(text: str) -> str:

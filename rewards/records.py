@@ -14,6 +14,7 @@ from typing import Any
 from rewards.errors import ConfigError, RecordError, RewardsError, failing_as, nearest, tell
 from rewards.formats import EDITS, Format, detect, json_edits
 from rewards.formats import rewrite as rewrite_format
+from rewards.plugins import registry
 from rewards.scored import is_scored, read_scored
 from rewards.text.anchor import anchor
 from rewards.text.diff import revision_edits
@@ -312,6 +313,4 @@ def _clean(edit: ProposedEdit) -> ProposedEdit:
 
 @functools.cache
 def _formats() -> tuple[Format, ...]:
-    from rewards.plugins import registry  # loading plugins takes time that parsing alone need not pay
-
     return tuple(format_ for _, format_, _ in registry().formats)

@@ -20,7 +20,7 @@ from rewards.paths import user_path
 from rewards.plugins import registry
 from rewards.stderr import hold_closed, lead_nowhere
 from rewards.text.plain import plain
-from rewards.versions import lacking
+from rewards.versions import OWN, lacking, version
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -33,8 +33,6 @@ EXIT_INTERRUPTED = 130
 
 def _print_version(value: bool) -> None:
     if value:
-        from rewards.versions import OWN, version
-
         print(f"{OWN} {version()}")
         raise typer.Exit
 

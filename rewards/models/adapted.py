@@ -10,21 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
 
 from rewards.errors import ModelError
-from rewards.features import Failure
+from rewards.features import Failure, Request
 from rewards.models.backend import Array, Placement, Progress, to_numpy
 from rewards.models.causal_lm import CausalLM, Paths
 from rewards.models.keys import MAX_TOKENS, identity
 from rewards.models.specs import Checkpoint, describe
-
-if TYPE_CHECKING:
-    from rewards.features import Request
 
 HEAD = ("mean", "peak", "scale", "bias")
 """The head's tensors: (D, C), (D, C), (C,) and (C,)."""

@@ -9,7 +9,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,16 +17,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_outputs import BaseModelOutput
 
 from rewards.errors import ModelError
-from rewards.features import Failure, HiddenState
+from rewards.features import Failure, HiddenState, Request
 from rewards.models import segments
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
 from rewards.models.batches import batches, run_all
 from rewards.models.keys import MAX_TOKENS, key
 from rewards.models.specs import Checkpoint, describe
 from rewards.models.tries import PackedRow, pack
-
-if TYPE_CHECKING:
-    from rewards.features import Request
 
 Paths = list[tuple[int, list[int]]]  # of each text its index, and where its tokens lie
 Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rewards.errors import ModelError
-from rewards.features import Failure
+from rewards.features import Failure, Request
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype, weights_only
 from rewards.models.batches import batches, run_all
 from rewards.models.keys import identity, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
-
-if TYPE_CHECKING:
-    from rewards.features import Request
 
 Encoded = dict[str, list[int]]  # a text's tokens and masks, by the model's names for them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +13,12 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
 from rewards.errors import ModelError
-from rewards.features import Failure
+from rewards.features import Failure, Request
 from rewards.models import folders
 from rewards.models.backend import Array, Placement, Progress, to_numpy, torch_dtype
 from rewards.models.batches import batches, run_all
 from rewards.models.keys import identity, key, positions, token_limit
 from rewards.models.specs import Checkpoint, describe
-
-if TYPE_CHECKING:
-    from rewards.features import Request
 
 
 class Encoder:
