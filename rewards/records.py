@@ -217,8 +217,8 @@ def _listed(given: Any) -> list[ProposedEdit]:
         start = whole(listed(item.get("start")))
         # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
         named = item
-        if item.get("inappropriate_part") is None and item.get("before") is not None:
-            named = {**item, "inappropriate_part": item["before"], "rewritten_part": item.get("after")}
+        if item.get(json_edits.PART) is None and item.get("before") is not None:
+            named = {**item, json_edits.PART: item["before"], json_edits.REPLACEMENT: item.get("after")}
         edit = json_edits.read_edit(named, listed(item.get("sentence_id")))
         if start is not None:
             edit = replace(edit, start=start, end=start + len(edit.before))
@@ -288,8 +288,8 @@ def completion_text(value: Any, key: str = "completion") -> str | None:
 _NUMBERED = re.compile(r"(?:sentence\s+)?(\d{1,6})\s*[.:)|]\s*(\S.*)", re.IGNORECASE)  # of a stripped line
 
 
-def _numbered(prompt: str) -> list[str] | None:
-    """The sentences of a prompt that ends in one list numbered from 1; None where it is not plain which they are."""
+def _numbered(prompt: str) -> list[str]:
+    """The sentences of a prompt that holds one list numbered from 1. Raises RecordError where it is not plain which they are."""
     lists: list[list[str]] = []
     for line in prompt.split("\n"):  # not splitlines: a sentence may hold U+2028
         match = _NUMBERED.match(re.sub(r"<\|[^|<>]*\|>$", "", line.strip()).rstrip())

@@ -11,11 +11,11 @@ from sklearn.metrics import cohen_kappa_score
 
 from bench.data import SYSTEMS
 from bench.validate.data import SEED, Bench
-from rewards.dimensions import DIMENSIONS
+from rewards.dimensions import DIMENSIONS, INAPPROPRIATE, REASONS
 from rewards.engine.engine import Engine
 from rewards.fitting import measures
 from rewards_appropriateness import PARAMS, classifier
-from rewards_appropriateness.fit import MAIN, Options, card_of, measure
+from rewards_appropriateness.fit import Options, card_of, measure
 from rewards_appropriateness.variants import Labelled
 
 CORPUS = "arguments/appropriateness_corpus.jsonl"
@@ -60,7 +60,7 @@ def _mean_of_folds(unseen: Mapping[str, tuple[list[dict[str, Any]], np.ndarray]]
         return float(np.mean([measures.macro_f1(label[one], called[one]) for one in here]))
 
     result: dict[str, Any] = {"n": len(every), "distinct_arguments": len(set(owners))}
-    for name in MAIN:
+    for name in (INAPPROPRIATE, *REASONS):
         columns = fold, np.array([row["labels"][name] for row in every]), called[:, DIMENSIONS.index(name)]
         result[name] = round(mean(*columns), 3)
         result[f"{name}_95"] = measures.interval(mean, *columns, seed=SEED, owners=owners)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rewards.fitting import Job
 
 LEAST = 50  # arguments to fit on, of each class; to calibrate and to measure on, in all
-MAIN = ("Inappropriateness", "Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def parse(completion: str, sentences: Sequence[str]) -> Parsed:
 
 def _edit(number: int, rest: str, lead: str, sentences: Sequence[str], looks: Iterator[int]) -> ProposedEdit:
     wrapping = lead.strip()[-1:]
-    if wrapping in _QUOTES and wrapping and rest.rstrip().endswith(_QUOTES[wrapping]) and rest.count(wrapping) == 1:
+    if wrapping in _QUOTES and rest.rstrip().endswith(_QUOTES[wrapping]) and rest.count(wrapping) == 1:
         rest = rest.rstrip()[:-1]  # the whole line was quoted
     parts = [part.strip().replace("\\|", "|") for part in _PIPE.split(rest)]
     if len(parts) > 2 and not parts[-1]:

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from rapidfuzz.distance import Indel
 
-from rewards.formats.json_edits import PART, finish, sentence_number, statements
+from rewards.formats.json_edits import NO_REASON, PART, finish, sentence_number, statements
 from rewards.formats.loose_json import CutOff, scan
 from rewards.formats.task import ARGUMENT, BECAUSE, TASK
 from rewards.types import NO_PLACE, Parsed, ProposedEdit
@@ -100,7 +100,7 @@ def _parse_text(text: str, sentences: Sequence[str]) -> Parsed:
 def _edit(number: int | None, mark: _Mark, place: tuple[int, int] | None) -> ProposedEdit:
     start, end = place or (None, None)
     unplaced = NO_PLACE if place is None and mark.after and not mark.before else None
-    missing = "no sentence id" if number is None else None if mark.reason else "no reason"
+    missing = "no sentence id" if number is None else None if mark.reason else NO_REASON
     problem = mark.problem or missing or unplaced
     return ProposedEdit(number, mark.before, mark.after, mark.reason, start, end, problem)
 
