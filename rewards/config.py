@@ -43,7 +43,7 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         nodes = _composed(text)
-        loaded = yaml.safe_load(text)
+        loaded = yaml.safe_load(text)  # from nodes of its own: building merges into them what `<<` names
         _refuse_doubles(nodes, path, set())
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
