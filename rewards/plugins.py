@@ -55,7 +55,6 @@ class Plugin:
     """One entry point of the group: loaded, or failed with the reason and the traceback."""
 
     origin: Origin
-    target: str
     failed: str | None = None
     traceback: str = ""
     problems: list[str] = field(default_factory=list)
@@ -149,8 +148,7 @@ class Registry:
         """Load every installed plugin; one that fails is listed and takes nothing else down."""
         named = functools.cache(_named)  # each time it is asked, a distribution reads the whole of its metadata again
         for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: (named(p.dist)[0], p.name)):
-            origin = Origin(point.name, *named(point.dist))
-            plugin = Plugin(origin, point.value)
+            plugin = Plugin(Origin(point.name, *named(point.dist)))
             self.plugins.append(plugin)
             try:
                 with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
@@ -163,7 +161,7 @@ class Registry:
 
     def add(self, module: object, name: str, distribution: str = "(in process)", version: str = "") -> None:
         """Register a plugin object that is not installed, as tests and notebooks do. Errors in its hooks propagate."""
-        plugin = Plugin(Origin(name, distribution, version), name)
+        plugin = Plugin(Origin(name, distribution, version))
         self._add(module, plugin)
         self.plugins.append(plugin)
 
