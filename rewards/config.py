@@ -186,12 +186,12 @@ def _headed(text: str, file: str, name: str, what: str) -> str:
     return f"{command}\n# Copied from the {what} {name}{pages}.\n{rest}".lstrip("\n")
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """An argument as JSON can hold it; what it has no type for as text."""
     if isinstance(value, enum.Enum):
-        return plain(value.value)
+        return as_json(value.value)
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): as_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [as_json(one) for one in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

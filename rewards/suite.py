@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.config import Number, parse, plain, read_yaml
+from rewards.config import Number, as_json, parse, read_yaml
 from rewards.contract import Reward, Threshold
 from rewards.declaring import SETTINGS
 from rewards.engine import roles
@@ -86,7 +86,7 @@ class Component:
             "higher_is_better": self.reward.higher_is_better,
             "range": [bound if math.isfinite(bound) else None for bound in self.reward.range],
             "empty": self.empty,
-            "arguments": {name: plain(value) for name, value in self.arguments.items()},
+            "arguments": as_json(self.arguments),
             "params": {"folder": str(self.params.folder), "digest": self.params.digest} if self.params else None,
             "distribution": self.origin.distribution,
             "version": self.origin.version,

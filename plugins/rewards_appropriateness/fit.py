@@ -13,7 +13,7 @@ from rewards.dimensions import DIMENSIONS
 from rewards.errors import ConfigError
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, precision, rescale_adapter, write_adapter
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, rescale_adapter, write_adapter
 from rewards.fitting.rows import SPLITS, Row, Split, need, say_left_out, split_of
 from rewards.fitting.unseen import runs
 from rewards.models import store
@@ -310,11 +310,6 @@ def _card(
         "split": f"the rows' own ({options.fold}), else by text: fitted on train, calibrated on valid, measured on test",
         "calibration": f"P({FIRST}) by Platt's method on valid, with the share of train and valid; the other, rarer "
         "labels with odds shifted so that at .5 the share of positives on valid is that of train and valid",
-        "hyper_parameters": {
-            "learning_rate": recipe.learning_rate,
-            "epochs": recipe.epochs,
-            "tokens": recipe.tokens,
-            "products": precision(),
-        },
+        "hyper_parameters": recipe.stated(),
         "test": measure(test, found, names, job.seed),
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from rewards.features import ClassProbabilities
 from rewards.fitting import measures
-from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, precision, rescale_adapter, write_adapter
+from rewards.fitting.adapters import AdapterRecipe, Example, fit_adapter, rescale_adapter, write_adapter
 from rewards.fitting.calibrate import threshold_of
 from rewards.fitting.rows import SPLITS, Split, need
 from rewards.models import store
@@ -131,12 +131,7 @@ def _card(
         "rows": {"edits made": counts, "fitted on": dict(sorted(kinds.items()))},
         "split": "by writer, sentence or (BLiMP) paradigm, 70 / 10 / 20 % by SHA-256 unless the rows say: fitted on train, "
         "with the way back of every disfluent edit as a fluent one, calibrated on valid, measured on test",
-        "hyper_parameters": {
-            "learning_rate": recipe.learning_rate,
-            "epochs": recipe.epochs,
-            "tokens": recipe.tokens,
-            "products": precision(),
-        },
+        "hyper_parameters": recipe.stated(),
         "test": _measured(job, drawn["test"], found),
     }
 

@@ -44,6 +44,11 @@ class AdapterRecipe:
     multi_label: bool = False
     balanced: bool = True  # the loss of every class counts alike, however rare it is
 
+    def stated(self) -> dict[str, Any]:
+        """What a card says of it, and what products of matrices are computed in."""
+        found = {"learning_rate": self.learning_rate, "epochs": self.epochs, "tokens": self.tokens}
+        return {**found, "products": _precision()}
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -136,11 +141,10 @@ def quick_products() -> torch.autocast:
 
     That takes down to a third of the time. Weights, what is learnt and the head stay in float32.
     """
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bfloat16")
+    return torch.autocast("cpu", torch.bfloat16, enabled=_precision() == "bfloat16")
 
 
-def precision() -> str:
-    """What a fit on this machine multiplies in."""
+def _precision() -> str:
     return pick_dtype("auto", "cpu", "causal-lm")
 
 
