@@ -31,6 +31,7 @@ from rewards.features import (
 )
 from rewards.models import keys
 from rewards.models.batches import isolate
+from rewards.models.catalog import BERTSCORE, ENCODER
 from rewards.models.specs import Adapter, Checkpoint, Derived, Hub, Model
 from tests import tiny
 
@@ -652,3 +653,18 @@ def test_a_script_under_autocast_does_not_change_scores(folders: dict[str, Path]
         under = engine().compute([request])[request]
         assert torch.is_autocast_enabled("cpu")
     assert np.array_equal(alone, under)  # type: ignore[arg-type]  # no Failure
+
+
+def test_the_hub_is_asked_for_a_model_once_whatever_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def fetched(name: str, **_: Any) -> str:
+        asked.append(name)
+        return str(tmp_path)
+
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
+    one = engine(models={"encoder": "owner/name", "bertscore": "owner/name"})
+    found = one.identify([ENCODER, ENCODER, BERTSCORE])
+    assert asked == ["owner/name"]
+    assert found["encoder"] == found["bertscore"]

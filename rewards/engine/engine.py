@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -135,7 +136,8 @@ class Engine:
 
         Raises ModelError for a model that is not there.
         """
-        return {model.role: self._identity(self.spec(model)) for model in models}
+        find = functools.cache(self._find)  # several roles may be filled by one model, of which the hub is asked once
+        return {model.role: _identity(self.spec(model), find) for model in models}
 
     def describe(self) -> dict[str, Any]:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
@@ -289,16 +291,17 @@ class Engine:
         digest = store.digest(source, folder)
         return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype, _kind(device)))
 
-    def _identity(self, spec: Spec) -> dict[str, Any]:
-        if isinstance(spec, Derived):
-            return {"digest": spec.digest[:16], "fitted_on": [self._identity(one) for one in spec.fitted_on]}
-        found = self._find(spec)
-        return {
-            "digest": found.digest,
-            "dtype": found.placement.dtype,
-            "device": _kind(found.placement.device),
-            "settings": keys.key(keys.settings(spec)).hex()[:16],
-        }
+
+def _identity(spec: Spec, find: Callable[[Checkpoint], _Used]) -> dict[str, Any]:
+    if isinstance(spec, Derived):
+        return {"digest": spec.digest[:16], "fitted_on": [_identity(one, find) for one in spec.fitted_on]}
+    found = find(spec)
+    return {
+        "digest": found.digest,
+        "dtype": found.placement.dtype,
+        "device": _kind(found.placement.device),
+        "settings": keys.key(keys.settings(spec)).hex()[:16],
+    }
 
 
 def _kind(device: str) -> str:
