@@ -64,10 +64,7 @@ def _globals(function: Any) -> dict[str, Any]:
 
 
 def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments to call with: `given` checked and converted, defaults filled in.
-
-    Raises ConfigError, and PluginError where a default of the reward's own does not fit.
-    """
+    """As `Reward.parse_arguments`."""
     from pydantic import ValidationError  # as above
 
     known = [name for name, _ in declared.keyword_only()]

@@ -96,12 +96,8 @@ class Draft:
         return replace(argument, accepted=accepted, after=self.revision.apply(accepted), passes=passes)
 
     def _passes(self, gates: Sequence[Component], index: int, edit: Edit) -> dict[str, bool]:
-        passed = {}
-        for gate in gates:
-            by_edit = gate.reward.level == "edit"
-            judgements = self.edits[index] if by_edit else self.sentences.get(edit.sentence_id, {})
-            passed[gate.name] = edit.valid and gate.name in judgements and judgements[gate.name].passed is True
-        return passed
+        said = {**self.sentences.get(edit.sentence_id, {}), **self.edits[index]} if edit.valid else {}
+        return {gate.name: gate.name in said and said[gate.name].passed is True for gate in gates}
 
     def result(self, suite: Suite, argument: Argument | None) -> Result:
         """The finished result; where it is not known what is accepted, nothing is."""
