@@ -32,10 +32,10 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
     `rewards fit` for this reward.
     """
     stated = read_card(folder)
-    fitted = stated.get("rewards") or [stated.get("reward")]
+    fitted = rewards_of(stated)
     if reward.name not in fitted:
         raise ConfigError(
-            f"{folder} holds parameters of {', '.join(map(repr, fitted))}, not of reward {reward.name!r};"
+            f"{folder} holds parameters of {', '.join(map(repr, fitted)) or None}, not of reward {reward.name!r};"
             f" fit them with: rewards fit {reward.name} --data FILE -o {folder}"
         )
     unfit = f"{folder}: its parameters do not fit reward {reward.name!r}"
@@ -69,6 +69,12 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder} is not a folder of `rewards fit`: it has no {CARD}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder / CARD} cannot be read: {error}") from error
+
+
+def rewards_of(card: Mapping[str, Any]) -> list[Any]:
+    """The names of the rewards that a card says it is of."""
+    stated = card.get("rewards") or card.get("reward")
+    return stated if isinstance(stated, list) else [stated] if stated else []
 
 
 def digest_of(folder: Path) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, nearest, tell
 from rewards.fitting import Job, sources
 from rewards.fitting.calibrate import threshold_fit
-from rewards.fitting.params import CARD, load_params, read_card
+from rewards.fitting.params import CARD, load_params, read_card, rewards_of
 from rewards.fitting.unseen import Unseen
 from rewards.models.specs import DEFAULT_PROFILE
 from rewards.paths import file_digest
@@ -155,10 +155,9 @@ def _check_fit_of(out: Path, name: str) -> None:
         card = read_card(out)
     except ConfigError as error:
         raise ConfigError(f"-o {out} may hold a fit of another reward: {error}; give another -o") from error
-    stated = card.get("rewards") or card.get("reward")
-    if not stated:
+    fitted = rewards_of(card)
+    if not fitted:
         raise ConfigError(f"-o {out} holds a {CARD} that states no reward, which no fit wrote; give another -o")
-    fitted = stated if isinstance(stated, list) else [stated]
     if name not in fitted:
         told = ", ".join(map(repr, fitted))
         raise ConfigError(f"-o {out} holds a fit of {told}, which one of {name!r} would replace; give another -o")
