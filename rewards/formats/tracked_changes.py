@@ -67,8 +67,8 @@ def parse(completion: str, sentences: Sequence[str]) -> Parsed:
     for item in marked:
         number, text = sentence_number(item.get("sentence_id")), item["tracked_changes"]
         if isinstance(text, str):
-            known = number is not None and 1 <= number <= len(sentences)
-            edits += _sentence_edits(number, text, sentences[number - 1] if known and number else "")
+            sentence = sentences[number - 1] if number and 1 <= number <= len(sentences) else ""
+            edits += _sentence_edits(number, text, sentence)
         else:
             edits.append(ProposedEdit(number, "", "", problem="no tracked changes"))
     parsed = finish(found, edits)
