@@ -84,8 +84,8 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
             f"more than {100 - percentile:g} % of the revisions put no word in the place of another, so that a threshold would"
             " turn down nearly every one that does: give other revisions, or a higher percentile (--percentile)"
         )
-    head = _fitted(job, given.valence, given.neither(), penalty)
-    _write(job, head)
+    neither = given.neither()
+    _write(job, _fitted(job, given.valence, neither, penalty))
     seen = (test["swaps"] < threshold["value"]).astype(float)
     labels, scores = test["praise"], test["scores"]
     return {
@@ -100,7 +100,7 @@ def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
             "words of blame": len(given.of(BLAME)),
             "words of praise": len(given.of(PRAISE)),
             "words of neither, listed": len(given.of(NEITHER)),
-            "other words": len(given.neither()),
+            "other words": len(neither),
             "revised sentences": len(given.revisions),
         },
         "test": {
