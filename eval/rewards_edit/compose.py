@@ -84,7 +84,7 @@ def _items(standing: Sequence[StandingChange]) -> Iterator[_Item]:
     for change in standing:
         start = change.start + shift
         yield _Item(start, start + len(change.after), change)
-        shift += len(change.after) - (change.end - change.start)
+        shift += _growth(change)
 
 
 def _joins(group: Sequence[_Item], item: _Item) -> bool:
@@ -107,10 +107,9 @@ def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number:
     low, high = min(item.start for item in group), max(item.end for item in group)
     new = [item for item in group if item.edit is not None]
     old = tuple(item.change for item in group if item.change is not None)
-    passed = [item for item in stood if item.end <= low and item not in group]
-    before = [item for item in stood if item in group or (item.end <= high and item.start < high)]
-    start = low - sum(_growth(item) for item in passed)
-    end = high - sum(_growth(item) for item in {id(item): item for item in [*passed, *before]}.values())
+    # How much longer the edited sentence is than the original: where the group begins, and where it ends.
+    before = sum(_growth(item.change) for item in stood if item.change and item.end <= low and item not in group)
+    behind = before + sum(map(_growth, old))
     after, position = "", low
     for item in new:
         after += edited[position : item.start] + (item.edit.after if item.edit else "")
@@ -119,8 +118,8 @@ def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number:
     reasons += [change.reason for change in old if change.reason]
     rounds = {number, *(one for change in old for one in change.rounds)}
     return StandingChange(
-        start,
-        end,
+        low - before,
+        high - behind,
         after + edited[position:high],
         reasons[0] if reasons else None,
         tuple(sorted(rounds)),
@@ -129,6 +128,5 @@ def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number:
     )
 
 
-def _growth(item: _Item) -> int:
-    assert item.change is not None  # noqa: S101  (only standing changes are asked)
-    return len(item.change.after) - (item.change.end - item.change.start)
+def _growth(change: StandingChange) -> int:
+    return len(change.after) - (change.end - change.start)
