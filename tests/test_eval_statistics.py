@@ -87,6 +87,13 @@ def test_swaps_that_differ_as_much_up_to_rounding_count() -> None:
         assert permutation_p(pairs(list(RANDOM.random(6) + 0.1)), pairs([0.0] * 6), DRAWS) == 2 / 64
 
 
+@pytest.mark.parametrize("draws", [DRAWS, Draws(0, 3)])
+def test_means_that_differ_by_rounding_alone_do_not_differ(draws: Draws) -> None:
+    for one, other in (([0.38, 0.1, 0.44], [0.44, 0.38, 0.1]), ([0.94, 0.53, 0.1, 0.02], [0.1, 0.02, 0.53, 0.94])):
+        assert sum(one) != sum(other)
+        assert permutation_p(pairs(one), pairs(other), draws) == 1.0
+
+
 def test_draws_without_a_value_are_left_out_of_the_interval() -> None:
     known = np.linspace(0, 1, 101)
     assert statistics.interval(np.concatenate([known, [np.nan] * 50])) == statistics.interval(known)

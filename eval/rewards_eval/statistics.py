@@ -137,25 +137,28 @@ def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
     exact = [2.0 ** int(count) <= draws.resamples for count in changed.sum(1)]
     drawn = np.flatnonzero(~np.asarray(exact, dtype=bool))
     found = [0.0] * len(exact)
+    everybody = np.ones(ones.shape[1], dtype=bool)
     swaps = _random_swaps(ones.shape[1], draws) if drawn.size else iter(())
-    for c, (hits, total) in zip(drawn, _hits(ones[drawn], others[drawn], swaps), strict=False):
+    for c, (hits, total) in zip(drawn, _hits(ones[drawn], others[drawn], everybody, swaps), strict=False):
         found[c] = (hits + 1) / (total + 1)
     for c in np.flatnonzero(exact):
-        rows = changed[c]
-        rest = np.stack([ones[c][~rows].sum(0), others[c][~rows].sum(0)])[:, None, None]  # (2, 1, 1, 2)
-        one, other = (np.concatenate([side[c][rows], part[0]]) for side, part in zip((ones, others), rest, strict=True))
-        swaps = _all_swaps(int(rows.sum()), 1)
-        hits, total = _hits(one[None], other[None], swaps)[0]
+        hits, total = _hits(ones[[c]], others[[c]], changed[c], _all_swaps(int(changed[c].sum())))[0]
         found[c] = hits / total
     return found
 
 
-def _hits(ones: Array, others: Array, swaps: Iterator[Array]) -> list[tuple[int, int]]:
-    """For each of C comparisons: in how many of the swaps the systems differ at least as much, and how many there are."""
+def _hits(ones: Array, others: Array, rows: Array, swaps: Iterator[Array]) -> list[tuple[int, int]]:
+    """For each of C comparisons: in how many of the swaps the systems differ at least as much, and how many there are.
+
+    The swaps are of the arguments that `rows` (n,) says; the others stay.
+    """
     sums = ones.sum(1), others.sum(1)  # (C, 2)
     observed = np.abs(_difference(*sums))
-    limits = observed - _ULPS * np.maximum(1e-300, observed)
-    moves = np.moveaxis(others - ones, 1, 0).reshape(ones.shape[1], -1)  # (n, C × 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sizes = [np.abs(side[..., 0]).sum(1) / side[..., 1].sum(1) for side in (ones, others)]
+    limits = observed - _ULPS * np.maximum(*sizes)
+    moves = np.moveaxis((others - ones)[:, rows], 1, 0)
+    moves = moves.reshape(len(moves), 2 * len(ones))
     hits, total = np.zeros(len(ones), dtype=int), 0
     for swapped in swaps:
         moved = (swapped @ moves).reshape(len(swapped), -1, 2)
@@ -201,9 +204,8 @@ def _random_swaps(n: int, draws: Draws) -> Iterator[Array]:
         yield random.integers(0, 2, size=(rows, n), dtype=np.int8).astype(np.float64)
 
 
-def _all_swaps(count: int, kept: int) -> Iterator[Array]:
-    """All ways to swap `count` arguments, with `kept` more that stay, (rows, count + kept) at a time."""
+def _all_swaps(count: int) -> Iterator[Array]:
+    """All ways to swap `count` arguments, (rows, count) at a time."""
     for start in range(0, 2**count, _ROWS):
         ways = np.arange(start, min(start + _ROWS, 2**count))[:, None]
-        bits = (ways >> np.arange(count)) & 1
-        yield np.pad(bits, ((0, 0), (0, kept))).astype(np.float64)
+        yield ((ways >> np.arange(count)) & 1).astype(np.float64)
