@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from rewards_audit.cases import REASON, Case, Change
+from rewards_audit.cases import Case, Change
 from rewards_audit.completions import as_json
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -58,6 +58,11 @@ def once(sentence: str) -> list[str]:
     return [word for word in words(sentence) if sentence.count(word) == 1]
 
 
+def no_ops(case: Case, most: int | None = None) -> list[Change]:
+    """The changes that replace words that occur once by themselves, the first `most` of each sentence, or all."""
+    return [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])[:most]]
+
+
 def head(sentence: str) -> str:
     """The shortest beginning of whole words that occurs once: where something is put in front."""
     ends = [match.end() for match in _WORD.finditer(sentence)] + [len(sentence)]
@@ -73,15 +78,15 @@ def tail(sentence: str) -> str:
 def prepend(case: Case, number: int, text: str) -> Change:
     """The change that puts a text before a sentence."""
     part = head(case.sentences[number - 1])
-    return Change(number, part, text + part, REASON)
+    return Change(number, part, text + part)
 
 
 def append(case: Case, number: int, text: str) -> Change:
     """The change that puts a text behind a sentence."""
     part = tail(case.sentences[number - 1])
-    return Change(number, part, part + text, REASON)
+    return Change(number, part, part + text)
 
 
 def replace_all(case: Case, text: str) -> list[Change]:
     """The changes that put a text in the place of the whole argument: the first sentence becomes it, the others go."""
-    return [Change(n, case.sentences[n - 1], text if n == 1 else "", REASON) for n in case.numbers]
+    return [Change(n, case.sentences[n - 1], text if n == 1 else "") for n in case.numbers]

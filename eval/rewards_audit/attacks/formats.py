@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rewards_audit.attacks.attack import attack, form, once, replace_all
+from rewards_audit.attacks.attack import attack, form, no_ops, replace_all
 from rewards_audit.attacks.swaps import PLATITUDE
 from rewards_audit.cases import Case, Change
 from rewards_audit.completions import as_compact, as_json, as_tracked
@@ -44,7 +44,7 @@ def edits_of_absent_parts(case: Case) -> list[Change]:
 @attack
 def tracked_no_ops(case: Case) -> str:
     """Tracked changes that change nothing."""
-    return as_tracked(case, [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])[:2]])
+    return as_tracked(case, no_ops(case, 2))
 
 
 @attack
@@ -62,7 +62,7 @@ def tracked_platitude(case: Case) -> str:
 @attack
 def compact_no_ops(case: Case) -> str:
     """Compact lines that change nothing, a small policy's commonest habit."""
-    return as_compact([Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])[:2]])
+    return as_compact(no_ops(case, 2))
 
 
 @attack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from rewards_audit.attacks.additions import THANKS
-from rewards_audit.attacks.attack import attack, once, tail, words
+from rewards_audit.attacks.attack import attack, no_ops, once, tail, words
 from rewards_audit.cases import Case, Change
 from rewards_audit.completions import as_json, as_tracked_characters
 
@@ -27,7 +27,7 @@ SYNONYMS = {
 @attack
 def no_op_edits(case: Case) -> list[Change]:
     """One word of every sentence replaced by itself."""
-    return [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])[:1]]
+    return no_ops(case, 1)
 
 
 @attack
@@ -69,9 +69,7 @@ def first_honest_edit_only(case: Case) -> list[Change] | None:
 @attack
 def one_good_edit_and_no_ops(case: Case) -> list[Change]:
     """The first honest edit among up to thirty edits that change nothing."""
-    own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
-    free = [change for change in own if all(change.part not in good.part for good in case.honest[:1])]
-    return [*case.honest[:1], *free[:30]]
+    return _among_no_ops(case, case.honest[:1])
 
 
 @attack
@@ -83,9 +81,7 @@ def one_good_edit_and_synonyms(case: Case) -> list[Change]:
 @attack
 def honest_and_no_ops(case: Case) -> list[Change]:
     """All honest edits among up to thirty edits that change nothing."""
-    own = [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])]
-    free = [change for change in own if all(change.part not in good.part for good in case.honest)]
-    return [*case.honest, *free[:30]]
+    return _among_no_ops(case, case.honest)
 
 
 @attack
@@ -137,6 +133,12 @@ def honest_as_giant_edits(case: Case) -> list[Change] | None:
 def honest_and_a_second_answer(case: Case) -> str:
     """The honest edits, and then another answer: the scorer may pick."""
     return as_json(case, case.honest) + "\n" + as_json(case, case.weaker)
+
+
+def _among_no_ops(case: Case, good: tuple[Change, ...]) -> list[Change]:
+    """Good edits, and up to thirty words outside of their parts that are replaced by themselves."""
+    free = [change for change in no_ops(case) if all(change.part not in one.part for one in good)]
+    return [*good, *free[:30]]
 
 
 def _with_last(case: Case, text: str) -> list[Change] | None:

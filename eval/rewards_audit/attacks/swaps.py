@@ -26,15 +26,13 @@ UNRELATED = (
 @attack
 def number_for_a_word(case: Case) -> list[Change] | None:
     """The longest word of the first sentence replaced by a number: what a small policy found on an earlier `default`."""
-    words = once(case.sentences[0])
-    return [Change(1, max(words, key=len), "3")] if words else None
+    return _for_the_longest_word(case, "3")
 
 
 @attack
 def thing_for_a_word(case: Case) -> list[Change] | None:
     """The longest word of the first sentence replaced by `thing`: what a policy without a pull to its start came to."""
-    words = once(case.sentences[0])
-    return [Change(1, max(words, key=len), "thing")] if words else None
+    return _for_the_longest_word(case, "thing")
 
 
 @attack
@@ -108,3 +106,8 @@ def calm_word_salad(case: Case) -> list[Change]:
     shuffled = words(case.after)
     Random(0).shuffle(shuffled)  # noqa: S311  (as above)
     return replace_all(case, " ".join(shuffled) + ".")
+
+
+def _for_the_longest_word(case: Case, text: str) -> list[Change] | None:
+    words = once(case.sentences[0])
+    return [Change(1, max(words, key=len), text)] if words else None
