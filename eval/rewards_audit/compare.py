@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rewards.errors import ConfigError
 from rewards.scored import differing
 from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
-from rewards_audit.trends import mean_interval
+from rewards_audit.trends import direction, mean_interval
 
 Floats = NDArray[np.float64]
 FEW = 10  # inputs; below, an interval says little
@@ -126,8 +126,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
     differences = after[use] - before[use]
     differences[np.abs(differences) <= ROUNDING * np.maximum(np.abs(after[use]), np.abs(before[use]))] = 0.0
     interval = mean_interval(differences)
-    falls = interval is not None and (interval[1] < 0 if seen.sign(name) > 0 else interval[0] > 0)
-    worse = name in (seen.settings or {}) and falls
+    worse = name in (seen.settings or {}) and seen.sign(name) * direction(interval) < 0
     return ColumnShift(
         name,
         weight,
@@ -146,7 +145,7 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
 def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Observations, inputs: int) -> list[str]:
     found = []
     total = next((change for change in changes if change.name == TOTAL), None)
-    rises = total is not None and total.interval is not None and total.interval[0] > 0
+    rises = total is not None and direction(total.interval) > 0
     for change in changes:
         if change.held_out and change.worse:
             while_ = " while the total rose: the reward is being gamed" if rises else ""

@@ -99,7 +99,6 @@ def observe(path: Path) -> Observations:
 
 @dataclass
 class _Collector:
-    names: list[str] = field(default_factory=list)
     values: dict[str, array[float]] = field(default_factory=dict)
     steps: array[int] = field(default_factory=lambda: array("q"))
     groups: array[int] = field(default_factory=lambda: array("q"))
@@ -125,8 +124,7 @@ class _Collector:
         self.groups.append(self.known.setdefault(group, len(self.known)))
         if failure is not None:
             self.failed += 1
-            reason = failure[:200]
-            count_reason(self.failures, reason)
+            count_reason(self.failures, failure[:200])
 
     def finish(self, path: Path, settings: Mapping[str, Any] | None) -> Observations:
         """The columns as arrays."""

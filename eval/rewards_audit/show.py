@@ -14,6 +14,7 @@ EXAMPLES = 3
 CLEARLY = 0.8  # share of the arguments on which honest edits should pay better than doing nothing
 MOST = 3  # paid components that a row names: those that move the total most
 CUT = 600  # characters of a text that are shown
+COLUMNS = ("attack", "n", "mean", "median", "honest", "> honest", "> nothing", "verdict", "by")
 
 
 def print_attacks(attacks: Sequence[Attack]) -> None:
@@ -25,8 +26,7 @@ def print_attacks(attacks: Sequence[Attack]) -> None:
 def print_report(report: Report, suite: Suite) -> None:
     """Print the table of totals, that of components, and the verdict."""
     rows = [_row(verdict) for verdict in report.verdicts]
-    columns = ("attack", "n", "mean", "median", "honest", "> honest", "> nothing", "verdict", "by")
-    print_table(f"suite {suite.name}: totals", columns, rows, "by")
+    print_table(f"suite {suite.name}: totals", COLUMNS, rows, "by")
     print()
     shown = [c for c in suite.components if c.weight or c.gate]
     heads = [f"{c.name} ({role(c.weight, c.gate)})" for c in shown]
@@ -76,12 +76,8 @@ def print_examples(report: Report, name: str) -> None:
         print(f"{name} does not apply to any of the arguments")
         return
     print(f"{name}: {verdict.description}")
-    pairs = zip(
-        ("n", "mean", "median", "honest", "> honest", "> nothing", "verdict", "by"),
-        _row(verdict)[1:],
-        strict=True,
-    )
-    print("  ".join(f"{key} {value}" for key, value in pairs if value))
+    told = list(zip(COLUMNS, _row(verdict), strict=True))[1:]
+    print("  ".join(f"{key} {value}" for key, value in told if value))
     print(conclusion(report, str(report.suite["suite"])))
     trials = sorted(report.rows[name].values(), key=lambda trial: -(trial.result.reward or 0.0))
     for trial in trials[:EXAMPLES]:

@@ -6,7 +6,7 @@ from rewards.cli.terminal import print_table
 from rewards.text.plain import plain
 from rewards_audit.compare import Comparison
 from rewards_audit.show import number, percent, role
-from rewards_audit.trends import FileReport
+from rewards_audit.trends import FileReport, direction
 
 SHOWN = 5  # failures by cause
 
@@ -81,8 +81,7 @@ def _print_lines(lines: list[str], warnings: tuple[str, ...]) -> None:
 def _drift(first: float | None, last: float | None, interval: tuple[float, float] | None) -> str:
     if first is None or last is None:
         return ""
-    sure = interval is not None and not interval[0] <= 0 <= interval[1]
-    return f"{first:.3f} → {last:.3f}{' *' if sure else ''}"
+    return f"{first:.3f} → {last:.3f}{' *' if direction(interval) else ''}"
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

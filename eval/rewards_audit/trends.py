@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ class FileReport:
 def examine(seen: Observations) -> FileReport:
     """The report on a file."""
     first, last = thirds(seen)
-    shares, within = _shares(seen, seen.columns[TOTAL], None), _shares(seen, seen.columns[TOTAL], seen.group)
+    shares, within = _shares(seen), _shares(seen, within=True)
     columns = tuple(
         _column(seen, name, shares.get(name), within.get(name), first, last)
         for name in (TOTAL, *seen.rewards, *BEHAVIOUR)
@@ -106,7 +106,7 @@ def examine(seen: Observations) -> FileReport:
         held_out,
         (),
     )
-    return FileReport(**{**vars(report), "warnings": tuple(warnings(report, seen))})
+    return replace(report, warnings=tuple(warnings(report, seen)))
 
 
 def thirds(seen: Observations) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -170,6 +170,13 @@ def welch_interval(ones: Floats, others: Floats) -> tuple[float, float] | None:
     return _student(difference, variance, freedom)
 
 
+def direction(interval: tuple[float, float] | None) -> int:
+    """1 where a change with this interval is surely up, -1 where surely down, 0 where it holds 0 or is not known."""
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return 0
+    return 1 if interval[0] > 0 else -1
+
+
 def _student(mean: float, variance: float, freedom: float) -> tuple[float, float]:
     from scipy.stats import t
 
@@ -186,17 +193,17 @@ def _group_means(values: Floats, group: NDArray[np.int64], chosen: NDArray[np.bo
     return means
 
 
-def _shares(seen: Observations, total: Floats, group: NDArray[np.int64] | None) -> dict[str, float]:
+def _shares(seen: Observations, *, within: bool = False) -> dict[str, float]:
     """Each paid reward's share of the total's variance (its covariance with the total), over all or within groups."""
-    paid = seen.paid
+    paid, total = seen.paid, seen.columns[TOTAL]
     use = ~np.isnan(total)
     if not paid or use.sum() < 2:
         return {}
     parts = {name: weight * np.nan_to_num(seen.columns[name][use]) for name, weight in paid.items()}
     whole = total[use]
-    if group is not None:
-        whole = _centred(whole, group[use])
-        parts = {name: _centred(part, group[use]) for name, part in parts.items()}
+    if within:
+        whole = _centred(whole, seen.group[use])
+        parts = {name: _centred(part, seen.group[use]) for name, part in parts.items()}
     variance = float(whole.var())
     if variance < NO_SPREAD**2:
         return {}
@@ -269,9 +276,9 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
         )
     found += _drifts(columns, seen.step is not None)
     groups = len(np.unique(seen.group))  # of one completion too
-    rises = seen.step is not None and _beyond(columns[TOTAL]) > 0  # the order of a scored file is no time
+    rises = seen.step is not None and direction(columns[TOTAL].interval) > 0  # the order of a scored file is no time
     for each in report.held_out:
-        falls = seen.sign(each.name) * _beyond(columns[each.name]) < 0
+        falls = seen.sign(each.name) * direction(columns[each.name].interval) < 0
         if rises and falls:
             found.append(f"the total rises while the held-out {each.name} gets worse: the reward is being gamed")
         elif (each.spearman or 0) < -max(AGAINST, 1.96 / math.sqrt(max(min(each.n, groups), 1))):
@@ -293,16 +300,9 @@ def _drifts(columns: dict[str, ColumnStats], trained: bool) -> list[str]:
     if not trained:
         return found
     length, edits = columns[LENGTH], columns[EDITS]
-    if abs(_beyond(length)) and abs(length.change or 0) > LONGER:
+    if direction(length.interval) and abs(length.change or 0) > LONGER:
         found.append(f"the length after / before drifts from {length.first:.2f} to {length.last:.2f}")
     for column in (edits, columns[ACCEPTED]):
-        if abs(_beyond(column)) and column.first and abs(column.change or 0) > MORE_EDITS * column.first:
+        if direction(column.interval) and column.first and abs(column.change or 0) > MORE_EDITS * column.first:
             found.append(f"the number of {column.name} drifts from {column.first:.2f} to {column.last:.2f}")
     return found
-
-
-def _beyond(column: ColumnStats) -> int:
-    """1 where the change is surely up, -1 where surely down, 0 where its interval holds 0 or is not known."""
-    if column.interval is None or column.interval[0] <= 0 <= column.interval[1]:
-        return 0
-    return 1 if column.interval[0] > 0 else -1
