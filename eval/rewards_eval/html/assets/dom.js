@@ -29,8 +29,7 @@ function h(tag, properties = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
+  return fill(element, ...children);
 }
 
 /** The same element with other children. */
@@ -53,8 +52,8 @@ function fixed(value, digits = 2) {
 /** A name as it is spelled everywhere, which may be broken after each underscore. */
 const named = (name) => plain(name).split(/(?<=_)(?=[^_])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 
-/** The sign between a value and the limit that it has to keep. */
-const limitSign = (reward) => (reward?.higher === false ? "≤" : "≥");
+/** The limit that a value has to keep, with the sign between the two. */
+const limitOf = (threshold, higher) => `${higher === false ? "≤" : "≥"} ${Number(threshold.toPrecision(4))}`;
 
 /** Whether a gate was passed, as a sign and in words, hidden unless `said` shows them; nothing of a reward that is no gate. */
 function gateMark(reward, passed, said = hidden) {

@@ -58,20 +58,19 @@ function light(element, index, on) {
   for (const other of element.closest(".system")?.querySelectorAll(`[data-edit="${index}"]`) ?? []) other.classList.toggle("lit", on);
 }
 
-/** The scores of an edit or sentence: name, value, limit, verdict in words. */
-function scoreRows(scores, rewards) {
-  return rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
+/** The rewards that were asked, each with its score. */
+const scored = (scores, rewards) => rewards.map((reward, i) => [reward, scores?.[i] ?? null]).filter(([, score]) => score !== null);
+
+/** The scores of an edit: name, value, limit, verdict in words. */
+function scoreTable(scores, rewards) {
+  const rows = scored(scores, rewards).map(([reward, score]) => {
     const name = h("th", { scope: "row" }, named(reward.name));
     if (typeof score === "string") return h("tr", { class: "alarm" }, name, h("td", { colspan: 3 }, "failed: ", shown(score)));
     const [value, passed] = score;
     return h("tr", {}, name, h("td", { class: "number" }, value === null ? "n/a" : fixed(value, 3)),
-      h("td", { class: "number muted" }, typeof reward.threshold === "number" ? `${limitSign(reward)} ${Number(reward.threshold.toPrecision(4))}` : ""),
+      h("td", { class: "number muted" }, reward.threshold === null ? "" : limitOf(reward.threshold, reward.higher)),
       h("td", {}, gateMark(reward, passed, plain)));
   });
-}
-
-function scoreTable(scores, rewards) {
-  const rows = scoreRows(scores ?? [], rewards);
   return rows.length ? h("table", { class: "scores" }, h("tbody", {}, rows)) : null;
 }
 
@@ -91,8 +90,8 @@ function turnedDown(edit, rewards) {
 /** A gate, and its value of the edits of a sentence as one against the limit. */
 function notTogether([name, value, threshold], rewards) {
   if (typeof value === "string") return `${plain(name)} failed: ${plain(value)}`;
-  const sign = limitSign(rewards.find((reward) => reward.name === name));
-  return `${plain(name)} ${value === null ? "n/a" : fixed(value, 3)}${threshold === null ? "" : `, not ${sign} ${Number(threshold.toPrecision(4))}`}`;
+  const higher = rewards.find((reward) => reward.name === name)?.higher;
+  return `${plain(name)} ${value === null ? "n/a" : fixed(value, 3)}${threshold === null ? "" : `, not ${limitOf(threshold, higher)}`}`;
 }
 
 const badge = (state) => h("span", { class: `badge ${state}` }, h("span", { "aria-hidden": "true" }, STATES[state].mark), ` ${STATES[state].says}`);
@@ -106,11 +105,11 @@ function editCard(text, edit, index, state, rewards, actions) {
   return h("li", { class: `card ${state}`, "data-edit": index },
     h("div", { class: "card-head" }, h("span", { class: "index" }, `${index + 1}`), badge(state), h("span", { class: "reason" }, edit.reason ? shown(edit.reason) : h("span", { class: "muted" }, "no reason given"))),
     h("p", { class: "change" }, change), edit.why ? h("p", { class: "why" }, "Not applied: ", shown(edit.why), ".") : null,
-    turnedDown(edit, rewards), scoreChips(edit.scores ?? [], rewards ?? []), actions);
+    turnedDown(edit, rewards), scoreChips(edit.scores, rewards ?? []), actions);
 }
 
 function scoreChips(scores, rewards) {
-  const chips = rewards.map((reward, i) => [reward, scores[i]]).filter(([, score]) => score !== null && score !== undefined).map(([reward, score]) => {
+  const chips = scored(scores, rewards).map(([reward, score]) => {
     if (typeof score === "string") return h("li", { class: "alarm" }, named(reward.name), " failed: ", shown(score));
     const [value, passed] = score;
     return h("li", {}, h("span", { class: "muted" }, named(reward.name)), " ", h("span", { class: "value" }, value === null ? "n/a" : fixed(value, 2)), " ", gateMark(reward, passed));

@@ -1,10 +1,13 @@
 // The keyboard: one table of keys serves both the page and its help.
 
+const helpButton = (open) => h("button", { type: "button", class: "quiet", "aria-label": "Keyboard help", title: "Keyboard (?)", click: open }, "?");
+
 /**
- * Listen to `keys`, `[[keys], says, action]`; give back the dialog that lists them. `arrows` says when those are ours.
+ * Listen to `own`, `[[keys], says, action]`, and to what every page has; give back the dialog that lists them. `arrows` says when those are ours.
  * The dialog switches letters and signs off and on, for who speaks to the computer (WCAG 2.1.4); arrows stay.
  */
-function keyboard(keys, arrows) {
+function keyboard(own, arrows) {
+  const keys = [...own, [["t"], "colours", () => document.getElementById("theme").click()], [["?"], "this help", () => dialog.showModal()]];
   const rows = keys.map(([names, says]) => h("div", {}, h("dt", {}, names.map((name) => h("kbd", {}, name))), h("dd", {}, says)));
   const close = h("button", { type: "button", autofocus: true, click: () => dialog.close() }, "Close");
   const letters = h("input", { type: "checkbox", name: "letters", change: () => memory.set("letters", letters.checked ? "on" : "off") });

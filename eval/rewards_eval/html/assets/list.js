@@ -2,6 +2,11 @@
 
 const STEP = 60;
 
+const breakpoint = matchMedia("(max-width: 899px)");
+
+/** Whether the window has room for the list or an argument only. */
+const narrow = () => breakpoint.matches;
+
 function argumentList(open, summaryOf) {
   let items = [], made = 0, current = null;
   const status = h("p", { class: "status", role: "status" });
@@ -55,8 +60,24 @@ function argumentList(open, summaryOf) {
     return index < 0 ? items[0] : items[Math.min(items.length - 1, Math.max(0, index + step))];
   }
 
-  const position = () => [items.indexOf(current) + 1, items.length];
+  const position = () => `${items.indexOf(current) + 1 || "–"} / ${items.length}`;
   return { status, list, more, show, mark, refresh, beside, position };
+}
+
+/** The page of the arguments: selection and list at the side, and the place of the one that is open. */
+function readerOf(picker, list) {
+  const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
+  const side = h("div", { class: "side" }, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more));
+  return [h("main", { id: "reader", class: "reader" }, side, detail), detail];
+}
+
+/** The way back to the list and to the arguments beside the one that is open, and which that is. */
+function stepsOf(argument, list, back, step, system = null) {
+  return h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: back }, "‹ List"),
+    h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
+    h("span", { class: "position muted" }, list.position()),
+    h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
+    h("span", { class: "muted small" }, system ? [shown(system), " · "] : null, "id ", shown(argument.id)));
 }
 
 /** An entry of the list: issue, beginning, how many edits of each kind, and where wanted its scores. */

@@ -5,17 +5,14 @@ const { report } = data;
 const systems = report.systems.map((system) => system.name);
 const opened = { argument: null, view: "tracked", picked: systems[0], systems: systems.slice(0, 1) };
 
-document.title = plain(report.title || "Report");
+document.title = plain(report.title);
 const picker = selection(data.arguments, systems, () => refreshList());
 const listed = argumentList((argument) => openArgument(argument, true), (argument) => entryOf(argument, picker.state.system, (_, record) => record.edits.map((edit) => KIND[edit.kind])));
-const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
-const reader = h("main", { id: "reader", class: "reader" },
-  h("div", { class: "side" }, picker.form, listed.status, h("div", { class: "list-scroll" }, listed.list, listed.more)), detail);
+const [reader, detail] = readerOf(picker, listed);
 const first = overview(report);
 const tabs = [["overview", "Overview"], ["arguments", "Arguments"]].map(([key, text]) => h("a", { href: `#${key}`, "data-tab": key }, text));
-const helpButton = h("button", { type: "button", class: "quiet", "aria-label": "Keyboard help", title: "Keyboard (?)", click: () => help.showModal() }, "?");
-document.body.append(h("header", { class: "top" }, h("h1", {}, shown(report.title || "Report")), h("nav", { "aria-label": "Views" }, tabs),
-  h("div", { class: "tools" }, themeButton(), helpButton)), first, reader);
+document.body.append(h("header", { class: "top" }, h("h1", {}, shown(report.title)), h("nav", { "aria-label": "Views" }, tabs),
+  h("div", { class: "tools" }, themeButton(), helpButton(() => help.showModal()))), first, reader);
 
 function refreshList() {
   const found = picker.chosen();
@@ -28,11 +25,8 @@ function refreshList() {
   if (!found.length) showNothing();
   else if (lost && (!narrow() || opened.argument)) openArgument(found[0], false);
   else listed.mark(opened.argument);
-  drawPosition();
+  detail.querySelector(".position")?.replaceChildren(listed.position());
 }
-
-const breakpoint = matchMedia("(max-width: 899px)");
-const narrow = () => breakpoint.matches;
 
 function showNothing() {
   opened.argument = null;
@@ -62,22 +56,12 @@ function draw() {
   const focused = buttons().indexOf(document.activeElement);
   fill(detail,
     h("div", { class: "detail-head" },
-      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => backToList() }, "‹ List"),
-        h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
-        h("span", { class: "position muted" }), h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
-        h("span", { class: "muted small" }, "id ", shown(argument.id))),
+      stepsOf(argument, listed, backToList, step),
       h("h2", {}, shown(argument.issue || "(no issue)")),
       h("div", { class: "switches" }, choice("Text", VIEWS, opened.view, (view) => { opened.view = view; draw(); }), several)),
     detailOf(argument, systems.filter((name) => opened.systems.includes(name)), opened.view, data.rewards),
     argument.reference ? h("details", { class: "reference", open: true }, h("summary", {}, "Rewritten by a person"), h("div", { class: "text" }, shown(argument.reference))) : null);
   buttons()[focused]?.focus({ preventScroll: true });
-  drawPosition();
-}
-
-function drawPosition() {
-  const [index, total] = listed.position();
-  const place = detail.querySelector(".position");
-  if (place) fill(place, index ? `${index} / ${total}` : `– / ${total}`);
 }
 
 // Drawing makes these anew, always as many; the focus stays on the same one.
@@ -154,8 +138,6 @@ const help = keyboard([
   [["s"], "all systems side by side, or one", inReader(() => { opened.systems = opened.systems.length > 1 ? [picker.state.system] : [...systems]; draw(); })],
   [["o"], "overview", () => go("overview")],
   [["a"], "arguments", () => go("arguments")],
-  [["t"], "colours", () => document.getElementById("theme").click()],
-  [["?"], "this help", () => help.showModal()],
 ], arrowsStep);
 addEventListener("hashchange", route);
 breakpoint.addEventListener("change", refreshList);

@@ -33,10 +33,11 @@ const ORDERS = {
 
 /** The state of the selection, the arguments that it lets through, and the controls that change it. */
 function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDERS) {
-  const state = { search: "", issue: "", condition: "any", reason: "", system: systems[0], order: "file", down: false };
+  const everything = { search: "", issue: "", condition: "any", reason: "", system: systems[0], order: "file", down: false };
+  const state = { ...everything };
   const haystacks = all.map((argument) =>
     [argument.id, argument.issue, argument.text, ...Object.values(argument.systems).flatMap((record) => record.edits.map((edit) => edit.after))].join("\n").toLowerCase());
-  const ids = new Map(all.map((argument, index) => [argument, index]));
+  const places = new Map(all.map((argument, index) => [argument, index]));
 
   function chosen() {
     const wanted = state.search.toLowerCase().split(/\s+/).filter(Boolean);
@@ -48,14 +49,14 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
         wanted.every((word) => haystacks[index].includes(word));
     });
     const [, keyOf] = orders[state.order];
-    const keys = new Map(found.map((argument) => [argument, keyOf(argument.systems[state.system], argument, ids.get(argument))]));
-    return found.sort((a, b) => compareValues(keys.get(a), keys.get(b), state.down) || ids.get(a) - ids.get(b));
+    const keys = new Map(found.map((argument) => [argument, keyOf(argument.systems[state.system], argument, places.get(argument))]));
+    return found.sort((a, b) => compareValues(keys.get(a), keys.get(b), state.down) || places.get(a) - places.get(b));
   }
 
   const set = (key, value) => { state[key] = value; changed(); };
   const counted = (values) => [...values.reduce((map, value) => map.set(value, (map.get(value) ?? 0) + 1), new Map())];
-  const pick = (label, key, options) => h("label", { class: "field" }, h("span", {}, label),
-    h("select", { name: key, change: (event) => set(key, event.target.value) }, options.map(([value, text]) => h("option", { value }, text))));
+  const pick = (label, key, options, picked = (value) => set(key, value)) => h("label", { class: "field" }, h("span", {}, label),
+    h("select", { name: key, change: (event) => picked(event.target.value) }, options.map(([value, text]) => h("option", { value }, text))));
 
   const reasons = counted(all.flatMap((argument) => Object.values(argument.systems).flatMap((record) => record.edits.map((edit) => edit.reason ?? ""))).filter(Boolean));
   const issues = counted(all.map((argument) => argument.issue)).sort((a, b) => String(a[0]).localeCompare(String(b[0])));
@@ -67,12 +68,11 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
   const turn = () => { state.down = !state.down; showDirection(); changed(); };
   showDirection();
   const offered = Object.entries(orders).filter(([key]) => key !== "spread" || systems.length > 1).map(([key, [text]]) => [key, text]);
-  const orderField = h("label", { class: "field" }, h("span", {}, "Sort by"), h("select", { name: "order", change: (event) => {
-    state.order = event.target.value;
-    state.down = state.order !== "file";
+  const orderField = pick("Sort by", "order", offered, (value) => {
+    Object.assign(state, { order: value, down: value !== "file" });
     showDirection();
     changed();
-  } }, offered.map(([value, text]) => h("option", { value }, text))));
+  });
   const form = h("form", { class: "filters", role: "search", submit: (event) => event.preventDefault() }, search,
     h("details", { open: matchMedia("(min-width: 900px)").matches }, h("summary", {}, "Filter and sort"),
       systems.length > 1 ? pick("System", "system", systems.map((name) => [name, plain(name)])) : null,
@@ -82,7 +82,7 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
       h("div", { class: "sorting" }, orderField, direction),
       h("button", { type: "button", class: "quiet reset", click: () => reset() }, "Reset")));
   const reset = () => {
-    Object.assign(state, { search: "", issue: "", condition: "any", reason: "", system: systems[0], order: "file", down: false });
+    Object.assign(state, everything);
     search.value = "";
     for (const field of form.querySelectorAll("select")) field.value = state[field.name];
     showDirection();

@@ -17,8 +17,6 @@ function start(data, decisions) {
     [["j", "n"], "next", () => step(1)],
     [["k", "p"], "previous", () => step(-1)],
     [["c"], "show or hide changes", () => toggleChanges()],
-    [["t"], "colours", () => document.getElementById("theme").click()],
-    [["?"], "this help", () => help.showModal()],
   ], () => true);
   const bar = reviewBar("Compare", data.reviewer, () => help.showModal());
   const saver = saving(data.digest, () => update());
@@ -40,9 +38,8 @@ function start(data, decisions) {
     draw();
   }
 
-  /** Take back what is decided here; where nothing is, since the page has gone on, what was decided last. */
   function takeBack() {
-    if (!decided.has(opened.trial)) opened.trial = trail.findLast((trial) => decided.has(trial)) ?? opened.trial;
+    opened.trial = lastDecided(opened.trial, trail, (trial) => decided.has(trial));
     decide("clear");
   }
 

@@ -11,7 +11,7 @@ function start(data, decisions) {
   const keptDrafts = () => new Map(JSON.parse(memory.get(`drafts.${data.digest}`) ?? "[]"));
   const drafts = keptDrafts(); // amendments being typed, by edit
   const trail = []; // what was decided on this page, in order
-  const total = data.arguments.reduce((sum, argument) => sum + Object.values(argument.systems).reduce((n, record) => n + record.edits.filter((edit) => edit.kind !== INVALID).length, 0), 0);
+  const total = data.arguments.flatMap((argument) => Object.values(argument.systems)).flatMap((record) => record.edits).filter((edit) => edit.kind !== INVALID).length;
 
   const note = ({ argument, system, edit, decision, amended }) => {
     if (decision === "clear") decided.delete(keyOf(argument, system, edit));
@@ -42,10 +42,8 @@ function start(data, decisions) {
   const { file, edits, length } = ORDERS;
   const picker = selection(data.arguments, systems, () => refreshList(), conditions, { file, edits, length });
   const list = argumentList((argument) => openArgument(argument, true), (argument) => entryOf(argument, picker.state.system, statesOf, opened.scores));
-  const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
-  const reader = h("main", { class: "reader" }, h("div", { class: "side" }, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more)), detail);
+  const [reader, detail] = readerOf(picker, list);
   document.body.append(...bar.nodes, reader);
-  const narrow = () => matchMedia("(max-width: 899px)").matches;
 
   function update() {
     bar.update(saver.status(), decided.size, total);
@@ -80,13 +78,7 @@ function start(data, decisions) {
 
   function draw() {
     const { argument } = opened, system = picker.state.system, record = argument.systems[system];
-    const at = list.position();
-    const head = h("div", { class: "detail-head" },
-      h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: () => backToList(argument) }, "‹ List"),
-        h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),
-        h("span", { class: "position muted" }, `${at[0] || "–"} / ${at[1]}`),
-        h("button", { type: "button", class: "quiet", "aria-label": "Next argument", title: "Next (j)", click: () => step(1) }, "›"),
-        h("span", { class: "muted small" }, systems.length > 1 ? [shown(system), " · "] : null, "id ", shown(argument.id))),
+    const head = h("div", { class: "detail-head" }, stepsOf(argument, list, () => backToList(argument), step, systems.length > 1 ? system : null),
       h("h2", {}, shown(argument.issue || "(no issue)")));
     fill(detail, head, record ? suggestions(argument, record) : h("p", { class: "empty" }, "This system has no record of the argument."));
   }
@@ -160,7 +152,7 @@ function start(data, decisions) {
 
   function decide(index, decision, amended = null) {
     const edit = recordNow()?.edits[index];
-    if (!edit || edit.kind === INVALID) return;
+    if (!edit || edit.kind === INVALID || (decision === "clear" && !verdictOn(opened.argument, index))) return;
     const made = { argument: placeOf.get(opened.argument), system: picker.state.system, edit: index, decision, amended, scores_shown: opened.scores };
     note(made);
     saver.put(made);
@@ -171,14 +163,11 @@ function start(data, decisions) {
     focusCard(opened.edit);
   }
 
-  /** Take back what is decided on the edit at hand; where nothing is, since the page has gone on, what was decided last. */
   function takeBack() {
-    const last = trail.findLast(([argument, system, edit]) => system === picker.state.system && verdictOn(argument, edit));
-    if (last && !verdictOn(opened.argument, opened.edit)) {
-      if (last[0] !== opened.argument) openArgument(last[0], true);
-      opened.edit = last[2];
-    }
-    if (verdictOn(opened.argument, opened.edit)) decide(opened.edit, "clear");
+    const isDecided = ([argument, system, edit]) => system === picker.state.system && verdictOn(argument, edit);
+    const [argument, , edit] = lastDecided([opened.argument, picker.state.system, opened.edit], trail, isDecided);
+    if (argument !== opened.argument) openArgument(argument, true);
+    decide(edit, "clear");
   }
 
   const keyNow = (index) => keyOf(placeOf.get(opened.argument), picker.state.system, index);
@@ -234,8 +223,6 @@ function start(data, decisions) {
       [["k", "←"], "previous argument", () => step(-1)],
       [["/"], "search", () => { document.body.dataset.open = "list"; picker.search.focus(); picker.search.select(); }],
       [["s"], "show or hide scores", () => toggleScores()],
-      [["t"], "colours", () => document.getElementById("theme").click()],
-      [["?"], "this help", () => help.showModal()],
     ], () => true);
   }
 

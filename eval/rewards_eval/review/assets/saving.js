@@ -5,6 +5,9 @@ const RETRY = 1500;
 /** An action for a key that decides: one that is held too long must not decide on what comes next. */
 const once = (action) => (event) => { if (!event.repeat) action(); };
 
+/** What is to be taken back: what is at hand where that is decided, else, since the page has gone on, what was decided last. */
+const lastDecided = (here, trail, isDecided) => (isDecided(here) ? here : trail.findLast(isDecided) ?? here);
+
 /** A queue of decisions on what `digest` names. `changed` is told after every step; `status` says where things stand. */
 function saving(digest, changed) {
   // Two tabs would write over each other's: each page has its own, and takes over what pages before it have left.
@@ -72,7 +75,7 @@ function reviewBar(title, reviewer, openHelp) {
   const alarm = h("p", { class: "banner", role: "alert", hidden: true });
   const bar = h("header", { class: "top" }, h("h1", {}, title), h("span", { class: "who muted" }, shown(reviewer)), progress, done, status,
     h("div", { class: "tools" }, h("a", { class: "button", href: "/export.jsonl", download: "" }, "Export"), themeButton(),
-      h("button", { type: "button", class: "quiet", "aria-label": "Keyboard help", title: "Keyboard (?)", click: openHelp }, "?")));
+      helpButton(openHelp)));
   return {
     nodes: [bar, alarm],
     update(now, decided, total) {
