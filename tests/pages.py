@@ -127,6 +127,11 @@ def arguments(systems: Mapping[str, Sequence[Mapping[str, Any]]], **more: Any) -
     return list(found.values())
 
 
+def stated_suite() -> dict[str, Any]:
+    """What a scored file's header says of a suite."""
+    return {"suite": "toy", "rewards": {"shortness": {"gate": True, "threshold": 0.5, "higher_is_better": True}}}
+
+
 def report(systems: Mapping[str, Sequence[Mapping[str, Any]]], title: str = "Toys") -> dict[str, Any]:
     """A report on these systems' records, with one table and one figure."""
 
@@ -144,13 +149,13 @@ def report(systems: Mapping[str, Sequence[Mapping[str, Any]]], title: str = "Toy
     rows.append({"label": "nobody", "group": None, "cells": {"app": cell(None, note="not scored"), "ppl": cell(1.0)}})
     return {
         "version": 1, "title": title, "created": "2026-01-01T00:00:00+00:00", "command": ["rewards", "eval", title],
-        "suite": {"suite": "toy", "rewards": {"shortness": {"gate": True, "threshold": 0.5, "higher_is_better": True}}},
+        "suite": {"name": None, "scored_with": {name: stated_suite() for name in systems}},
         "versions": {"appropriateness-rewards": "0.1.0"},
         "systems": [
             {"name": name, "file": f"{name}.jsonl", "digest": "0" * 64, "dialect": "rewards", "records": len(records),
-             "scored": len(records), "failed": 0, "missing": 0} for name, records in systems.items()
+             "scored": len(records), "failed": 0, "missing": 0, "rejected": 0} for name, records in systems.items()
         ],
-        "common": {"ids": 3, "left_out": dict.fromkeys(systems, 0)},
+        "common": {"ids": 3, "arguments": 3, "left_out": dict.fromkeys(systems, 0)},
         "tables": [{"id": "one", "title": f"Table {title}", "caption": title, "columns": columns, "rows": rows}],
         "figures": [{"id": "f", "title": title, "caption": "", "svg": SVG}],
         "notes": [title],

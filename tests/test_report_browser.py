@@ -330,7 +330,7 @@ def test_only_gates_carry_a_mark(browser: Any, tmp_path: Path) -> None:
     systems = {"one": pages.score(tmp_path, record())}
     report = pages.report(systems)
     for gate in (True, False):
-        report["suite"]["rewards"]["shortness"]["gate"] = gate
+        report["suite"]["scored_with"]["one"]["rewards"]["shortness"]["gate"] = gate
         html.write(tmp_path / "report.html", report, pages.arguments(systems))
         open_page(browser, tmp_path / "report.html", "#arguments")
         assert bool(all_of(browser, ".chips .value")), gate
@@ -340,8 +340,8 @@ def test_only_gates_carry_a_mark(browser: Any, tmp_path: Path) -> None:
 def test_every_suite_is_told_with_the_systems_that_it_scored(browser: Any, tmp_path: Path) -> None:
     systems = {name: pages.score(tmp_path, record()) for name in ("one", "two", "three")}
     report = pages.report(systems)
-    soft, hard = ({**report["suite"], "rewards": {"shortness": {"gate": True, "threshold": t}}} for t in (0.25, 0.75))
-    report["suite"] = {"name": None, "scored_with": {"one": soft, "two": hard, "three": soft}}
+    for name, threshold in {"one": 0.25, "two": 0.75, "three": 0.25}.items():
+        report["suite"]["scored_with"][name]["rewards"]["shortness"]["threshold"] = threshold
     html.write(tmp_path / "report.html", report, pages.arguments(systems))
     open_page(browser, tmp_path / "report.html")
     assert texts(browser, "#overview h3") == ["Suite toy: one, three", "Suite toy: two"]

@@ -47,14 +47,9 @@ def asset(name: str) -> str:
     return resources.files("rewards_eval.html").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def style(names: Sequence[str] = STYLES) -> str:
+def style(names: Sequence[str]) -> str:
     """These style sheets as one."""
-    return "\n".join(asset(name) for name in names)
-
-
-def script(names: Sequence[str] = SCRIPTS) -> str:
-    """These scripts as one."""
-    return wrap([asset(name) for name in names])
+    return "\n".join(map(asset, names))
 
 
 def wrap(scripts: Sequence[str]) -> str:
@@ -78,7 +73,7 @@ def policy(styles: str, scripts: str) -> str:
 
 def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> str:
     """The page as text. Raises RewardsError where a record is not as `rewards score` writes it."""
-    styles, scripts = style(), script()
+    styles, scripts = style(STYLES), wrap(list(map(asset, SCRIPTS)))
     data = page_data(report, arguments)
     return PAGE.format(policy=policy(styles, scripts), style=styles, script=scripts, data=embed(data))
 
@@ -86,13 +81,12 @@ def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) ->
 def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the scripts read: the report, what each system's rewards are, and the arguments."""
     names = [system["name"] for system in report["systems"]]
-    suite = report.get("suite") or {}
-    stated = {name: suite.get("rewards") or suite.get("scored_with", {}).get(name, {}).get("rewards") for name in names}
+    stated = {name: report["suite"]["scored_with"].get(name, {}).get("rewards") for name in names}
     rewards = {
         name: describe_rewards((a["systems"][name] for a in arguments if name in a["systems"]), stated[name])
         for name in names
     }
-    figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report.get("figures", ())]
+    figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report["figures"]]
     return {
         "report": _finite({**report, "figures": figures}),
         "rewards": rewards,

@@ -26,26 +26,24 @@ function summaryOf(report) {
   const rows = report.systems.map((system) => h("tr", {},
     h("th", { scope: "row" }, shown(system.name)),
     ["records", "scored", "failed", "rejected", "missing"].map((key, i) =>
-      h("td", { class: `number${system[key] && i > 1 ? " alarm" : ""}` },
-        system[key] === null || system[key] === undefined ? "–" : system[key].toLocaleString("en"))),
-    h("td", {}, shown(system.file ?? ""), system.dialect ? h("span", { class: "muted" }, ` ${plain(system.dialect)}`) : null),
-    h("td", { class: "muted" }, h("code", {}, plain(system.digest ?? "").replace(/^sha256:/, "").slice(0, 12)))));
+      h("td", { class: `number${system[key] && i > 1 ? " alarm" : ""}` }, system[key].toLocaleString("en"))),
+    h("td", {}, shown(system.file), h("span", { class: "muted" }, ` ${plain(system.dialect)}`)),
+    h("td", { class: "muted" }, h("code", {}, plain(system.digest).replace(/^sha256:/, "").slice(0, 12)))));
   return h("section", { "aria-labelledby": "summary" },
     h("h2", { id: "summary" }, "Summary"),
-    h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.arguments ?? report.common.ids, "argument")),
-      (report.common.arguments ?? report.common.ids) === report.common.ids ? "" : ` in ${count(report.common.ids, "completion")}`,
+    h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.arguments, "argument")),
+      report.common.arguments === report.common.ids ? "" : ` in ${count(report.common.ids, "completion")}`,
       left.length ? ` that all of them have; left out: ${left.map(([name, number]) => `${number} of ${plain(name)}`).join(", ")}.` : "."),
     h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Systems", "data-scrolls": true },
       h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 6 ? "number" : null }, name)))),
         h("tbody", {}, rows))),
-    suitesOf(report.suite ?? {}));
+    suitesOf(report.suite.scored_with));
 }
 
-/** The suites that scored: one for all, or each with the systems that it scored. */
-function suitesOf(suite) {
-  if (suite.rewards) return suiteOf(suite, []);
+/** The suites that scored, each with the systems that it scored where there are several. */
+function suitesOf(scoredWith) {
   const groups = new Map();
-  for (const [system, stated] of Object.entries(suite.scored_with ?? {})) {
+  for (const [system, stated] of Object.entries(scoredWith)) {
     const key = JSON.stringify(stated.rewards);
     groups.set(key, [stated, [...(groups.get(key)?.[1] ?? []), system]]);
   }
@@ -57,7 +55,7 @@ function suiteOf(suite, systems) {
   if (!rewards.length) return null;
   const items = rewards.map(([name, reward]) => {
     const role = reward.gate ? "gate" : reward.weight ? `weight ${reward.weight}` : "measured";
-    const limit = typeof reward.threshold === "number" ? `${reward.higher_is_better === false ? "≤" : "≥"} ${Number(reward.threshold.toPrecision(4))}` : null;
+    const limit = typeof reward.threshold === "number" ? limitOf(reward.threshold, reward.higher_is_better) : null;
     return h("li", { title: reward.threshold_source ? plain(reward.threshold_source) : null },
       h("span", {}, named(name)), h("span", { class: "muted" }, [role, limit].filter(Boolean).join(", ")));
   });
@@ -65,11 +63,11 @@ function suiteOf(suite, systems) {
 }
 
 function provenanceOf(report) {
-  const versions = Object.entries(report.versions ?? {}).map(([name, version]) => `${plain(name)} ${plain(typeof version === "object" ? JSON.stringify(version) : version)}`);
+  const versions = Object.entries(report.versions).map(([name, version]) => `${plain(name)} ${plain(version)}`);
   return h("section", { class: "provenance", "aria-labelledby": "made" }, h("h2", { id: "made" }, "How this was made"),
-    h("pre", { class: "command", tabindex: "0", "data-scrolls": true }, plain((report.command ?? []).join(" "))),
-    judgesOf(report.suite?.measured_with?.models ?? {}),
-    h("p", { class: "muted" }, [plain(report.created ?? ""), ...versions].filter(Boolean).join(" · ")));
+    h("pre", { class: "command", tabindex: "0", "data-scrolls": true }, plain(report.command.join(" "))),
+    judgesOf(report.suite.measured_with?.models ?? {}),
+    h("p", { class: "muted" }, [plain(report.created), ...versions].join(" · ")));
 }
 
 /** The models that measured the texts. */
@@ -86,7 +84,7 @@ function figureOf(figure) {
 
 /** A table that sorts by any column, within its groups; the best of the systems in each group is marked. */
 function tableOf(table, systems) {
-  const groups = [...new Set(table.rows.map((row) => row.group ?? null))];
+  const groups = [...new Set(table.rows.map((row) => row.group))];
   let by = null, down = true;
   const body = h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": plain(table.title), "data-scrolls": true });
   const valueOf = (row) => (by === "" ? row.label : row.cells[by]?.value ?? null);
@@ -104,7 +102,7 @@ function tableOf(table, systems) {
   function draw() {
     const head = h("tr", {}, heading("", { label: "" }), table.columns.map((column) => heading(column.key, column)));
     const parts = groups.map((group) => {
-      const rows = table.rows.filter((row) => (row.group ?? null) === group);
+      const rows = table.rows.filter((row) => row.group === group);
       const best = bestOf(rows.filter((row) => systems.has(row.label)), table.columns);
       if (by !== null) rows.sort((a, b) => compareValues(valueOf(a), valueOf(b), down));
       return h("tbody", {},
@@ -127,17 +125,17 @@ function bestOf(rows, columns) {
   const best = new Map();
   for (const { key, better, digits } of columns) {
     const values = rows.map((row) => row.cells[key]?.value).filter((value) => typeof value === "number");
-    const shownValues = new Set(values.map((value) => value.toFixed(digits ?? 3)));
-    if (better && shownValues.size > 1) best.set(key, (better === "higher" ? Math.max(...values) : Math.min(...values)).toFixed(digits ?? 3));
+    const shownValues = new Set(values.map((value) => value.toFixed(digits)));
+    if (better && shownValues.size > 1) best.set(key, (better === "higher" ? Math.max(...values) : Math.min(...values)).toFixed(digits));
   }
   return best;
 }
 
 function cellOf(cell, column, best) {
-  if (!cell || cell.value === null || cell.value === undefined) {
+  if (!cell || cell.value === null) {
     return h("td", { class: "number", title: cell?.note ? plain(cell.note) : null }, h("span", { class: "muted" }, "–"), cell?.note ? h("small", {}, shown(cell.note)) : null);
   }
-  const digits = column.digits ?? 3;
+  const { digits } = column;
   const number = typeof cell.value === "number";
   const text = number ? fixed(cell.value, digits) : null;
   const wins = number && best.get(column.key) === cell.value.toFixed(digits);
