@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -57,10 +56,9 @@ def styles() -> bytes:
 
 
 @cache
-def scripts(names: Sequence[str]) -> bytes:
-    """The scripts that the report has too, then these of the review."""
-    own = [_asset(name) for name in ("saving.js", *names)]
-    return html.wrap([*(html.asset(name) for name in SHARED), *own]).encode()
+def scripts(own: str) -> bytes:
+    """The scripts that the report has too, then those of the review, of which `own` draws the page."""
+    return html.wrap([*map(html.asset, SHARED), *map(_asset, ("saving.js", own))]).encode()
 
 
 def _asset(name: str) -> str:

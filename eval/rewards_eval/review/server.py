@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         answers: dict[str, Callable[[], tuple[str, bytes]]] = {
             "/": lambda: ("text/html; charset=utf-8", document()),
             "/app.css": lambda: ("text/css; charset=utf-8", styles()),
-            "/app.js": lambda: ("text/javascript; charset=utf-8", scripts(session.scripts)),
+            "/app.js": lambda: ("text/javascript; charset=utf-8", scripts(session.script)),
             "/data.json": lambda: (JSON, self.server.data),
             "/decisions.json": lambda: (JSON, orjson.dumps(session.state(lines))),
             "/export.jsonl": lambda: (JSONL, b"".join(orjson.dumps(line) + b"\n" for line in latest(lines))),

@@ -8,12 +8,13 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
 from rewards.errors import RecordError, RewardsError
 from rewards.scored import judgements
 from rewards.types import Revision
-from rewards_eval.html.compact import compact_argument, compact_record, describe_rewards
+from rewards_eval.html.compact import KINDS, compact_argument, compact_record, describe_rewards
 from rewards_eval.review.journal import DECISIONS, VERSION, Line, latest, subject
 from rewards_eval.review.sources import Source
 
@@ -26,8 +27,8 @@ class Session(Protocol):
     """One sitting of one reviewer."""
 
     @property
-    def scripts(self) -> tuple[str, ...]:
-        """The scripts that draw the page."""
+    def script(self) -> str:
+        """The script that draws the page."""
         ...
 
     @property
@@ -58,23 +59,25 @@ class Review:
 
     sources: Sequence[Source]
     reviewer: str
-    scripts: tuple[str, ...] = ("review.js",)
-    _keys: list[str] = field(init=False)
-    _subjects: dict[tuple[Any, ...], dict[str, Any]] = field(init=False)
+    script: ClassVar[str] = "review.js"
 
-    def __post_init__(self) -> None:
-        """Index what can be decided. The page names arguments by their place: a large id is another in JavaScript."""
+    @cached_property
+    def _keys(self) -> list[str]:
+        """The arguments of all systems. The page names them by their place: a large id is another in JavaScript."""
+        return list(dict.fromkeys(key for source in self.sources for key in source.records))
+
+    @cached_property
+    def _subjects(self) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """What can be decided, as the page names it."""
         found = {}
-        keys = list(dict.fromkeys(key for source in self.sources for key in source.records))
-        places = {key: place for place, key in enumerate(keys)}
+        places = {key: place for place, key in enumerate(self._keys)}
         for source in self.sources:
             for key, record in source.records.items():
                 for index, edit in enumerate(source.scored[key].revision.edits):
                     if edit.valid:
                         about = _about(source, record, source.scored[key].revision, index)
                         found[subject(about)] = {"argument": places[key], "system": source.name, "edit": index}
-        object.__setattr__(self, "_keys", keys)
-        object.__setattr__(self, "_subjects", found)
+        return found
 
     @property
     def digest(self) -> str:
@@ -90,13 +93,7 @@ class Review:
             first = next(iter(systems.values()))
             entry = {"id": first["id"], "issue": first["issue"], "argument": first["argument"], "systems": systems}
             arguments.append(compact_argument(entry, rewards))
-        names = [source.name for source in self.sources]
-        return {
-            "reviewer": self.reviewer,
-            "systems": names,
-            "rewards": rewards,
-            "arguments": arguments,
-        }
+        return {"reviewer": self.reviewer, "systems": list(rewards), "rewards": rewards, "arguments": arguments}
 
     def state(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
         """`{argument, system, edit, decision, amended}` for each edit that is decided."""
@@ -144,7 +141,7 @@ class Comparison:
     sources: Sequence[Source]
     reviewer: str
     seed: int = 0
-    scripts: tuple[str, ...] = ("compare.js",)
+    script: ClassVar[str] = "compare.js"
     trials: list[tuple[str, Source, Source]] = field(init=False)
     same: int = field(init=False)
 
@@ -210,9 +207,8 @@ class Comparison:
 
     def _side(self, source: Source, key: str) -> dict[str, Any]:
         compact = compact_record(source.records[key], (), source.records[key]["argument"])
-        edits = [edit for edit in compact["edits"] if edit["kind"] == 0]
-        kept = [{name: edit[name] for name in ("place", "after", "sentence", "kind")} for edit in edits]
-        return {"after": _result(source, key), "edits": kept}
+        accepted = [edit for edit in compact["edits"] if edit["kind"] == KINDS["accepted"]]
+        return {"after": _result(source, key), "edits": [{n: edit[n] for n in ("place", "after")} for edit in accepted]}
 
     def _about(self, trial: tuple[str, Source, Source]) -> dict[str, Any]:
         key, left, right = trial
