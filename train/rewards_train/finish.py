@@ -108,14 +108,10 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
     base = recipe.model if recipe.sft is None else out / folder.WARM_START
-    policy_ = f"--model {base} --adapter {out}" if _is_adapter(recipe) else f"--model {out}"
+    policy_ = f"--model {base} --adapter {out}" if recipe.leaves_adapter else f"--model {out}"
     lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {out / SUITE}")
     lines.append(f"      rewards audit {out / LOG}")
     print("\n".join(lines), file=sys.stderr, flush=True)
-
-
-def _is_adapter(recipe: Recipe) -> bool:
-    return recipe.lora is not None and recipe.save == "adapter"
 
 
 def suite_file(suite: Suite) -> str:

@@ -88,6 +88,11 @@ class Recipe(_Strict):
         return f"{self.trainer.upper()}Config"
 
     @property
+    def leaves_adapter(self) -> bool:
+        """Whether a run leaves an adapter alone, which needs the model that it was trained on."""
+        return self.lora is not None and self.save == "adapter"
+
+    @property
     def answer_tokens(self) -> int | None:
         """How many tokens a completion may have, the trainer's own limit where none is stated; None: any number."""
         stated: int | None = self.grpo.get(
