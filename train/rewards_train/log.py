@@ -125,13 +125,15 @@ def merge(folder: Path, out: Path) -> dict[str, int]:
 
     counts = {}
     for split, name in NAMES.items():
-        steps = sorted({step for _, kind, step in _parts(folder) if kind == split})
+        steps: dict[int, list[Path]] = {}
+        for path, kind, step in _parts(folder):
+            if kind == split:
+                steps.setdefault(step, []).append(path)
         if not steps:
             continue
         with replacing(out / name) as file:
             writer, counts[split] = None, 0
-            for step in steps:
-                paths = sorted(path for path, kind, at in _parts(folder) if (kind, at) == (split, step))
+            for paths in steps.values():
                 table = pa.concat_tables([parquet.read_table(path) for path in paths])
                 order = [tuple(json.loads(text)) for text in table.column("order").to_pylist()]
                 table = table.take(sorted(range(len(order)), key=order.__getitem__)).drop_columns(["order"])
@@ -144,5 +146,6 @@ def merge(folder: Path, out: Path) -> dict[str, int]:
 
 
 def _parts(folder: Path) -> Iterable[tuple[Path, str, int]]:
+    """Every part with its split and step, in their order."""
     found = [(path, _PART.fullmatch(path.name)) for path in folder.glob("*.parquet")]
     return sorted((path, match[1], int(match[2])) for path, match in found if match)
