@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from accelerate.utils import gather_object
+from transformers import PrinterCallback, TrainerCallback
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, TensorBoardCallback
 
 from rewards_train.checkpoints import MARK
 from rewards_train.folder import STOP
+from rewards_train.sharing import read_prompts_once
 
 
 class AllDone(Exception):  # noqa: N818  (no error: there is nothing left to do)
@@ -112,6 +114,21 @@ _TOLD = {
     "suite/failed": "failed {:.0%}",
     "suite/share_of_time": "rewards {:.1%} of the time",
 }
+
+
+def equip(trainer: Any, name: str, target: Path, keeper: Keeper) -> None:
+    """What every stage asks of a trainer: prompts read once, its files in `target`, and these callbacks, no card of its own."""
+    trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
+    read_prompts_once(trainer)
+    keep_trackers(trainer, target)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(keeper)
+    trainer.add_callback(Console(name))
+
+
+def together(wish: bool) -> bool:
+    """What the main process wishes, once all have come here."""
+    return bool(gather_object([wish])[0])
 
 
 def keep_trackers(trainer: Any, out: Path) -> None:

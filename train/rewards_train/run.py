@@ -138,10 +138,7 @@ def precision(given: dict[str, Any], dtype: str, lora: dict[str, Any] | None) ->
 
 def interval(config: Any) -> int:
     """How many optimizer steps share one generation of completions."""
-    every, accumulated = (
-        int(config.steps_per_generation * config.num_iterations),
-        int(config.gradient_accumulation_steps),
-    )
+    every, accumulated = config.steps_per_generation * config.num_iterations, int(config.gradient_accumulation_steps)
     return math.lcm(every, accumulated) // accumulated
 
 
@@ -266,14 +263,11 @@ def build(
 ) -> tuple[Any, Any]:
     """The trainer and its callback that keeps checkpoints."""
     import trl
-    from accelerate.utils import gather_object
     from datasets import Dataset
-    from transformers import PrinterCallback
 
-    from rewards_train.callbacks import Console, Keeper, keep_trackers
+    from rewards_train.callbacks import Keeper, equip, together
     from rewards_train.order import keep_order
     from rewards_train.projection import project_completions_only
-    from rewards_train.sharing import read_prompts_once
     from rewards_train.syncing import keep_base
 
     out = Path(config.output_dir).parent
@@ -292,18 +286,9 @@ def build(
         processing_class=tokenizer,
         peft_config=policy.lora_config(recipe.lora),
     )
-    trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     keep_order(trainer)
-    read_prompts_once(trainer)
     keep_base(trainer)
-    keep_trackers(trainer, out)
     log.keep_means(trainer, rows)
-
-    def together(wish: bool) -> bool:
-        return bool(gather_object([wish])[0])
-
     keeper = Keeper(out, interval(config), rows.flush, together)
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(keeper)
-    trainer.add_callback(Console(recipe.trainer.upper()))
+    equip(trainer, recipe.trainer.upper(), out, keeper)
     return trainer, keeper

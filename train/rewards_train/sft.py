@@ -141,15 +141,12 @@ def _fits(row: dict[str, list[int]], room: tuple[int, str] | None) -> bool:
 
 
 def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tokenizer: Any) -> tuple[Any, Any]:
-    from accelerate.utils import gather_object
     from datasets import Dataset
-    from transformers import PrinterCallback
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from rewards_train.callbacks import Console, Keeper, keep_trackers
+    from rewards_train.callbacks import Keeper, equip, together
     from rewards_train.projection import project_completions_only
-    from rewards_train.sharing import read_prompts_once
 
     project_completions_only()
     assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
@@ -171,13 +168,8 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
             processing_class=tokenizer,
             peft_config=policy.lora_config(recipe.sft.lora),
         )
-    trainer.create_model_card = lambda *_, **__: None
-    read_prompts_once(trainer)
-    keep_trackers(trainer, target)
-    keeper = Keeper(target.parent, 1, lambda _: None, lambda wish: bool(gather_object([wish])[0]))
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(keeper)
-    trainer.add_callback(Console("SFT"))
+    keeper = Keeper(target.parent, 1, lambda _: None, together)
+    equip(trainer, "SFT", target, keeper)
     return trainer, keeper
 
 
