@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rewards.errors import ConfigError, RewardsError
 from rewards_train import folder
+from rewards_train.devices import on_gpu
 from rewards_train.folder import STOP
 from rewards_train.recipe import Recipe
 
@@ -145,7 +146,7 @@ def run_stage(stage: str, out: Path, resume: bool) -> None:
 def _on_cpu(recipe: Recipe, stage: str) -> bool:
     """Whether a stage runs on the CPU: where its settings say so, or where there is nothing else."""
     given = recipe.grpo if stage == "grpo" else recipe.sft.args if recipe.sft is not None else {}
-    return bool(given.get("use_cpu")) or not _gpus()
+    return not on_gpu(given)
 
 
 def _run_stage(stage: str, out: Path, launch: Launch, resume: bool, on_cpu: bool) -> None:
