@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -59,7 +60,7 @@ def dimensions(evaluation: Evaluation) -> Table | None:
         for v, variant in enumerate(VARIANTS)
         for d, name in enumerate(names)
     ]
-    columns = [column(f"s{s}", name, 3, "lower") for s, name in enumerate(tables.system_names(evaluation))]
+    columns = [column(f"s{s}", system.name, 3, "lower") for s, system in enumerate(common.systems)]
     caption = (
         "Mean change of each dimension's probability from the original to the edited argument, with 95 % intervals."
     )
@@ -96,8 +97,7 @@ def rounds(evaluation: Evaluation, references: References) -> Table | None:
         if len(system.rounds) < 2:
             continue
         for number, found in sorted(_carried(system.rounds, evaluation.common.ids).items()):
-            one = type(system)(f"{number}", system.file, system.digest, system.dialect, {number: found})
-            at = evaluate(compare([one]), evaluation.draws, references)
+            at = evaluate(compare([replace(system, rounds={number: found})]), evaluation.draws, references)
             cells = {metric.key: mean_cell(at.mean(0, f"accepted.{metric.key}"), metric) for metric in metrics}
             rows.append(row(f"round {number}", cells, system.name))
     if not rows:

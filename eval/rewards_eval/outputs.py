@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -158,7 +157,7 @@ def to_latex(table: Table) -> str:
 
 def latex(text: str) -> str:
     """The text with everything that LaTeX would obey written out, an option of the line's end before it (`[`, `*`) too."""
-    shown = re.sub(r"\s", " ", "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split()))))
+    shown = "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split())))
     return f"{{}}{shown}" if shown[:1] in ("[", "*") else shown
 
 

@@ -111,8 +111,7 @@ def _stated(file: str, rejected: set[int]) -> list[SourceLine]:
             try:
                 if not isinstance(line.record, Mapping):
                     raise RecordError("was rejected when the file was scored, and is not among the rejected lines")
-                # Beside `rounds`, `round` says how many there were.
-                number = 0 if "rounds" in line.record else stated_round(line.record)
+                number = stated_round(line.record)
             except RecordError as error:
                 raise RewardsError(f"{file}, line {line.number}: {error}") from error
             stated.append(SourceLine(number, line.record.get("status") == "failed"))

@@ -135,8 +135,7 @@ def stated_ids(path: str) -> list[Id]:
             stated = identifier(record)
         except RecordError:
             continue  # scoring rejects the line
-        # Beside `rounds`, `round` says how many there were.
-        key = line.number if stated is None else stated, 0 if "rounds" in record else _round(path, line, record)
+        key = line.number if stated is None else stated, _round(path, line, record)
         _check_once(path, path, key, line.number, lines)
     return [found for found, _ in lines]
 
@@ -189,10 +188,10 @@ class ScoredFile:
     rejected: int
 
 
-def stated_round(record: Any) -> int:
+def stated_round(record: Record) -> int:
     """The round that a record states, 0 where it states none. Raises RecordError where it is no number."""
-    number = record.get("round") if isinstance(record, Mapping) else None
-    if number is None:
+    number = record.get("round")
+    if number is None or "rounds" in record:  # beside `rounds` it says how many there were
         return 0
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise RecordError("expected a whole number of at least 0", "round")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
@@ -194,22 +194,13 @@ def compared_metrics() -> list[tuple[str, Metric, str]]:
 
 
 def _comparison_cells(result: MetricComparison, p: float, metric: Metric) -> dict[str, Cell]:
-    def count(value: int) -> Cell:
-        return cell(value, result.n)
-
-    notes = {
-        "lower": f"lower {metric.label} is better",
-        None: "neither is better: wins are higher values",
-    }
-    note = notes.get(metric.better)
+    notes = {"lower": f"lower {metric.label} is better", None: "neither is better: wins are higher values"}
     return {
-        "difference": cell(result.difference, result.n, result.low, result.high, note),
+        "difference": cell(result.difference, result.n, result.low, result.high, notes.get(metric.better)),
         "p": cell(result.p, result.n),
         "p_holm": cell(p, result.n),
         "effect": cell(result.effect, result.n),
-        "wins": count(result.wins),
-        "ties": count(result.ties),
-        "losses": count(result.losses),
+        **{key: cell(getattr(result, key), result.n) for key in ("wins", "ties", "losses")},
     }
 
 
@@ -232,8 +223,3 @@ def _means_of(evaluation: Evaluation) -> str:
 
 def _intervals(evaluation: Evaluation) -> str:
     return f"Intervals: 95 %, bootstrap over arguments, {evaluation.draws.resamples:,} draws, seed {evaluation.draws.seed}."
-
-
-def system_names(evaluation: Evaluation) -> Sequence[str]:
-    """The systems' names, in order."""
-    return [system.name for system in evaluation.common.systems]
