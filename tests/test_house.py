@@ -83,8 +83,12 @@ def test_help_list_and_import_load_no_model_library() -> None:
         check = f"import sys; {program}; print({heavy} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=True)
         assert done.stdout == b"set()\n", program
-    check = "import sys; from rewards.cli import build; build(); print({'numpy', 'pyarrow'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", check], capture_output=True, check=True).stdout == b"set()\n"
+    for program, other in (
+        ("from rewards.cli import build; build()", "{'numpy', 'pyarrow'}"),
+        ("from rewards.suite import load_suite; load_suite('default')", "{'typer', 'rewards.cli'}"),
+    ):
+        check = f"import sys; {program}; print({other} & set(sys.modules))"
+        assert subprocess.run([sys.executable, "-c", check], capture_output=True, check=True).stdout == b"set()\n"
 
 
 def test_no_plugin_of_our_own_fails_to_load() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import rewards
-from rewards_edit.command import edit
 
 if TYPE_CHECKING:
     import typer
@@ -14,4 +13,6 @@ if TYPE_CHECKING:
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
     """Add the command."""
+    from rewards_edit.command import edit
+
     app.command("edit")(edit)
