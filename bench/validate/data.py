@@ -53,11 +53,15 @@ class Single(NamedTuple):
 
 def passing(passes: np.ndarray, edits: Sequence[Single]) -> dict[str, Any]:
     """The share of people's single edits that pass, with its interval over writers."""
-    share = passes.astype(float)
     owners = [edit.owner for edit in edits]
+    return {"n": len(edits), "writers": len(set(owners)), **share_of(passes, owners)}
+
+
+def share_of(passes: np.ndarray, owners: Sequence[str | int]) -> dict[str, Any]:
+    """The share that passes, with its interval over owners."""
+    share = passes.astype(float)
     return {
-        "n": len(edits),
-        "writers": len(set(owners)),
+        "n": len(share),
         "pass": round(float(share.mean()), 3),
         "pass_95": measures.interval(lambda each: float(each.mean()), share, seed=SEED, owners=owners),
     }

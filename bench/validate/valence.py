@@ -9,8 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from bench.data import SYSTEMS
-from bench.validate.data import SEED, Bench, passing
-from rewards.fitting import Job, measures
+from bench.validate.data import SEED, Bench, passing, share_of
+from rewards.fitting import Job
 from rewards.fitting.rows import read_rows
 from rewards_valence import HEAD, PARAMS, no_praise_for_blame
 from rewards_valence.fit import Head, fit
@@ -38,18 +38,9 @@ def validate(bench: Bench) -> dict[str, Any]:
     systems = {system: bench.judged_edits(system, "fluency") for system in SYSTEMS}
     return {
         "single_edits_of_people": {"all": passing(passes([edit[:2] for edit in people]), people)},
-        "neutral_rewrites_of_toxic_texts": _share(passes(rewrites), range(len(rewrites))),
+        "neutral_rewrites_of_toxic_texts": share_of(passes(rewrites), range(len(rewrites))),
         "edits_of_the_reference": {
-            system: _share(passes([edit[:2] for edit in edits]), [edit.argument for edit in edits])
+            system: share_of(passes([edit[:2] for edit in edits]), [edit.argument for edit in edits])
             for system, edits in systems.items()
         },
-    }
-
-
-def _share(passed: np.ndarray, owners: Sequence[int]) -> dict[str, Any]:
-    share = passed.astype(float)
-    return {
-        "n": len(share),
-        "pass": round(float(share.mean()), 3),
-        "pass_95": measures.interval(lambda each: float(each.mean()), share, seed=SEED, owners=owners),
     }

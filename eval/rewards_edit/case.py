@@ -47,7 +47,7 @@ class Case:
 
     def to_edits(self) -> list[dict[str, Any]]:
         """What stands, as `rewards score` reads edits."""
-        rounds = [list(change.rounds) for number in sorted(self.standing) for change in self.standing[number]]
+        changes = [change for number in sorted(self.standing) for change in self.standing[number]]
         return [
             {
                 "sentence_id": edit.sentence_id,
@@ -55,9 +55,9 @@ class Case:
                 "before": edit.before,
                 "after": edit.after,
                 "reason": edit.reason,
-                "rounds": rounds[index],
+                "rounds": list(change.rounds),
             }
-            for index, edit in enumerate(self.edits())
+            for change, edit in zip(changes, self.edits(), strict=True)
         ]
 
 

@@ -145,8 +145,6 @@ def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
 
 def _revision(record: Any, number: int) -> Revision:
     """The argument of a record, without what was made of it. Raises RecordError where it states none."""
-    if isinstance(record, RecordError):
-        raise record
     check_text(record)
     revision = read_revision({**record, "completion": None, "edits": []}, number=number)
     if not revision.argument.strip():
@@ -154,8 +152,10 @@ def _revision(record: Any, number: int) -> Revision:
     return revision
 
 
-def check_text(record: Mapping[str, Any]) -> None:
-    """Raise RecordError where a record states no argument: what a prompt says of it is not read."""
+def check_text(record: Any) -> None:
+    """Raise RecordError for a line that is no record, or states no argument: what a prompt says of it is not read."""
+    if isinstance(record, RecordError):
+        raise record
     if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
         more = "; it is not guessed from `prompt`" if record.get("prompt") is not None else ""
         more += unread(record, ("sentences", *TEXT_KEYS))

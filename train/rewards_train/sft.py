@@ -60,8 +60,6 @@ def read_pairs(recipe: Recipe) -> Pairs:
     dropped: list[tuple[str, str]] = []
     for number, record in enumerate(data.records(recipe.sft.data, recipe.data.split), 1):
         try:
-            if isinstance(record, RecordError):
-                raise record
             found.append(_pair(record, wanted.name, number))
         except (RecordError, TypeError) as error:
             dropped.append((f"line {number}", str(error)))
