@@ -57,7 +57,7 @@ class Models:
         from rewards_eval import measure
 
         found = roles.find()
-        known = {found.classifier.role, found.perplexity.role, found.similarity.role}
+        known = {model.role for model in found.models}
         if self._scored:
             known |= self._suite.roles()
         self._engine.check_roles(known)
@@ -79,18 +79,10 @@ class Models:
 
     def _measuring(self) -> dict[str, Any]:
         """What measurements depend on: the settings, what measures, and the suite where it says which edits are accepted."""
-        found, engine = roles.find(), self._engine
-        specs = [
-            fill(role, engine.profile, engine.models) for role in (found.classifier, found.perplexity, found.similarity)
-        ]
-        judges_ = [
-            spec.digest if isinstance(spec, Derived) else [str(spec.source), keys.settings(spec)] for spec in specs
-        ]
-        return {
-            **self._settings(),
-            "judges": judges_,
-            **({"suite": scoring.described(self._suite)} if self._scored else {}),
-        }
+        specs = [fill(model, self._engine.profile, self._engine.models) for model in roles.find().models]
+        told = [spec.digest if isinstance(spec, Derived) else [str(spec.source), keys.settings(spec)] for spec in specs]
+        suite = {"suite": scoring.described(self._suite)} if self._scored else {}
+        return {**self._settings(), "judges": told, **suite}
 
     def _settings(self) -> dict[str, Any]:
         """What numbers depend on besides the texts."""

@@ -34,6 +34,11 @@ class Roles:
     perplexity: Model = PERPLEXITY
     similarity: Model = BERTSCORE
 
+    @property
+    def models(self) -> tuple[Model, Model, Model]:
+        """All of them."""
+        return self.classifier, self.perplexity, self.similarity
+
 
 def find() -> Roles:
     """The models of an evaluation; the classifier is that of whichever reward has one that knows Inappropriateness.
