@@ -17,6 +17,7 @@ from hypothesis import settings
 
 import rewards
 from rewards.plugins import Registry, registry
+from tests.forked import Forks, Started
 
 # No deadlines: machines are shared. The same examples in CI, so that a red run is the change's fault.
 settings.register_profile("shared", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -92,16 +93,32 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def command(*arguments: Any, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run `rewards` as a user does, in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "rewards", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        timeout=300,
-        check=False,
+FORKS = Forks()
+
+
+def command(
+    *arguments: Any, stdin: bytes | None = None, program: Path | None = None, fresh: bool = False, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `rewards`, or a program, as a user does, in a process of its own; `fresh`: in one that imports all by itself."""
+    given, own = list(map(str, arguments)), {**os.environ, "COLUMNS": "200", **environment}
+    if not fresh and (started := FORKS.start(program, given, stdin or b"", own)):
+        out, err = started.communicate()
+        return subprocess.CompletedProcess(given, started.wait(0), out, err)
+    run = [*_python(program), *given]
+    return subprocess.run(run, input=stdin, capture_output=True, env=own, timeout=300, check=False)
+
+
+def start(*arguments: Any, program: Path | None = None) -> Started | subprocess.Popen[bytes]:
+    """Begin what `command` runs to its end."""
+    given, own = list(map(str, arguments)), {**os.environ, "OMP_NUM_THREADS": "1"}  # threads would wait for each other
+    started = FORKS.start(program, given, b"", own)
+    return started or subprocess.Popen(
+        [*_python(program), *given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=own
     )
+
+
+def _python(program: Path | None) -> list[str]:
+    return [sys.executable, *(["-m", "rewards"] if program is None else [str(program)])]
 
 
 def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
@@ -124,6 +141,17 @@ def found_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Non
 
     yield find
     registry.cache_clear()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots of an evaluation are made, and not drawn twice each, which takes nearly all of its time."""
+    from rewards_eval import figures
+
+    def plot(identifier: str, title: str, caption: str, figure: Any) -> figures.Plot:
+        return figures.Plot(identifier, title, caption, "<svg/>", b"")
+
+    monkeypatch.setattr(figures, "_plot", plot)
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from tests import tiny
-from tests.conftest import ROOT, command, read_lines, record, write_lines
+from tests.conftest import ROOT, command, read_lines, record, start, write_lines
+from tests.forked import Started
 
 EXAMPLES = ROOT / "examples" / "arguments.jsonl"
 KEYS = [
@@ -162,14 +163,11 @@ def test_a_table_is_refused_with_the_way_to_make_lines_of_it(tmp_path: Path) -> 
         (["--no-such-option"], "No such option"),
     ],
 )
-def test_usage_errors_say_what_to_do_and_exit_with_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rewards", "score", *arguments],
-        input=b"",
-        capture_output=True,
-        cwd=tmp_path,
-        check=False,
-    )
+def test_usage_errors_say_what_to_do_and_exit_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("score", *arguments, stdin=b"")
     text = " ".join(done.stderr.decode().split())
     assert done.returncode == 2
     assert message in text
@@ -406,10 +404,11 @@ runpy.run_module("rewards", run_name="__main__")
 """
 
 
-def killed(step: str, file: str, *arguments: Any) -> int:
+def killed(folder: Path, step: str, file: str, *arguments: Any) -> int:
     """What comes of `rewards` that is killed just before it does this with a file of this name."""
-    run = [sys.executable, "-c", KILLED, step, file, *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, check=False).returncode
+    program = folder / "killed.py"
+    program.write_text(KILLED)
+    return command(step, file, *arguments, program=program).returncode
 
 
 @pytest.mark.parametrize(("step", "file"), [("replace", "out.jsonl.partial"), ("unlink", "out.jsonl.partial.json")])
@@ -417,7 +416,7 @@ def test_a_run_in_place_that_died_at_its_end_is_gone_on_with(tmp_path: Path, ste
     out, meta = tmp_path / "out.jsonl", tmp_path / "out.jsonl.meta.json"
     score(write_lines(tmp_path / "in.jsonl", record("a"), record("b")), "-o", out)
     append = ("score", out, "--append", "--reward", "edit_quality")
-    assert killed(step, file, *append) == 9
+    assert killed(tmp_path, step, file, *append) == 9
     done = command(*append, "--resume")
     assert done.returncode == 0, done.stderr
     assert (b"is complete: nothing to resume" in done.stderr) == (step == "unlink")
@@ -437,7 +436,7 @@ def test_a_run_that_died_once_all_was_in_place_leaves_nothing(tmp_path: Path, mo
         score(source, "-o", tmp_path / "scored.jsonl")
         source = tmp_path / "scored.jsonl"
     run = ("score", source, "-o", out, *(more or ("--reward", "format")))
-    assert killed("unlink", "out.jsonl.partial.json", *run) == 9
+    assert killed(tmp_path, "unlink", "out.jsonl.partial.json", *run) == 9
     assert (tmp_path / "out.jsonl.partial.json").exists()
     done = command(*run, "--resume")
     assert (done.returncode, b"is complete: nothing to resume" in done.stderr) == (0, True), done.stderr
@@ -550,34 +549,43 @@ def toys(folder: Path, more: str = "") -> list[str]:
 
 
 def command_with_toys(folder: Path, *arguments: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*toys(folder), *map(str, arguments)], capture_output=True, check=False)
+    return finished([*toys(folder), *map(str, arguments)])
+
+
+def finished(run: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """What a command with toy rewards did."""
+    return command(*run[2:], program=Path(run[1]))
+
+
+def begun(run: list[str]) -> Started | subprocess.Popen[bytes]:
+    return start(*run[2:], program=Path(run[1]))
 
 
 def kill_after(run: list[str], partial: Path, chunks: int, chunk: int) -> None:
     """Start the run and kill -9 it once it has written this many chunks, wherever it then is."""
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = begun(run)
     for _ in range(6000):
         if partial.exists() and partial.read_bytes().count(b"\n") >= chunks * chunk:
             break
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
 
 
 def test_a_run_that_a_scheduler_ends_says_how_to_go_on(tmp_path: Path) -> None:
     source, out = write_lines(tmp_path / "in.jsonl", *(record(i) for i in range(120))), tmp_path / "out.jsonl"
     run = [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "4"]
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = begun(run)
     for _ in range(6000):
         if (tmp_path / "out.jsonl.partial").exists():
             break
         time.sleep(0.002)
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 130
     assert said.endswith(b"interrupted; add --resume to go on where it stopped\n")
-    assert subprocess.run([*run, "--resume"], capture_output=True, check=False).returncode == 0
+    assert finished([*run, "--resume"]).returncode == 0
     assert len(read_lines(out)) == 120
 
 
@@ -590,10 +598,10 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, chunks: int) -> 
     def run(out: Path, *more: str) -> list[str]:
         return [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "4", *more]
 
-    subprocess.run(run(whole), capture_output=True, check=False)
+    finished(run(whole))
     kill_after(run(broken), tmp_path / "broken.jsonl.partial", chunks, 4)
     assert not broken.exists()
-    done = subprocess.run(run(broken, "--resume"), capture_output=True, check=False)
+    done = finished(run(broken, "--resume"))
     assert done.returncode == 1, done.stderr
     assert broken.read_bytes() == whole.read_bytes()
     rejected = [path.with_name(f"{path.name}.rejected.jsonl").read_bytes() for path in (whole, broken)]
@@ -648,7 +656,7 @@ def test_a_resumed_run_counts_what_its_earlier_part_computed(
     tmp_path: Path, scored_with_a_model: Callable[..., list[str]]
 ) -> None:
     whole = tmp_path / "whole.jsonl"
-    first = subprocess.run(scored_with_a_model(whole), capture_output=True, check=False)
+    first = finished(scored_with_a_model(whole))
     assert first.returncode == 0, first.stderr
     one = json.loads(Path(f"{whole}.meta.json").read_text())
     assert one["features"]["computed"] == 40
@@ -659,7 +667,7 @@ def test_a_resumed_run_counts_what_its_earlier_part_computed(
             more = ("--resume",) if chunks > 3 else ()
             kill_after(scored_with_a_model(broken, "--device", device, *more), Path(f"{broken}.partial"), chunks, 2)
         last = scored_with_a_model(broken, "--device", device, "--resume")
-        assert subprocess.run(last, capture_output=True, check=False).returncode == 0
+        assert finished(last).returncode == 0
         other = json.loads(Path(f"{broken}.meta.json").read_text())
         assert other["features"] == one["features"], device
         assert other["models"] == one["models"], device
@@ -670,7 +678,7 @@ def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_mod
     kill_after(scored_with_a_model(out), Path(f"{out}.partial"), 3, 2)
     kept, original = Path(f"{out}.partial").read_bytes(), weights.read_bytes()
     weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
-    refused = subprocess.run(scored_with_a_model(out, "--resume"), capture_output=True, check=False)
+    refused = finished(scored_with_a_model(out, "--resume"))
     assert refused.returncode == 2
     message = " ".join(refused.stderr.decode().split())
     assert re.search(r'other settings or another input \(models\.encoder\.digest was "\w{16}", is "\w{16}"\);', message)
@@ -680,11 +688,10 @@ def test_a_run_is_not_resumed_on_other_weights(tmp_path: Path, scored_with_a_mod
     weights.write_bytes(original)
     moved = (tmp_path / "encoder").rename(tmp_path / "elsewhere")  # the same weights are the same model
     run = [f"encoder={moved}" if one.startswith("encoder=") else one for one in scored_with_a_model(out, "--resume")]
-    assert subprocess.run(run, capture_output=True, check=False).returncode == 0
+    assert finished(run).returncode == 0
     weights = moved / "model.safetensors"
     weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
-    finished = subprocess.run(run, capture_output=True, check=False)
-    assert b"was made with other settings or another input" in finished.stderr
+    assert b"was made with other settings or another input" in finished(run).stderr
 
 
 def test_a_finished_file_of_other_settings_says_what_differs(tmp_path: Path) -> None:
@@ -709,7 +716,7 @@ def test_a_partial_cut_inside_a_record_resumes_to_the_same_bytes(tmp_path: Path)
     run = [*toys(tmp_path), "score", str(source), "-o", str(out), "--reward", "slow", "--batch-size", "2"]
     kill_after(run, partial, 3, 2)
     os.truncate(partial, partial.stat().st_size - 7)
-    assert subprocess.run([*run, "--resume"], capture_output=True, check=False).returncode == 0
+    assert finished([*run, "--resume"]).returncode == 0
     assert [one["id"] for one in read_lines(out)] == list(range(40))
 
 
@@ -731,8 +738,7 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     ]
     lines = [record("a"), *bad, record("c")]
     source, out = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
-    run = [sys.executable, str(program), "score", str(source), "-o", str(out), "--reward", "format"]
-    assert subprocess.run(run, capture_output=True, check=False).returncode == 1
+    assert command("score", source, "-o", out, "--reward", "format", program=program).returncode == 1
     assert [one["id"] for one in read_lines(out)] == ["a", "c"]
     assert [one["reason"] for one in read_lines(tmp_path / "out.jsonl.rejected.jsonl")] == [
         "format 'broken': `parse` failed: ValueError: no idea \ufffd",
@@ -741,15 +747,17 @@ def test_a_format_that_raises_rejects_its_lines_only(tmp_path: Path) -> None:
     ]
 
 
-def test_out_may_be_standard_output_and_nothing_is_replaced_that_is_no_file(tmp_path: Path) -> None:
+def test_out_may_be_standard_output_and_nothing_is_replaced_that_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write_lines(tmp_path / "in.jsonl", record())
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     done = score(source, "-o", pipe)
     assert (done.returncode, b"leave out -o to write to standard output" in done.stderr) == (2, True)
     assert pipe.is_fifo()
-    run = [sys.executable, "-m", "rewards", "score", "in.jsonl", "--reward", "format", "-o", "-"]
-    done = subprocess.run(run, capture_output=True, cwd=tmp_path, check=False)
+    monkeypatch.chdir(tmp_path)
+    done = score("in.jsonl", "-o", "-")
     assert json.loads(done.stdout)["id"] == "one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "pipe"]
 
