@@ -624,20 +624,23 @@ def test_recipe_commands(tmp_path: Path) -> None:
     assert command("recipe", "copy", "smoke", tmp_path / "mine.yaml").returncode == 2
 
 
-def test_the_seed_dry_runs_without_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seed_dry_runs_without_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
     arguments = [{"issue": "Lunch?", "argument": f"It is way too short on day {day}, duh."} for day in range(9)]
     few, file = (write_lines(tmp_path / f"{count}.jsonl", *arguments[:count]) for count in (7, 9))
     options = ["suite=" + str(_suite(tmp_path)), f"data={few}", "eval_fraction=0"]
-    offline = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    for name, value in offline.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     refused = r"7 argument\(s\) to train on, and 8 are answered together \(64 completions, 8 each\)"
     with pytest.raises(ConfigError, match=refused):
         build()(["train", "grpo_global_v3_sentence", *options, "--dry-run"], standalone_mode=False)
     options[1] = f"data={file}"
-    done = command("train", "grpo_global_v3_sentence", *options, "--dry-run", **offline)
-    told = done.stdout.decode()
-    assert done.returncode == 0, done.stderr.decode()
+    capsys.readouterr()
+    build()(["train", "grpo_global_v3_sentence", *options, "--dry-run"], standalone_mode=False)
+    told = capsys.readouterr().out
     assert "learning_rate: 5.0e-06" in told
     assert "4 process(es): 64 completions of 8 prompt(s) are generated together, for 1 optimizer step(s)" in told
     assert "data       9 arguments to train on, 0 to evaluate with" in told
