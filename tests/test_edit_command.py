@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,8 @@ import pytest
 
 from rewards import cli
 from tests import tiny
-from tests.conftest import read_lines, write_lines
+from tests.conftest import read_lines, start, write_lines
+from tests.forked import Started
 
 KEYS = [
     "id", "source_id", "status", "reason", "issue", "model", "format", "round", "stopped", "argument", "sentences",
@@ -159,13 +159,7 @@ def test_samples_are_records_of_their_own_and_do_not_depend_on_batches(
     assert fewer.stdout.splitlines()[0] != lines[0]
 
 
-def start(*arguments: Any) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # on a busy machine threads wait for each other
-    command = [sys.executable, "-m", "rewards", "edit", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-
-
-def wait_for_lines(path: Path, process: subprocess.Popen[bytes], lines: int) -> None:
+def wait_for_lines(path: Path, process: Started | subprocess.Popen[bytes], lines: int) -> None:
     for _ in range(6000):
         if path.exists() and path.read_bytes().count(b"\n") >= lines:
             return
@@ -183,9 +177,9 @@ def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(
     partial = tmp_path / "out.jsonl.partial"
     assert run("edit", source, "-o", whole, *chosen).returncode == 0
 
-    killed = start(source, "-o", out, *chosen)
+    killed = start("edit", source, "-o", out, *chosen)
     wait_for_lines(partial, killed, 2)
-    killed.kill()
+    killed.send_signal(signal.SIGKILL)
     killed.communicate()
     kept = partial.read_bytes()
     assert not out.exists()
@@ -195,7 +189,7 @@ def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(
     other = run("edit", source, "-o", out, *chosen, "--seed", 3, "--resume")
     assert "was made with other settings" in other.stderr
 
-    interrupted = start(source, "-o", out, *chosen, "--resume")
+    interrupted = start("edit", source, "-o", out, *chosen, "--resume")
     wait_for_lines(partial, interrupted, kept.count(b"\n") // 2 * 2 + 2)
     interrupted.send_signal(signal.SIGINT)
     _, errors = interrupted.communicate()
@@ -254,16 +248,16 @@ def test_the_name_of_an_embedded_model_that_is_misspelt(
 @pytest.mark.models
 @pytest.mark.usefixtures("embedded_models")
 def test_the_embedded_model_with_the_default_suite(run: Edit, tmp_path: Path) -> None:
-    texts = ["Dogs is dumb animals. I hate them!", "School uniforms are stupid, and so are you."]
+    texts = ["Dogs is dumb animals. I hate them!"]
     source = write_lines(tmp_path / "in.jsonl", *({"id": text[:4], "issue": "Pets?", "text": text} for text in texts))
     out = tmp_path / "out.jsonl"
     done = run(
-        "edit", source, "-o", out, "--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", 24,
+        "edit", source, "-o", out, "--model", "smollm2-135m-instruct", "--format", "rewrite", "--max-new-tokens", 16,
         "--rounds", 2,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = read_lines(out)
-    assert [one["id"] for one in found] == ["Dogs", "Scho"]
+    assert [one["id"] for one in found] == ["Dogs"]
     assert {one["status"] for one in found} <= {"edited", "unchanged"}
     assert all(one["rounds"][0]["completion"] for one in found)
     scored = run("score", out, "-o", tmp_path / "scored.jsonl")
