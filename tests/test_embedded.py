@@ -36,12 +36,13 @@ def numbers(results: list[rewards.Result]) -> dict[Any, float]:
 
 def test_scores_do_not_depend_on_batch_size_or_order(revisions: list[rewards.Revision]) -> None:
     suite = rewards.load_suite("default", engine=rewards.Engine(dtype="float32"))
-    whole = numbers(suite.score(revisions))
+    some = revisions[::-4]
+    whole = numbers(suite.score(some[::-1]))
     assert len(whole) > 200
     suite.engine.cache.clear()
     suite.engine.token_budget = 1
     alone: dict[Any, float] = {}
-    for revision in revisions[::-4]:
+    for revision in some[::2]:
         alone |= numbers(suite.score([revision]))
         suite.engine.cache.clear()
     # Totals of records whose gates decide within the tolerance could differ; here none does.
