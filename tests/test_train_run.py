@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,11 +22,12 @@ from pyarrow import parquet
 
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed, RewardsError
-from rewards_train import finish, folder, policy, sft
+from rewards_train import curves, finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, dump, resolve
 from tests import tiny
-from tests.conftest import command, installed, write_lines
+from tests.conftest import command, installed, start, write_lines
+from tests.forked import Started
 
 ARGUMENTS = [
     {"id": f"a{n}", "issue": "Should lunch be longer?", "argument": f"Lunch is way too short, duh. {text} It is."}
@@ -78,6 +78,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take half of the time of so short a run; `whole` and `best`, which are made before this, have theirs."""
+    monkeypatch.setattr(curves, "draw", lambda _history, _components, to: to.write_bytes(b""))
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +172,10 @@ def test_the_reward_log(whole: Path) -> None:
     assert not {row["id"] for row in held_out} & {row["id"] for row in rows}
 
 
-def test_the_card_runs_as_printed(whole: Path) -> None:
+OFFLINE = "import huggingface_hub.constants\nhuggingface_hub.constants.HF_HUB_OFFLINE = True\n"
+
+
+def test_the_card_runs_as_printed(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = (whole / "README.md").read_text(encoding="utf-8")
     front = card.split("---")[1]
     for text in ("library_name: transformers", "- grpo", "- trl", "license: "):
@@ -184,33 +193,30 @@ def test_the_card_runs_as_printed(whole: Path) -> None:
     assert re.search(r"Means over \d+ arguments of `[\w.]+` that training did not see", card)
     assert "license: unknown" in front
     assert "The licence of the base model is not stated beside its weights" in card
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program[1]}\nprint(ascii(output))"], cwd=whole, capture_output=True, check=False,
-        timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    file = tmp_path / "card.py"
+    file.write_text(f"{OFFLINE}{program[1]}\nprint(ascii(output))", encoding="utf-8")
+    monkeypatch.chdir(whole)
+    done = command(program=file)
     assert done.returncode == 0, done.stderr.decode()
     *printed, output = done.stdout.decode().splitlines(keepends=True)
     assert "".join(printed) == ast.literal_eval(output)["generated_text"] + "\n"  # it may be blank: the policy is tiny
 
 
-def start(recipe_file: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "rewards", "train", str(recipe_file), f"out={out}", *options],
-        stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def begun(recipe_file: Path, out: Path, *options: str) -> Started | subprocess.Popen[bytes]:
+    return start("train", recipe_file, f"out={out}", *options)
 
 
-def until(path: Path, process: subprocess.Popen[bytes]) -> None:
+def until(path: Path, process: Started | subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 240
     while not path.exists():
-        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
+        assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
 def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "broken"
-    process = start(recipe_file, out)
+    process = begun(recipe_file, out)
     until(out / "parts" / "eval-00000004-0000.parquet", process)
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=240)[1].decode()
@@ -219,9 +225,9 @@ def test_a_run_goes_on_exactly_after_ctrl_c_and_after_a_kill(recipe_file: Path, 
     assert "add --resume" in errors
     reached = max(int(path.parent.name.split("-")[1]) for path in out.glob("checkpoints/checkpoint-*/rewards.json"))
     assert 4 <= reached < 12
-    process = start(recipe_file, out, "--resume")
+    process = begun(recipe_file, out, "--resume")
     until(out / "checkpoints" / "checkpoint-8" / "rewards.json", process)
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not folder.finished(out)
     run(made(recipe_file, out), Launch(), resume=True)
@@ -365,7 +371,7 @@ def test_no_process_outlives_its_launcher(recipe_file: Path, tmp_path: Path) -> 
         "eval_strategy=no",
         "eval_on_start=false",
     ]
-    process = start(recipe_file, out, *options, "--num-processes", "2")
+    process = begun(recipe_file, out, *options, "--num-processes", "2")
     until(out / "checkpoints" / "checkpoint-1" / "rewards.json", process)
     assert len(started_by(process.pid)) == 2
     with pytest.raises(RewardsError, match=f"in use by another `rewards train`, process {process.pid}: wait for it"):
@@ -379,13 +385,13 @@ def test_no_process_outlives_its_launcher(recipe_file: Path, tmp_path: Path) -> 
     whole = len(list(out.glob("checkpoints/checkpoint-*/rewards.json")))
     assert whole == len(list(out.glob("checkpoints/checkpoint-*"))) > 0
 
-    process = start(recipe_file, out, *options, "--num-processes", "2", "--resume")
+    process = begun(recipe_file, out, *options, "--num-processes", "2", "--resume")
     until(out / "parts" / "train-00000001-0000.parquet", process)
     deadline = time.monotonic() + 60
     while len(started_by(process.pid)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     deadline = time.monotonic() + 20
     while started_by(process.pid):
@@ -443,10 +449,20 @@ def test_a_run_does_not_go_on_with_other_rewards(recipe_file: Path, tmp_path: Pa
     assert folder.finished(tmp_path / "out")
 
 
+LIMITED = """
+import resource
+from rewards.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 1024, 40 * 1024))
+main()
+"""
+
+
 def test_a_full_disk_leaves_whole_checkpoints_only(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "full"
-    program = f"ulimit -f 40; exec {sys.executable} -m rewards train {recipe_file} out={out}"
-    done = subprocess.run(["bash", "-c", program], capture_output=True, check=False, timeout=300)
+    program = tmp_path / "limited.py"
+    program.write_text(LIMITED, encoding="utf-8")
+    done = command("train", recipe_file, f"out={out}", program=program)
     assert done.returncode == 2, done.stderr.decode()
     assert "the disk is full: no checkpoint was written yet; free some space and add --resume" in done.stderr.decode()
     assert not list(out.glob("checkpoints/checkpoint-*"))
@@ -672,8 +688,6 @@ def test_what_is_left_out_is_told(recipe_file: Path, tmp_path: Path, capsys: pyt
 def test_what_breaks_after_the_last_step_trains_no_other(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rewards_train import curves
-
     options = ["max_steps=3", "eval_strategy=no", "eval_on_start=false", "num_completions_to_print=0"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run(made(recipe_file, whole, *options), Launch(), resume=False)
