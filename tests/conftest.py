@@ -37,9 +37,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what 
 DEAREST = (
     "test_train_run.py",
     "test_score_command.py",
-    "test_fit_models.py",
+    "test_embedded.py",
     "test_train_command.py",
+    "test_install.py",
+    "test_review_browser.py",
     "test_workers.py",
+    "test_eval_command.py",
 )
 
 

@@ -39,8 +39,6 @@ FROM_SCRATCH = (
     "OMP_",
     "CUDA_",
     "LOCAL_RANK",
-    "ACCELERATE_",
-    "WANDB_",
 )
 """Variables that the interpreter or libraries may read at their start: with others, nothing is forked."""
 PIPE = 32_768
@@ -109,6 +107,13 @@ class Forks:
             return None
         if not self._lock.acquire(blocking=False):
             return None
+        try:
+            return self._begin(program, arguments, stdin, environment)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _begin(self, program: Path | None, arguments: list[str], stdin: bytes, environment: dict[str, str]) -> Started:
         line = self._line = self._line or self._served()
         streams: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115  (closed with what began)
         reader, writer = os.pipe()
