@@ -76,6 +76,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
     assert [(s["scored"], s["failed"], s["missing"]) for s in report["systems"]] == [(2, 1, 1), (4, 0, 0)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_value_has_its_n(tmp_path: Path) -> None:
     report = run(options(tmp_path, *two_systems(tmp_path)))
     arguments = table(report, "arguments")
@@ -101,6 +102,7 @@ def test_every_value_has_its_n(tmp_path: Path) -> None:
     assert compared["difference"]["n"] == 1  # the two ids have one text: what is compared is that argument
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
     report = run(options(tmp_path, *two_systems(tmp_path)))
     assert table(report, "comparisons")["NES: other − one", "accepted edits"]["losses"]["value"] == 1
@@ -110,6 +112,7 @@ def test_wins_are_better_only_where_a_direction_is(tmp_path: Path) -> None:
     assert "is better, equal or worse; where neither direction is better, as with NES: higher" in wins["caption"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_columns_say_which_of_their_values_are_better(tmp_path: Path) -> None:
     file = scored(tmp_path, "one.jsonl", *(record(n, issue=f"Issue {min(n, 4)}") for n in range(1, 9)), record(9))
     lines = [line | {"rewards": {"cost": 0.5, "paid": 0.5, "fined": 0.5, "odd": 0.5}} for line in read_lines(file)]
@@ -129,6 +132,7 @@ def test_columns_say_which_of_their_values_are_better(tmp_path: Path) -> None:
     assert [name for name, _ in table(report, "issues")] == ["Issue 4", "4 other issues"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_issue_beside_the_frequent_ones_is_told_in_the_singular(tmp_path: Path) -> None:
     file = scored(tmp_path, "one.jsonl", *(record(n, issue="Lunch" if n else "Tea") for n in range(4)))
     assert [name for name, _ in table(run(options(tmp_path, file)), "issues")] == ["Lunch", "1 other issue"]
@@ -139,6 +143,7 @@ def test_strict_refuses_what_is_missing(tmp_path: Path) -> None:
         run(options(tmp_path, *two_systems(tmp_path), strict=True))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_scoring_rejected_counts(tmp_path: Path) -> None:
     one = scored(tmp_path, "one.jsonl", record(1, edits=[]))
     one.with_name("one.jsonl.meta.json").write_text('{"counts": {"rejected": 3}}', encoding="utf-8")
@@ -269,6 +274,7 @@ def test_labels_of_people(tmp_path: Path) -> None:
     assert f"one: 3 of the 4 things labelled in {labels} are scored." in report["notes"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_label_on_an_invalid_edit_is_met_by_no_score(tmp_path: Path) -> None:
     file = scored(tmp_path, "one.jsonl", record(1, edits=[edit("way too", "too"), edit("nowhere", "x")]))
     places = ({"id": 1, "edit": place, "label": 1} for place in (0, 1))
@@ -278,6 +284,7 @@ def test_a_label_on_an_invalid_edit_is_met_by_no_score(tmp_path: Path) -> None:
     assert told in report["notes"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_lower_is_better_agrees_with_labels_the_other_way_round(tmp_path: Path) -> None:
     file = scored(tmp_path, "one.jsonl", record(1, edits=[]), record(2, edits=[]), record(3, edits=[]))
     lines = [line | {"rewards": {"cost": cost}} for line, cost in zip(read_lines(file), (0.1, 0.5, 0.9), strict=True)]
@@ -292,6 +299,7 @@ def test_lower_is_better_agrees_with_labels_the_other_way_round(tmp_path: Path) 
     assert (value(found["auc"]), value(found["ece"])) == ((1.0, 3), (None, 3))  # a cost is no probability of the label
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_scored_file_as_labels(tmp_path: Path) -> None:
     edits = [edit("way too", "too"), edit(", duh", "")]
     one = scored(tmp_path, "one.jsonl", record(1, edits=edits), record(2, edits=edits[::-1]))
@@ -316,6 +324,7 @@ def form(folder: Path) -> SuitePlan:
     return SuitePlan(str(suite))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_completions_of_one_argument_are_not_independent(tmp_path: Path) -> None:
     texts = [["Lunch is way too short, duh.", f"Number {n} knows."] for n in range(6)]
     ones = [record(n, sentences=text, edits=[edit("way too", "too")] * (n % 2)) for n, text in enumerate(texts)]
@@ -351,6 +360,7 @@ def rounded(found: list[Any]) -> Any:
     return json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 9))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tables_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     files = two_systems(tmp_path)
     run(options(tmp_path, *files))
@@ -367,6 +377,7 @@ def test_tables_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     assert (out / "dimensions.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_columns_of_systems_bear_their_names(tmp_path: Path) -> None:
     run(options(tmp_path, *two_systems(tmp_path)))
     head = (tmp_path / "out" / "dimensions.csv").read_text(encoding="utf-8").splitlines()[0]
@@ -375,6 +386,7 @@ def test_columns_of_systems_bear_their_names(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_captions_speak_of_the_intervals_that_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(options(tmp_path, *two_systems(tmp_path)))
     for one in report["tables"]:
@@ -397,6 +409,7 @@ def test_ids_are_checked_before_anything_is_scored(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_bad_first_line_is_rejected_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "one.jsonl"
     good = [json.dumps(record(n)) for n in (1, 2)]
@@ -432,6 +445,7 @@ def test_rejected_lines_that_somebody_changed(tmp_path: Path, rejected: bytes | 
         run(given)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_labels_of_several_systems(tmp_path: Path) -> None:
     files = two_systems(tmp_path)
 
@@ -451,6 +465,7 @@ def test_labels_of_several_systems(tmp_path: Path) -> None:
     assert agreed(first | words, second | words) == {"other": (0.5, 2)}  # the first system has other words in 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_labels_of_arguments_that_not_every_system_has_are_left_out(tmp_path: Path) -> None:
     files = two_systems(tmp_path)  # the second alone has argument 4
     labels = write_lines(tmp_path / "labels.jsonl", *({"id": n, "label": n != 1} for n in (1, 2, 4)))
@@ -501,6 +516,7 @@ def by_sentence(folder: Path, name: str, *records: dict[str, Any]) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_accepted_is_known_unless_a_gate_failed(tmp_path: Path) -> None:
     unknown, known = edit("way too", "STOP"), edit("way too", "FAIL")  # the gate fails; what only measures does
     path = by_sentence(tmp_path, "one.jsonl", record(1, edits=[unknown]), record(2, edits=[known]))
@@ -526,6 +542,7 @@ def test_gates_of_sentences_have_a_column_and_systems_without_a_valid_edit_pass_
     assert "Accepted is what passes short. Intervals" in edits["caption"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_gates_accept_together_is_told_apart_from_what_passes_alone(tmp_path: Path) -> None:
     (record_,) = pages.score(tmp_path, pages.clashing("Lunch"), joint=True)
     header = {**pages.suite(tmp_path, joint=True).describe(), "counts": {"rejected": 0}}
@@ -546,6 +563,7 @@ def test_what_gates_accept_together_is_told_apart_from_what_passes_alone(tmp_pat
     assert "Accepted is" not in edits["caption"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_judge_is_not_asked_where_the_measuring_one_failed(tmp_path: Path) -> None:
     path = by_sentence(tmp_path, "one.jsonl", record(1, edits=[edit("way too", "too")]))
     (kept,) = read_lines(path)
@@ -575,6 +593,7 @@ def test_names_that_begin_with_an_underscore_are_in_the_legend(tmp_path: Path) -
         run(options(tmp_path, *two_systems(tmp_path), names=("", "other")))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
     one = scored(tmp_path, "one.jsonl", *(record(n, edits=[]) for n in (1, 2, 3)))
     other = scored(tmp_path, "other.jsonl", *(record(n, edits=[]) for n in (1, "2", "3")))
@@ -622,6 +641,7 @@ def test_a_terminal_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:
     assert (tmp_path / "out/report.html").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_file_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
     path = scored(tmp_path, "one.jsonl", record(1, edits=[]))
     strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xffname.jsonl"))
