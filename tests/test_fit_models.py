@@ -48,13 +48,13 @@ def told_by_another(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_appropriateness_model_is_fitted(tmp_path: Path) -> None:
-    rows = arguments(240)
+    rows = arguments(200)
     taught = [told_by_another(row) if row["split"] == "train" and n % 3 else row for n, row in enumerate(rows)]
     data = write_lines(tmp_path / "data.jsonl", *taught)
     small = {"teacher": None, "depth": 9, "epochs": 3, "rank": 1, "share": 0.2, "pairs": 0, "learning_rate": 1e-2}
     card = run("appropriateness", [data], tmp_path / "one", small, 1, Engine(dtype="float32"), lambda _: None)
     assert card["labels"] == ["Inappropriateness", "Toxic Emotions"]
-    assert card["rows"] == {"train": 120, "valid": 60, "test": 60, "changed": card["rows"]["changed"]}
+    assert card["rows"] == {"train": 100, "valid": 50, "test": 50, "changed": card["rows"]["changed"]}
     test = [row for row in rows if row["split"] == "test"]
     label = [1 - row["labels"]["Inappropriateness"] for row in test]
     found = scores("appropriateness", tmp_path / "one", [{**row, "rewrite": row["text"]} for row in test])
@@ -104,12 +104,12 @@ def edit(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_fluency_model_is_fitted(tmp_path: Path) -> None:
     """On judged edits; the threshold is a percentile of human ones."""
-    rows = judged(320)
-    human = [{"before": row["before"], "after": row["after"], "split": "valid"} for row in judged(112) if row["fluent"]]
+    rows = judged(200)
+    human = [{"before": row["before"], "after": row["after"], "split": "valid"} for row in judged(104) if row["fluent"]]
     data = write_lines(tmp_path / "data.jsonl", *rows, *human)
-    options = {"depth": 5, "rank": 1, "examples": 200, "percentile": 5, "learning_rate": 1e-2}
+    options = {"depth": 5, "rank": 1, "examples": 120, "percentile": 5, "learning_rate": 1e-2}
     card = run("fluency", [data], tmp_path / "mine", options, 1, Engine(dtype="float32"), lambda _: None)
-    assert card["threshold"]["n"] == len(human) == 56
+    assert card["threshold"]["n"] == len(human) == 52
     test = [row for row in rows if row["split"] == "test"]
     auc = roc_auc([row["fluent"] for row in test], scores("fluency", tmp_path / "mine", map(edit, test)))
     assert auc == pytest.approx(card["test"]["roc_auc"], abs=1e-3)  # the order of the fit itself
