@@ -27,6 +27,8 @@ from tests import tiny
 from tests.conftest import command, read_lines, record, write_lines
 from tests.scored import edit, scored, two_systems
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
