@@ -38,12 +38,12 @@ def everyone(embedded_models: None) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def scored(embedded_models: None) -> tuple[list[Revision], list[Result], dict[str, float]]:
-    """Three revisions and two edits that clash, what the engine says of them, and the thresholds that it says it with."""
+    """Two revisions and two edits that clash, what the engine says of them, and the thresholds that it says it with."""
     from bench.compare import thresholds_of
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
-    revisions = [*work.read(work.EXAMPLES)[:3], CLASH]
+    revisions = [*work.read(work.EXAMPLES)[:2], CLASH]
     suite = load_suite(engine=Engine(dtype="float32"))
     return revisions, suite.score(revisions), thresholds_of(suite)
 
