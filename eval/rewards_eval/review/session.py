@@ -26,10 +26,8 @@ VERDICTS, CHOICES = DECISIONS["edit"], DECISIONS["comparison"]
 class Session(Protocol):
     """One sitting of one reviewer."""
 
-    @property
-    def script(self) -> str:
-        """The script that draws the page."""
-        ...
+    script: ClassVar[str]
+    """The script that draws the page."""
 
     @property
     def digest(self) -> str:
