@@ -184,7 +184,7 @@ def test_the_command_prints_tables_and_writes_everything(tmp_path: Path) -> None
     out = tmp_path / "report.json"
     arguments = write_lines(tmp_path / "own.jsonl", *OWN)
     options = ("--suite", path, "--arguments", arguments, "--only", "no-op-edits", "--only", "edits-of-absent-parts")
-    done = command("audit", *options, "-o", out)
+    done = command("audit", *options, "-o", out, fresh=True)
     assert done.stderr == b""
     assert done.returncode == 0
     assert done.stdout.decode() == TABLE

@@ -689,7 +689,7 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
 
 
 def test_show_prints_a_card() -> None:
-    shown = command("show", "appropriateness").stdout.decode()
+    shown = command("show", "appropriateness", fresh=True).stdout.decode()
     assert "a reward at global level, from appropriateness-rewards" in shown
     assert "range      [0, 1], higher is better" in shown
     assert "model      appropriateness (full): timonziegenbein/appropriateness-classifier-multilabel" in shown

@@ -147,7 +147,7 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
     from tests.conftest import command, write_lines
 
     mine = tmp_path / "mine.yaml"
-    assert command("suite", "copy", "default", mine).returncode == 0
+    assert command("suite", "copy", "default", mine, fresh=True).returncode == 0
     command_line, copied, *rest = mine.read_text().splitlines()
     assert command_line == "# rewards score FILE -o OUT.jsonl --suite mine.yaml"
     assert copied == "# Copied from the suite default; docs/ is a folder of the repository that it comes from."
@@ -165,7 +165,7 @@ def test_copy_edit_and_use(tmp_path: Path) -> None:
 def test_suites_are_listed_and_what_is_none_is_told_with_the_nearest(tmp_path: Path) -> None:
     from tests.conftest import command
 
-    listed = command("suite", "list").stdout.decode()
+    listed = command("suite", "list", fresh=True).stdout.decode()
     assert listed in command("list").stdout.decode()
     for path in SUITES.glob("*.yaml"):
         assert re.search(rf"^{path.stem} +{re.escape(read_yaml(path)['description'])} ", listed, re.MULTILINE)

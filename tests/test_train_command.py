@@ -611,10 +611,10 @@ def test_a_rewrite_becomes_lines_that_apply() -> None:
 
 
 def test_recipe_commands(tmp_path: Path) -> None:
-    listed = command("recipe", "list")
+    listed = command("recipe", "list", fresh=True)
     assert listed.returncode == 0
     assert all(name in listed.stdout.decode() for name in recipe.names())
-    shown = command("recipe", "show", "smoke")
+    shown = command("recipe", "show", "smoke", fresh=True)
     assert shown.stdout.decode() == recipe.path_of("smoke").read_text(encoding="utf-8")
     copied = command("recipe", "copy", "smoke", tmp_path / "mine.yaml")
     assert copied.returncode == 0
