@@ -634,3 +634,98 @@ def test_a_folder_that_is_written_anew_is_another_model(tmp_path: Path) -> None:
     weights.write_bytes(b"two")  # as long as the first
     os.utime(weights, ns=(stamp + 1, stamp + 1))
     assert model_folders.digest(tmp_path) != before
+
+
+def test_what_log_probabilities_start_from_may_be_named(folders: dict[str, Path]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    (found,) = compute([TokenLogProbs("cat", role(folders["causal"], "causal-lm", start_token="[MASK]"))])  # noqa: S106  (no secret)
+    plain, tokens = (kind.from_pretrained(folders["causal"]) for kind in (AutoModelForCausalLM, AutoTokenizer))
+    ids = torch.tensor(
+        [[tokens.convert_tokens_to_ids("[MASK]"), *tokens("cat", add_special_tokens=False)["input_ids"]]]
+    )
+    with torch.inference_mode():
+        logs = torch.log_softmax(plain(input_ids=ids).logits[0], -1)
+    np.testing.assert_allclose(found, logs[:-1].gather(1, ids[0, 1:, None])[:, 0].numpy(), atol=1e-5)
+
+
+def test_tokens_that_a_tokenizer_adds_are_none_of_the_text(tmp_path: Path) -> None:
+    """As Llama's does: its start would count in every mean."""
+    model = role(tiny.causal(tmp_path / "bare"), "causal-lm")
+    framed = tiny.causal(tmp_path / "framed")
+    tiny.tokenizer(framed, pair=True, limit=2048)
+    requests = [[HiddenState("The cat sat.", one, 2), TokenLogProbs("The cat sat.", one)]
+                for one in (model, role(framed, "causal-lm"))]  # fmt: skip
+    for one, other in zip(*map(compute, requests), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_causal_model_reads_as_many_tokens_as_it_has_positions_for(tmp_path: Path) -> None:
+    folder = tiny.differently_built(tmp_path / "gptneo", "gptneo", positions=32)  # of which one is the start token's
+    model = role(folder, "causal-lm")
+    engine = Engine(dtype="float32", device="cpu")
+    long, cut = TokenLogProbs("ab" * 30, model), TokenLogProbs(("ab" * 30)[:31], model)
+    found = engine.compute([long, cut])
+    np.testing.assert_allclose(found[long], found[cut], atol=1e-6)
+    assert engine.truncated == 1
+
+
+def test_token_vectors_do_not_depend_on_the_side_that_is_padded(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["gemma"], tmp_path / "left"))
+    stated = folder / "tokenizer_config.json"
+    stated.write_text(json.dumps({**json.loads(stated.read_text()), "padding_side": "left"}))
+    texts = ("The cat sat on the mat.", "So.")
+    right, left = (compute([TokenEmbeddings(text, role(one, "sentence-encoder")) for text in texts])
+                   for one in (folders["gemma"], folder))  # fmt: skip
+    for one, other in zip(right, left, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_an_encoder_with_fewer_blocks_than_asked_for_is_refused(tmp_path: Path, folders: dict[str, Path]) -> None:
+    short = tiny.encoder(tmp_path / "bert", "bert")
+    for folder, layers, told in (
+        (short, 3, "has 2 blocks; the first 3 were asked for"),
+        (folders["gemma"], 1, "has no list of blocks; the first 1 were asked for"),
+    ):
+        with pytest.raises(ModelError, match=told):
+            compute([TokenEmbeddings("x", role(folder, "sentence-encoder", layers=layers))])
+    whole, all_of_them = (role(short, "sentence-encoder", layers=layers) for layers in (0, 2))
+    one, other = (compute([TokenEmbeddings("x", model)])[0] for model in (whole, all_of_them))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_labels_of_an_unnamed_head_are_in_the_order_that_is_documented(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    labels = tuple(f"Label {n}" for n in range(14))
+    unnamed = role(folders["deberta"], "classifier")
+    named = role(folders["deberta"], "classifier", labels=labels)
+    (one,), (other,) = (compute([ClassProbabilities("x", model)]) for model in (unnamed, named))
+    np.testing.assert_array_equal(one, other)
+    for wrong in (labels[:2], ("label_0", "fluent")):  # which two of fourteen, nobody knows
+        with pytest.raises(ModelError, match="has the labels"):
+            compute([ClassProbabilities("x", role(folders["deberta"], "classifier", labels=wrong))])
+    (cased,) = compute(
+        [ClassProbabilities("x", role(folders["modernbert"], "classifier", labels=("Fluent", "DISFLUENT")))]
+    )
+    (plain,) = compute([ClassProbabilities("x", role(folders["modernbert"], "classifier"))])
+    np.testing.assert_array_equal(cased, plain[::-1])
+
+
+@pytest.mark.parametrize(("name", "architecture"), [("causal", "causal-lm"), ("gemma", "sentence-encoder"),
+                                                    ("modernbert", "classifier")])  # fmt: skip
+def test_a_model_computes_in_the_precision_that_is_stated(
+    folders: dict[str, Path], name: str, architecture: str
+) -> None:
+    model = role(folders[name], architecture)
+    kinds: dict[str, Any] = {
+        "causal-lm": TokenLogProbs,
+        "sentence-encoder": Embedding,
+        "classifier": ClassProbabilities,
+    }
+    engine = Engine(dtype="bfloat16", device="cpu")
+    request = kinds[architecture]("The cat sat.", model)
+    assert not isinstance(engine.compute([request])[request], Failure)
+    backend: Any
+    (backend,) = engine._loaded.values()
+    assert {one.dtype for one in backend._model.parameters()} == {torch.bfloat16}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import hashlib
 import json
@@ -420,6 +421,63 @@ def test_an_unreachable_hub_is_a_model_error_with_a_remedy(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.startswith("model 'owner/name' cannot be fetched: the hub cannot be reached")
     assert "`hf download owner/name`" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (
+            "GatedRepoError",
+            r"it is gated\. Accept its terms at https://huggingface\.co/owner/name, then `hf auth login`",
+        ),
+        ("RepositoryNotFoundError", "the hub has no such model, or it is private"),
+        ("RevisionNotFoundError", "it has no revision 'v2'"),
+        ("full", "the disk is full. Make room, or set HF_HOME"),
+        ("away", r"the hub cannot be reached and the local hub cache does not hold it \(ConnectionError\)"),
+    ],
+)
+def test_why_the_hub_gives_no_model_is_told_with_what_to_do(monkeypatch, kind, told):
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    def refuse(*_, **__):
+        if kind in ("full", "away"):
+            raise OSError(errno.ENOSPC, "no") if kind == "full" else ConnectionError("no")
+        found = getattr(errors, kind)
+        raise found.__new__(found, "no")  # the arguments of its making depend on the version of the hub's client
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(ModelError, match=f"^model 'owner/name' cannot be fetched: {told}"):
+        store.resolve(Hub("owner/name", revision="v2"))
+
+
+def test_of_a_hub_model_the_revision_asked_for_is_fetched_and_what_loading_reads(tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
+    asked = {}
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **more: asked.update(more, name=name) or str(tmp_path)
+    )
+    assert store.resolve(Hub("owner/name", revision="v2")) == tmp_path
+    assert (asked["name"], asked["revision"]) == ("owner/name", "v2")
+    read = [
+        "1_Pooling/config.json",
+        "LICENSE",
+        "README.md",
+        "chat_template.jinja",
+        "model.safetensors",
+        "tokenizer.model",
+    ]
+    unread = [
+        "modeling.py", "pytorch_model.bin", "training_args.bin", "rust_model.ot",
+        "original/params.json", "onnx/config.json", "openvino/config.json", "consolidated.safetensors",
+    ]  # fmt: skip
+    chosen = filter_repo_objects(
+        [*read, *unread], allow_patterns=asked["allow_patterns"], ignore_patterns=asked["ignore_patterns"]
+    )
+    assert list(chosen) == read
 
 
 def test_cli_lists_verifies_and_removes(tiny, cache):

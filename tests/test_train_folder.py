@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import rewards
-from rewards.errors import ConfigError
+from rewards.errors import ConfigError, RewardsError
 from rewards_train import checkpoints, data, dry_run, folder, recipe
 from rewards_train.recipe import Recipe
 
@@ -144,3 +147,82 @@ def test_the_last_checkpoint_is_the_whole_one_of_the_most_steps(tmp_path: Path) 
         checkpoints.check_last(tmp_path)
     checkpoints.remove_partial(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9", "checkpoint-99-old"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "gradient_checkpointing=true", "report_to=tensorboard", "vllm_gpu_memory_utilization=0.5", "reward_device=cpu",
+        "sft.args.gradient_checkpointing=true", "sft.args.report_to=tensorboard",
+    ],
+)  # fmt: skip
+def test_what_changes_no_step_may_be_another_when_a_run_goes_on(begun: Recipe, override: str) -> None:
+    folder.check(recipe.resolve("smoke", [f"out={begun.out}", override]), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "told", "binds"),
+    [
+        ("dtype=bfloat16", "dtype: 'float32' there, 'bfloat16' here", True),
+        ("model=other", "model: 'smollm2-135m-instruct' there, 'other' here", True),
+        ("format=rewrite", "format: 'compact' there, 'rewrite' here", True),
+        ("max_prompt_tokens=200", "data.max_prompt_tokens: 300 there, 200 here", True),
+        ("data.split=test", "data.split: 'train' there, 'test' here", True),
+        ("sft.limit=9", "sft.limit: 32 there, 9 here", True),
+        ("temperature=0.7", "grpo.temperature: 0.8 there, 0.7 here", False),
+        ("suite=grpo_edit", "suite: 'default' there, 'grpo_edit' here", False),
+        ("lora.r=8", "lora.r: 16 there, 8 here", False),
+        ("lora=null", "lora.lora_alpha: 32 there, None here", False),
+        ("epsilon=0.1", "grpo.epsilon: None there, 0.1 here", False),
+    ],
+)
+def test_what_changes_steps_is_another_run_and_before_the_first_only_what_a_warm_start_read(
+    begun: Recipe, override: str, told: str, binds: bool
+) -> None:
+    overrides = [f"out={begun.out}", override, *(["sft.lora=null", "save=adapter"] if "dtype" in override else [])]
+    if "dtype" in override:  # which a LoRA of the warm start could not be folded into
+        before = recipe.resolve("smoke", [f"out={begun.out}", "sft.lora=null", "save=adapter"])
+        (Path(begun.out) / folder.RECIPE).write_text(recipe.dump(before), encoding="utf-8")
+    changed = recipe.resolve("smoke", overrides)
+    with pytest.raises(ConfigError, match=f"holds a run of another recipe .{told}.; give the same, or another out="):
+        folder.check(changed, resume=True)
+    shutil.rmtree(Path(begun.out) / folder.CHECKPOINTS)
+    if binds:
+        with pytest.raises(ConfigError, match=told):
+            folder.check(changed, resume=True)
+    else:
+        folder.check(changed, resume=True)
+
+
+def test_a_run_goes_on_from_its_last_whole_checkpoint_without_what_came_later(begun: Recipe) -> None:
+    out, waited = Path(begun.out), []
+    (out / folder.CHECKPOINTS / "checkpoint-6").mkdir()  # torn
+    (out / folder.PARTS).mkdir()
+    names = [f"train-{step:08d}-0000.parquet" for step in (2, 4, 5)] + ["eval-00000004-0000.parquet"]
+    for main, left in ((False, names), (True, [*names[:2], names[3]])):
+        for name in names:
+            (out / folder.PARTS / name).touch()
+        process: Any = SimpleNamespace(is_main_process=main, wait_for_everyone=lambda: waited.append(1))
+        assert folder.prepare(out, True, process) == (out / folder.CHECKPOINTS / "checkpoint-4", 4)
+        assert sorted(path.name for path in (out / folder.PARTS).iterdir()) == sorted(left)
+        assert (out / folder.CHECKPOINTS / "checkpoint-6").exists() is not main
+    assert folder.prepare(out, False, process) == (None, 0)  # another beginning: nothing of the old one counts
+    assert list((out / folder.PARTS).iterdir()) == []
+    assert len(waited) == 3
+
+
+@pytest.mark.parametrize("sign", [OSError(errno.ENOSPC, "no"), RuntimeError("PytorchStreamWriter failed writing file")])
+def test_a_full_disk_is_told_with_what_is_safe(begun: Recipe, sign: Exception) -> None:
+    out = Path(begun.out)
+    torn = out / folder.CHECKPOINTS / "checkpoint-6"
+    torn.mkdir()
+    with (
+        pytest.raises(RewardsError, match="the disk is full: the checkpoint of step 4 is whole; free"),
+        folder.disk(out),
+    ):
+        raise sign
+    assert not torn.exists()
+    torn.mkdir()
+    with pytest.raises(RuntimeError, match="something else"), folder.disk(out):
+        raise RuntimeError("something else")
+    assert torn.exists()  # it is nobody's to remove before it is known that nobody goes on with it

@@ -104,8 +104,11 @@ def more_than_a_matrix(folder: Path, architecture: str) -> Path:
     return folder
 
 
-def differently_built(folder: Path, architecture: str) -> Path:
-    """A causal model that counts its window in the row (gptneo), asks a part of its trunk (opt), sees images (gemma3)."""
+def differently_built(folder: Path, architecture: str, positions: int = 2048) -> Path:
+    """A causal model that counts its window in the row (gptneo), asks a part of its trunk (opt), sees images (gemma3).
+
+    gptneo has a table of so many positions.
+    """
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
     common: dict[str, Any] = {
@@ -116,7 +119,7 @@ def differently_built(folder: Path, architecture: str) -> Path:
         model = GPTNeoForCausalLM(
             GPTNeoConfig(
                 **common, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=8,
-                initializer_range=0.3,
+                initializer_range=0.3, max_position_embeddings=positions,
             )
         )  # fmt: skip
     elif architecture == "opt":
