@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from dataclasses import replace
@@ -28,8 +29,9 @@ from rewards.features import (
     TokenEmbeddings,
     TokenLogProbs,
 )
+from rewards.models.backend import Placement, load
 from rewards.models.catalog import CAUSAL_LM, EMBEDDED_CAUSAL_LM, ENCODER, MPNET
-from rewards.models.specs import Checkpoint, Hub, Model
+from rewards.models.specs import Checkpoint, Hub, Model, describe
 from tests import tiny
 
 TEXTS = [
@@ -49,9 +51,18 @@ def role(folder: Path, architecture: Any, **more: Any) -> Model:
 
 
 def compute(requests: list[Request], **options: Any) -> list[np.ndarray]:
-    features = Engine(dtype="float32", device="cpu", **options).compute(requests)
+    told: list[logging.LogRecord] = []
+    log = logging.getLogger("rewards.engine")
+    log.addFilter(listen := lambda record: told.append(record) is None)
+    try:
+        features = Engine(dtype="float32", device="cpu", **options).compute(requests)
+    finally:
+        log.removeFilter(listen)
     found = [features[request] for request in requests]
     assert not any(isinstance(one, Failure) for one in found), found
+    assert not told, [
+        record.getMessage() for record in told
+    ]  # a batch that fails is taken apart, which hides what is wrong
     return found
 
 
@@ -260,8 +271,8 @@ def test_a_text_too_large_for_memory_fails_alone(folders: dict[str, Path], monke
     monkeypatch.setattr(Encoder, "_forward", tight)
     engine = Engine(dtype="float32", device="cpu")
     found = engine.compute([Embedding(text, model) for text in TEXTS])
-    failed = [request.text for request, one in found.items() if isinstance(one, Failure)]
-    assert failed == ["a" * 60]
+    failed = {request.text: one.reason for request, one in found.items() if isinstance(one, Failure)}
+    assert failed == {"a" * 60: "out of memory: CUDA out of memory"}
     assert engine.counts.failed == 1
 
 
@@ -729,3 +740,42 @@ def test_a_model_computes_in_the_precision_that_is_stated(
     backend: Any
     (backend,) = engine._loaded.values()
     assert {one.dtype for one in backend._model.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("causal", "causal-lm"), ("gemma2", "causal-lm"), ("gemma", "sentence-encoder"), ("modernbert", "classifier")],
+)
+def test_each_text_counts_once_when_it_is_done_and_says_why_it_is_not(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, architecture: Any
+) -> None:
+    folder = folders[name] if name in folders else tiny.more_than_a_matrix(tmp_path / name, name)
+    model = role(folder, architecture)
+    kinds: dict[str, Any] = {
+        "causal-lm": TokenLogProbs,
+        "sentence-encoder": Embedding,
+        "classifier": ClassProbabilities,
+    }
+    backend: Any = load(model.profiles["embedded"], folder, Placement("cpu", "float32", 100))  # type: ignore[arg-type]  # a checkpoint
+    requests, done = [kinds[architecture](text, model) for text in TEXTS], []
+    assert len(backend.compute(requests, done.append)) == len(TEXTS)
+    assert sum(done) == len(TEXTS) > len(done) > 1  # batches of several, and several of them
+    monkeypatch.setattr(backend, "_forward", lambda *_: 1 / 0)
+    done.clear()
+    found = backend.compute(requests, done.append)
+    reason = f"{describe(model.profiles['embedded'])} failed: ZeroDivisionError: division by zero"
+    assert [one.reason for one in found if isinstance(one, Failure)] == [reason] * len(TEXTS)
+    assert not done
+
+
+def test_a_token_that_ends_texts_and_stands_for_unknown_words_is_none_of_a_text(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from rewards.models.encoder import _special
+
+    tiny.tokenizer(tmp_path, pair=True)
+    tokens: Any = AutoTokenizer.from_pretrained(tmp_path)
+    unknown, end = tokens.unk_token_id, tokens.sep_token_id
+    assert unknown not in _special(tokens)
+    tokens.unk_token = tokens.sep_token
+    assert end in _special(tokens)

@@ -251,6 +251,14 @@ def test_a_folder_of_another_release_or_without_a_manifest_is_refused(tiny, cach
     assert "manifest.json: it cannot be read" in refused(tiny)
 
 
+def test_a_folder_that_was_made_otherwise_is_refused(tiny, cache):
+    path = cache / "tiny" / "manifest.json"
+    stated = json.loads(path.read_text())
+    for key in ("name", "requirement", "wheel_sha256", "weights_sha256", "conversion"):
+        path.write_text(json.dumps({**stated, key: "another"}))
+        assert f"{key} should be {stated[key]!r}, found 'another'" in refused(tiny)
+
+
 def test_an_interrupted_or_failed_installation_leaves_nothing(index, cache):
     def interrupt(line: str) -> None:
         if "unpacking" in line:

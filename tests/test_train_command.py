@@ -980,6 +980,26 @@ def test_how_long_a_run_takes_is_said_from_its_first_step_on(capsys: pytest.Capt
     assert second.endswith(" left")
 
 
+def test_what_is_left_is_counted_from_the_steps_of_this_leg(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
+    console = callbacks.Console("SFT")
+    state = SimpleNamespace(global_step=10, max_steps=100, is_world_process_zero=True)
+    clock[0] = 200.0  # what loading took is no step's
+    console.on_step_begin(None, state, None)
+    state.global_step, clock[0] = 12, 206.0
+    console.on_step_begin(None, state, None)
+    console.on_log(None, state, None, {"loss": 0.25, "reward": None, "unknown": 3.0})
+    state.is_world_process_zero = False
+    console.on_log(None, state, None, {"loss": 0.25})
+    state.is_world_process_zero = True
+    for nothing in (None, {}, {"unknown": 3.0}):
+        console.on_log(None, state, None, nothing)
+    assert capsys.readouterr().err == "SFT 12/100  loss 0.2500  3.0 s/step, 4:24 left\n"
+
+
 def test_whole_numbers_of_a_recipe_are_printed_as_such_and_read_as_they_were() -> None:
     found = recipe.resolve("smoke", ["save_steps=100", "num_train_epochs=1", "learning_rate=5e-6"])
     text = recipe.dump(found)
@@ -994,3 +1014,134 @@ def test_a_misspelt_suite_is_all_that_a_dry_run_says(capsys: pytest.CaptureFixtu
     with pytest.raises(RewardsError, match=r"no suite is called 'defalt' \(did you mean 'default'\?\)"):
         dry_run.DryRun(recipe.resolve("smoke", ["suite=defalt"]), 1).print()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["num_iterations=3"], "grpo.save_steps 2 must be a multiple of 3: that many steps share one generation"),
+        (["steps_per_generation=4", "gradient_accumulation_steps=2", "num_iterations=2"], "a multiple of 4: "),
+        (["steps_per_generation=3", "gradient_accumulation_steps=2", "save_steps=4"], "a multiple of 3: "),
+        (["steps_per_generation=4", "gradient_accumulation_steps=2"], ""),
+    ],
+)
+def test_checkpoints_lie_between_generations(tmp_path: Path, overrides: list[str], told: str) -> None:
+    chosen = recipe.resolve("smoke", overrides)
+    if told:
+        with pytest.raises(ConfigError, match=told):
+            run.trainer_config(chosen, tmp_path, [1.0], evaluates=True)
+    else:
+        assert run.interval(run.trainer_config(chosen, tmp_path, [1.0], evaluates=True)) == 2
+
+
+def test_a_checkpoint_is_whole_once_every_process_has_written(tmp_path: Path) -> None:
+    done: list[str] = []
+    keeper = callbacks.Keeper(
+        tmp_path,
+        1,
+        lambda step: done.append(f"log {step}"),
+        lambda wish: bool(done.append(f"together {mark.exists()}")),
+    )
+    (tmp_path / "checkpoint-3").mkdir()
+    mark = tmp_path / "checkpoint-3" / "rewards.json"
+    state = SimpleNamespace(global_step=3, is_world_process_zero=False)
+    keeper.on_save(SimpleNamespace(output_dir=str(tmp_path)), state, None)
+    assert not mark.exists()
+    state.is_world_process_zero = True
+    keeper.on_save(SimpleNamespace(output_dir=str(tmp_path)), state, None)
+    assert json.loads(mark.read_text()) == {"step": 3}
+    assert done == ["log 3", "together False"] * 2
+
+
+def test_a_resumed_run_knows_its_best_checkpoint_where_it_lies_now_and_makes_no_step_too_many(tmp_path: Path) -> None:
+    keeper = callbacks.Keeper(tmp_path, 1, lambda step: None, lambda wish: wish)
+    (tmp_path / "checkpoint-2").mkdir()
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    for step, best, there in ((3, 2, str(tmp_path / "checkpoint-2")), (3, None, "moved"), (4, 7, "moved")):
+        state = SimpleNamespace(global_step=step, max_steps=4, best_global_step=best, best_model_checkpoint="moved")
+        if step == 4:
+            with pytest.raises(callbacks.AllDone):
+                keeper.on_train_begin(args, state, None)
+        else:
+            keeper.on_train_begin(args, state, None)
+        assert state.best_model_checkpoint == there
+
+
+def test_what_is_not_logged_yet_is_logged_with_a_checkpoint_unless_nothing_is(tmp_path: Path) -> None:
+    keeper = callbacks.Keeper(tmp_path, 1, lambda step: None, lambda wish: wish)
+    state = SimpleNamespace(global_step=1, max_steps=4)
+    for strategy, saves, logs in (("steps", True, True), ("steps", False, False), ("no", True, False)):
+        control = SimpleNamespace(should_save=saves, should_log=False, should_training_stop=False)
+        keeper.on_step_end(SimpleNamespace(logging_strategy=strategy), state, control)
+        assert control.should_log is logs
+
+
+def test_a_completion_ends_where_it_says_and_with_one_end(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    files = tiny.causal(tmp_path / "policy")
+    tiny.tokenizer(files, pair=True, limit=2048)  # adds its frame where it is asked to
+    tokenizer: Any = AutoTokenizer.from_pretrained(files)
+    tokenizer.eos_token = "[SEP]"  # noqa: S105  (no secret)
+    pair = sft.Pair([{"role": "user", "content": "Edit."}], "1 | a[SEP] | b")
+    row = sft.encode(pair, tokenizer, recipe.resolve("smoke"))
+    answer = [token for token, own in zip(row["input_ids"], row["completion_mask"], strict=True) if own]
+    assert answer == [*tokenizer("1 | a | b", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    assert sft._fits(row, None)
+    prompt = len(row["input_ids"]) - len(answer)
+    assert [sft._fits(row, (most, "")) for most in (prompt - 1, prompt)] == [False, True]
+
+
+def test_a_tokenizer_without_an_end_is_refused_and_one_without_padding_pads_with_its_end(tmp_path: Path) -> None:
+    files = tiny.causal(tmp_path / "policy")
+    with pytest.raises(RewardsError, match="has no end-of-sequence token: completions would never end"):
+        policy.load_tokenizer(files)
+    stated = files / "tokenizer_config.json"
+    known = json.loads(stated.read_text())
+    for padding, expected in (("[PAD]", "[PAD]"), (None, "[SEP]")):
+        stated.write_text(json.dumps({**known, "eos_token": "[SEP]", "pad_token": padding}))
+        assert policy.load_tokenizer(files).pad_token == expected
+    with pytest.raises(RewardsError, match="has no tokenizer that can be loaded"):
+        policy.load_tokenizer(tmp_path / "gone")
+
+
+def test_processes_of_a_run_know_each_other_and_share_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(launch, "_start", lambda command, more: started.append((list(command), more)))
+    monkeypatch.setattr(launch, "_wait", lambda *_: None)
+    monkeypatch.setattr(os, "cpu_count", lambda: 9)
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    for threads, on_cpu in ((None, True), ("3", False)):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if threads:
+            monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        monkeypatch.setattr(launch, "_gpus", lambda: 2)
+        launch._run_stage("grpo", tmp_path, launch.Launch(2), resume=on_cpu, on_cpu=on_cpu)
+    told = [{key: given.get(key) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "OMP_NUM_THREADS",
+                                             "ACCELERATE_USE_CPU", "MASTER_ADDR")} for _, given in started]  # fmt: skip
+    for place, one in enumerate(told):
+        cpu = place < 2
+        assert list(one.values()) == [
+            str(place % 2), str(place % 2), "2", "2", "4" if cpu else "3", "true" if cpu else None, "127.0.0.1",
+        ]  # fmt: skip
+    assert started[0][1]["MASTER_PORT"] == started[1][1]["MASTER_PORT"]
+    assert [command[-4:] for command, _ in started[1:3]] == [
+        ["train-worker", "grpo", str(tmp_path), "--resume"], ["rewards", "train-worker", "grpo", str(tmp_path)],
+    ]  # fmt: skip
+
+
+def test_a_stop_that_a_process_obeyed_is_one_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / launch.STOP).touch()
+    ends = [launch._start([sys.executable, "-c", f"import sys; sys.exit({code})"], {}) for code in (130, 0)]
+    with pytest.raises(KeyboardInterrupt):
+        launch._wait(ends, tmp_path)
+    assert not (tmp_path / launch.STOP).exists()
+    launch._wait([launch._start([sys.executable, "-c", ""], {})], tmp_path)
+
+
+def test_settings_of_the_warm_start_are_checked_too() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'sft\.lora\.lora_alfa' \(did you mean 'lora_alpha'\?\)"):
+        recipe.resolve("smoke", ["sft.lora.lora_alfa=1"])
+    assert recipe.resolve("smoke", ["sft.lora.lora_dropout=1e-1"]).sft.lora["lora_dropout"] == 0.1  # type: ignore[union-attr, index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -306,3 +307,45 @@ def test_an_output_folder_where_nothing_can_be_written(tmp_path: Path) -> None:
     chosen.out = str(tmp_path / "runs" / "mine")
     folder.check(chosen, resume=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_other_data_has_another_digest() -> None:
+    def item(name: str, argument: str = "It is short.", asked: str = "Edit.") -> data.Item:
+        return data.Item(name, "Lunch?", argument, (argument,), [{"role": "user", "content": asked}])
+
+    one, two = item("1"), item("2")
+    found = data.Splits(data.Loaded((one,)), data.Loaded((two,)))
+    assert found.digest() == data.Splits(data.Loaded((item("1"),), cut=3), data.Loaded((item("2"),))).digest()
+    others = [
+        data.Splits(data.Loaded((one,))), data.Splits(data.Loaded((two,)), data.Loaded((one,))),
+        data.Splits(data.Loaded((item("3"),)), data.Loaded((two,))),
+        data.Splits(data.Loaded((item("1", "It is long."),)), data.Loaded((two,))),
+        data.Splits(data.Loaded((item("1", asked="Mend."),)), data.Loaded((two,))),
+        data.Splits(data.Loaded((one,)), data.Loaded((item("2", "It is long."),))),
+    ]  # fmt: skip
+    assert len({one.digest() for one in (found, *others)}) == 7
+
+
+def test_what_is_left_out_of_both_parts_is_told_up_to_five_of_each_reason(dry: Run, tmp_path: Path) -> None:
+    wrong = [{"issue": f"{n}"} for n in range(4)]
+    long = [{"id": f"long{n}", "argument": f"It is short. So, {n}. We wait."} for n in range(2)]
+    train = write_lines(tmp_path / "train.jsonl", *wrong, *ARGUMENTS, long[0])
+    test = write_lines(tmp_path / "test.jsonl", *wrong[:3], long[1])
+    told = dry(f"data={train}", f"data.eval={test}", "eval_fraction=0", "max_sentences=2")
+    assert (
+        "data       7 arguments to train on, 1 to evaluate with\n           8 cut to their first 2 sentences\n" in told
+    )
+    assert told.count("no text: give `argument`") == 5
+    assert "left out   2 more\n" in told
+    assert re.search(r"prompts    tokens: shortest [\d,]+, median [\d,]+, longest [\d,]+\n", told)
+    empty = write_lines(tmp_path / "empty.jsonl", *wrong)
+    with pytest.raises(
+        ConfigError, match=r"^data\.eval .*empty\.jsonl: no usable prompt: 4 left out, line 1: argument:"
+    ):
+        dry(f"data={train}", f"data.eval={empty}", "eval_fraction=0")
+
+
+def test_lengths_of_prompts() -> None:
+    items = [data.Item(str(n), "", "", (), [], tokens=n) for n in (7, 1, 9, 3, 4)]
+    assert data.lengths(items) == {"shortest": 1, "median": 4, "longest": 9}
+    assert data.lengths([]) == {"shortest": 0, "median": 0, "longest": 0}
