@@ -586,3 +586,24 @@ def test_the_log_of_several_processes_is_one_in_the_order_of_steps(suite: Callab
 @pytest.mark.parametrize(("share", "window", "allowed"), [(0.29, 100, 29), (0.05, 256, 12), (0.0, 9, 0), (1.0, 9, 9)])
 def test_as_many_may_fail_as_the_share_says(share: float, window: int, allowed: int) -> None:
     assert Budget(share, window).allowed == allowed
+
+
+def test_a_gate_of_sentences_is_counted_by_sentences_and_what_is_read_in_part_is_counted(
+    suite: Callable[..., Suite],
+) -> None:
+    @rewards.reward(level="sentence", range=(0, 1), threshold=0.5)
+    def single(sentences: Sequence[rewards.Sentence]) -> list[float]:
+        """1 where a sentence has one edit."""
+        return [float(len(one.edits) == 1) for one in sentences]
+
+    settings = {"shorter": {"gate": True, "weight": 1.0}, "single": {"gate": True}}
+    numbers: dict[str, float] = {}
+    two = "1 | way too | too\n1 | , duh | \n2 | knows | ignores"
+    given = batch(two, GOOD, f"{BAD}\n1 | not", "nothing of the kind", log_metric=numbers.__setitem__)
+    ask(scorer(suite_of([shorter, single], settings=settings)).columns(), given)
+    assert numbers["suite/single/passed"] == pytest.approx((1 / 2 + 1 + 1 + 0) / 4)
+    assert numbers["suite/shorter/passed"] == pytest.approx((2 / 3 + 1 + 0 + 0) / 4)
+    assert (numbers["suite/edits"], numbers["suite/edits_valid"]) == (1.5, 1.25)
+    assert numbers["suite/not_read_in_full"] == 0.25
+    assert numbers["suite/share_of_time"] <= 1
+    assert numbers["suite/failed"] == numbers["suite/single/failed"] == 0

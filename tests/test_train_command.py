@@ -32,6 +32,7 @@ from rewards_train import (
     dry_run,
     extras,
     fields,
+    folder,
     launch,
     opening,
     pairs,
@@ -403,8 +404,13 @@ def test_one_process_leaves_other_gpus_alone_and_several_have_one_each(
     assert ["--num_processes" in one for one in started] == [False, True]
     assert started[1][started[1].index("--num_processes") + 1] == "16"
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert [launch._on_cpu(recipe.resolve("smoke"), stage) for stage in launch.STAGES] == [True, True]
+    for overrides, told in (
+        ([], [True, True]), (["sft.args.use_cpu=false"], [False, True]), (["use_cpu=false"], [True, False]),
+    ):  # fmt: skip
+        assert [launch._on_cpu(recipe.resolve("smoke", overrides), stage) for stage in launch.STAGES] == told
     assert not launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert launch._on_cpu(recipe.resolve("grpo_edit"), "grpo")
 
 
 def test_processes_of_a_run_import_nothing_from_the_current_folder(
@@ -425,12 +431,15 @@ def test_several_processes_need_a_system_that_ends_them_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "killpg")  # as on Windows
-    monkeypatch.setattr(launch, "_run_stages", lambda *_: pytest.fail("nothing is started"))
+    started: list[Any] = []
+    monkeypatch.setattr(launch, "_run_stages", lambda *given: started.append(given[2]))
     chosen = recipe.resolve("smoke", [f"out={tmp_path / 'out'}"])
-    for several in (launch.Launch(2), launch.Launch(None, tmp_path / "a.yaml")):
+    for several in (launch.Launch(2), launch.Launch(None, tmp_path / "a.yaml"), launch.Launch(1, tmp_path / "a.yaml")):
         with pytest.raises(ConfigError, match="several processes are not started on Windows, .* run it in WSL"):
             launch.run(chosen, several, resume=False)
     assert not (tmp_path / "out").exists()
+    launch.run(chosen, launch.Launch(), resume=False)
+    assert started == [launch.Launch()]
 
 
 def test_an_adapter_names_a_base_that_loads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -986,7 +995,7 @@ def test_what_is_left_is_counted_from_the_steps_of_this_leg(
     clock = [100.0]
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
     console = callbacks.Console("SFT")
-    state = SimpleNamespace(global_step=10, max_steps=100, is_world_process_zero=True)
+    state = SimpleNamespace(global_step=10, max_steps=1173, is_world_process_zero=True)
     clock[0] = 200.0  # what loading took is no step's
     console.on_step_begin(None, state, None)
     state.global_step, clock[0] = 12, 206.0
@@ -997,7 +1006,7 @@ def test_what_is_left_is_counted_from_the_steps_of_this_leg(
     state.is_world_process_zero = True
     for nothing in (None, {}, {"unknown": 3.0}):
         console.on_log(None, state, None, nothing)
-    assert capsys.readouterr().err == "SFT 12/100  loss 0.2500  3.0 s/step, 4:24 left\n"
+    assert capsys.readouterr().err == "SFT 12/1173  loss 0.2500  3.0 s/step, 58:03 left\n"
 
 
 def test_whole_numbers_of_a_recipe_are_printed_as_such_and_read_as_they_were() -> None:
@@ -1145,3 +1154,42 @@ def test_settings_of_the_warm_start_are_checked_too() -> None:
     with pytest.raises(ConfigError, match=r"unknown key 'sft\.lora\.lora_alfa' \(did you mean 'lora_alpha'\?\)"):
         recipe.resolve("smoke", ["sft.lora.lora_alfa=1"])
     assert recipe.resolve("smoke", ["sft.lora.lora_dropout=1e-1"]).sft.lora["lora_dropout"] == 0.1  # type: ignore[union-attr, index]
+
+
+def test_the_stages_of_a_run_are_those_that_are_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, bool]] = []
+
+    def stage(name: str, out: Path, *_: Any) -> None:
+        ran.append((name, (out / launch.STOP).exists()))
+
+    monkeypatch.setattr(launch, "_run_stage", stage)
+    out, asked = tmp_path / "out", []
+    monkeypatch.setattr(run, "check", lambda chosen, stages, *more: asked.append((stages, *more)))
+    chosen = recipe.resolve("smoke", [f"out={out}"])
+    wanted = launch.Launch(2, tmp_path / "a.yaml")
+
+    def again(**options: bool) -> list[str]:
+        ran.clear()
+        launch.run(chosen, wanted, **{"resume": out.exists(), **options})
+        assert not any(stopped for _, stopped in ran)  # nobody asks this one to stop
+        return [name for name, _ in ran]
+
+    assert again(only_sft=True) == ["sft"]
+    assert "the warm start is in" in capsys.readouterr().err
+    (out / launch.STOP).touch()  # as a run leaves it that was stopped at once
+    assert again() == ["sft", "grpo"]
+    warm = out / "warm-start"
+    warm.mkdir()
+    folder.write_state(warm, finished=True, **{sft.PAIRS: sft.pairs_digest(chosen)})
+    assert again() == ["grpo"]
+    assert again(only_sft=True) == []
+    assert asked == [(stages, tmp_path / "a.yaml", 2) for stages in (["sft"], ["sft", "grpo"], ["grpo"], [])]
+    folder.write_state(warm, **{sft.PAIRS: "of others"})
+    with pytest.raises(ConfigError, match="warm-start: the run began with sft.data of others, and now has"):
+        again()
+    folder.write_state(out, finished=True)
+    capsys.readouterr()
+    assert again() == []
+    assert capsys.readouterr().err == f"{out} is complete: nothing to resume\n"

@@ -349,3 +349,27 @@ def test_lengths_of_prompts() -> None:
     items = [data.Item(str(n), "", "", (), [], tokens=n) for n in (7, 1, 9, 3, 4)]
     assert data.lengths(items) == {"shortest": 1, "median": 4, "longest": 9}
     assert data.lengths([]) == {"shortest": 0, "median": 0, "longest": 0}
+
+
+def test_a_prompt_as_long_as_it_may_be_is_used_and_what_was_made_of_an_argument_is_not_read(
+    dry: Run, tmp_path: Path
+) -> None:
+    made: list[Any] = [
+        {"argument": "It is short.", "completion": 3}, {"argument": "It is short, so.", "edits": "none"},
+        {"argument": "It is short, so so.", "completion": "1 | a | b", "format": "no such format"},
+    ]  # fmt: skip
+    file = write_lines(tmp_path / "made.jsonl", *made)
+    told = dry(f"data={file}", "eval_fraction=0", "num_generations=4")
+    assert "data       3 arguments to train on" in told
+    counts = re.search(r"prompts    tokens: shortest ([\d,]+), median [\d,]+, longest ([\d,]+)\n", told)
+    assert counts
+    longest = int(counts[2].replace(",", ""))
+    for most, used in ((longest, 3), (longest - 1, 2)):
+        told = dry(f"data={file}", "eval_fraction=0", "num_generations=4", f"max_prompt_tokens={most}")
+        assert f"data       {used} arguments to train on" in told
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", "gone.json", "gone.jsonl.gz", "gone.parquet"])
+def test_a_file_that_is_not_there_is_no_name_of_a_dataset(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: no such file$"):
+        data.load(on(train=name))

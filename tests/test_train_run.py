@@ -896,6 +896,12 @@ def test_a_run_stops_between_generations_only(tmp_path: Path) -> None:
         keeper.on_step_end(args, SimpleNamespace(global_step=step, max_steps=9), control)
         asked.append((control.should_save, control.should_training_stop))
     assert asked == [(False, False), (True, True), (False, False)]
+    assert keeper.stopped
+    keeper, control = Keeper(tmp_path, 2, lambda step: None, lambda wish: wish), SimpleNamespace(should_save=False)
+    keeper.on_step_end(
+        args, SimpleNamespace(global_step=10, max_steps=10), control
+    )  # what is left is to leave the model
+    assert not keeper.stopped
 
 
 def test_the_order_of_prompts_depends_on_seed_and_epoch_alone() -> None:
