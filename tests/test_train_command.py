@@ -422,9 +422,21 @@ def test_processes_of_a_run_import_nothing_from_the_current_folder(
     )
     monkeypatch.setattr(launch, "_wait", lambda *_: None)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
-    for asked in (launch.Launch(2), launch.Launch(2, tmp_path / "a.yaml")):
+    for asked in (launch.Launch(2), launch.Launch(2, tmp_path / "a.yaml"), launch.Launch(1, tmp_path / "a.yaml")):
         launch._run_stage("grpo", tmp_path, asked, resume=False, on_cpu=True)
-    assert started == [("-P", None), ("-P", None), ("-P", "1")]  # accelerate's own processes get none of its options
+    assert started == [("-P", None)] * 2 + [("-P", "1")] * 2  # accelerate's own processes get none of its options
+
+
+def test_a_process_of_a_run_has_the_environment_and_a_session_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import json, os, sys; known = [os.environ.get(name) for name in ('GIVEN', 'MORE', 'REWARDS_LAUNCHER')];"
+        " open(sys.argv[1], 'w').write(json.dumps([*known, os.getsid(0) == os.getpid()]))"
+    )
+    monkeypatch.setenv("GIVEN", "by the user")
+    launch._start([sys.executable, "-c", code, str(tmp_path / "told")], {"MORE": "by us"}).wait()
+    assert json.loads((tmp_path / "told").read_text()) == ["by the user", "by us", str(os.getpid()), True]
 
 
 def test_several_processes_need_a_system_that_ends_them_together(
