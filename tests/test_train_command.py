@@ -517,6 +517,7 @@ def test_a_worker_ends_with_a_launcher_that_is_killed(late: bool, through: list[
             2,
             r"ended by signal 9 \(Killed\), perhaps for lack of memory: lower .*; --resume",
         ),
+        ("import os; os.kill(os.getpid(), 15)", 2, r"ended by signal 15 \(Terminated\)"),  # and not by 9, as the others
     ],
 )
 def test_a_process_that_ends_ends_the_others_and_it_is_said_how(
@@ -1159,7 +1160,8 @@ def test_a_stop_that_a_process_obeyed_is_one_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         launch._wait(ends, tmp_path)
     assert not (tmp_path / launch.STOP).exists()
-    launch._wait([launch._start([sys.executable, "-c", ""], {})], tmp_path)
+    soon_and_later = ("", "import time; time.sleep(0.5)")  # what has ended well ends nobody
+    launch._wait([launch._start([sys.executable, "-c", code], {}) for code in soon_and_later], tmp_path)
 
 
 def test_settings_of_the_warm_start_are_checked_too() -> None:
