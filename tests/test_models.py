@@ -660,6 +660,42 @@ def test_what_log_probabilities_start_from_may_be_named(folders: dict[str, Path]
     np.testing.assert_allclose(found, logs[:-1].gather(1, ids[0, 1:, None])[:, 0].numpy(), atol=1e-5)
 
 
+def test_where_texts_have_no_beginning_log_probabilities_start_from_the_end_of_one(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    found = []
+    for name, frame in (("none", {"bos_token": None, "eos_token": "[SEP]"}), ("both", {"eos_token": "[SEP]"})):
+        folder = Path(shutil.copytree(folders["causal"], tmp_path / name))
+        stated = folder / "tokenizer_config.json"
+        stated.write_text(json.dumps({**json.loads(stated.read_text()), **frame}))
+        found += compute([TokenLogProbs("cat", role(folder, "causal-lm"))])
+        start = "[SEP]" if name == "none" else "[CLS]"
+        found += compute([TokenLogProbs("cat", role(folders["causal"], "causal-lm", start_token=start))])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+
+
+def test_rows_are_as_long_as_attention_reaches_and_none_are_packed_for_what_has_a_state(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from rewards.models.causal_lm import LONG_ROW_TOKENS, row_tokens
+
+    model: Any = AutoModelForCausalLM.from_pretrained(folders["causal"])
+    for setting, value, tokens in (
+        ("sliding_window", None, LONG_ROW_TOKENS), ("use_sliding_window", True, LONG_ROW_TOKENS),
+        ("local_window", 0, LONG_ROW_TOKENS), ("attention_chunk_size", 24, 24), ("max_window_len", 23, 23),
+        ("window_size", 22, 22), ("sliding_window", 21, 21), ("layer_types", ["chunked_attention"], 21),
+        ("layer_types", ["full_attention", "conv"], 0),
+    ):  # fmt: skip
+        setattr(model.config, setting, value)
+        assert row_tokens(model) == tokens, setting
+    model.config.layer_types = None
+    monkeypatch.setattr(type(model), "_is_stateful", True)
+    assert row_tokens(model) == 0
+
+
 def test_tokens_that_a_tokenizer_adds_are_none_of_the_text(tmp_path: Path) -> None:
     """As Llama's does: its start would count in every mean."""
     model = role(tiny.causal(tmp_path / "bare"), "causal-lm")

@@ -1207,3 +1207,35 @@ def test_the_stages_of_a_run_are_those_that_are_not_done(
     capsys.readouterr()
     assert again() == []
     assert capsys.readouterr().err == f"{out} is complete: nothing to resume\n"
+
+
+def test_pairs_whose_edits_cannot_be_learnt_are_left_out(tmp_path: Path) -> None:
+    good = {"argument": "A bad idea. We run.", "completion": "1 | bad | poor", "edits": "of somebody else"}
+    rows = [
+        good, {**good, "completion": "1 | bad | poor\n1 | nowhere | x"}, {**good, "completion": "1 | bad | poor\n2 | run | run"},
+        {**good, "completion": "nothing of the kind"}, {"argument": "A bad idea.", "rewrite": "A poor idea."},
+    ]  # fmt: skip
+    file = write_lines(tmp_path / "pairs.jsonl", *rows)
+    read = sft.read_pairs(recipe.resolve("smoke", [f"sft.data={file}", "sft.limit=null"]))
+    assert [pair.completion for pair in read.found] == ["1 | bad | poor", "1 | bad | poor"]
+    assert [where for where, _ in read.dropped] == ["line 2", "line 3", "line 4"]
+    for (_, reason), told in zip(
+        read.dropped, ("does not occur", "changes nothing: 'run'", "no edit in format"), strict=True
+    ):
+        assert told in reason
+    for nothing in ("sft=null", "sft.data=null"):
+        with pytest.raises(ConfigError, match="there is no warm start: give sft.data=FILE"):
+            sft.read_pairs(recipe.resolve("smoke", [nothing]))
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("report_to=wandbb", "sft.args.report_to: 'wandbb'"), ("adam_beta1=2", "sft.args: the optimizer"),
+        ("ignore_data_skip=true", "sft.args.ignore_data_skip: a resumed run"),
+    ],
+)  # fmt: skip
+def test_a_warm_start_alone_is_refused_what_grpo_is(tmp_path: Path, override: str, told: str) -> None:
+    chosen = recipe.resolve("smoke", [f"sft.args.{override}", "model=no-model-is-loaded-for-this"])
+    with pytest.raises(ConfigError, match=told):
+        sft._trainer(chosen, tmp_path, [], None)

@@ -149,49 +149,50 @@ def test_the_last_checkpoint_is_the_whole_one_of_the_most_steps(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9", "checkpoint-99-old"]
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
+def test_what_changes_no_step_may_be_another_when_a_run_goes_on(begun: Recipe) -> None:
+    for override in (
         "gradient_checkpointing=true", "report_to=tensorboard", "vllm_gpu_memory_utilization=0.5", "reward_device=cpu",
         "sft.args.gradient_checkpointing=true", "sft.args.report_to=tensorboard",
-    ],
-)  # fmt: skip
-def test_what_changes_no_step_may_be_another_when_a_run_goes_on(begun: Recipe, override: str) -> None:
-    folder.check(recipe.resolve("smoke", [f"out={begun.out}", override]), resume=True)
+    ):  # fmt: skip
+        folder.check(recipe.resolve("smoke", [f"out={begun.out}", override]), resume=True)
 
 
-@pytest.mark.parametrize(
-    ("override", "told", "binds"),
-    [
-        ("dtype=bfloat16", "dtype: 'float32' there, 'bfloat16' here", True),
-        ("model=other", "model: 'smollm2-135m-instruct' there, 'other' here", True),
-        ("format=rewrite", "format: 'compact' there, 'rewrite' here", True),
-        ("max_prompt_tokens=200", "data.max_prompt_tokens: 300 there, 200 here", True),
-        ("data.split=test", "data.split: 'train' there, 'test' here", True),
-        ("sft.limit=9", "sft.limit: 32 there, 9 here", True),
-        ("temperature=0.7", "grpo.temperature: 0.8 there, 0.7 here", False),
-        ("suite=grpo_edit", "suite: 'default' there, 'grpo_edit' here", False),
-        ("lora.r=8", "lora.r: 16 there, 8 here", False),
-        ("lora=null", "lora.lora_alpha: 32 there, None here", False),
-        ("epsilon=0.1", "grpo.epsilon: None there, 0.1 here", False),
-    ],
-)
-def test_what_changes_steps_is_another_run_and_before_the_first_only_what_a_warm_start_read(
-    begun: Recipe, override: str, told: str, binds: bool
-) -> None:
-    overrides = [f"out={begun.out}", override, *(["sft.lora=null", "save=adapter"] if "dtype" in override else [])]
-    if "dtype" in override:  # which a LoRA of the warm start could not be folded into
-        before = recipe.resolve("smoke", [f"out={begun.out}", "sft.lora=null", "save=adapter"])
-        (Path(begun.out) / folder.RECIPE).write_text(recipe.dump(before), encoding="utf-8")
-    changed = recipe.resolve("smoke", overrides)
-    with pytest.raises(ConfigError, match=f"holds a run of another recipe .{told}.; give the same, or another out="):
-        folder.check(changed, resume=True)
+CHANGES = {
+    "model=other": ("model: 'smollm2-135m-instruct' there, 'other' here", True),
+    "format=rewrite": ("format: 'compact' there, 'rewrite' here", True),
+    "max_prompt_tokens=200": ("data.max_prompt_tokens: 300 there, 200 here", True),
+    "data.split=test": ("data.split: 'train' there, 'test' here", True),
+    "sft.limit=9": ("sft.limit: 32 there, 9 here", True),
+    "temperature=0.7": ("grpo.temperature: 0.8 there, 0.7 here", False),
+    "suite=grpo_edit": ("suite: 'default' there, 'grpo_edit' here", False),
+    "lora=null": ("lora.lora_alpha: 32 there, None here", False),
+    "epsilon=0.1": ("grpo.epsilon: None there, 0.1 here", False),
+}
+"""Overrides, what is said of them, and whether a warm start read them."""
+
+
+def test_what_changes_steps_is_another_run_and_before_the_first_only_what_a_warm_start_read(begun: Recipe) -> None:
+    changed = [recipe.resolve("smoke", [f"out={begun.out}", override]) for override in CHANGES]
+    for one, (told, _) in zip(changed, CHANGES.values(), strict=True):
+        with pytest.raises(
+            ConfigError, match=f"holds a run of another recipe .{told}.; give the same, or another out="
+        ):
+            folder.check(one, resume=True)
     shutil.rmtree(Path(begun.out) / folder.CHECKPOINTS)
-    if binds:
+    for one, (told, binds) in zip(changed, CHANGES.values(), strict=True):
+        if not binds:
+            folder.check(one, resume=True)
+            continue
         with pytest.raises(ConfigError, match=told):
-            folder.check(changed, resume=True)
-    else:
-        folder.check(changed, resume=True)
+            folder.check(one, resume=True)
+
+
+def test_a_warm_start_is_of_one_precision(begun: Recipe) -> None:
+    given = [f"out={begun.out}", "sft.lora=null", "save=adapter"]  # a LoRA could not be folded into what is rounded
+    (Path(begun.out) / folder.RECIPE).write_text(recipe.dump(recipe.resolve("smoke", given)), encoding="utf-8")
+    shutil.rmtree(Path(begun.out) / folder.CHECKPOINTS)
+    with pytest.raises(ConfigError, match="dtype: 'float32' there, 'bfloat16' here"):
+        folder.check(recipe.resolve("smoke", [*given, "dtype=bfloat16"]), resume=True)
 
 
 def test_a_run_goes_on_from_its_last_whole_checkpoint_without_what_came_later(begun: Recipe) -> None:
