@@ -105,6 +105,8 @@ class Forks:
         names = {name for name, _ in {*environment.items()} ^ {*self._environment.items()}} - {"PYTHONPATH"}
         if sys.platform != "linux" or len(stdin) > PIPE or any(name.startswith(FROM_SCRATCH) for name in names):
             return None
+        if _shadows(environment.get("PYTHONPATH", ""), self._environment.get("PYTHONPATH", "")):
+            return None
         if not self._lock.acquire(blocking=False):
             return None
         try:
@@ -138,6 +140,15 @@ class Forks:
 
         atexit.register(end)
         return ours
+
+
+def _shadows(path: str, ours: str) -> bool:
+    """Whether what is added to the search path stands before an installed library, or runs when the interpreter starts."""
+    site = Path(sysconfig.get_path("purelib"))
+    added = {*path.split(os.pathsep)} - {*ours.split(os.pathsep), ""}
+    names = {entry.stem for folder in added if Path(folder).is_dir() for entry in Path(folder).iterdir()}
+    early = {"sitecustomize", "usercustomize"}
+    return any(name in early or (site / name).is_dir() or (site / f"{name}.py").exists() for name in names)
 
 
 def _serve(line: socket.socket) -> str | None:
