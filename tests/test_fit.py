@@ -324,7 +324,7 @@ def test_a_text_in_two_splits_is_said(tmp_path: Path) -> None:
     assert [len(part) for part in read.values()] == [100, 100, 100]
     assert said == [
         "rows left out: 1 without a neutral rewrite",
-        "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5): so they are not unseen",
+        "1 texts stand in more than one split (data.jsonl, line 4 and data.jsonl, line 5), so they are not unseen",
     ]
 
 

@@ -441,6 +441,7 @@ def test_an_unreachable_hub_is_a_model_error_with_a_remedy(tmp_path):
         ("RepositoryNotFoundError", "the hub has no such model, or it is private"),
         ("RevisionNotFoundError", "it has no revision 'v2'"),
         ("full", "the disk is full. Make room, or set HF_HOME"),
+        ("closed", r"the hub's cache cannot be written \(\[Errno 13\] no: '/cache'\)\. Set HF_HOME"),
         ("away", r"the hub cannot be reached and the local hub cache does not hold it \(ConnectionError\)"),
     ],
 )
@@ -449,8 +450,11 @@ def test_why_the_hub_gives_no_model_is_told_with_what_to_do(monkeypatch, kind, t
     from huggingface_hub import errors
 
     def refuse(*_, **__):
-        if kind in ("full", "away"):
-            raise OSError(errno.ENOSPC, "no") if kind == "full" else ConnectionError("no")
+        refused = {
+            "full": OSError(errno.ENOSPC, "no"), "closed": OSError(errno.EACCES, "no", "/cache"), "away": ConnectionError("no"),
+        }  # fmt: skip
+        if kind in refused:
+            raise refused[kind]
         found = getattr(errors, kind)
         raise found.__new__(found, "no")  # the arguments of its making depend on the version of the hub's client
 

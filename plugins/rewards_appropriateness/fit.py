@@ -191,7 +191,7 @@ def _read(job: Job, fold: str, *, unlabelled: bool) -> Read:
     crossing = [list(found.values()) for found in places.values() if len(found) > 1]
     if crossing:
         first, second, *_ = (f"{row.file.name}, line {row.number}" for row in crossing[0])
-        job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}): so they are not unseen")
+        job.say(f"{len(crossing):,} texts stand in more than one split ({first} and {second}), so they are not unseen")
     return labelled, toxic, others
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -240,6 +241,8 @@ def _hub_reason(source: Hub, error: Exception) -> str:
         return f"it has no revision {source.revision!r}"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "the disk is full. Make room, or set HF_HOME to a folder on another disk"
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"the hub's cache cannot be written ({error}). Set HF_HOME to a folder that can"
     return (
         f"the hub cannot be reached and the local hub cache does not hold it ({type(error).__name__}). "
         f"Connect, or run `hf download {source.id}` elsewhere and name the folder; the embedded profile needs no hub"
