@@ -124,6 +124,12 @@ def _python(program: Path | None) -> list[str]:
     return [sys.executable, *(["-m", "rewards"] if program is None else [str(program)])]
 
 
+def tracked(*folders: str) -> set[str]:
+    """The files of the repository, or of these folders of it."""
+    done = subprocess.run(["git", "ls-files", "--", *folders], cwd=ROOT, check=True, capture_output=True)
+    return set(done.stdout.decode().splitlines())
+
+
 def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
     """A distribution as pip leaves it in a folder of the search path."""
     (folder / f"{name}.py").write_text(code)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tracked
 
 PAGES = [
     ROOT / "README.md",
@@ -57,8 +57,7 @@ def test_every_suite_opens_with_its_launch_command() -> None:
 
 
 def test_no_absolute_path_of_a_machine() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
-    for name in listed:
+    for name in tracked():
         path = ROOT / name
         if (
             path.suffix in {".py", ".md", ".toml", ".yaml", ".json", ".txt", ""}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rewards
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tracked
 
 ROOMS = ("plugins", "train", "eval")
 
@@ -101,8 +101,7 @@ def test_no_plugin_of_our_own_fails_to_load() -> None:
 
 def test_the_sdist_holds_every_folder() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split()
-    folders = {f"/{top}" for top, slash, _ in (name.partition("/") for name in listed) if slash and top[0] != "."}
+    folders = {f"/{top}" for top, slash, _ in (name.partition("/") for name in tracked()) if slash and top[0] != "."}
     assert folders <= set(settings["targets"]["sdist"]["include"])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, record, write_lines
+from tests.conftest import ROOT, record, tracked, write_lines
 
 pytestmark = pytest.mark.install
 
@@ -35,12 +35,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(built: Path) -> Path:
     return next(built.glob("*.whl"))
-
-
-def tracked(*folders: str) -> set[str]:
-    """The files of the repository, or of these folders of it."""
-    done = subprocess.run(["git", "ls-files", "--", *folders], cwd=ROOT, check=True, capture_output=True)
-    return set(done.stdout.decode().splitlines())
 
 
 @pytest.fixture(scope="module")

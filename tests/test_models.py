@@ -38,6 +38,12 @@ TEXTS = [
     "The cat sat on the mat.", "The cat sat on the mats!", "The cat sat on the mat, and it purred.", "", "x",
     "The cat sat", "Dogs bark; cats do not.", "Dogs bark; cats do not care.", "a" * 60,
 ]  # fmt: skip
+ASKED: dict[str, Any] = {
+    "causal-lm": TokenLogProbs,
+    "sentence-encoder": Embedding,
+    "classifier": ClassProbabilities,
+}
+"""One feature of each architecture."""
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +66,8 @@ def compute(requests: list[Request], **options: Any) -> list[np.ndarray]:
         log.removeFilter(listen)
     found = [features[request] for request in requests]
     assert not any(isinstance(one, Failure) for one in found), found
-    assert not told, [
-        record.getMessage() for record in told
-    ]  # a batch that fails is taken apart, which hides what is wrong
+    # A batch that fails is taken apart, which hides what is wrong.
+    assert not told, [record.getMessage() for record in told]
     return found
 
 
@@ -765,13 +770,8 @@ def test_a_model_computes_in_the_precision_that_is_stated(
     folders: dict[str, Path], name: str, architecture: str
 ) -> None:
     model = role(folders[name], architecture)
-    kinds: dict[str, Any] = {
-        "causal-lm": TokenLogProbs,
-        "sentence-encoder": Embedding,
-        "classifier": ClassProbabilities,
-    }
     engine = Engine(dtype="bfloat16", device="cpu")
-    request = kinds[architecture]("The cat sat.", model)
+    request = ASKED[architecture]("The cat sat.", model)
     assert not isinstance(engine.compute([request])[request], Failure)
     backend: Any
     (backend,) = engine._loaded.values()
@@ -787,13 +787,8 @@ def test_each_text_counts_once_when_it_is_done_and_says_why_it_is_not(
 ) -> None:
     folder = folders[name] if name in folders else tiny.more_than_a_matrix(tmp_path / name, name)
     model = role(folder, architecture)
-    kinds: dict[str, Any] = {
-        "causal-lm": TokenLogProbs,
-        "sentence-encoder": Embedding,
-        "classifier": ClassProbabilities,
-    }
     backend: Any = load(model.profiles["embedded"], folder, Placement("cpu", "float32", 100))  # type: ignore[arg-type]  # a checkpoint
-    requests, done = [kinds[architecture](text, model) for text in TEXTS], []
+    requests, done = [ASKED[architecture](text, model) for text in TEXTS], []
     assert len(backend.compute(requests, done.append)) == len(TEXTS)
     assert sum(done) == len(TEXTS) > len(done) > 1  # batches of several, and several of them
     monkeypatch.setattr(backend, "_forward", lambda *_: 1 / 0)

@@ -81,7 +81,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take half of the time of so short a run; `whole` and `best`, which are made before this, have theirs."""
     monkeypatch.setattr(curves, "draw", lambda _history, _components, to: to.write_bytes(b""))
 
@@ -898,9 +898,7 @@ def test_a_run_stops_between_generations_only(tmp_path: Path) -> None:
     assert asked == [(False, False), (True, True), (False, False)]
     assert keeper.stopped
     keeper, control = Keeper(tmp_path, 2, lambda step: None, lambda wish: wish), SimpleNamespace(should_save=False)
-    keeper.on_step_end(
-        args, SimpleNamespace(global_step=10, max_steps=10), control
-    )  # what is left is to leave the model
+    keeper.on_step_end(args, SimpleNamespace(global_step=10, max_steps=10), control)  # only the model is left to write
     assert not keeper.stopped
 
 
