@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any
 
 from bench import ceiling
@@ -176,11 +177,11 @@ def timed(into: list[float], work: Callable[[], Any]) -> Any:
 
 
 def differences(found: Sequence[Result], other: Sequence[dict[str, Any]], off: dict[str, Any]) -> None:
-    """The largest difference of any score, and how many edits one accepts and the other does not."""
+    """The largest difference of any score, infinite where one has none, and how many edits one accepts and the other does not."""
     for one, plain in zip(found, other, strict=True):
         off["decisions"] += len(set(one.accepted) ^ set(plain["accepted"]))
         gaps = [
-            abs((one.edits[index][name].value or 0.0) - value)
+            inf if (mine := one.edits[index][name].value) is None else abs(mine - value)
             for index, scores in plain["edits"].items()
             for name, value in scores.items()
         ]

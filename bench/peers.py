@@ -47,9 +47,12 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
     """Scores of every valid edit, the accepted ones, and the argument before and after them."""
     valid = [(n, i, edit) for n, one in enumerate(revisions) for i, edit in enumerate(one.edits) if edit.valid]
     found: list[dict[str, Any]] = [{"edits": {}} for _ in revisions]
-    patterns = perplexities(peer.models, [(edit.sentence_before, edit.sentence_after) for _, _, edit in valid])
-    for (n, i, _), scores, pattern in zip(valid, judged(peer, [edit for _, _, edit in valid]), patterns, strict=True):
-        found[n]["edits"][i] = {**scores, "pattern_conformity": pattern}
+    for (n, i, _), scores in zip(valid, judged(peer, [edit for _, _, edit in valid]), strict=True):
+        found[n]["edits"][i] = scores
+    changed = [(n, i, edit) for n, i, edit in valid if edit.changes]
+    patterns = perplexities(peer.models, [(edit.sentence_before, edit.sentence_after) for _, _, edit in changed])
+    for (n, i, _), pattern in zip(changed, patterns, strict=True):
+        found[n]["edits"][i]["pattern_conformity"] = pattern
     texts = []
     for one, row, accepted in zip(revisions, found, accept(revisions, found, peer, thresholds), strict=True):
         row["accepted"] = accepted

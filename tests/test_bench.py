@@ -25,6 +25,15 @@ CLASH = read_revision(
     }
 )
 """Two edits that each read well, and together do not."""
+NOTHING = read_revision(
+    {
+        "id": "nothing",
+        "sentences": ["The teacher asked us to read the whole book by Monday."],
+        "completion": "1 | the whole book | the whole book",
+        "format": "compact",
+    }
+)
+"""An edit that changes nothing, to which not every reward applies."""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +47,12 @@ def everyone(embedded_models: None) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def scored(embedded_models: None) -> tuple[list[Revision], list[Result], dict[str, float]]:
-    """Two revisions and two edits that clash, what the engine says of them, and the thresholds that it says it with."""
+    """Two revisions, edits that clash and one of nothing, what the engine says of them, and its thresholds."""
     from bench.compare import thresholds_of
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite
 
-    revisions = [*work.read(work.EXAMPLES)[:2], CLASH]
+    revisions = [*work.read(work.EXAMPLES)[:2], NOTHING, CLASH]
     suite = load_suite(engine=Engine(dtype="float32"))
     return revisions, suite.score(revisions), thresholds_of(suite)
 
