@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 
@@ -59,6 +60,7 @@ CLAIM, MOST = 3, 24
 """Words that make a claim, at least (fewer are in some longer sentence anyway), and that stand around it, at most."""
 
 
+@functools.lru_cache(maxsize=4096)  # the completions of a group often share edits
 def only_negates(before: str, after: str) -> bool:
     """Whether an edit turns a claim around and does nothing else: one sentence has an odd number of "not", the other an even one.
 

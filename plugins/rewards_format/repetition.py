@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 
@@ -12,6 +13,7 @@ RUN = 3
 """Words in a row that make a repetition: two are often a name ("self-driving cars", "New York")."""
 
 
+@functools.lru_cache(maxsize=4096)  # the completions of a group often share edits
 def repeated(before: str, after: str) -> float:
     """Share of the words after, in [0, 1], that stand in runs of three that occur more than once, and more often than before."""
     words = _words(after)
