@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rewards.types import Edit, seen
 from rewards_format import no_bare_negation, no_new_numbers, no_repetition, plain_text
@@ -91,6 +93,24 @@ def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
 @pytest.mark.parametrize(("after", "known"), [("warmth", 1.0), ("5 degrees", 1.0), ("", 1.0), ("3", 0.0), ("15", 0.0)])
 def test_a_number_that_the_sentence_does_not_have_is_new(after: str, known: float) -> None:
     assert no_new_numbers([edit(after)]) == [known]
+
+
+@given(st.text("012 a.,", max_size=10), st.integers(0, 10), st.integers(0, 10), st.text("012 a.,", max_size=10))
+def test_a_number_is_new_where_the_sentence_reads_so_however_the_edit_is_cut(
+    sentence: str, one: int, other: int, after: str
+) -> None:
+    start, end = sorted((min(one, len(sentence)), min(other, len(sentence))))
+    cut = Edit(1, sentence[start:end], after, None, sentence, start, end)
+    whole = Edit(1, sentence, cut.sentence_after, None, sentence, 0, len(sentence))
+    assert no_new_numbers([cut]) == no_new_numbers([whole])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "after", "known"), [(5, 5, "1", 0.0), (7, 8, "", 0.0), (6, 8, "60", 1.0), (8, 8, "s", 1.0)]
+)
+def test_digits_beside_an_edit_belong_to_its_number(start: int, end: int, after: str, known: float) -> None:
+    sentence = "1 in 960."
+    assert no_new_numbers([Edit(1, sentence[start:end], after, None, sentence, start, end)]) == [known]
 
 
 @pytest.mark.parametrize(

@@ -128,11 +128,11 @@ def _alphabet(letter: str) -> str:
     card=CARD,
 )
 def no_new_numbers(edits: Sequence[rewards.Edit]) -> list[float]:
-    """1 where every number in digits that the edit writes was in the sentence; 0 where the edit brings one in.
+    """1 where every number in digits that the sentence has after the edit was in it before; 0 where the edit brings one in.
 
     A new number is a fact that the author did not state, or filler that reads well in the place of any word.
     """
-    return [float(_numbers(edit.after) <= _numbers(edit.sentence_before)) for edit in edits]
+    return [float(_numbers(edit.sentence_after) <= _numbers(edit.sentence_before)) for edit in edits]
 
 
 def _numbers(text: str) -> set[str]:
