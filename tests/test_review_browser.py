@@ -18,6 +18,7 @@ from tests.test_report_browser import WATCH
 
 pytestmark = pytest.mark.browser
 browser = pages.browser
+SAID = "header .hidden[role=status]"
 
 
 @pytest.fixture
@@ -67,10 +68,12 @@ def test_edits_are_accepted_rejected_amended_and_taken_back(browser: Any, scored
         assert not all_of(browser, ".chips")  # what the rewards think is not shown to whom is asked
         press(browser, "a")
         assert result(browser) == "Lunch is too short, duh. Everybody knows it."
+        assert texts(browser, SAID) == ["Edit 1 accepted, 1 of 8 decided"]
         press(browser, "r")
         assert result(browser) == "Lunch is too short, duh. Everybody knows it."
         press(browser, "p", "e")
         area = one(browser, ".amending textarea")
+        assert area.get_property("dir") == "auto"
         area.clear()
         area.send_keys("rather <b>")
         ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
@@ -376,6 +379,7 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
             press(browser, "1", "u")  # taken back, though the page shows the next one
             assert texts(browser, ".done") == ["0 of 4"]
             assert texts(browser, ".position") == ["1 / 4"]
+            assert texts(browser, SAID) == ["Taken back. Shown: 1 of 4"]
             for _ in range(4):  # whoever cut ", duh" wins, wherever it stands
                 left, _ = texts(browser, ".pair .text")
                 press(browser, "2" if "duh" in left else "1")
@@ -385,6 +389,9 @@ def test_two_systems_are_compared_blind_and_reviewers_agree(browser: Any, tmp_pa
             assert [head.text for head in all_of(browser, ".candidate h3")] == ["Left", "Right"]
             resize(browser, 400)  # one text stands above the other
             assert [head.text for head in all_of(browser, ".candidate h3")] == ["Above", "Below"]
+            assert [text.accessible_name for text in all_of(browser, ".candidate")] == ["Above", "Below"]
+            resize(browser, 320)
+            assert {button.size["height"] < 45 for button in all_of(browser, ".choices button")} == {True}  # one line
             resize(browser, 1280)
             press(browser, "c")
             assert len(all_of(browser, ".pair del")) in (2, 3)

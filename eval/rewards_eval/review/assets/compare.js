@@ -1,6 +1,7 @@
 // Two results side by side. The page does not know which system wrote which.
 
 const SIDES = [["left", ["← Left is better", "Above"], "1"], ["tie", ["No difference", "Same"], "0"], ["right", ["Right is better →", "Below"], "2"]];
+const SAID = { left: "Left is better", tie: "No difference", right: "Right is better", clear: "Taken back" };
 const worded = ([long, short]) => [h("span", { class: "long" }, long), h("span", { class: "short" }, short)]; // narrow, one stands above the other
 
 function start(data, decisions) {
@@ -35,6 +36,7 @@ function start(data, decisions) {
     saver.put(made);
     trail.push(opened.trial);
     if (decision !== "clear") opened.trial = nextOpen(opened.trial + 1) ?? opened.trial;
+    bar.say(`${SAID[decision]}. Shown: ${opened.trial + 1} of ${data.trials.length}`);
     draw();
   }
 
@@ -73,8 +75,8 @@ function start(data, decisions) {
           h("button", { type: "button", class: "quiet small", "data-key": "changes", "aria-pressed": String(opened.changes), click: () => toggleChanges() }, opened.changes ? "Hide changes" : "Show changes")),
         h("h2", {}, shown(issue || "(no issue)")), h("p", { class: "muted" }, "Which text would you rather see published under this issue?")),
       h("details", { class: "original", open: true }, h("summary", {}, "The original"), h("div", { class: "text" }, shown(text))),
-      h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-label": i ? "Right" : "Left" },
-        h("h3", {}, worded(i ? ["Right", "Below"] : ["Left", "Above"])), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
+      h("div", { class: "pair" }, sides.map((side, i) => h("section", { class: `candidate${choice === SIDES[i * 2][0] ? " chosen" : ""}`, "aria-labelledby": `side-${i}` },
+        h("h3", { id: `side-${i}` }, worded(i ? ["Right", "Below"] : ["Left", "Above"])), h("div", { class: "text" }, opened.changes ? changesOf(text, side) : shown(side.after))))),
       h("div", { class: "choices", role: "group", "aria-label": "Your choice" }, SIDES.map(([value, label, key]) =>
         h("button", { type: "button", "aria-pressed": String(choice === value), title: `${label[0]} (${key})`, "data-decision": value, "data-key": value, click: () => decide(value) }, worded(label), h("kbd", { "aria-hidden": "true" }, key))),
       choice ? h("button", { type: "button", class: "quiet", title: "Take it back (u)", click: () => decide("clear") }, "Undo") : null),
@@ -86,7 +88,7 @@ function start(data, decisions) {
     return segments(text, side.edits).map((part) => {
       if (typeof part === "string") return shown(part);
       const before = beforeOf(text, part.edit);
-      return h("span", { class: "edit accepted still" }, before ? h("del", {}, shown(before)) : null, part.edit.after ? h("ins", {}, shown(part.edit.after)) : null);
+      return h("span", { class: "edit accepted still", dir: "auto" }, before ? h("del", {}, shown(before)) : null, part.edit.after ? h("ins", {}, shown(part.edit.after)) : null);
     });
   }
 

@@ -102,7 +102,7 @@ function start(data, decisions) {
         h("h4", {}, count(record.edits.length, "suggestion"), h("button", { type: "button", class: "quiet small", "data-key": "scores", "aria-pressed": String(opened.scores), click: () => toggleScores() }, opened.scores ? "Hide scores" : "Show scores")),
         record.edits.length ? h("ol", { class: "cards" }, record.edits.map((edit, index) => cardOf(argument, text, edit, index, states[index], rewards))) : h("p", { class: "empty" }, "Nothing was suggested.")),
       h("aside", { class: "result", "aria-label": "Resulting text" }, h("h4", {}, "Resulting text"),
-        h("div", { class: "text", "aria-live": "polite" }, shown(applyEdits(text, record.spans, kept))),
+        h("div", { class: "text" }, shown(applyEdits(text, record.spans, kept))),
         h("p", { class: "muted small" }, left ? `${count(left, "suggestion")} undecided, left out so far.` : "Everything is decided; j goes on.")));
   }
 
@@ -129,7 +129,7 @@ function start(data, decisions) {
 
   function amendment(index) {
     const key = keyNow(index);
-    const area = h("textarea", { rows: "3", maxlength: "20000", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => keepDraft(key, event.target.value),
+    const area = h("textarea", { rows: "3", maxlength: "20000", dir: "auto", "aria-label": `Text in place of edit ${index + 1}`, input: (event) => keepDraft(key, event.target.value),
       keydown: (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
         if (event.key === "Escape") { event.stopPropagation(); cancel(); }
@@ -157,6 +157,7 @@ function start(data, decisions) {
     note(made);
     saver.put(made);
     trail.push([opened.argument, made.system, index]);
+    bar.say(`Edit ${index + 1} ${DECIDED[decision] ?? "undecided"}, ${decided.size} of ${total} decided`);
     opened.edit = decision === "clear" ? index : nextOpen(opened.argument, index + 1) ?? index;
     draw();
     list.refresh(opened.argument);

@@ -72,12 +72,15 @@ function reviewBar(title, reviewer, openHelp) {
   const status = h("span", { class: "saving", role: "status" });
   const progress = h("progress", { max: "1", value: "0", "aria-label": "Decided" });
   const done = h("span", { class: "done muted" });
+  const said = h("span", { class: "hidden", role: "status" });
   const alarm = h("p", { class: "banner", role: "alert", hidden: true });
-  const bar = h("header", { class: "top" }, h("h1", {}, title), h("span", { class: "who muted" }, shown(reviewer)), progress, done, status,
+  const bar = h("header", { class: "top" }, h("h1", {}, title), h("span", { class: "who muted" }, shown(reviewer)), progress, done, status, said,
     h("div", { class: "tools" }, h("a", { class: "button", href: "/export.jsonl", download: "" }, "Export"), themeButton(),
       helpButton(openHelp)));
   return {
     nodes: [bar, alarm],
+    /** Tell who does not see it what has happened. */
+    say: (text) => fill(said, text),
     update(now, decided, total) {
       fill(status, now.text ?? "Not saved");
       alarm.hidden = !now.problem;
