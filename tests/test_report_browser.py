@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
@@ -160,11 +161,11 @@ def test_scores_show_on_focus_and_on_hover_and_escape_hides_them(opened: Any) ->
     press(opened, "n")
     assert opened.switch_to.active_element.get_attribute("aria-describedby") == "tip"
     expected = "Edit 1 ✓ acceptedToxic Emotionsshortness1.000≥ 0.5✓ passed"
-    assert texts(opened, tip) == [expected]
+    assert texts(opened, tip) == [f"“way too” becomes “too”. {expected}"]
     press(opened, Keys.ESCAPE)
     assert not all_of(opened, tip)
     ActionChains(opened, duration=0).move_to_element(all_of(opened, ".edit")[1]).perform()
-    assert texts(opened, tip) == [expected.replace("Edit 1", "Edit 2")]
+    assert texts(opened, tip) == [f"“, duh” is deleted. {expected.replace('Edit 1', 'Edit 2')}"]
     assert [edit.get_attribute("data-edit") for edit in all_of(opened, ".lit")] == ["1", "1"]
 
 
@@ -324,6 +325,96 @@ def test_tables_of_long_names_fit_the_window(browser: Any, tmp_path: Path) -> No
         box = one(browser, ".scrolls:has(.figures-table)")
         assert texts(browser, ".figures-table .sort")[1:] == names
         assert box.get_property("scrollWidth") <= box.get_property("clientWidth"), width
+
+
+def test_a_long_name_leaves_room_for_the_numbers_in_a_narrow_window(browser: Any, tmp_path: Path) -> None:
+    report = pages.report({"a_name_of_a_system_that_goes_on_" * 3: pages.score(tmp_path, record())})
+    html.write(tmp_path / "report.html", report, [])
+    open_page(browser, tmp_path / "report.html")
+    resize(browser, 320)
+    assert one(browser, ".figures-table tbody th").size["width"] <= 0.45 * 320
+    assert one(browser, ".figures-table td").is_displayed()
+    resize(browser, 1280)
+
+
+def test_everything_that_is_focused_has_a_name_and_no_two_landmarks_the_same(browser: Any, report: Path) -> None:
+    open_page(browser, report)
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = [(node["role"]["value"], node["name"]["value"]) for node in nodes if not node["ignored"] and "name" in node]
+    assert [role for role, name in found if role in ("button", "link", "columnheader") and not name] == []
+    regions = [name for role, name in found if role == "region"]
+    assert regions
+    assert len(set(regions)) == len(regions)
+
+
+def test_what_is_deleted_and_inserted_is_said(opened: Any) -> None:
+    nodes = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    said = [node["name"]["value"] for node in nodes if node["role"]["value"] == "StaticText"]
+    assert {"deleted:", "inserted:"} <= set(said)
+
+
+def test_the_list_can_be_skipped(opened: Any) -> None:
+    skip = one(opened, ".skip")
+    assert skip.value_of_css_property("clip-path") == "inset(50%)"
+    opened.execute_script("arguments[0].focus()", skip)
+    assert skip.value_of_css_property("clip-path") == "none"
+    press(opened, "\ue007")
+    assert opened.switch_to.active_element.get_attribute("id") == "detail"
+
+
+def test_the_argument_is_printed_and_not_the_list(opened: Any) -> None:
+    resize(opened, 700)  # about as wide as paper
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = [one(opened, name).is_displayed() for name in (".side", ".detail .text", ".switches", "#theme")]
+    assert shown == [False, True, False, False]
+    press(opened, "o")
+    assert not one(opened, ".contents").is_displayed()
+    assert opened.execute_script("return document.querySelector('.legend dd').checkVisibility()")
+    assert {head.value_of_css_property("position") for head in all_of(opened, ".figures-table th")} == {"static"}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    resize(opened, 1280)
+
+
+def test_what_is_pressed_is_seen_where_the_system_sets_the_colours(opened: Any) -> None:
+    forced = {"features": [{"name": "forced-colors", "value": "active"}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
+    colours = [
+        {button.value_of_css_property("background-color") for button in all_of(opened, f".choice {pressed}")}
+        for pressed in ("[aria-pressed=true]", "[aria-pressed=false]")
+    ]
+    assert colours[0].isdisjoint(colours[1])
+    current, other = all_of(opened, ".top nav [aria-current]") + all_of(opened, ".top nav a:not([aria-current])")
+    lines = [link.value_of_css_property("border-bottom-color") for link in (current, other)]
+    assert lines[0] != lines[1]
+    resize(opened, 1280)
+
+
+def test_texts_that_run_from_right_to_left_keep_their_order(browser: Any, tmp_path: Path) -> None:
+    edit = {
+        "sentence_id": 1,
+        "inappropriate_part": "\u05de\u05d0\u05d5\u05d3",
+        "rewritten_part": "\u05d3\u05d9",
+        "reason": "Toxic Emotions",
+    }
+    raw = record(
+        sentences=["\u05d4\u05d0\u05e8\u05d5\u05d7\u05d4 \u05de\u05d0\u05d5\u05d3 \u05e7\u05e6\u05e8\u05d4."],
+        edits=[edit],
+    )
+    systems = {"one": pages.score(tmp_path, raw)}
+    html.write(tmp_path / "report.html", pages.report(systems), pages.arguments(systems))
+    open_page(browser, tmp_path / "report.html", "#arguments")
+    places = [one(browser, f".text .edit {part}").rect for part in ("del", "ins", ".mark")]
+    assert all(right["x"] >= left["x"] + left["width"] for right, left in itertools.pairwise(places))
+    assert one(browser, ".arguments .excerpt").value_of_css_property("unicode-bidi") == "plaintext"
+
+
+def test_letters_are_as_large_as_the_reader_has_set(opened: Any) -> None:
+    sizes = []
+    for size in (16, 24):
+        opened.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": size}})
+        sizes.append(one(opened, ".arguments .excerpt").value_of_css_property("font-size"))
+    opened.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16}})
+    assert sizes == ["12.75px", "19.125px"]
 
 
 def test_only_gates_carry_a_mark(browser: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ function showTip(owner, content) {
   if (tipOwner === owner) return;
   hideTip();
   tipOwner = owner;
-  if (!tip.isConnected) document.body.append(tip);
+  owner.closest("main").append(tip);
   fill(tip, content);
   tip.hidden = false;
   owner.setAttribute("aria-describedby", "tip");
@@ -40,12 +40,16 @@ document.addEventListener("scroll", () => {
   else hideTip();
 }, true);
 
-/** One edit inside its text. `label` names it; `says` builds what hover and focus show. */
-function inlineEdit(text, { edit, index }, state, after, says) {
+/** What an edit does, for who hears its description. */
+const inWords = (before, after) => (before && after ? `“${plain(before)}” becomes “${plain(after)}”. ` : `“${plain(before || after)}” is ${before ? "deleted" : "inserted"}. `);
+
+/** One edit inside its text. `rest` builds what hover and focus show. */
+function inlineEdit(text, { edit, index }, state, after, rest) {
   const { mark, says: word } = STATES[state];
   const before = beforeOf(text, edit);
+  const says = () => [hidden(inWords(before, after)), rest()];
   const element = h("span", {
-    class: `edit ${state}`, tabindex: "0", role: "group", "data-edit": index, "aria-label": `Edit ${index + 1}, ${word}`,
+    class: `edit ${state}`, dir: "auto", tabindex: "0", role: "group", "data-edit": index, "aria-label": `Edit ${index + 1}, ${word}`,
     focus: () => showTip(element, says()), blur: hideTip,
     pointerenter: () => { clearTimeout(leaving); showTip(element, says()); light(element, index, true); },
     pointerleave: () => { light(element, index, false); leaving = setTimeout(() => { if (document.activeElement !== element) hideTip(); }, 150); },

@@ -67,7 +67,8 @@ function argumentList(open, summaryOf) {
 /** The page of the arguments: selection and list at the side, and the place of the one that is open. */
 function readerOf(picker, list) {
   const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
-  const side = h("div", { class: "side" }, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more));
+  const skip = h("button", { type: "button", class: "skip", click: () => detail.focus() }, "Skip the list");
+  const side = h("div", { class: "side" }, skip, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more));
   return [h("main", { id: "reader", class: "reader" }, side, detail), detail];
 }
 

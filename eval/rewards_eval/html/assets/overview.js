@@ -24,17 +24,17 @@ function summaryOf(report) {
   const left = Object.entries(report.common.left_out).filter(([, number]) => number);
   const head = ["System", "Records", "Scored", "Failed", "Rejected", "Missing", "File", "Digest"];
   const rows = report.systems.map((system) => h("tr", {},
-    h("th", { scope: "row" }, shown(system.name)),
+    h("th", { scope: "row" }, named(system.name)),
     ["records", "scored", "failed", "rejected", "missing"].map((key, i) =>
       h("td", { class: `number${system[key] && i > 1 ? " alarm" : ""}` }, system[key].toLocaleString("en"))),
-    h("td", {}, shown(system.file), h("span", { class: "muted" }, ` ${plain(system.dialect)}`)),
+    h("td", {}, named(system.file), h("span", { class: "muted" }, ` ${plain(system.dialect)}`)),
     h("td", { class: "muted" }, h("code", {}, plain(system.digest).replace(/^sha256:/, "").slice(0, 12)))));
   return h("section", { "aria-labelledby": "summary" },
     h("h2", { id: "summary" }, "Summary"),
     h("p", { class: "lead" }, `${count(report.systems.length, "system")}, compared on `, h("strong", {}, count(report.common.arguments, "argument")),
       report.common.arguments === report.common.ids ? "" : ` in ${count(report.common.ids, "completion")}`,
       left.length ? ` that all of them have; left out: ${left.map(([name, number]) => `${number} of ${plain(name)}`).join(", ")}.` : "."),
-    h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Systems", "data-scrolls": true },
+    h("div", { class: "scrolls", tabindex: "0", role: "group", "aria-label": "Systems", "data-scrolls": true },
       h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 6 ? "number" : null }, name)))),
         h("tbody", {}, rows))),
     suitesOf(report.suite.scored_with));
@@ -86,7 +86,7 @@ function figureOf(figure) {
 function tableOf(table, systems) {
   const groups = [...new Set(table.rows.map((row) => row.group))];
   let by = null, down = true;
-  const body = h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": plain(table.title), "data-scrolls": true });
+  const body = h("div", { class: "scrolls", tabindex: "0", role: "group", "aria-label": plain(table.title), "data-scrolls": true });
   const valueOf = (row) => (by === "" ? row.label : row.cells[by]?.value ?? null);
   const press = (key, column) => {
     if (by === key) down = !down;
@@ -97,7 +97,7 @@ function tableOf(table, systems) {
   const heading = (key, column) => h("th", {
     scope: "col", class: key === "" ? null : "number", "aria-sort": by === key ? (down ? "descending" : "ascending") : null,
   }, h("button", { type: "button", class: "sort", "data-key": key, title: column.help ? plain(column.help) : null, click: () => press(key, column) },
-    named(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "\u00a0↑" : "\u00a0↓", hidden(` ${column.better} is better`)) : null,
+    key === "" ? hidden("Name") : named(column.label), column.better ? h("span", { class: "better" }, column.better === "higher" ? "\u00a0↑" : "\u00a0↓", hidden(` ${column.better} is better`)) : null,
     h("span", { class: "arrow", "aria-hidden": "true" }, by === key ? (down ? "▾" : "▴") : "")));
   function draw() {
     const head = h("tr", {}, heading("", { label: "" }), table.columns.map((column) => heading(column.key, column)));
@@ -107,7 +107,7 @@ function tableOf(table, systems) {
       if (by !== null) rows.sort((a, b) => compareValues(valueOf(a), valueOf(b), down));
       return h("tbody", {},
         group === null ? null : h("tr", { class: "group" }, h("th", { colspan: table.columns.length + 1, scope: "rowgroup" }, shown(group))),
-        rows.map((row) => h("tr", {}, h("th", { scope: "row" }, shown(row.label)),
+        rows.map((row) => h("tr", {}, h("th", { scope: "row" }, named(row.label)),
           table.columns.map((column) => cellOf(row.cells[column.key], column, systems.has(row.label) ? best : new Map())))));
     });
     fill(body, h("table", { class: "figures-table" }, h("thead", {}, head), parts));
