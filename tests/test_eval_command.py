@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -591,6 +592,23 @@ def test_names_that_begin_with_an_underscore_are_in_the_legend(tmp_path: Path) -
     assert "> _one<" in rates["svg"]
     with pytest.raises(ConfigError, match="a system is called ''; give each a name that can be seen"):
         run(options(tmp_path, *two_systems(tmp_path), names=("", "other")))
+
+
+def test_long_names_are_whole_in_the_plots_and_systems_differ_without_colour(tmp_path: Path) -> None:
+    long = "a system whose name goes on and on and on and on and on and on and on"
+    report = run(options(tmp_path, *two_systems(tmp_path), names=(long, "other")))
+    for figure in report["figures"]:
+        svg = figure["svg"]
+        assert f"<title>{figure['title']}</title>" in svg
+        width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+        placed = re.findall(r'<text style="([^"]*)"(?: x="| transform="translate\()([-\d.]+)[^>]*>([^<]*)', svg)
+        assert any(long in text for _, _, text in placed)
+        for style, x, text in placed:
+            if "middle" not in style:
+                ends = float(x), float(x) + 4 * len(text) * (-1 if "end" in style else 1)  # a letter takes more than 4
+                assert all(0 <= end <= width for end in ends), (figure["id"], text)
+    (rates,) = [one for one in report["figures"] if one["id"] == "rates"]
+    assert "<pattern" in rates["svg"]
 
 
 @pytest.mark.usefixtures("undrawn")

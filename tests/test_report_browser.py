@@ -309,6 +309,8 @@ def test_tables_sort_and_mark_the_best(browser: Any, report: Path) -> None:
     one(browser, '[data-key="app"]').click()
     assert texts(browser, rows) == ["first", pages.MARKUP, "nobody"]
     assert one(browser, "figure img").get_property("naturalWidth") == 9
+    said = f"Plot: {pages.MARKUP}. Its numbers are in the tables above."
+    assert one(browser, "figure img").get_attribute("alt") == said
 
 
 def test_tables_of_long_names_fit_the_window(browser: Any, tmp_path: Path) -> None:

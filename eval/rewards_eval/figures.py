@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 MOST = 80
 """Rows of the plot of wins."""
+LETTER = 0.09
+"""Inches that a letter of a name takes, about."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 """Of systems, in order: told apart by eyes that see no red or no green (Okabe and Ito)."""
+MARKERS, HATCHES = "os^DvPX", ("", "///", "...", "xxx", "---", "\\\\\\", "+++")
+"""Of systems, in order: told apart where no colour is printed."""
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rewards",  # else ids in the SVG differ from run to run
@@ -98,8 +102,8 @@ def _figure(width: float, height: float) -> tuple[Figure, Any]:
 
 def _plot(id: str, title: str, caption: str, figure: Figure) -> Plot:
     svg, png = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None, "Title": plain(title)})
+    figure.savefig(png, format="png", bbox_inches="tight", dpi=150, metadata={"Software": None})
     text = svg.getvalue()
     return Plot(id, title, caption, text[text.index("<svg") :], png.getvalue())
 
@@ -115,16 +119,18 @@ def _trade_off(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
         x, y = row["cells"].get(across, {}), row["cells"].get("app", {})
         if x.get("value") is None or y.get("value") is None:
             continue
-        colour = COLOURS[names.index(row["label"]) % len(COLOURS)]
+        place = names.index(row["label"])
+        colour = COLOURS[place % len(COLOURS)]
         label = None if row["label"] in seen else _legend(row["label"])
         seen.add(row["label"])
         axes.errorbar(
             x["value"], y["value"], xerr=_errors([x]), yerr=_errors([y]), color=colour, label=label, capsize=2,
-            marker="o", markersize=7, markerfacecolor=colour if row["group"] == "accepted edits" else "white",
+            marker=MARKERS[place % len(MARKERS)], markersize=7,
+            markerfacecolor=colour if row["group"] == "accepted edits" else "white",
         )  # fmt: skip
     label = {"sim": "Sim: BERTScore F1 with the original", "nes": "NES: edit similarity with the original"}[across]
     axes.set(xlabel=label, ylabel="App: share appropriate after editing")
-    axes.legend(loc="best")
+    _legend_below(figure)
     caption = "Filled: accepted edits; hollow: all valid edits. Bars: 95 % intervals."
     return _plot("trade-off", "Appropriate, and still the same argument?", caption, figure)
 
@@ -142,13 +148,14 @@ def _rates(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
         places = [i + height * (s - (len(names) - 1) / 2) for i, _ in known]
         axes.barh(
             places, [cell["value"] for _, cell in known], height * 0.9, xerr=_errors([cell for _, cell in known]),
-            color=COLOURS[s % len(COLOURS)], label=_legend(row["label"]), error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
+            color=COLOURS[s % len(COLOURS)], hatch=HATCHES[s % len(HATCHES)], edgecolor="white", linewidth=0,
+            label=_legend(row["label"]), error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
         )  # fmt: skip
     axes.set_yticks(range(len(columns)), [plain(one["label"]) for one in columns])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="share of edits")
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside lower center", ncols=min(4, len(names)))
+    _legend_below(figure)
     return _plot("rates", "Edits", "Shares of all edits stated, with 95 % intervals over arguments.", figure)
 
 
@@ -157,18 +164,22 @@ def _wins(table: Mapping[str, Any]) -> Plot:
     rows = [row for row in table["rows"] if row["group"] in ("accepted edits", "rewards")] or table["rows"]
     left_out = len(rows) - MOST
     rows = rows[:MOST]
-    figure, axes = _figure(7.2, 1.2 + 0.3 * len(rows))
+    labels = [_in_lines(plain(row["label"])) + _stars(row["cells"]["p_holm"]["value"]) for row in rows]
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    lines = max(label.count("\n") for label in labels)
+    figure, axes = _figure(7.2 + LETTER * max(0, longest - 30), 1.2 + (0.3 + 0.15 * lines) * len(rows))
     left = [0.0] * len(rows)
-    for key, colour in (("wins", COLOURS[0]), ("ties", "#d0d0d0"), ("losses", COLOURS[1])):
+    for key, colour, hatch in (("wins", COLOURS[0], ""), ("ties", "#d0d0d0", ""), ("losses", COLOURS[1], "///")):
         shares = [row["cells"][key]["value"] / max(1, row["cells"][key]["n"]) for row in rows]
-        axes.barh(range(len(rows)), shares, 0.75, left=left, color=colour, label=key)
+        axes.barh(
+            range(len(rows)), shares, 0.75, left=left, color=colour, label=key, hatch=hatch, edgecolor="white", linewidth=0
+        )  # fmt: skip
         left = [a + b for a, b in zip(left, shares, strict=True)]
-    labels = [plain(row["label"]) + _stars(row["cells"]["p_holm"]["value"]) for row in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set(xlim=(0, 1), xlabel="share of arguments")
-    figure.legend(loc="outside lower center", ncols=3)
+    _legend_below(figure)
     caption = (
         "On how many arguments the first system is better, equal or worse; where neither direction is better, as with NES:"
         " higher, equal or lower. * p < .05, ** p < .01 after Holm's correction."
@@ -192,13 +203,14 @@ def _dimensions(table: Mapping[str, Any], names: Sequence[str]) -> Plot:
         offset = 0.5 * (s - (len(names) - 1) / 2) / max(1, len(names))
         axes.errorbar(
             [cell["value"] for _, cell in known], [i + offset for i, _ in known], xerr=_errors([cell for _, cell in known]),
-            fmt="o", markersize=4.5, capsize=2, color=COLOURS[s % len(COLOURS)], label=_legend(column["label"]),
+            linestyle="none", marker=MARKERS[s % len(MARKERS)], markersize=4.5, capsize=2,
+            color=COLOURS[s % len(COLOURS)], label=_legend(column["label"]),
         )  # fmt: skip
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [plain(row["label"]) for row in rows])
     axes.invert_yaxis()
     axes.set(xlabel="change of probability (left is better)")
-    figure.legend(loc="outside lower center", ncols=min(4, len(names)))
+    _legend_below(figure)
     caption = "Mean change of each dimension's probability by the accepted edits, with 95 % intervals."
     return _plot("dimensions", "Change by dimension", caption, figure)
 
@@ -218,11 +230,12 @@ def _rounds(table: Mapping[str, Any]) -> Plot:
             ]
             axes.errorbar(
                 [number for number, _ in known], [cell["value"] for _, cell in known], yerr=_errors([c for _, c in known]),
-                marker="o", capsize=2, color=COLOURS[s % len(COLOURS)], label=_legend(system) if column is keys[0] else None,
+                marker=MARKERS[s % len(MARKERS)], capsize=2, color=COLOURS[s % len(COLOURS)],
+                label=_legend(system) if column is keys[0] else None,
             )  # fmt: skip
         axes.set(xlabel="round", title=column["label"])
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=min(4, len(systems)))
+    _legend_below(figure)
     return _plot("rounds", "Round by round", "After the accepted edits of each round, with 95 % intervals.", figure)
 
 
@@ -232,11 +245,11 @@ def _reliability(agreements: Sequence[Agreement]) -> Plot:
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
     for i, one in enumerate(agreements[:8]):
         axes.plot(
-            [mean for mean, _, _ in one.bins], [share for _, share, _ in one.bins], marker="o", markersize=4,
-            color=COLOURS[i % len(COLOURS)], label=plain(f"{one.reward} ~ {one.label}"),
+            [mean for mean, _, _ in one.bins], [share for _, share, _ in one.bins], marker=MARKERS[i % len(MARKERS)],
+            markersize=4, color=COLOURS[i % len(COLOURS)], label=plain(f"{one.reward} ~ {one.label}"),
         )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean value", ylabel="share labelled positive")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    _legend_below(figure)
     return _plot(
         "calibration", "Calibration", "Ten bins of equal width; on the diagonal values are probabilities.", figure
     )
@@ -246,6 +259,19 @@ def _legend(name: str) -> str:
     """A name as legends show it: matplotlib leaves out those that begin with `_`."""
     shown = plain(name)
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def _legend_below(figure: Figure) -> None:
+    """The legend under the plot, in as many columns as its names leave room for, and the figure longer by its rows."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = max(1, min(4, int(figure.get_figwidth() / (LETTER * max(map(len, labels), default=0) + 0.6))))
+    figure.set_figheight(figure.get_figheight() + 0.2 * ((len(labels) - 1) // columns))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def _in_lines(difference: str) -> str:
+    """A difference of two systems, in two lines where their names are long."""
+    return difference.replace(" − ", "\n− ") if len(difference) > 48 else difference
 
 
 def _has(table: Mapping[str, Any], key: str) -> bool:

@@ -78,7 +78,7 @@ function judgesOf(models) {
 
 function figureOf(figure) {
   return h("figure", { id: `figure-${plain(figure.id)}` },
-    h("img", { src: figure.svg, alt: [figure.title, figure.caption].filter(Boolean).map(plain).join(". "), loading: "lazy" }),
+    h("img", { src: figure.svg, alt: `Plot: ${plain(figure.title)}. Its numbers are in ${figure.id === "calibration" ? "report.json" : "the tables above"}.`, loading: "lazy" }),
     h("figcaption", {}, h("strong", {}, shown(figure.title)), figure.caption ? [" ", shown(figure.caption)] : null));
 }
 
