@@ -414,9 +414,10 @@ def test_letters_are_as_large_as_the_reader_has_set(opened: Any) -> None:
     sizes = []
     for size in (16, 24):
         opened.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": size}})
-        sizes.append(one(opened, ".arguments .excerpt").value_of_css_property("font-size"))
+        letters = one(opened, ".arguments .excerpt").value_of_css_property("font-size")
+        sizes.append((letters, one(opened, "#detail").is_displayed() and one(opened, ".side").is_displayed()))
     opened.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16}})
-    assert sizes == ["12.75px", "19.125px"]
+    assert sizes == [("12.75px", True), ("19.125px", False)]  # then there is room for one thing at a time
 
 
 def test_only_gates_carry_a_mark(browser: Any, tmp_path: Path) -> None:
@@ -473,10 +474,16 @@ def test_a_narrow_window_shows_one_thing_at_a_time_without_sideways_scrolling(br
     all_of(browser, ".arguments button")[2].click()
     assert [one(browser, name).is_displayed() for name in (".side", ".detail")] == [False, True]
     assert browser.execute_script(wide) <= 0
+    assert browser.switch_to.active_element.get_attribute("id") == "detail"
     one(browser, ".back").click()
     assert one(browser, ".side").is_displayed()
+    assert browser.switch_to.active_element.get_attribute("data-index") == "2"
     press(browser, "o")
     assert browser.execute_script(wide) <= 0
+    assert one(browser, ".top").value_of_css_property("position") == "sticky"
+    enlarged = {"width": 320, "height": 256, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", enlarged)
+    assert one(browser, ".top").value_of_css_property("position") == "static"  # it would cover half of what is read
 
 
 def test_each_view_keeps_its_place_and_a_window_made_wide_shows_an_argument(browser: Any, report: Path) -> None:

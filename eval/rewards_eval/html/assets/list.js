@@ -2,7 +2,7 @@
 
 const STEP = 60;
 
-const breakpoint = matchMedia("(max-width: 899px)");
+const breakpoint = matchMedia("(max-width: 56.2em)");
 
 /** Whether the window has room for the list or an argument only. */
 const narrow = () => breakpoint.matches;

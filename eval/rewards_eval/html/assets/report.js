@@ -44,7 +44,10 @@ function openArgument(argument, go) {
   if (go) {
     history.replaceState(null, "", `#argument=${encodeURIComponent(JSON.stringify(argument.id))}`);
     document.body.dataset.open = "argument";
-    if (narrow()) scrollTo(0, 0);
+    if (narrow()) {
+      scrollTo(0, 0);
+      if (listed.list.contains(document.activeElement)) detail.focus({ preventScroll: true }); // the list is gone
+    }
   }
 }
 
@@ -83,6 +86,7 @@ function backToList() {
   document.body.dataset.open = "list";
   history.replaceState(null, "", "#arguments");
   listed.mark(opened.argument);
+  listed.list.querySelector("[aria-current]")?.focus();
 }
 
 function focusEdit(by) {

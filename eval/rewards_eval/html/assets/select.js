@@ -74,7 +74,7 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
     changed();
   });
   const form = h("form", { class: "filters", role: "search", submit: (event) => event.preventDefault() }, search,
-    h("details", { open: matchMedia("(min-width: 900px)").matches }, h("summary", {}, "Filter and sort"),
+    h("details", { open: matchMedia("(min-width: 56.25em)").matches }, h("summary", {}, "Filter and sort"),
       systems.length > 1 ? pick("System", "system", systems.map((name) => [name, plain(name)])) : null,
       pick("Show", "condition", Object.entries(conditions).map(([key, [text]]) => [key, text])),
       reasons.length ? pick("Reason", "reason", [["", "any reason"], ...listed(reasons.sort((a, b) => b[1] - a[1]))]) : null,
