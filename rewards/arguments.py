@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import typing
 import warnings
@@ -80,6 +81,14 @@ def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         raise _unfit(declared, given, error.errors()) from error
     return {name: vars(found)[name] for name in known}  # of an argument called as a property of the model, that
+
+
+def for_one_call(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with lists, sets and mappings copied: what a function adds to one of them stays in that call."""
+    return {
+        name: copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
+        for name, value in arguments.items()
+    }
 
 
 def _unfit(declared: Reward, given: Mapping[str, Any], errors: list[ErrorDetails]) -> ConfigError | PluginError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rewards.arguments import for_one_call
 from rewards.contract import Unit
 from rewards.declaring import written
 from rewards.drafts import Draft, joint
@@ -138,7 +139,7 @@ def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequenc
 
 def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
     """What each unit asks for; a Score where that is settled already."""
-    reward, arguments = column.component.reward, column.component.arguments
+    reward, arguments = column.component.reward, for_one_call(column.component.arguments)
     if reward.reads is None:
         return [()] * len(column.units)
     plan: list[tuple[Request, ...] | Score] = []
@@ -189,7 +190,8 @@ def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: M
     scores: dict[int, Score] = {}
     for group in groups.values():
         arrays = [stacked(entries, features) for entries in zip(*(plan[i] for i in group), strict=True)]
-        returned = reward.function([column.units[i] for i in group], *arrays, **column.component.arguments)
+        arguments = for_one_call(column.component.arguments)
+        returned = reward.function([column.units[i] for i in group], *arrays, **arguments)
         scores.update(zip(group, to_scores(reward, returned, len(group)), strict=True))
     return [scores[i] for i in ready]
 

@@ -623,6 +623,21 @@ def test_a_result_and_a_revision_are_shown_in_one_line() -> None:
     assert repr(measured) == "<result 'x': scored, no reward, 50 of 50 edits accepted>"
 
 
+def test_what_a_reward_does_to_its_arguments_stays_in_one_call() -> None:
+    @rewards.reward(level="edit", range=(0, 1))
+    def seen_before(edits: list[rewards.Edit], *, seen: list[str] = [], by: dict[str, list[str]] = {}) -> list[float]:  # noqa: B006  (the mistake under test)
+        found = [float(edit.after in seen or "x" in by) for edit in edits]
+        seen += [edit.after for edit in edits]
+        by.setdefault("x", []).append("y")
+        return found
+
+    chosen = suite(seen_before, seen_before={"by": {}})
+    before = chosen.describe()
+    for _ in range(2):
+        assert [one.rewards["seen_before"] for one in score(chosen, with_text("a", "fine"))] == [0.0]
+    assert chosen.describe() == before
+
+
 def test_a_suite_that_is_pickled_says_what_to_do_instead() -> None:
     with pytest.raises(TypeError, match="a suite on it, cannot be pickled: load the suite in each process"):
         pickle.dumps(rewards.Engine())
