@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 SETTINGS = ("gate", "together", "weight", "threshold", "empty", "params")
 """What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
+
+UNITS = {"edit": "Edit", "sentence": "Sentence", "global": "Argument"}
+"""What a reward of each level gets a list of. All have `before` and `after`: one in the place of another goes unseen."""
 
 PLAIN = ("bool", "int", "float", "str", "list", "tuple", "dict", "set")
 """Types of arguments of which None is no value, whatever converts it."""
@@ -52,7 +56,11 @@ def check_signature(declared: Reward) -> None:
         raise broken(name, "its function must take the units as first positional argument")
     if inspect.Parameter.VAR_KEYWORD in kinds:
         raise broken(name, "**keywords would hide misspelt arguments; name each one")
-    _, *others = parameters  # beside the units
+    units, *others = parameters
+    stated, unit = shown(units.annotation), UNITS[declared.level]
+    named = re.findall(r"\b(?:Edit|Sentence|Argument)\b", stated)
+    if named and unit not in named:
+        raise broken(name, f"at level {declared.level!r} its function gets a list of {unit}s, not {stated}")
     for p in others:
         if declared.reads is None and p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
             raise broken(name, f"its argument {p.name!r} could not be set: put `*` before it in the signature")

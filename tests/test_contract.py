@@ -216,6 +216,30 @@ def test_an_argument_that_no_suite_could_set_is_refused() -> None:
     assert optional.takes == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("level", "stated", "told"),
+    [
+        ("edit", list[rewards.Argument], "a list of Edits, not list[rewards.types.Argument]"),
+        ("sentence", "Sequence[rewards.Edit]", "a list of Sentences, not Sequence[rewards.Edit]"),
+        ("global", rewards.Sentence, "a list of Arguments, not Sentence"),
+        ("edit", "list[Edit | Argument]", None),
+        ("edit", "list[Changed]", None),
+        ("edit", Any, None),
+    ],
+)
+def test_a_function_of_the_units_of_another_level_is_refused(level: Any, stated: Any, told: str | None) -> None:
+    def function(units: Any) -> list[float]:
+        return [float(len(unit.after)) for unit in units]  # what units of every level have
+
+    function.__annotations__["units"] = stated
+    declare = rewards.reward(level=level, range=(0, 1), name="x")
+    if told is None:
+        assert declare(function).level == level
+        return
+    with pytest.raises(PluginError, match=re.escape(f"reward 'x': at level {level!r} its function gets {told}")):
+        declare(function)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What details may hold besides what JSON has a word for."""
@@ -278,7 +302,7 @@ def test_a_reward_at_the_top_of_its_module_is_pickled_by_name() -> None:
 
 
 partial = rewards.reward(level="edit", range=(0, 1), name="partial")(functools.partial(brevity.function, factor=2.0))
-imported = rewards.reward(level="edit", range=(0, 1), name="imported")(usable_share.function)
+imported = rewards.reward(level="global", range=(0, 1), name="imported")(usable_share.function)
 
 
 def test_a_reward_is_found_where_it_was_declared_whatever_its_function_is() -> None:
