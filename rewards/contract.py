@@ -51,7 +51,7 @@ class Threshold:
             raise PluginError(f'{path}: expected "{key}": {{"value": …, "source": …}}; {error}') from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reward:
     """A registered reward. Made by the `reward` decorator; called by the suite with a batch of units of its level."""
 
@@ -65,7 +65,10 @@ class Reward:
     models: tuple[Model, ...] = ()
     card_path: Path | None = None
     fitter: Fitter | None = None
-    module: str = field(default="", repr=False, compare=False)  # in which it was declared
+    module: str = ""  # in which it was declared
+
+    def __repr__(self) -> str:
+        return f"<reward {self.name!r} at {self.level} level, from {self.range[0]:g} to {self.range[1]:g}>"
 
     def __call__(self, units: Sequence[Any], *features: Any, **arguments: Any) -> Any:
         """What the decorated function returns: a decorated reward is still callable as a plain function."""

@@ -54,7 +54,7 @@ class Edit:
     before: str  # the original characters that are replaced; "" for an insertion
     after: str  # what replaces them; "" for a deletion
     reason: str | None
-    sentence_before: str
+    sentence_before: str = field(repr=False)  # the same for all edits of a sentence
     start: int = -1  # -1 where the edit has no place
     end: int = -1
     invalid_reason: str | None = None
@@ -116,7 +116,7 @@ class Sentence:
     sentence_id: int
     before: str
     after: str  # the sentence with all its valid edits applied
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +209,8 @@ class Argument:
 
     revision: Revision
     accepted: tuple[int, ...]
-    after: str
-    passes: tuple[Mapping[str, bool], ...]
+    after: str = field(repr=False)
+    passes: tuple[Mapping[str, bool], ...] = field(repr=False)
 
     @property
     def issue(self) -> str:

@@ -240,6 +240,12 @@ def test_a_function_of_the_units_of_another_level_is_refused(level: Any, stated:
         declare(function)
 
 
+def test_a_reward_is_shown_in_one_line_and_can_be_a_key() -> None:
+    assert repr(brevity) == "<reward 'brevity' at edit level, from 0 to 1>"
+    assert {brevity: 1}[copy.deepcopy(brevity)] == 1
+    assert repr(ENCODER) == "Model(role='encoder')"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What details may hold besides what JSON has a word for."""

@@ -623,6 +623,16 @@ def test_a_result_and_a_revision_are_shown_in_one_line() -> None:
     assert repr(measured) == "<result 'x': scored, no reward, 50 of 50 edits accepted>"
 
 
+def test_units_are_shown_without_what_they_share_with_others() -> None:
+    text = "Dogs are dumb. " * 50
+    revision = read_revision({"sentences": [text], "rewrite": text.replace("dumb", "fine")})
+    (sentence,), argument = revision.edited_sentences(), rewards.Argument(revision, (0,), text, ())
+    assert repr(revision.edits[0]).startswith("Edit(sentence_id=1, before='dumb', after='fine', reason=None, start=9, ")
+    assert text not in repr(revision.edits[0])
+    assert "Edit(" not in repr(sentence)
+    assert repr(argument) == "Argument(revision=<revision 1: 1 sentences, 50 edits, read as rewrite>, accepted=(0,))"
+
+
 def test_what_a_reward_does_to_its_arguments_stays_in_one_call() -> None:
     @rewards.reward(level="edit", range=(0, 1))
     def seen_before(edits: list[rewards.Edit], *, seen: list[str] = [], by: dict[str, list[str]] = {}) -> list[float]:  # noqa: B006  (the mistake under test)

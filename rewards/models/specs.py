@@ -138,7 +138,7 @@ class Model:
     """
 
     role: str
-    profiles: Mapping[Profile, Spec]
+    profiles: Mapping[Profile, Spec] = field(repr=False)
 
     def __post_init__(self) -> None:
         for profile, spec in self.profiles.items():
