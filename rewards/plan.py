@@ -13,6 +13,7 @@ from rewards.models.specs import DEFAULT_PROFILE
 from rewards.plugins import registry
 
 if TYPE_CHECKING:
+    from rewards.contract import Reward
     from rewards.engine.engine import Engine
     from rewards.suite import Suite
 
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 class SuitePlan:
     """A suite and its engine as plain values, none of which is looked at before `load`. It pickles.
 
-    `suite` is a name or a YAML file, and `rewards` are measured besides; without a suite they are measured alone, and
-    without either it is `default`. `cache` is a folder that outlives the run. The other values are those that `load_suite`
-    and `Engine` take.
+    `suite` is a name or a YAML file, and `rewards`, by name or as they are declared, are measured besides; without a suite
+    they are measured alone, and without either it is `default`. `cache` is a folder that outlives the run. The other values
+    are those that `load_suite` and `Engine` take.
     """
 
     suite: str | None = None
-    rewards: Sequence[str] = ()
+    rewards: Sequence[str | Reward] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     profile: Any = None  # the engine looks whether there is such a one, and such a dtype
     models: Mapping[str, str] = field(default_factory=dict)

@@ -325,6 +325,21 @@ def test_columns_travel_to_another_process(suite: Callable[..., Suite]) -> None:
         pickle.dumps(scorer(suite()).columns())
 
 
+def test_a_plan_takes_rewards_as_they_are_declared(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text("description: toy\nrewards: {format: {weight: 1}}\n", encoding="utf-8")
+    judge = pickle.loads(pickle.dumps(Scorer(RewardPlan(str(path), rewards=[shorter], format="compact"))))
+    assert ask(judge.columns(), batch(GOOD)) == {"format": [1.0], "shorter": [1.0]}
+
+
+@pytest.mark.parametrize("more", [{"suite": "grpo_edit"}, {"settings": {"format": {"weight": 1}}}, {"device": "cpu"}])
+def test_a_plan_beside_a_ready_suite_says_nothing_that_would_be_ignored(
+    suite: Callable[..., Suite], more: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="the suite is ready, so the plan can say only `format` and `budget`"):
+        Scorer(RewardPlan(format="compact", **more), suite=suite())
+
+
 def test_the_total_is_what_the_weights_make_of_the_columns(suite: Callable[..., Suite]) -> None:
     judge = scorer(suite(0.5))
     given = batch(GOOD, BAD, GOOD, GOOD, issues=["a", "b", "boom", "huge"])

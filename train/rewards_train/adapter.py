@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
 from rewards.plan import SuitePlan, check_format
@@ -90,8 +90,9 @@ def deletion(record: Mapping[str, Any]) -> Revision:
 class Scorer:
     """Scores the batches of a trainer, each once, however many columns ask for it.
 
-    A scorer pickles as its plan, without who observes it; one that was given a ready `suite` does not pickle. Raises
-    PluginError for a format that nobody registered, ConfigError for what is no plan.
+    A scorer pickles as its plan, without who observes it; one that was given a ready `suite`, beside which the plan says
+    only `format` and `budget`, does not pickle. Raises PluginError for a format that nobody registered, ConfigError for
+    what is no such plan.
     """
 
     def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
@@ -106,6 +107,10 @@ class Scorer:
         self._observers: list[Callable[[Pass], None]] = []
         self._lock = threading.RLock()  # asynchronous trainers ask from several threads; all columns of a batch in turn
         self._last: tuple[Any, Pass] | None = None
+        if suite is not None and replace(self.plan, format=None, budget=Budget()) != RewardPlan():
+            raise ConfigError(
+                "Scorer(plan, suite=…): the suite is ready, so the plan can say only `format` and `budget`"
+            )
         self._served: set[str | None] = set()
         self._losses = Losses(self.plan.budget)
         self._told = time.monotonic()
