@@ -46,7 +46,7 @@ check-ruff:
 	$(BIN)/ruff format --check .
 
 check-mypy:
-	$(BIN)/mypy rewards plugins/rewards_* eval/rewards_* train/rewards_* bench
+	$(BIN)/mypy rewards plugins/rewards_* eval/rewards_* train/rewards_* bench tests/typed.py
 
 check-pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python

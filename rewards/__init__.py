@@ -62,17 +62,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "features":  # a module of its own, for authors of rewards
-        return importlib.import_module("rewards.features")
-    if name not in _HOMES:
-        from rewards.errors import nearest
+if not TYPE_CHECKING:  # to a type checker it would be every name that anybody misspells
 
-        near = nearest(name, [*__all__, "features", *_FEATURES])
-        for feature in _FEATURES:
-            near = near.replace(repr(feature), repr(f"features.{feature}"))
-        raise AttributeError(f"module 'rewards' has no attribute {name!r}{near}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name == "features":  # a module of its own, for authors of rewards
+            return importlib.import_module("rewards.features")
+        if name not in _HOMES:
+            from rewards.errors import nearest
+
+            near = nearest(name, [*__all__, "features", *_FEATURES])
+            for feature in _FEATURES:
+                near = near.replace(repr(feature), repr(f"features.{feature}"))
+            raise AttributeError(f"module 'rewards' has no attribute {name!r}{near}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

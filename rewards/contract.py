@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, SupportsFloat, TypeVar, overload
 
 from rewards import cards
 from rewards.arguments import model_of, parsed
@@ -19,14 +19,17 @@ from rewards.errors import PluginError, unknown
 from rewards.features import Request
 from rewards.fitting import Fitter
 from rewards.models.specs import PROFILES, Model, Profile
-from rewards.types import LEVELS, Argument, Edit, Level, Sentence
+from rewards.types import LEVELS, Argument, Edit, Level, Score, Sentence
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Unit = Edit | Sentence | Argument
+U = TypeVar("U")
 Function = Callable[..., Any]
-Reads = Callable[..., tuple[Request, ...] | None]
+Asked = tuple[Request, ...] | None
+# The first is for lambdas, which mypy does not take for the second.
+Reads = Callable[[U], Asked] | Callable[Concatenate[U, ...], Asked]
 
 RESERVED = ("advantage", "completion", "edits", "failed", "prompt", "rejected", "reward", "step", "total")
 """What stands beside the names of rewards in results, logs and tables."""
@@ -59,7 +62,7 @@ class Reward:
     level: Level
     range: tuple[float, float]
     function: Function
-    reads: Reads | None = None
+    reads: Reads[Any] | None = None
     higher_is_better: bool = True
     thresholds: Mapping[Profile, Threshold] = field(default_factory=dict)
     models: tuple[Model, ...] = ()
@@ -155,13 +158,44 @@ class Reward:
         return [(n, p) for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
+class Listed(Protocol):
+    """An array of numpy or torch."""
+
+    def tolist(self) -> Any:
+        """Its numbers."""
+        ...
+
+
+Values = Sequence[SupportsFloat | Score | None] | Listed
+Declare = Callable[[Callable[Concatenate[list[U], ...], Values]], Reward]
+Thresholds = float | Threshold | Mapping[Profile, float | Threshold] | None
+
+
+@overload
+def reward(
+    *, level: Literal["edit"], range: tuple[float, float], name: str | None = None, reads: Reads[Edit] | None = None,
+    higher_is_better: bool = True, threshold: Thresholds = None, models: Sequence[Model] = (), card: Path | None = None,
+    fitter: Fitter | None = None,
+) -> Declare[Edit]: ...  # fmt: skip
+@overload
+def reward(
+    *, level: Literal["sentence"], range: tuple[float, float], name: str | None = None,
+    reads: Reads[Sentence] | None = None, higher_is_better: bool = True, threshold: Thresholds = None,
+    models: Sequence[Model] = (), card: Path | None = None, fitter: Fitter | None = None,
+) -> Declare[Sentence]: ...  # fmt: skip
+@overload
+def reward(
+    *, level: Literal["global"], range: tuple[float, float], name: str | None = None,
+    reads: Reads[Argument] | None = None, higher_is_better: bool = True, threshold: Thresholds = None,
+    models: Sequence[Model] = (), card: Path | None = None, fitter: Fitter | None = None,
+) -> Declare[Argument]: ...  # fmt: skip
 @by_keywords
 def reward(
     *,
     level: Level,
     range: tuple[float, float],
     name: str | None = None,
-    reads: Reads | None = None,
+    reads: Reads[Any] | None = None,
     higher_is_better: bool = True,
     threshold: float | Threshold | Mapping[Profile, float | Threshold] | None = None,
     models: Sequence[Model] = (),

@@ -55,7 +55,7 @@ def reading(where: str) -> Iterator[None]:
 
 
 def read_revision(
-    record: Any,
+    record: Mapping[Any, Any],
     *,
     format: str | None = None,
     formats: Sequence[Format] | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rewards.types import Revision, Sentence
 
@@ -78,7 +78,7 @@ class Result:
         return "; ".join(dict.fromkeys(self.failures.values())) or None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["scored", "failed"]:
         """`scored`, or `failed` where any reward failed."""
         return "failed" if self.failures else "scored"
 

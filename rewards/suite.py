@@ -111,7 +111,7 @@ class Suite:
         """One Result per revision, in order, from one pass over all of them.
 
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
-        error propagates.
+        error propagates. Raises TypeError for what are no Revisions, ModelError for lack of a model.
         """
         return score(self, revisions)
 

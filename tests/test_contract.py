@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import math
 import pickle
 import re
@@ -238,6 +239,16 @@ def test_a_function_of_the_units_of_another_level_is_refused(level: Any, stated:
         return
     with pytest.raises(PluginError, match=re.escape(f"reward 'x': at level {level!r} its function gets {told}")):
         declare(function)
+
+
+def test_the_forms_of_the_decorator_differ_in_the_level_alone() -> None:
+    whole = inspect.signature(rewards.reward)
+    forms = [inspect.signature(form) for form in typing.get_overloads(rewards.reward)]
+    assert len(forms) == 3
+    for form in forms:
+        assert [(n, p.kind, p.default) for n, p in form.parameters.items()] == [
+            (n, p.kind, p.default) for n, p in whole.parameters.items()
+        ]
 
 
 def test_a_reward_is_shown_in_one_line_and_can_be_a_key() -> None:

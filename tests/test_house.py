@@ -72,6 +72,12 @@ def test_the_public_names_are_pinned() -> None:
         assert getattr(rewards, name) is not None
 
 
+def test_no_module_has_every_name_for_a_type_checker() -> None:
+    for path in [*(ROOT / "rewards").rglob("*.py"), *(p for package in packages() for p in package.rglob("*.py"))]:
+        names = [node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "name")]
+        assert "__getattr__" not in names, f"{path}: put `if not TYPE_CHECKING:` before its `__getattr__`"
+
+
 def test_help_list_and_import_load_no_model_library() -> None:
     heavy = "{'torch', 'transformers', 'trl', 'datasets', 'sentence_transformers', 'evaluate'}"
     for program in (

@@ -102,7 +102,7 @@ def edit(
 
 
 def _check(several: bool, temperature: float, top_p: float, backend: str, dtype: str) -> None:
-    from rewards.engine.engine import DTYPES
+    from rewards.models.specs import DTYPES
     from rewards_edit.policy import BACKENDS
 
     if several and not temperature:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,11 @@ from rewards.models.backend import Placement, Progress, load
 from rewards.models.batches import isolate
 from rewards.models.specs import (
     DEFAULT_PROFILE,
+    DTYPES,
     PROFILES,
     Checkpoint,
     Derived,
+    DType,
     Model,
     Profile,
     Spec,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from rewards.models.backend import Backend
 
 log = logging.getLogger("rewards.engine")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ class Engine:
 
     profile: Profile = DEFAULT_PROFILE
     device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: DType = "auto"
     token_budget: int = 0
     cache: Cache = field(default_factory=MemoryCache)
     models: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Profile = Literal["embedded", "full"]
 PROFILES: tuple[Profile, ...] = ("embedded", "full")
 DEFAULT_PROFILE: Profile = "embedded"
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+DTYPES: tuple[DType, ...] = ("auto", "float32", "bfloat16", "float16")
 Architecture = Literal["sentence-encoder", "causal-lm", "classifier", "adapted-classifier"]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rewards.errors import ConfigError, RecordError
+from rewards.models.specs import DType, Profile
 from rewards.plan import SuitePlan, check_format
 from rewards.records import completion_text, read_revision, reading
 from rewards.result import Result
@@ -17,6 +18,9 @@ from rewards.types import FLOAT32, Revision
 from rewards.values import listed
 from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import metrics, table
+
+if TYPE_CHECKING:
+    from trl.trainer.grpo_trainer import RewardFunc
 
 CARRIED = ("id", "issue", "argument", "sentences")
 """The dataset columns that a completion is scored with; `argument` or `sentences` must be there."""
@@ -33,6 +37,8 @@ class RewardPlan(SuitePlan):
     """
 
     suite: str = "default"
+    profile: Profile | None = None
+    dtype: DType = "auto"
     format: str | None = None
     budget: Budget = field(default_factory=Budget)
 
@@ -101,16 +107,16 @@ class Scorer:
             raise ConfigError(
                 f"Scorer({plan!r:.100}): expected a RewardPlan('NAME'), or a loaded suite as Scorer(suite=…)"
             )
+        if suite is not None and replace(self.plan, format=None, budget=Budget()) != RewardPlan():
+            raise ConfigError(
+                "Scorer(plan, suite=…): the suite is ready, so the plan can say only `format` and `budget`"
+            )
         check_format(self.plan.format)
         self._given = suite is not None
         self._suite = suite
         self._observers: list[Callable[[Pass], None]] = []
         self._lock = threading.RLock()  # asynchronous trainers ask from several threads; all columns of a batch in turn
         self._last: tuple[Any, Pass] | None = None
-        if suite is not None and replace(self.plan, format=None, budget=Budget()) != RewardPlan():
-            raise ConfigError(
-                "Scorer(plan, suite=…): the suite is ready, so the plan can say only `format` and `budget`"
-            )
         self._served: set[str | None] = set()
         self._losses = Losses(self.plan.budget)
         self._told = time.monotonic()
@@ -141,7 +147,7 @@ class Scorer:
         """Tell `observer` of every pass from now on."""
         self._observers.append(observer)
 
-    def columns(self, prefix: str = "") -> list[RewardColumn]:
+    def columns(self, prefix: str = "") -> list[RewardFunc]:
         """One reward function per component, in the suite's order; their weights are `weights()`."""
         return [RewardColumn(self, component.name, prefix) for component in self.suite.components]
 

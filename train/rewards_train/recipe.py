@@ -13,6 +13,7 @@ from rewards import prompts
 from rewards.config import parse, parse_value, read_yaml
 from rewards.engine.device import check_device
 from rewards.errors import ConfigError, nearest
+from rewards.models.specs import DType, Profile
 from rewards.paths import user_path
 from rewards_train import fields
 
@@ -69,10 +70,10 @@ class Recipe(_Strict):
     suite: str = "default"
     rewards: list[str] = Field(default_factory=list)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    profile: Literal["embedded", "full"] | None = None
+    profile: Profile | None = None
     models: dict[str, str] = Field(default_factory=dict)
     reward_device: str = "auto"
-    reward_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    reward_dtype: DType = "auto"
     data: Data = Field(default_factory=Data)
     sft: WarmStart | None = None
     lora: dict[str, Any] | None = None

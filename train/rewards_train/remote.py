@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -61,12 +61,12 @@ class RemoteTotal:
         self._losses.count(dropped, step_of(rows, given.get("trainer_state")))
         return [None if reason else result["reward"] for result, reason in zip(results, dropped, strict=True)]
 
-    def score(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def score(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The output record of every input record, in order; one that cannot be read has the status `rejected`.
 
         Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
         """
-        answer = self.ask("score", {"records": list(records)})
+        answer = self.ask("score", {"records": [dict(record) for record in records]})
         results = answer.get("results")
         if not isinstance(results, list):
             raise self.stranger(f"{str(answer)[:200]!r}")
