@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rewards_audit.attacks.attack import Attack
 from rewards_audit.audit import Report, audit
 from rewards_audit.cases import Case, Change
 from rewards_audit.show import conclusion, role
-from tests.conftest import command, registry_of, write_lines
+from tests.conftest import ROOT, command, registry_of, write_lines
 
 CASES = tuple(
     Case(
@@ -389,6 +390,15 @@ def test_a_gate_that_is_paid_shows_as_both() -> None:
     assert [role(*each) for each in ((None, False), (0.0, False), (0.0, True), (0.5, False), (0.5, True))] == [
         "", "held out", "gate", "0.5", "gate, 0.5",
     ]  # fmt: skip
+
+
+def test_the_program_on_the_page_attacks_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "audit.md").read_text(encoding="utf-8"), re.DOTALL)
+    form(tmp_path).rename(tmp_path / "my-suite.yaml")
+    monkeypatch.chdir(tmp_path)
+    exec(program.replace("read_cases()", "read_cases()[:1]"), names := {})  # noqa: S102  (our own page)
+    assert {"honest-edits", "no-edits", BUILTIN[0].name} < {verdict.name for verdict in names["report"].verdicts}
+    assert len(repr(names["report"])) < 100
 
 
 def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import read_system
 from tests import pages
-from tests.conftest import command, read_lines, record, registry_of, write_lines
+from tests.conftest import ROOT, command, read_lines, record, registry_of, write_lines
 from tests.scored import edit, keeps, polite, scored, told, two_systems
 
 FEW = Draws(0, 200)
@@ -323,6 +323,22 @@ def form(folder: Path) -> SuitePlan:
     suite = folder / "form.yaml"
     suite.write_text('description: "Only the form"\nrewards:\n  format: {weight: 1}\n', encoding="utf-8")
     return SuitePlan(str(suite))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_program_on_the_page_gives_back_what_the_command_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = record(1, sentences=["Lunch is way too short, duh."], edits=[edit("way too", "too")])
+    for name in ("base", "mine"):
+        scored(tmp_path, f"{name}.scored.jsonl", one)
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    exec(program, names := {})  # noqa: S102  (our own page)
+    written = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in names["report"]["systems"]] == [one["name"] for one in written["systems"]]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from statistics import fmean, median
 from typing import Any
@@ -82,10 +82,10 @@ class Verdict:
 class Report:
     """All trials of a suite, and the verdict on every attack."""
 
-    suite: Mapping[str, Any]
+    suite: Mapping[str, Any] = field(repr=False)
     tie: float
-    rows: Mapping[str, Mapping[str, Trial]]
-    verdicts: tuple[Verdict, ...]  # the honest edits and the weaker ones first
+    rows: Mapping[str, Mapping[str, Trial]] = field(repr=False)
+    verdicts: tuple[Verdict, ...] = field(repr=False)  # the honest edits and the weaker ones first
 
     @property
     def winners(self) -> tuple[Verdict, ...]:
