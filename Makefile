@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	mkdir -p build
 	$(BIN)/rewards models pull
-	$(BIN)/rewards score examples/arguments.jsonl -o build/examples.scored.jsonl
+	$(BIN)/rewards score rewards/examples.jsonl -o build/examples.scored.jsonl
 	@echo
 	$(BIN)/python examples/read_scores.py build/examples.scored.jsonl
 

@@ -11,7 +11,7 @@ from typing import Any
 from rewards.records import read_revision
 from rewards.types import Revision
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "arguments.jsonl"
+EXAMPLES = Path(__file__).parent.parent / "rewards" / "examples.jsonl"
 
 
 def files(data: Path) -> dict[str, Path]:

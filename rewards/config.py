@@ -161,6 +161,12 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
         to = to / f"{name}.yaml"
     if to.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{to}: a {what}'s file must end in .yaml, so that {user} takes it for a file")
+    write_new(to, _headed(text, to.name if to.name.isprintable() else f"{name}.yaml", name, what))
+    return to
+
+
+def write_new(to: Path, text: str) -> None:
+    """Write a user's own copy. Raises ConfigError where something is there already, RewardsError where it cannot be written."""
     try:
         file = to.open("x", encoding="utf-8")
     except FileExistsError as error:
@@ -169,11 +175,10 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
     try:
         with file:
-            file.write(_headed(text, to.name if to.name.isprintable() else f"{name}.yaml", name, what))
+            file.write(text)
     except OSError as error:
         to.unlink(missing_ok=True)
         raise RewardsError(f"{to} cannot be written: {error.strerror}") from error
-    return to
 
 
 def _headed(text: str, file: str, name: str, what: str) -> str:

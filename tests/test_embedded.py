@@ -14,7 +14,7 @@ from rewards.records import read_revision
 from tests.conftest import ROOT, command, read_lines
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("embedded_models")]
-EXAMPLES = ROOT / "examples" / "arguments.jsonl"
+EXAMPLES = ROOT / "rewards" / "examples.jsonl"
 TOLERANCE = 1e-3  # what docs/data.md states
 
 

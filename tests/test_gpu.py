@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("embedded_models"),
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-EXAMPLES = ROOT / "examples" / "arguments.jsonl"
+EXAMPLES = ROOT / "rewards" / "examples.jsonl"
 
 
 def examples() -> list[Revision]:

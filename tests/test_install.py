@@ -99,10 +99,10 @@ def test_the_command_line_runs_from_the_wheel(clean: Path, tmp_path: Path) -> No
     where = subprocess.run(program, capture_output=True, check=True, cwd=tmp_path, env=elsewhere())
     assert str(clean.parent.parent) in where.stdout.decode()
     assert run(clean, "plugins", cwd=tmp_path).returncode == 0
-    source = write_lines(tmp_path / "in.jsonl", record())
-    done = run(clean, "score", source, "--reward", "format", cwd=tmp_path)
+    assert run(clean, "examples", "arguments.jsonl", cwd=tmp_path).returncode == 0
+    done = run(clean, "score", "arguments.jsonl", "--reward", "format", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert b'"id":"one"' in done.stdout
+    assert b'"id":"dogs-compact"' in done.stdout
 
 
 @pytest.mark.models

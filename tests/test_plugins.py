@@ -823,7 +823,7 @@ def test_going_on_is_advised_where_something_was_kept(
 def test_tilde_after_an_option_means_the_home_folder(tmp_path: Path) -> None:
     from rewards.cli import _at_home
 
-    done = command("score", "examples/arguments.jsonl", "--out=~/none/scored.jsonl", HOME=str(tmp_path))
+    done = command("score", "rewards/examples.jsonl", "--out=~/none/scored.jsonl", HOME=str(tmp_path))
     assert (done.returncode, str(tmp_path / "none") in done.stderr.decode()) == (2, True)
     assert list(tmp_path.iterdir()) == []  # nor was a model fetched for what has no place
     for word in ("--set=a=~/b", "ROLE=~/model", "-o=~/x", "--out=a~", "~"):

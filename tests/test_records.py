@@ -196,7 +196,7 @@ def test_an_argument_that_is_given_twice_is_read_once() -> None:
 
 
 def test_every_example_can_be_read() -> None:
-    lines = (ROOT / "examples" / "arguments.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "rewards" / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     revisions = [read_revision(json.loads(line)) for line in lines]
     assert len(revisions) >= 20
     assert {revision.format for revision in revisions} == {

@@ -20,7 +20,7 @@ from tests import tiny
 from tests.conftest import ROOT, command, read_lines, record, start, write_lines
 from tests.forked import Started
 
-EXAMPLES = ROOT / "examples" / "arguments.jsonl"
+EXAMPLES = ROOT / "rewards" / "examples.jsonl"
 KEYS = [
     "id", "status", "error", "failures", "reward", "rewards", "issue", "format", "problem", "edits", "sentences",
     "argument", "argument_after_accepted", "argument_after_all", "details",
@@ -956,3 +956,16 @@ def test_the_commonest_reasons_are_told_and_the_others_counted(tmp_path: Path) -
     assert told[0] == "rejected 3×: completion: nothing to score: give `completion`, `edits`, `rewrite` or `after`"
     assert [line.split(":")[0] for line in told[1:5]] == ["rejected 1×"] * 4
     assert told[5] == "rejected 2× for other reasons"
+
+
+def test_the_examples_are_written_where_a_user_says_and_score(tmp_path: Path) -> None:
+    told = command("examples", tmp_path)
+    assert (told.returncode, told.stderr) == (0, b"")
+    mine = tmp_path / "arguments.jsonl"
+    assert told.stdout.decode() == f"wrote {mine}; score it with: rewards score {mine} -o scored.jsonl\n"
+    assert read_lines(mine) == read_lines(EXAMPLES)
+    assert score(mine, "-o", tmp_path / "scored.jsonl").returncode == 0
+    again = command("examples", mine)
+    assert (again.returncode, b"exists already" in again.stderr) == (2, True)
+    nowhere = command("examples", tmp_path / "none" / "arguments.jsonl")
+    assert (nowhere.returncode, b"cannot be written" in nowhere.stderr) == (2, True)

@@ -15,7 +15,7 @@ from tests.conftest import ROOT, read_lines, record
 
 
 def test_every_example_comes_back_as_it_was() -> None:
-    revisions = [read_revision(one) for one in read_lines(ROOT / "examples" / "arguments.jsonl")]
+    revisions = [read_revision(one) for one in read_lines(ROOT / "rewards" / "examples.jsonl")]
     for result in suite_of(["format"]).score(revisions):
         scored = read_scored(json.loads(json.dumps(result.to_record())))
         assert scored.revision == result.revision

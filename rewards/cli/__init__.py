@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewards.cli import fit, models, plugins, score, suites
+from rewards.cli import examples, fit, models, plugins, score, suites
 from rewards.cli.logs import log_level, log_to_terminal
 from rewards.cli.signals import terminated_as_interrupted
 from rewards.cli.terminal import results_alone
@@ -58,6 +58,7 @@ def build() -> TyperGroup:
     app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_main)
     app.command("score")(score.score)
+    app.command("examples")(examples.examples)
     app.command("fit")(fit.fit)
     app.command("list")(plugins.list_all)
     app.command("show")(plugins.show)
