@@ -13,7 +13,8 @@ import pytest
 
 import rewards
 from rewards.errors import ConfigError, RewardsError
-from rewards_train import checkpoints, data, dry_run, folder, recipe
+from rewards.versions import version
+from rewards_train import checkpoints, data, dry_run, folder, recipe, resuming
 from rewards_train.recipe import Recipe
 
 
@@ -51,8 +52,8 @@ def test_a_damaged_state_is_named(begun: Recipe, part: str, content: str) -> Non
 
 def test_what_a_run_began_with_is_compared_and_the_first_changes_are_named(begun: Recipe) -> None:
     out, rewards = Path(begun.out), {"suite": {name: {"weight": 1.0} for name in "abcde"}}
-    folder.check_same(out, {"rewards": rewards}, main=True)  # a run of an older version says nothing of its rewards
-    assert folder.read_state(out) == {"processes": 1, "rewards": rewards}
+    folder.write_state(out, rewards=rewards)
+    folder.check_same(out, {"rewards": rewards}, main=True)
     others = {"suite": {name: {"weight": 2.0} for name in "abcde"}}
     with pytest.raises(
         ConfigError, match=r"rewards\.suite\.a\.weight was 1\.0, is 2\.0; .*\.c\..*: it cannot go on"
@@ -63,11 +64,30 @@ def test_what_a_run_began_with_is_compared_and_the_first_changes_are_named(begun
         folder.check_same(out, {"processes": 2}, main=True)
 
 
+def test_a_run_that_another_version_began_is_not_gone_on_with(begun: Recipe) -> None:
+    out, now = Path(begun.out), {"processes": 1, "rewards": {}, "version": "2.0"}
+    with pytest.raises(
+        ConfigError, match="which did not note its rewards, version: it cannot go on exactly; go on with that"
+    ):
+        folder.check_same(out, now, main=True)
+    assert folder.read_state(out) == {"processes": 1}
+    folder.write_state(out, rewards={}, version="1.0")
+    with pytest.raises(
+        ConfigError, match=r"the run began with version 1\.0, and now has 2\.0: it cannot go on exactly"
+    ):
+        folder.check_same(out, now, main=True)
+    (out / folder.STATE).unlink()  # the remedy where it is damaged
+    folder.check_same(out, now, main=True)
+    assert folder.read_state(out) == now
+
+
 def test_a_dry_run_compares_too_and_notes_nothing(begun: Recipe) -> None:
     out, splits = Path(begun.out), data.Splits(data.Loaded(()), data.Loaded(()))
     suite = rewards.suite_of(["format"])
+    folder.write_state(out, data=splits.digest(), rewards=resuming.rewards_of(suite), version=version())
+    noted = folder.read_state(out)
     dry_run.DryRun(begun, 1, resume=True)._begun(suite, splits)
-    assert folder.read_state(out) == {"processes": 1}
+    assert folder.read_state(out) == noted
     folder.write_state(out, data="of other arguments")
     with pytest.raises(ConfigError, match="the run began with data of other arguments, and now has"):
         dry_run.DryRun(begun, 1, resume=True)._begun(suite, splits)

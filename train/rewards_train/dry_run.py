@@ -12,6 +12,7 @@ from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError, ModelError, RewardsError
 from rewards.suite import Suite
 from rewards.text.plain import plain
+from rewards.versions import version
 from rewards_train import ahead, data, extras, fields, folder, opening, policy, recipe, resuming, run, sharding
 from rewards_train.adapter import Scorer, deletion
 from rewards_train.launch import STAGES
@@ -119,8 +120,8 @@ class DryRun:
             print(line)
 
     def _begun(self, suite: Suite, splits: data.Splits) -> None:
-        """Compare data, processes and rewards with those of the run that is to be gone on with."""
-        now: dict[str, Any] = {"data": splits.digest(), "processes": self._processes}
+        """Compare data, processes, version and rewards with those of the run that is to be gone on with."""
+        now: dict[str, Any] = {"data": splits.digest(), "processes": self._processes, "version": version()}
         with suppress(ModelError):  # `_batch` has said what is not there
             now["rewards"] = resuming.rewards_of(suite)
         folder.check_begun(Path(self._recipe.out), now)

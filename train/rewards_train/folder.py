@@ -21,6 +21,7 @@ from rewards.errors import DISK_FULL, ConfigError, RewardsError
 from rewards.files import lock
 from rewards.files.replacing import replacing
 from rewards.files.writing import changes
+from rewards.versions import OWN
 from rewards_train import checkpoints, log
 from rewards_train.recipe import Recipe, dump
 
@@ -162,9 +163,15 @@ def write_state(out: Path, **known: Any) -> None:
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
     """Raise ConfigError where a run would go on with other data, rewards or another number of processes than it began with.
 
-    The main process notes them at first.
+    The main process notes them at first. A run that has made a step and does not say one of them was begun by another version.
     """
     known = read_state(out)
+    unsaid = [key for key in now if key not in known]
+    if known and unsaid and _begun(out):
+        raise ConfigError(
+            f"{out}: the run was begun by another version of {OWN}, which did not note its {', '.join(unsaid)}: it cannot go on"
+            " exactly; go on with that version, or give another out=FOLDER"
+        )
     for key, value in now.items():
         if known.get(key, value) != value:
             differs = f"the run began with {key} {known[key]}, and now has {value}"

@@ -13,6 +13,7 @@ from typing import Any
 from rewards.config import parse, read_yaml
 from rewards.errors import ConfigError
 from rewards.suite import Suite
+from rewards.versions import version
 from rewards_train import ahead, best, data, extras, finish, folder, log, opening, policy, resuming, sharding
 from rewards_train.adapter import RewardPlan, Scorer
 from rewards_train.devices import on_gpu, own_gpu, take_gpu
@@ -215,7 +216,7 @@ def train(out: Path, resume: bool) -> None:
             lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
         begun = {"data": splits.digest(), "processes": config.world_size, "distribution": distribution(config)}
-        begun["rewards"] = resuming.rewards_of(scorer.suite)
+        begun |= {"rewards": resuming.rewards_of(scorer.suite), "version": version()}
         folder.check_same(out, begun, config.process_index == 0)
         with extras.refusals(recipe.config):
             trainer, keeper = build(recipe, config, scorer, splits, tokenizer, start, rank)
