@@ -90,6 +90,71 @@ def test_a_json_array_is_told_how_to_become_lines(tmp_path: Path) -> None:
         list(read_lines(str(source)))
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        (
+            "in.json",
+            b'{\n  "argument": "A fool."\n}\n',
+            r"in\.json has JSON over several lines; .*: jq -c \. .*in\.json > ",
+        ),
+        (
+            "in.jsonl",
+            b'\xef\xbb\xbf[\r\n{"id": 1}]',
+            r"in\.jsonl is one JSON array; .*: jq -c '\.\[\]' .*in\.jsonl > .*in-2",
+        ),
+        ("in.json", b"\xef\xbb\xbf[{}]", "in.json is one JSON array"),
+        ("in.CSV", b"id,argument\n", r"in\.CSV is no JSONL; make one: .*'.*in\.jsonl'"),
+        ("in.csv.gz", gzip.compress(b"id,argument\n"), r"in\.csv\.gz is no JSONL; make one"),
+        (
+            "in.jsonl",
+            "{}".encode("utf-16"),
+            "in.jsonl is text in UTF-16; write it in UTF-8, as `iconv -f UTF-16 -t UTF-8` does",
+        ),
+        (
+            "in.zst",
+            b"\x28\xb5\x2f\xfd\0",
+            r"in\.zst is packed \(zstd\); give what is in it, as JSONL, JSONL\.gz or Parquet",
+        ),
+        ("in.xlsx", b"PK\x03\x04\0", "is packed \\(zip, as tables of Excel are\\)"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_as_what_it_is(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(RewardsError, match=told):
+        list(read_lines(str(tmp_path / name)))
+
+
+def test_a_first_line_that_is_torn_costs_no_other(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b"{\n", {"a": 1}, b"[1]\n")
+    assert [line.error is None for line in read_lines(str(source))] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (b'{"a": 1, "b": 2, "a": 3}', "a"),
+        (b'{"a": [{"b" : 2, "c": ":", "b" : ": \\":"}]}', "b"),
+        (b'{"a": ": \\u003a", "b" : {"a": "\\"a\\":"}}', None),
+        (b'{"a": 1, "\\u0061": 2}', "a"),
+        (b"[" * 900 + b"]" * 900, None),
+    ],
+)
+def test_a_key_that_stands_twice_is_told_and_not_the_last_taken(tmp_path: Path, text: bytes, key: str | None) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b"{}\n", text + b"\n", b"{}\n")
+    lines = list(read_lines(str(source)))
+    assert [line.error and line.error.field for line in lines] == [None, key, None]
+    if key is not None:
+        assert str(lines[1].error) == f"{key}: stands twice in one object; leave one of the two out"
+        assert lines[1].raw == text + b"\n"
+
+
+def test_what_is_wrong_with_a_record_is_told_by_its_column_and_not_as_line_1(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b"{}\n", b'{"a": ')
+    (_, torn) = read_lines(str(source))
+    assert str(torn.error) == "not JSON: unexpected end of data: column 7"
+
+
 @pytest.mark.parametrize(("name", "text"), [("own data.json", "[]"), ("own data.csv", "id,text\n")])
 def test_a_command_that_is_suggested_replaces_no_file(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)

@@ -88,6 +88,26 @@ def test_gzip_and_parquet_give_what_jsonl_gives(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] == outputs[2]
 
 
+def test_standard_input_and_pipes_may_be_gzipped_and_no_parquet(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    source = write_lines(tmp_path / "in.jsonl", record("a"))
+    parquet.write_table(pyarrow.Table.from_pylist([record("a")]), tmp_path / "in.parquet")
+    packed = gzip.compress(source.read_bytes())
+    assert score("-", stdin=packed).stdout == score(source).stdout
+    for given, told in (
+        (packed[:40], b"standard input cannot be read as gzip"),
+        (
+            (tmp_path / "in.parquet").read_bytes(),
+            b"standard input gives Parquet, which is read from files only: save it",
+        ),
+        (b'{\n "a": 1}', b"standard input has JSON over several lines; write one record per line, as `jq -c .` does"),
+    ):
+        done = score("-", stdin=given)
+        assert (done.returncode, told in done.stderr, done.stdout) == (2, True, b""), done.stderr
+
+
 BAD = {
     b"not json\n": "not JSON",
     b'{"id": NaN}\n': "not JSON",
@@ -98,6 +118,7 @@ BAD = {
     b'{"argument": "' + b"x" * 10_000_000 + b'", "completion": "x"}\n': "longer than 5,000,000 bytes",
     b"[" * 5000 + b"\n": "not JSON",
     b'{"argument": "a\\ud800", "completion": "x"}\n': "not JSON",
+    b'{"argument": "A fool.", "completion": "x", "completion": "y"}\n': "stands twice in one object",
 }
 
 

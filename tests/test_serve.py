@@ -281,7 +281,7 @@ def test_an_upload_that_stalls_or_drips_is_given_up(
     ("body", "headers", "status", "error"),
     [
         (b"{}", {"Content-Type": "text/plain"}, 415, "the body must be application/json"),
-        (b"{", {}, 400, "the body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (b"{", {}, 400, "the body is not JSON: unexpected end of data: column 2"),
         (b"null", {"Content-Type": "Application/JSON; charset=utf-8"}, 422, "the body: expected an object, found null"),
         (b'{"records": [{"id": NaN}]}', {}, 400, "the body is not JSON, which has no NaN and no Infinity: write null"),
         (b'{"records": ["\xff"]}', {}, 400, "the body is not valid UTF-8 at byte 14"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards import scored
 from rewards.errors import ConfigError, RecordError
-from rewards.files.reading import HEADER, header_path, read_header, read_lines
+from rewards.files.reading import HEADER, header_path, is_stream, read_header, read_lines
 from rewards.files.reward_log import AUDITED, SUITE, Row
 from rewards.scored import STRANGE
 from rewards.summary import count_reason
@@ -91,7 +91,8 @@ def observe(path: Path) -> Observations:
             f"{path} is a folder; give a file in it, such as {path / 'rewards.parquet'} of a training run"
         )
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; give {FILES}")
+        what = "is read more than once, so it cannot be a pipe" if is_stream(str(path)) else "no such file"
+        raise ConfigError(f"{path}: {what}; give {FILES}")
     with path.open("rb") as file:
         magic = file.read(4)
     return _log(path) if magic == b"PAR1" else _scored(path)
@@ -148,7 +149,7 @@ class _Collector:
 def _scored(path: Path) -> Observations:
     collected = _Collector()
     bad = None
-    for line in read_lines(str(path)):
+    for line in read_lines(str(path), written=True):
         record = line.record
         problem = line.error or _unlike(record)
         if problem is not None:

@@ -23,7 +23,7 @@ Pair = tuple[Mapping[str, Any], ScoredRevision]
 def check(source: str, names: Sequence[str]) -> None:
     """Read the whole file once before anything is written. Raises RewardsError that names the line at fault."""
     _header(source)
-    for line in read_lines(source):
+    for line in read_lines(source, written=True):
         try:
             _read(line, names)
         except RecordError as error:
@@ -43,7 +43,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
     names = [component.name for component in job.suite.components]
 
     def pairs() -> Iterator[Pair]:
-        for line in read_lines(job.source, report.consumed):
+        for line in read_lines(job.source, report.consumed, written=True):
             yield line.record, _read(line, names)
 
     def add(chunk: Sequence[Pair]) -> list[dict[str, Any]]:

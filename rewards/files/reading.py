@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
-import shlex
 import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count as counting
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from rewards.errors import RecordError, RewardsError
+from rewards.files import other_kinds
+from rewards.values import doubled_key
 
 MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
 KEPT = 2_000  # bytes of a bad line that go into its rejection
+PARQUET = b"PAR1"
 HEADER: dict[str, dict[str, Any]] = {
     "rewards": {
         "gate": bool,
@@ -101,39 +103,36 @@ def misshapen(header: Mapping[str, Any]) -> str | None:
     return None if isinstance(header.get("appended", []), list) else "appended"
 
 
-def read_lines(source: str, report: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
+def read_lines(source: str, report: Callable[[int], None] = lambda _: None, *, written: bool = False) -> Iterator[Line]:
     """Every record of `source` (a path, or `-`). `report` is told how many bytes of the file have been consumed.
 
+    What a program of ours has `written` holds no key twice, and is not looked through for one.
     Raises RewardsError where the file as a whole cannot be read; a single bad line comes back as a Line with its error.
     """
     if source == "-":
         if sys.stdin is None:
             raise RewardsError("standard input is closed; give a file, or something to read on standard input")
         try:
-            yield from _json_lines(sys.stdin.buffer, lambda: 0, report)
+            with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as file:
+                yield from _unpacked(file, "standard input", lambda: 0, report, written)
         except OSError as error:
             raise RewardsError(f"standard input cannot be read: {error.strerror or error}") from error
         return
     path = Path(source)
     try:
         if path.is_dir():
-            raise RewardsError(_folder(path))
+            raise RewardsError(other_kinds.folder(path))
         # Opened once: a pipe (`<(…)`) gives its bytes only once, and does not know its position.
         with path.open("rb") as file:
-            magic = file.peek(4)[:4]
-            position = file.tell if file.seekable() else lambda: 0
-            if magic[:2] == b"\x1f\x8b":
-                with gzip.open(file) as unpacked, _readable(path):
-                    yield from _json_lines(unpacked, position, report)
-            elif magic == b"PAR1":
+            head = file.peek(4)
+            if not file.seekable():
+                yield from _unpacked(file, source, lambda: 0, report, written)
+            elif head.startswith(PARQUET):
                 yield from _parquet(path, report)
-            elif path.suffix == ".json" and magic.lstrip()[:1] == b"[":
-                made = f"jq -c '.[]' {shlex.quote(str(path))} > {shlex.quote(str(_unused(path.with_suffix('.jsonl'))))}"
-                raise RewardsError(f"{path} is one JSON array; write one record per line: {made}")
-            elif path.suffix in (".csv", ".tsv") and magic[:1] != b"{":
-                raise RewardsError(f"{path} is no JSONL; make one: {_from_table(path)}")
+            elif problem := other_kinds.told(path, head):
+                raise RewardsError(problem)
             else:
-                yield from _json_lines(file, position, report)
+                yield from _unpacked(file, source, file.tell, report, written)
     except FileNotFoundError as error:
         raise RewardsError(f"{source}: no such file") from error
     except OSError as error:
@@ -160,8 +159,24 @@ def as_text(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def _unpacked(
+    file: io.BufferedReader, name: str, position: Callable[[], int], report: Callable[[int], None], written: bool
+) -> Iterator[Line]:
+    """The records of JSON lines, gzipped or not. Raises RewardsError for what is neither."""
+    head = file.peek(4)
+    if head.startswith(b"\x1f\x8b"):
+        with gzip.open(file) as unpacked, _readable(name):
+            yield from _json_lines(unpacked, position, report, written)
+    elif head.startswith(PARQUET):
+        raise RewardsError(f"{name} gives Parquet, which is read from files only: save it, and give the file")
+    elif problem := other_kinds.packed(head):
+        raise RewardsError(f"{name} {problem}")
+    else:
+        yield from _json_lines(file, position, report, written)
+
+
 def _json_lines(
-    file: IO[bytes] | gzip.GzipFile, position: Callable[[], int], report: Callable[[int], None]
+    file: IO[bytes] | gzip.GzipFile, position: Callable[[], int], report: Callable[[int], None], written: bool
 ) -> Iterator[Line]:
     number = 0
     while line := file.readline(MAX_LINE + 1):
@@ -178,43 +193,21 @@ def _json_lines(
             continue
         if number % 8 == 0:
             report(position())
-        yield _parse(number, line)
+        yield _parse(number, line, written)
     report(position())
 
 
-def _parse(number: int, line: bytes) -> Line:
+def _parse(number: int, line: bytes, written: bool) -> Line:
     try:
-        return Line(number, orjson.loads(line), None, line)
+        record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Line(number, None, RecordError(no_json(line, error)), line)
+    if not written and (key := doubled_key(line, record)) is not None:
+        return Line(number, None, RecordError("stands twice in one object; leave one of the two out", key[:80]), line)
+    return Line(number, record, None, line)
 
 
 NO_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,\]}]")
-
-
-def _from_table(path: Path) -> str:
-    """The command that makes JSON lines of a table."""
-    separator = ", sep='\\t'" if path.suffix == ".tsv" else ""
-    lines = str(_unused(path.with_suffix(".jsonl")))
-    read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
-    return f'python -c "import pandas; {read}"'
-
-
-def _folder(path: Path) -> str:
-    """That a folder is no file, and the command that makes one of a dataset that was saved there."""
-    splits = [one.name for one in sorted(path.iterdir()) if (one / "state.json").is_file()]
-    if not splits and not (path / "state.json").is_file():
-        return f"{path} cannot be read: it is a folder; give a file in it"
-    split = f"[{splits[0]!r}]" if splits else ""
-    made = str(_unused(path.with_name(f"{path.resolve().name}.parquet")))
-    command = f"import datasets; datasets.load_from_disk({str(path)!r}){split}.to_parquet({made!r})"
-    return f'{path} is a folder that `datasets` saved; make a file of it: python -c "{command}"'
-
-
-def _unused(path: Path) -> Path:
-    """The path, or the first of NAME-2, NAME-3 and so on where something lies there: a command that is told replaces nothing."""
-    others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in counting(2))
-    return path if not path.exists() else next(one for one in others if not one.exists())
 
 
 def no_json(text: bytes, error: orjson.JSONDecodeError) -> str:
@@ -225,7 +218,8 @@ def no_json(text: bytes, error: orjson.JSONDecodeError) -> str:
         return f"not valid UTF-8 at byte {bad.start}"
     if NO_NUMBERS.search(text):
         return "not JSON, which has no NaN and no Infinity: write null"
-    return f"not JSON: {error}"
+    # A record is line 1 to its parser, and another one of its file.
+    return f"not JSON: {error}" if b"\n" in text.rstrip() else f"not JSON: {error.msg}: column {error.pos + 1}"
 
 
 def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
@@ -260,8 +254,8 @@ def _rows(batch: Any) -> Iterator[tuple[Any, RecordError | None]]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise RewardsError(f"{path} cannot be read as gzip: {error}; it may be cut off") from error
+        raise RewardsError(f"{name} cannot be read as gzip: {error}; it may be cut off") from error

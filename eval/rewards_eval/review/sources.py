@@ -47,7 +47,7 @@ def read_sources(files: Sequence[Path], names: Sequence[str]) -> list[Source]:
 def _read(path: Path, name: str) -> Source:
     records: dict[str, Mapping[str, Any]] = {}
     scored: dict[str, ScoredRevision] = {}
-    for line in read_lines(str(path)):
+    for line in read_lines(str(path), written=True):
         try:
             if line.error is not None:
                 raise line.error

@@ -1,0 +1,70 @@
+"""Files that are no JSON lines, gzipped or not, and no Parquet: what they are, and how one is made that can be read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import count as counting
+from pathlib import Path
+
+PACKED = {
+    b"PK\x03\x04": "zip, as tables of Excel are",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""How a file is packed that begins so."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_SPREAD = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\[\s*\n|\{\s*\n\s*\")"
+)  # how pretty-printed JSON begins, and no record does
+_ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[")
+
+
+def packed(head: bytes) -> str | None:
+    """What a stream is that begins so and must be unpacked or written anew, with the remedy; None of others."""
+    if spread := _SPREAD.match(head):
+        program = "'.[]'" if b"[" in spread[0] else "."
+        return f"has JSON over several lines; write one record per line, as `jq -c {program}` does"
+    if head.startswith(UTF_16):
+        return "is text in UTF-16; write it in UTF-8, as `iconv -f UTF-16 -t UTF-8` does"
+    kind = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), None)
+    return kind and f"is packed ({kind}); give what is in it, as JSONL, JSONL.gz or Parquet"
+
+
+def told(path: Path, head: bytes) -> str | None:
+    """What a file is that begins so and holds no record on a line, with the command that makes one that does; None of others."""
+    if _SPREAD.match(head) or (path.suffix.lower() == ".json" and _ARRAY.match(head)):
+        array = bool(_ARRAY.match(head))
+        what = "is one JSON array" if array else "has JSON over several lines"
+        lines = shlex.quote(str(_unused(path.with_suffix(".jsonl"))))
+        program = "'.[]'" if array else "."
+        return f"{path} {what}; write one record per line: jq -c {program} {shlex.quote(str(path))} > {lines}"
+    if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")) and head[:1] != b"{":
+        return f"{path} is no JSONL; make one: {_from_table(path)}"
+    return None
+
+
+def folder(path: Path) -> str:
+    """That a folder is no file, and the command that makes one of a dataset that was saved there."""
+    splits = [one.name for one in sorted(path.iterdir()) if (one / "state.json").is_file()]
+    if not splits and not (path / "state.json").is_file():
+        return f"{path} cannot be read: it is a folder; give a file in it"
+    split = f"[{splits[0]!r}]" if splits else ""
+    made = str(_unused(path.with_name(f"{path.resolve().name}.parquet")))
+    command = f"import datasets; datasets.load_from_disk({str(path)!r}){split}.to_parquet({made!r})"
+    return f'{path} is a folder that `datasets` saved; make a file of it: python -c "{command}"'
+
+
+def _from_table(path: Path) -> str:
+    """The command that makes JSON lines of a table."""
+    separator = ", sep='\\t'" if ".tsv" in path.suffixes[-2:] else ""
+    lines = str(_unused(path.with_suffix(".jsonl")))
+    read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
+    return f'python -c "import pandas; {read}"'
+
+
+def _unused(path: Path) -> Path:
+    """The path, or the first of NAME-2, NAME-3 and so on where something lies there: a command that is told replaces nothing."""
+    others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in counting(2))
+    return path if not path.exists() else next(one for one in others if not one.exists())
