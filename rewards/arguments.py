@@ -68,6 +68,8 @@ def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
     """As `Reward.parse_arguments`."""
     from pydantic import ValidationError  # as above
 
+    from rewards.config import check_number
+
     known = [name for name, _ in declared.keyword_only()]
     for name in given:
         if name not in known:
@@ -80,6 +82,8 @@ def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
         found = declared.arguments(**given)
     except ValidationError as error:
         raise _unfit(declared, given, error.errors()) from error
+    for name, value in given.items():
+        check_number(f"reward {declared.name!r}, argument {name!r}", value, vars(found)[name])
     return {name: vars(found)[name] for name in known}  # of an argument called as a property of the model, that
 
 

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rewards.paths import read_utf8
 from rewards.values import object_of
 
 
 def read(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises OSError, and ValueError where the file holds something else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=object_of)
+        found = json.loads(read_utf8(path), object_pairs_hook=object_of)
     except RecursionError as error:  # `[[[[…`
         raise ValueError("it is nested too deep") from error
     if not isinstance(found, dict):

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from rewards.errors import ConfigError, RewardsError, nearest
+from rewards.paths import read_utf8
 
 M = TypeVar("M", bound=BaseModel)
 NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
@@ -28,27 +29,39 @@ _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
 
 
+_NO_NUMBER = "Input should be a number; on, yes and true are truth values in YAML"
+
+
 def _no_truth_value(given: Any) -> Any:
     if isinstance(given, bool):
-        raise PydanticCustomError("truth_value", "Input should be a number; on, yes and true are truth values in YAML")
+        raise PydanticCustomError("truth_value", _NO_NUMBER)
     return given
 
 
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
 """A number in a file of settings; `on` and `no`, which pydantic takes for 1 and 0, are none."""
+Whole = Annotated[int, BeforeValidator(_no_truth_value)]
+"""The same of whole numbers."""
+
+
+def check_number(where: str, given: Any, taken: Any) -> None:
+    """Raise ConfigError where pydantic has made a number of a truth value."""
+    if isinstance(given, bool) and isinstance(taken, int | float) and not isinstance(taken, bool):
+        raise ConfigError(f"{where}: {_NO_NUMBER} (given: {given!r})")
 
 
 def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_utf8(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    try:
         nodes = _composed(text)
         loaded = yaml.safe_load(text)  # from nodes of its own: building merges into them what `<<` names
         _refuse_doubles(nodes, path, set())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
     except NO_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(loaded, dict):

@@ -16,6 +16,16 @@ def user_path(name: str) -> Path:
         raise ConfigError(f"{name}: nobody of that name has a home folder; write the whole path") from error
 
 
+def read_utf8(path: Path) -> str:
+    """The text of a file. Raises OSError, and ValueError that names the line where it is not UTF-8."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not UTF-8; save the file in UTF-8") from error
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:

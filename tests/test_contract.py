@@ -57,6 +57,10 @@ def test_arguments_are_typed_and_defaults_filled_in() -> None:
     [
         ({"facter": 1}, r"no argument 'facter' \(did you mean 'factor'\?\)"),
         ({"factor": "long"}, "argument 'factor'.*valid number"),
+        (
+            {"factor": True},
+            r"argument 'factor': Input should be a number; on, yes and true are truth values.*given: True",
+        ),
         ({"factor": math.nan}, "argument 'factor'.*finite"),
         ({"unit": "bytes"}, "argument 'unit'.*'words' or 'characters'"),
     ],
@@ -527,7 +531,8 @@ def test_thresholds_of_profiles_may_be_plain_numbers() -> None:
         (b'{"threshold": {"value": true, "source": "x"}}', "its value is True"),
         (b"{}", "there is nothing of that name"),
         (b"[]", "expected an object, found list"),
-        (b'{"a": "caf\xe9"}', "'utf-8' codec can't decode byte"),
+        (b'{"a": "caf\xe9"}', "line 1 is not UTF-8; save the file in UTF-8"),
+        (b'{"threshold": {"value": 1, "value": 2, "source": "x"}}', "the key 'value' stands there twice"),
         (b"[" * 100_000, "it is nested too deep"),
         (None, "[Errno 2] No such file or directory"),
     ],

@@ -76,7 +76,7 @@ def test_files_that_the_wheel_lacks_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b'["a"]', "expected an object, found list"), ('{"data": "café"}'.encode("latin-1"), "can't decode byte")],
+    [(b'["a"]', "expected an object, found list"), ('{"data": "café"}'.encode("latin-1"), "line 1 is not UTF-8")],
 )
 def test_a_card_that_cannot_be_read_is_told(tmp_path: Path, content: bytes, told: str) -> None:
     code = """

@@ -440,6 +440,11 @@ def test_aliases_of_yaml_are_read_unless_they_stand_for_more_than_memory_holds(t
         (parse_settings, ["format.weight=1", "format.weight=2"], "--set format.weight is given twice"),
         (parse_settings, [".weight=1"], "--set '.weight=1': expected NAME.KEY=VALUE, e.g. brevity.factor=0.8"),
         (parse_models, ["encoder=a", "encoder=b"], "--model encoder is given twice"),
+        (
+            parse_settings,
+            ["format.threshold= "],
+            "--set 'format.threshold= ': expected NAME.KEY=VALUE, e.g. brevity.factor=0.8",
+        ),
         (parse_models, ["encoder="], "--model 'encoder=': expected ROLE=MODEL, e.g. encoder=./my-model"),
     ],
 )

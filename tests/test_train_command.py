@@ -119,6 +119,17 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest
         ("smoke", "grpo.model_init_kwargs={trust_remote_code: true}", "cannot be set: `model` and `dtype` say how"),
         ("smoke", "hub_token=hf_secret", "a recipe is written into the run's folder; set HF_TOKEN"),
         ("smoke", "learning_rate", "expected key=value"),
+        ("smoke", "learning_rate=", "'learning_rate=': expected key=value"),
+        (
+            "smoke",
+            "max_steps=true",
+            r"grpo\.max_steps: Input should be a number; on, yes and true are truth values in YAML",
+        ),
+        (
+            "smoke",
+            "data.limit=yes",
+            r"smoke\.yaml, with data\.limit=yes: data\.limit: Input should be a number; on, yes",
+        ),
         ("smoke", "trainer=ppo", "trainer: "),
         ("smoke", "model.x=1", "'model' has no keys"),
         ("smoke", "dtype=bfloat16", "mostly rounded away; give sft.lora=null"),
@@ -128,6 +139,13 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest
 def test_what_does_not_fit_is_named(name: str, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         recipe.resolve(name, [override] if override else [])
+
+
+def test_a_recipe_that_is_no_utf_8_is_told_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_bytes(b"model: x\ndescription: caf\xe9\n")
+    for read in (recipe.text_of, recipe.resolve):
+        with pytest.raises(ConfigError, match=r"own\.yaml cannot be read: line 2 is not UTF-8; save the file in UTF-8"):
+            read(str(tmp_path / "own.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -555,11 +573,11 @@ def on(**given: Any) -> Recipe:
 
 def test_data_is_read_checked_and_split(tmp_path: Path) -> None:
     lines: list[Any] = [{"id": n, "issue": "Lunch?", "argument": f"It is short, {n}. We wait. Ask."} for n in range(10)]
-    lines += [b"no json\n", {"issue": "nothing"}, {"id": "long", "sentences": ["word " * 60, "More."]}]
+    lines += [b"\n", b"no json\n", {"issue": "nothing"}, {"id": "long", "sentences": ["word " * 60, "More."]}]
     file = write_lines(tmp_path / "arguments.jsonl", *lines)
     found = data.load(on(train=str(file), eval_fraction=0.3, max_sentences=2))
     assert (len(found.train.items), len(found.eval.items), found.train.cut) == (8, 3, 10)
-    assert [where for where, _ in found.train.dropped] == ["line 11", "line 12"]
+    assert [where for where, _ in found.train.dropped] == ["line 12", "line 13"]  # as an editor numbers them
     assert data.load(on(train=str(file), eval_fraction=0.3, max_sentences=2)) == found
     other = on(train=str(file), eval_fraction=0.3, max_sentences=2)
     other.grpo["seed"] = 5
@@ -1215,10 +1233,10 @@ def test_pairs_whose_edits_cannot_be_learnt_are_left_out(tmp_path: Path) -> None
         good, {**good, "completion": "1 | bad | poor\n1 | nowhere | x"}, {**good, "completion": "1 | bad | poor\n2 | run | run"},
         {**good, "completion": "nothing of the kind"}, {"argument": "A bad idea.", "rewrite": "A poor idea."},
     ]  # fmt: skip
-    file = write_lines(tmp_path / "pairs.jsonl", *rows)
+    file = write_lines(tmp_path / "pairs.jsonl", *rows[:3], b"\n", *rows[3:])
     read = sft.read_pairs(recipe.resolve("smoke", [f"sft.data={file}", "sft.limit=null"]))
     assert [pair.completion for pair in read.found] == ["1 | bad | poor", "1 | bad | poor"]
-    assert [where for where, _ in read.dropped] == ["line 2", "line 3", "line 4"]
+    assert [where for where, _ in read.dropped] == ["line 2", "line 3", "line 5"]
     for (_, reason), told in zip(
         read.dropped, ("does not occur", "changes nothing: 'run'", "no edit in format"), strict=True
     ):

@@ -45,7 +45,9 @@ def show(
     if name not in rewards and name in found.suites:  # of two that clash, both are named
         print(text_of(name), end="")
         return
-    name, _, folder = name.partition(".params=")
+    name, given, folder = name.partition(".params=")
+    if given and not folder:
+        raise ConfigError(f"{name}.params= names no folder; give one of `rewards fit`")
     if name not in found.rewards and not folder and not found.failed:
         raise PluginError(_nothing_called(name, [*rewards, *suites]))
     reward, origin = found.reward(name)

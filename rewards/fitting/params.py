@@ -10,7 +10,7 @@ from typing import Any
 
 from rewards import cards
 from rewards.contract import Reward, Threshold
-from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, tell
+from rewards.errors import ConfigError, PluginError, RewardsError, failing_as, tell, unknown
 from rewards.models.specs import DEFAULT_PROFILE, PROFILES, Profile
 from rewards.paths import file_digest
 
@@ -32,6 +32,8 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
     `rewards fit` for this reward.
     """
     stated = read_card(folder)
+    if problem := unknown("profile", stated.get("profile", DEFAULT_PROFILE), list(PROFILES)):
+        raise ConfigError(f"{folder / CARD}: {problem}")
     fitted = rewards_of(stated)
     if reward.name not in fitted:
         raise ConfigError(

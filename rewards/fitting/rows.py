@@ -114,7 +114,7 @@ def split_of(row: Row, key: str, fold: str) -> Split:
     folds = row.record.get("folds")
     if folds is not None:
         if not isinstance(folds, Mapping):
-            raise row.wrong(f"folds is {folds!r}; expected an object such as {{{fold!r}: 'TRAIN'}}")
+            raise row.wrong(f"folds is {folds!r:.100}; expected an object such as {{{fold!r}: 'TRAIN'}}")
         if fold not in folds:
             raise row.wrong(f"folds has no {fold!r}; it has {', '.join(map(str, folds))}")
         stated = folds[fold]
@@ -124,7 +124,7 @@ def split_of(row: Row, key: str, fold: str) -> Split:
     for name in SPLITS:
         if str(stated).lower() in (name, {"valid": "validation"}.get(name)):
             return name
-    raise row.wrong(f"split is {stated!r}; expected train, valid or test")
+    raise row.wrong(f"split is {stated!r:.100}; expected train, valid or test")
 
 
 def need(count: int, least: int, what: str) -> None:

@@ -215,6 +215,8 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tu
     from pydantic import ConfigDict, PydanticUserError, ValidationError, create_model
     from pydantic_core import PydanticSerializationError
 
+    from rewards.config import check_number
+
     known = options_of(name, fit)
     for key in given:
         if key not in known:
@@ -223,10 +225,14 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tu
     fields: dict[str, Any] = known
     try:
         parsed = create_model("Options", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)(**given)
+        for key, value in given.items():
+            check_number(f"fitting {name!r}, option {key!r}", value, getattr(parsed, key))
         return {key: getattr(parsed, key) for key in known}, parsed.model_dump(mode="json", warnings=False)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']}") from error
+        raise ConfigError(
+            f"fitting {name!r}, option {first['loc'][0]!r}: {first['msg']} (given: {first['input']!r:.100})"
+        ) from error
     except (PydanticUserError, PydanticSerializationError) as error:
         raise PluginError(f"the fit of {name!r}: an option has a type that no card can hold ({error})") from error
 

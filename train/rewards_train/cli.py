@@ -91,9 +91,9 @@ def list_all() -> None:
 @recipes.command()
 def show(name: Annotated[str, typer.Argument(help="Name of a recipe.")]) -> None:
     """Print a recipe's YAML."""
-    from rewards_train.recipe import path_of
+    from rewards_train.recipe import text_of
 
-    print(path_of(name).read_text(encoding="utf-8"), end="")
+    print(text_of(name), end="")
 
 
 @recipes.command()
@@ -103,7 +103,7 @@ def copy(
 ) -> None:
     """Write a recipe's YAML to a file of your own, for `rewards train FILE`."""
     from rewards.config import copy_yaml
-    from rewards_train.recipe import path_of
+    from rewards_train.recipe import text_of
 
-    to = copy_yaml(path_of(name).read_text(encoding="utf-8"), to, name, "recipe", "`rewards train`")
+    to = copy_yaml(text_of(name), to, name, "recipe", "`rewards train`")
     print(f"wrote {to}; use it with rewards train {to}")

@@ -106,7 +106,7 @@ def read(source: str, recipe: Recipe, tokenizer: Any = None, split: str | None =
     items: list[Item] = []
     dropped: list[tuple[str, str]] = []
     cut = 0
-    for number, record in enumerate(records(source, split or data.split), 1):
+    for number, record in numbered(source, split or data.split):
         try:
             revision = _revision(record, number)
         except RecordError as error:
@@ -171,14 +171,19 @@ def shortened(revision: Revision, most: int | None) -> Revision:
 
 def records(source: str, split: str) -> Iterator[Any]:
     """The records of a file, a folder or a name of `datasets`, and a RecordError for a line that is none."""
+    return (record for _, record in numbered(source, split))
+
+
+def numbered(source: str, split: str) -> Iterator[tuple[int, Any]]:
+    """The same, each with its line in the file, or with its row."""
     path = SHIPPED if source == EXAMPLES else user_path(source)
     if path.is_file():
         for line in read_lines(str(path)):
-            yield line.error if line.error is not None else _object(line.record)
+            yield line.number, line.error if line.error is not None else _object(line.record)
     elif path.suffix in (".jsonl", ".json", ".gz", ".parquet"):
         raise ConfigError(f"{source}: no such file")
     else:
-        yield from _dataset(path if path.is_dir() else None, source, split)
+        yield from enumerate(_dataset(path if path.is_dir() else None, source, split), 1)
 
 
 def _object(record: Any) -> Any:

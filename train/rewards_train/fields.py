@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from rewards.config import check_number
 from rewards.errors import ConfigError, nearest
 
 RESERVED: dict[str, str] = {
@@ -93,11 +94,13 @@ def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]
 
 def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
     try:
-        return TypeAdapter(hint, config=_LAX).validate_python(_meant(name, value, hint))
+        taken = TypeAdapter(hint, config=_LAX).validate_python(_meant(name, value, hint))
     except ValidationError as error:
         raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
     except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
         return value
+    check_number(f"{where}.{name}", value, taken)
+    return taken
 
 
 def _check_value(config: str, name: str, value: Any, where: str) -> None:

@@ -10,11 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from rewards import prompts
-from rewards.config import parse, parse_value, read_yaml
+from rewards.config import Number, Whole, parse, parse_value, read_yaml
 from rewards.engine.device import check_device
 from rewards.errors import ConfigError, nearest
 from rewards.models.specs import DType, Profile
-from rewards.paths import user_path
+from rewards.paths import read_utf8, user_path
 from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -34,20 +34,20 @@ class Data(_Strict):
 
     train: str | None = None
     eval: str | None = None
-    eval_fraction: float = Field(default=0.0, ge=0, lt=1)
+    eval_fraction: Number = Field(default=0.0, ge=0, lt=1)
     split: str = "train"
     eval_split: str | None = None
-    max_prompt_tokens: int | None = Field(default=None, gt=0)
-    max_sentences: int | None = Field(default=None, gt=0)
-    limit: int | None = Field(default=None, gt=0)
-    eval_limit: int | None = Field(default=None, gt=0)
+    max_prompt_tokens: Whole | None = Field(default=None, gt=0)
+    max_sentences: Whole | None = Field(default=None, gt=0)
+    limit: Whole | None = Field(default=None, gt=0)
+    eval_limit: Whole | None = Field(default=None, gt=0)
 
 
 class WarmStart(_Strict):
     """A supervised start: pairs of argument and completion (or rewrite), and the settings of SFTConfig and LoraConfig."""
 
     data: str | None = None
-    limit: int | None = Field(default=None, gt=0)
+    limit: Whole | None = Field(default=None, gt=0)
     args: dict[str, Any] = Field(default_factory=dict)
     lora: dict[str, Any] | None = None
 
@@ -55,8 +55,8 @@ class WarmStart(_Strict):
 class Failures(_Strict):
     """How many completions may fail before the run stops: `share` of the last `window`."""
 
-    share: float = Field(default=0.05, ge=0, le=1)
-    window: int = Field(default=256, gt=0)
+    share: Number = Field(default=0.05, ge=0, le=1)
+    window: Whole = Field(default=256, gt=0)
 
 
 class Recipe(_Strict):
@@ -80,7 +80,7 @@ class Recipe(_Strict):
     grpo: dict[str, Any] = Field(default_factory=dict)
     failures: Failures = Field(default_factory=Failures)
     save: Literal["merged", "adapter"] = "merged"
-    processes: int = Field(default=1, ge=1)
+    processes: Whole = Field(default=1, ge=1)
     out: str = "runs/{recipe}"
 
     @property
@@ -125,13 +125,22 @@ def path_of(name: str) -> Path:
     return path
 
 
+def text_of(name: str) -> str:
+    """The YAML of a recipe, by name or path. Raises ConfigError where there is none, or it cannot be read."""
+    path = path_of(name)
+    try:
+        return read_utf8(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe with its overrides, every field checked. Raises ConfigError that names what does not fit."""
     path = path_of(name)
     stated = read_yaml(path, "rewards recipe show small")
     for text in overrides:
         key, equals, value = text.partition("=")
-        if not equals or not key:
+        if not equals or not key or not value.strip():
             raise ConfigError(f"{text!r}: expected key=value, e.g. learning_rate=1e-5")
         where = _place(key, stated)
         target = stated
@@ -143,7 +152,7 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
                 raise ConfigError(f"{text!r}: {part!r} has no keys")
             target = inner
         target[where[-1]] = parse_value(value)
-    recipe = parse(Recipe, stated, str(path))
+    recipe = parse(Recipe, stated, f"{path}, with {', '.join(overrides)}" if overrides else str(path))
     grpo = fields.checked(recipe.config, recipe.grpo, "grpo")
     lora = None if recipe.lora is None else fields.checked("LoraConfig", recipe.lora, "lora")
     sft = recipe.sft

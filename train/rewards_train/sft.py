@@ -58,10 +58,10 @@ def read_pairs(recipe: Recipe) -> Pairs:
     wanted = registry().format(recipe.format)
     found: list[Pair] = []
     dropped: list[tuple[str, str]] = []
-    for number, record in enumerate(data.records(recipe.sft.data, recipe.data.split), 1):
+    for number, record in data.numbered(recipe.sft.data, recipe.data.split):
         try:
             found.append(_pair(record, wanted.name, number))
-        except (RecordError, TypeError) as error:
+        except RecordError as error:
             dropped.append((f"line {number}", str(error)))
     if not found:
         why = f": {dropped[0][0]}: {dropped[0][1]}" if dropped else ": it is empty"
