@@ -321,6 +321,11 @@ def test_attacks_of_ones_own_are_chosen_and_shown_by_their_names(
             ["x", "--only", "no-edits"],
             "--only: with FILE no suite is attacked; name one with --suite, or leave out FILE",
         ),
+        (
+            ["x", "--show", "no-edits"],
+            "--show: with FILE no suite is attacked; name one with --suite, or leave out FILE",
+        ),
+        (["--show", "no-edits", "--only", "no-edit"], "no attack is called 'no-edit' (did you mean 'no-edits'?)"),
         (["-o", "nowhere/x.json"], "-o nowhere/x.json: the folder nowhere does not exist"),
         (["--set", "x"], "--set 'x': expected NAME.KEY=VALUE, e.g. brevity.factor=0.8"),
         (["--profile", "tiny"], "no profile is called 'tiny'; there are embedded, full"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +233,10 @@ def test_parquet_that_is_no_log(tmp_path: Path) -> None:
         observe(log(path, ROWS, suite={"main": 1}))
     with pytest.raises(ConfigError, match="no such file"):
         observe(tmp_path / "none.parquet")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ConfigError, match="pipe: is read more than once, so it cannot be a pipe"):
+            observe(tmp_path / "pipe")
 
 
 def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:

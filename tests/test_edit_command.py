@@ -209,6 +209,7 @@ def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--temperature", "inf"], "--temperature inf: expected a finite number"),
         (["--num-samples", 2, "--temperature", 0], "--temperature 0 draws the same completion every time"),
         (["--top-p", 0], "--top-p 0 leaves no token to draw"),
         (["--format", "edits"], "no format is called 'edits'"),

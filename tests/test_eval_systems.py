@@ -113,8 +113,9 @@ def test_names(good: Path, tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit(good: Path, tmp_path: Path) -> None:
-    with pytest.raises(RewardsError, match="cannot be standard input"):
-        run(Options(["-"], tmp_path / "out"))
+    for given in (Options(["-"], tmp_path / "out"), Options([str(good)], tmp_path / "out", labels="-")):
+        with pytest.raises(RewardsError, match="- is read more than once, so it cannot be standard input or a pipe"):
+            run(given)
     done = command("eval", good, "-o", good)
     assert (done.returncode, done.stderr.decode()) == (2, f"error: -o {good} is a file; give a folder\n")
     done = command("eval", good, "-o", tmp_path / "out", "--suite", "default")
@@ -134,6 +135,8 @@ def test_options_that_compute_nothing(good: Path, tmp_path: Path) -> None:
     [
         (references.read_references, {"rewrite": "x"}, "no `id`; a reference says which argument it rewrites"),
         (references.read_references, {"id": 1, "rewrite": 3}, "no rewrite; expected a text, or a list of texts, in .*"),
+        (references.read_references, [1], "expected an object, found a list"),
+        (labels.read_labels, {"id": 1, "label": "x" * 500}, "label: expected true or false, .*; found 'x{99}"),
         (labels.read_labels, {"label": 1}, "no `id`; a label says which argument it is about"),
         (
             references.read_references,

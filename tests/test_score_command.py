@@ -172,6 +172,7 @@ def test_a_table_is_refused_with_the_way_to_make_lines_of_it(tmp_path: Path) -> 
         (["-", "--dtype", "int4"], "no dtype is called 'int4'; there are auto"),
         (["-", "--append"], "name them with --reward"),
         (["-", "--append", "--reward", "format"], "cannot be standard input"),
+        (["x", "--append", "--reward", "format", "--format", "compact"], "it takes no --format"),
         (["-", "--resume"], "--resume needs -o OUT"),
         (["-", "--reward", "format", "-o", "no/such/folder/out.jsonl"], "the folder no/such/folder does not exist"),
         (["-", "--limit", "-1"], "--limit"),

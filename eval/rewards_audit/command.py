@@ -70,7 +70,9 @@ def audit(
     target = _target(out, [path for path in (file, against, suite and Path(suite), arguments, attacks) if path])
     settings, models = parse_settings(set_ or ()), parse_models(model)
     plan = SuitePlan(suite, (), settings, profile, models, device, dtype, cache=cache)
-    attempt = Attempt(plan, tuple([show] if show else only or ()), show, arguments, attacks, quiet)
+    attempt = Attempt(
+        plan, tuple(dict.fromkeys([*(only or ()), *([show] if show else [])])), show, arguments, attacks, quiet
+    )
     _check(file, against, attempt)
     records: list[dict[str, Any]] = []
     passed = True
@@ -104,7 +106,7 @@ def _check(file: Path | None, against: Path | None, attempt: Attempt) -> None:
         raise ConfigError("--against compares FILE with another: give both, rewards audit AFTER --against BEFORE")
     plan = attempt.plan
     about = {
-        "--set": plan.settings, "--only": attempt.only, "--arguments": attempt.arguments,
+        "--set": plan.settings, "--show" if attempt.show else "--only": attempt.only, "--arguments": attempt.arguments,
         "--attacks": attempt.attacks, "--profile": plan.profile, "--model": plan.models,
     }  # fmt: skip
     given = [name for name, value in about.items() if value]

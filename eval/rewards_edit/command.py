@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,6 +106,8 @@ def _check(several: bool, temperature: float, top_p: float, backend: str, dtype:
     from rewards.models.specs import DTYPES
     from rewards_edit.policy import BACKENDS
 
+    if math.isinf(temperature):
+        raise ConfigError("--temperature inf: expected a finite number")
     if several and not temperature:
         raise ConfigError("--temperature 0 draws the same completion every time: leave out --num-samples and --best-of")
     if not top_p:

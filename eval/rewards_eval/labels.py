@@ -100,15 +100,16 @@ def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...
     where = f"{path}, line {line.number}"
     if line.error is not None:
         raise RewardsError(f"{where}: {line.error}")
-    record = line.record if isinstance(line.record, Mapping) else {}
-    stated, place = id_of(record, where, "a label says which argument it is about"), record.get("edit")
+    stated = id_of(line.record, where, "a label says which argument it is about")
+    record = line.record
+    place = record.get("edit")
     if place is not None and (isinstance(place, bool) or not isinstance(place, int) or place < 0):
         raise RewardsError(f"{where}: edit: expected an edit's place in its record's list, counted from 0")
     given = record.get("label", record.get("decision"))
     value = DECISIONS.get(given.strip().lower()) if isinstance(given, str) else given
     if not isinstance(value, bool | int | float):
         raise RewardsError(
-            f"{where}: label: expected true or false, a number, or one of {', '.join(sorted(DECISIONS))}; found {given!r}"
+            f"{where}: label: expected true or false, a number, or one of {', '.join(sorted(DECISIONS))}; found {given!r:.100}"
         )
     system, words = record.get("system"), (record.get("before"), record.get("after"))
     if system is not None and not isinstance(system, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -34,8 +34,7 @@ def read_references(path: str) -> dict[Id, tuple[str, ...]]:
         where = f"{path}, line {line.number}"
         if line.error is not None:
             raise RewardsError(f"{where}: {line.error}")
-        record = line.record if isinstance(line.record, Mapping) else {}
-        stated = id_of(record, where, "a reference says which argument it rewrites")
+        record, stated = line.record, id_of(line.record, where, "a reference says which argument it rewrites")
         texts = next((record[key] for key in KEYS if record.get(key) is not None), None)
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):

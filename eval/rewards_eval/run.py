@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rewards.errors import ConfigError, RewardsError
+from rewards.files.reading import is_stream
 from rewards.plan import SuitePlan
 from rewards_eval import agreement, breakdowns, figures, notes, report, systems, tables
 from rewards_eval.evaluation import Evaluation, evaluate
@@ -45,8 +46,9 @@ def run(options: Options) -> dict[str, Any]:
     """Evaluate, write everything into the folder, and give the report back. Raises RewardsError for what does not fit."""
     if os.path.exists(options.out) and not options.out.is_dir():  # noqa: PTH110  (of a folder that is closed: False)
         raise ConfigError(f"-o {options.out} is a file; give a folder")
-    if "-" in options.files:
-        raise ConfigError("a FILE is read more than once, so it cannot be standard input")
+    for file in (*options.files, *([options.labels] if options.labels else [])):
+        if is_stream(file):
+            raise ConfigError(f"{file} is read more than once, so it cannot be standard input or a pipe; give a file")
     names = choose_names(options.files, options.names)
     references: References = read_references(options.reference) if options.reference else {}
     labels = read_labels(options.labels) if options.labels else None

@@ -14,6 +14,7 @@ from rewards.files.reading import Line, read_header, read_lines
 from rewards.paths import file_digest
 from rewards.records import identifier
 from rewards.scored import is_meant, read_scored
+from rewards.values import kind
 from rewards_eval import authors
 
 if TYPE_CHECKING:
@@ -113,8 +114,10 @@ def detect(path: str) -> Dialect:
     raise problem or RewardsError(f"{path} holds no records")
 
 
-def id_of(record: Mapping[str, Any], where: str, why: str) -> Id:
+def id_of(record: Any, where: str, why: str) -> Id:
     """The id that a line of references or labels states. Raises RewardsError where it states none, or none that can be one."""
+    if not isinstance(record, Mapping):
+        raise RewardsError(f"{where}: expected an object, found {kind(record)}")
     try:
         found = identifier(record)
     except RecordError as error:
@@ -156,7 +159,7 @@ def read_system(path: str, name: str, dialect: Dialect, scored: ScoredFile | Non
     rounds: dict[int, dict[Id, Record]] = {}
     lines: dict[tuple[Id, int], int] = {}
     stated = iter(scored.stated) if scored else None
-    for line in read_lines(source):
+    for line in read_lines(source, written=True):
         record = _read(source, line, "scored" if scored else dialect)
         said = next(stated, SourceLine(0)) if stated else SourceLine(_round(source, line, record))
         if said.failed:  # nothing was generated, so that there was nothing that scoring could fail at

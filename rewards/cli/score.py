@@ -78,7 +78,7 @@ def score(
     rewards, settings = settings_of(reward or (), set_ or ())
     models, devices = parse_models(model), parse_devices(device, dtype)
     if append:
-        _check_append(file, rewards, suite, settings, limit, devices)
+        _check_append(file, rewards, suite, settings, limit, format, devices)
     target = targets.target_of(file, out, resume, append)
     plan = SuitePlan(suite, rewards, settings, profile, models, devices[0], dtype, token_budget, cache, strict)
     chosen = plan.load()
@@ -122,6 +122,7 @@ def _check_append(
     suite: str | None,
     settings: dict[str, dict[str, Any]],
     limit: int | None,
+    format: str | None,
     devices: Sequence[str],
 ) -> None:
     from rewards.files.reading import is_stream
@@ -134,6 +135,8 @@ def _check_append(
         raise ConfigError("--append reads its file twice, so it cannot be standard input or a pipe")
     if limit is not None:
         raise ConfigError("--append keeps every record, so it takes no --limit")
+    if format is not None:
+        raise ConfigError("--append takes edits as they were read when the file was scored, so it takes no --format")
     for name, given in settings.items():
         for key in {"gate", "together", "weight", "empty"} & set(given):
             raise ConfigError(f"--set {name}.{key}: with --append what was accepted and paid stays as it is")

@@ -36,7 +36,7 @@ def review(
         bool, typer.Option("--agreement", help="Print how well the reviewers in these files of decisions agree.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="Random seed for sides and order of --compare, and intervals of --agreement.")
+        int, typer.Option(min=0, help="Random seed for sides and order of --compare, and intervals of --agreement.")
     ] = 0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
