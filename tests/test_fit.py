@@ -547,6 +547,11 @@ def test_one_file_counts_once_and_can_be_read_twice(tmp_path: Path) -> None:
     [
         (["--set", "percentile=3", "--set", "percentile=4"], b"--set percentile is given twice"),
         (["--set", "percentile=3", "--percentile", "4"], b"are one option: give it once"),
+        (
+            ["--set", "percentile=yes"],
+            b"option 'percentile': Input should be a number; on, yes and true are truth values",
+        ),
+        (["--set", "percentile=much"], b"unable to parse string as a number (given: 'much')"),
         (["--seed", str(2**63)], b"less than or equal to 9223372036854775807"),
     ],
 )
@@ -555,6 +560,17 @@ def test_an_option_is_given_once_and_a_seed_is_one_of_torchs(tmp_path: Path, giv
     done = command("fit", "pattern_conformity", "--data", data, "-o", tmp_path / "out", *given)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["embeded", [], None])
+def test_a_card_of_no_profile_is_refused_and_not_taken_for_another(tmp_path: Path, profile: Any) -> None:
+    card = {"reward": "bertscore", "profile": profile, "threshold": {"value": 0.5, "source": "x"}}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigError, match=re.escape(f"card.json: no profile is called {profile!r}")):
+        load_params(registry().reward("bertscore")[0], tmp_path)
+    done = command("show", "bertscore.params=")
+    told = b"error: bertscore.params= names no folder; give one of `rewards fit`\n"
+    assert (done.returncode, done.stderr, done.stdout) == (2, told, b"")
 
 
 def test_parameters_of_another_reward_are_refused(tmp_path: Path) -> None:

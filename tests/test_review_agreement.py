@@ -134,6 +134,12 @@ def test_the_command_prints_it(tmp_path: Path) -> None:
     )
 
 
+def test_a_seed_is_no_negative_number() -> None:
+    done = command("review", "--agreement", "x", "y", "--seed", "-1")
+    assert done.returncode == 2
+    assert b"Invalid value for '--seed'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

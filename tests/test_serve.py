@@ -284,6 +284,7 @@ def test_an_upload_that_stalls_or_drips_is_given_up(
         (b"{", {}, 400, "the body is not JSON: unexpected end of data: column 2"),
         (b"null", {"Content-Type": "Application/JSON; charset=utf-8"}, 422, "the body: expected an object, found null"),
         (b'{"records": [{"id": NaN}]}', {}, 400, "the body is not JSON, which has no NaN and no Infinity: write null"),
+        (b'{"records": [{"id": 1, "id": 2}]}', {}, 400, "the body: the key 'id' stands twice in one object"),
         (b'{"records": ["\xff"]}', {}, 400, "the body is not valid UTF-8 at byte 14"),
         (b"{}", {"Content-Encoding": "gzip"}, 415, "the body must not be compressed"),
         (b"null", {}, 422, "the body: expected an object, found null"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from rewards import cards
 from rewards.errors import ConfigError, ModelError
 from rewards.models.catalog import source_of
 from rewards.models.folders import ADAPTER
@@ -123,8 +124,8 @@ def _check_adapter(folder: Path) -> None:
 def _base_of(folder: Path) -> str | None:
     """The base that an adapter says it was trained on."""
     try:
-        named = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (OSError, ValueError, AttributeError) as error:
+        named = cards.read(folder / ADAPTER).get("base_model_name_or_path")
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder / ADAPTER} cannot be read: {error}") from error
     return named if isinstance(named, str) and named else None
 

@@ -106,7 +106,7 @@ def detect(path: str) -> Dialect:
             return "scored"
         if isinstance(record, Mapping) and _can_be_scored(record):
             return "unscored"
-        known = ", ".join(sorted(record)[:12]) if isinstance(record, Mapping) else "no object"
+        known = ", ".join(str(key)[:40] for key in sorted(record)[:12]) if isinstance(record, Mapping) else "no object"
         problem = problem or RewardsError(
             f"{path}, line {line.number}: unknown dialect ({known}); expected records of `rewards score`,"
             " its input (docs/data.md), or the authors' scored records"

@@ -27,6 +27,7 @@ from rewards.records import read_revision, reading
 from rewards.result import Result
 from rewards.suite import Suite
 from rewards.types import Revision
+from rewards.values import doubled_key
 from rewards.values import kind as kind_of
 from rewards.versions import versions
 from rewards_serve import openrlhf
@@ -249,9 +250,12 @@ async def _json(request: Request) -> Any:
 
 def _loaded(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise HTTPException(400, f"the body is {no_json(body, error)}") from error
+    if (key := doubled_key(body, found)) is not None:
+        raise HTTPException(400, f"the body: the key {key[:80]!r} stands twice in one object")
+    return found
 
 
 async def _gone(request: Request) -> None:
