@@ -76,6 +76,13 @@ def test_attacks_are_the_same_every_time() -> None:
         assert each.completion(CASES[0]) == each.completion(CASES[0])
 
 
+def test_words_inside_others_are_disguised_as_words_of_their_own() -> None:
+    part = "An idiot is an idiotic fool, foolish as foolishness"
+    case = Case("a", "b", (part,), (Change(1, part, "x"),), (), "")
+    masked = "An i***t is an i*****c f**l, f*****h as f*********s"
+    assert after(case, ATTACKS["mask-words"].completion(case) or "") == masked
+
+
 CASE = Case(
     "tea",
     "Is tea good?",

@@ -395,6 +395,18 @@ def test_tables_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_dimensions_of_a_classifier_of_ones_own_stand_in_its_order(tmp_path: Path) -> None:
+    names = ["Inappropriateness", *(f"own {letter}" for letter in "zyxwvutsrq")]
+    files = two_systems(tmp_path)
+    lines = read_lines(files[0])
+    for line in lines:
+        line["details"]["polite"] = {when: dict.fromkeys(names, 0.5) for when in ("before", "after")}
+    report = run(options(tmp_path, write_lines(files[0], *lines), files[1]))
+    shown = [label for label, group in table(report, "dimensions") if group == "accepted edits"]
+    assert shown == ["Inappropriateness", "Toxic Emotions", *names[1:]]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_columns_of_systems_bear_their_names(tmp_path: Path) -> None:
     run(options(tmp_path, *two_systems(tmp_path)))
     head = (tmp_path / "out" / "dimensions.csv").read_text(encoding="utf-8").splitlines()[0]

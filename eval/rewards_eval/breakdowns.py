@@ -75,9 +75,10 @@ def _changes(common: Common, variant: str) -> list[dict[str, np.ndarray[Any, Any
         for i, identifier in enumerate(common.ids):
             before = probabilities_before(system.records[identifier])
             after = probabilities_after(system.records[identifier], variant)
-            for name in set(before or ()) & set(after or ()):
-                found = pairs.setdefault(name, np.zeros((len(common.ids), 2)))
-                found[i] = (after[name] - before[name], 1.0)  # type: ignore[index]  # both have the name
+            for name in before or ():  # in their order, which is that of the table
+                if after and name in after:
+                    found = pairs.setdefault(name, np.zeros((len(common.ids), 2)))
+                    found[i] = (after[name] - before[name], 1.0)  # type: ignore[index]  # both have the name
         changes.append(pairs)
     return changes
 

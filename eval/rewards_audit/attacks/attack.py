@@ -53,6 +53,11 @@ def words(sentence: str) -> list[str]:
     return _WORD.findall(sentence)
 
 
+def turned(text: str, turn: Callable[[str], str]) -> str:
+    """The text with every word as `turn` has it."""
+    return _WORD.sub(lambda found: turn(found[0]), text)
+
+
 def once(sentence: str) -> list[str]:
     """The words that occur in the sentence exactly once, also as parts of words: an edit of them has one place."""
     return [word for word in words(sentence) if sentence.count(word) == 1]

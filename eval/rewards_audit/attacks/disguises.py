@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rewards_audit.attacks.attack import append, attack, once, words
+from rewards_audit.attacks.attack import append, attack, once, turned, words
 from rewards_audit.cases import Case, Change
 
 LOOKALIKES = str.maketrans(
@@ -102,10 +102,4 @@ def only_calm_down_the_case(case: Case) -> list[Change] | None:
 
 
 def _in_parts(case: Case, turn: Callable[[str], str]) -> list[Change]:
-    changes = []
-    for change in case.honest:
-        text = change.part
-        for word in set(words(change.part)):
-            text = text.replace(word, turn(word))
-        changes.append(change._replace(replacement=text))
-    return changes
+    return [change._replace(replacement=turned(change.part, turn)) for change in case.honest]
