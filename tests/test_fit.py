@@ -30,7 +30,7 @@ from rewards.fitting.measures import (
     platt,
     roc_auc,
 )
-from rewards.fitting.params import load_params, read_card
+from rewards.fitting.params import digest_of, load_params, read_card
 from rewards.fitting.rows import Row, read_rows, split_of
 from rewards.fitting.run import run
 from rewards.models.catalog import ENCODER
@@ -79,6 +79,9 @@ def test_a_pattern_model_is_fitted_and_scores_with_its_own_threshold(tmp_path: P
     again = tmp_path / "again"
     assert command("fit", "pattern_conformity", "--data", data, "-o", again, "--percentile", "10", "-q").stderr == b""
     assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    for changed, same in (({"date": "1999-12-31"}, True), ({"seed": 7}, False)):
+        (again / "card.json").write_text(json.dumps({**card, **changed}), encoding="utf-8")
+        assert (digest_of(again) == digest_of(out)) == same
 
     scored, plain = tmp_path / "scored.jsonl", tmp_path / "plain.jsonl"
     source = write_lines(tmp_path / "in.jsonl", record())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,9 +81,10 @@ def rewards_of(card: Mapping[str, Any]) -> list[Any]:
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 over the names and contents of the folder's files."""
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+    """SHA-256 over names and contents of the files; of the card without its date, so that a fit made again has it too."""
+    stated = {**read_card(folder), "date": None}
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for file in sorted(path for path in folder.iterdir() if path.is_file() and path.name != CARD):
         digest.update(f"{file.name}\0{file_digest(file)}\n".encode())
     return digest.hexdigest()
 
