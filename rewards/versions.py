@@ -11,7 +11,8 @@ OWN = "appropriateness-rewards"
 """This distribution."""
 NOWHERE = "(not installed)"
 """In the place of a version."""
-COMPUTING = (OWN, "torch", "transformers", "sentence-transformers", "numpy")
+COMPUTING = (OWN, "torch", "transformers", "tokenizers", "sentence-transformers", "numpy", "rapidfuzz", "sentencex")
+"""What numbers depend on: what finds sentences, tokens and differences of words, and what computes."""
 
 
 def version(name: str = OWN) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +95,12 @@ def write_lines(path: Path, *lines: Any) -> Path:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def another_torch(patched: pytest.MonkeyPatch) -> None:
+    """Let the installed torch be of another version, as after an upgrade."""
+    known = metadata.version
+    patched.setattr("importlib.metadata.version", lambda name: "0.0" if name == "torch" else known(name))
 
 
 FORKS = Forks()

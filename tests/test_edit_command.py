@@ -15,7 +15,7 @@ import pytest
 
 from rewards import cli
 from tests import tiny
-from tests.conftest import read_lines, start, write_lines
+from tests.conftest import another_torch, read_lines, start, write_lines
 from tests.forked import Started
 
 KEYS = [
@@ -125,7 +125,7 @@ def test_records_in_order_that_score_reads(run: Edit, ending: Path, suite: Path,
 
     header = json.loads((tmp_path / "out.jsonl.meta.json").read_text())
     assert header["policy"]["name"] == str(ending)
-    assert header["policy"]["device"] == "cpu"
+    assert (header["policy"]["device"], header["policy"]["token_budget"]) == ("cpu", 0)
     assert (header["format"], header["rounds"], header["seed"], header["temperature"]) == ("rewrite", 2, 0, 1)
     assert header["counts"]["edited"] == 2
     assert header["counts"]["rounds"] == {"0": 1, "2": 2}
@@ -166,6 +166,17 @@ def wait_for_lines(path: Path, process: Started | subprocess.Popen[bytes], lines
         assert process.poll() is None, process.communicate()[1].decode()
         time.sleep(0.01)
     raise AssertionError("nothing was written")
+
+
+def test_what_another_torch_made_is_not_gone_on_with(
+    run: Edit, model: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(model, suite, "-o", tmp_path / "out.jsonl", "--max-new-tokens", 2)
+    source = arguments(tmp_path / "in.jsonl", 1)
+    assert run("edit", source, *chosen).returncode == 0
+    another_torch(monkeypatch)
+    other = run("edit", source, *chosen, "--resume")
+    assert "was made with other settings or another input (versions.torch was " in other.stderr
 
 
 def test_what_was_killed_or_interrupted_goes_on_to_the_same_bytes(

@@ -24,7 +24,7 @@ from rewards_eval.run import Options, run
 from rewards_eval.statistics import Draws
 from rewards_eval.systems import read_system
 from tests import tiny
-from tests.conftest import command, read_lines, record, write_lines
+from tests.conftest import another_torch, command, read_lines, record, write_lines
 from tests.scored import edit, scored, two_systems
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -47,7 +47,9 @@ def options(folder: Path, models: dict[str, str], *files: Path, **more: Any) -> 
     )
 
 
-def test_everything_is_measured_and_kept(tmp_path: Path, models: dict[str, str]) -> None:
+def test_everything_is_measured_and_kept(
+    tmp_path: Path, models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = two_systems(tmp_path)
     people = write_lines(tmp_path / "people.jsonl", {"id": 1, "rewrite": "Lunch is short."})
     out = tmp_path / "out"
@@ -70,6 +72,11 @@ def test_everything_is_measured_and_kept(tmp_path: Path, models: dict[str, str])
     assert again["suite"]["measured_with"] == report["suite"]["measured_with"]
     assert again["notes"] == report["notes"]
     assert len(report["suite"]["measured_with"]["models"]) == 3
+    assert report["suite"]["measured_with"]["roles"].keys() == models.keys()
+    assert "torch" in report["suite"]["measured_with"]["versions"]
+    another_torch(monkeypatch)
+    with pytest.raises(RewardsError, match=r"measured\.jsonl was made with other settings or another input"):
+        run(options(out, models, *files, measure=True, reference=str(people)))
 
 
 def test_a_run_that_died_goes_on_where_it_stopped(

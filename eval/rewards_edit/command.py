@@ -13,7 +13,7 @@ from rewards.cli.options import Cache, Device, Limit, Profile, Resume, Settings,
 from rewards.cli.terminal import stop_where_complete
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, parse_models
-from rewards.versions import version
+from rewards.versions import versions
 
 if TYPE_CHECKING:
     from rewards_edit.job import EditTally, Work
@@ -94,7 +94,7 @@ def edit(
     plan = SuitePlan(suite, (), settings, profile, models, device, cache=cache)
     counts = (rounds, num_samples, best_of)
     work = _work(plan, model, adapter, format, sampling, counts, backend, dtype, token_budget)
-    fingerprint = _fingerprint(work, file, limit, token_budget, backend)
+    fingerprint = _fingerprint(work, file, limit)
     if resume and out is not None:
         stop_where_complete(out, finished(out, fingerprint, batch_size))
     tally = _run(work, file, out, fingerprint, limit, batch_size, resume, quiet)
@@ -152,18 +152,19 @@ def _work(
 
         policy = Generator(files, plan.device, dtype, token_budget)
     setup = EditingSetup(asked, chosen, sampling, rounds, best_of)
-    return Work(setup, policy, files.full_name, {**files.describe(), "backend": policy.backend}, samples)
+    model_of = {**files.describe(), "backend": policy.backend, "token_budget": token_budget}
+    return Work(setup, policy, files.full_name, model_of, samples)
 
 
-def _fingerprint(work: Work, file: str, limit: int | None, token_budget: int, backend: str) -> dict[str, Any]:
+def _fingerprint(work: Work, file: str, limit: int | None) -> dict[str, Any]:
     from rewards.files.reading import identity
     from rewards_edit.job import stated
 
     return {
         "job": [identity(file), limit],
-        "edit": {**stated(work), "token_budget": token_budget, "backend": backend},
+        "edit": stated(work),
         "suite": work.plan.suite.identify(),
-        "version": version(),
+        "versions": versions(),
     }
 
 

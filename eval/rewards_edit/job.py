@@ -81,6 +81,7 @@ def run(
 ) -> dict[str, Any]:
     """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
+    made = describe(job)
 
     def write(cases: Sequence[Case]) -> list[dict[str, Any]]:
         edit(work.plan, work.policy, cases, progress)
@@ -88,7 +89,7 @@ def run(
 
     arguments = read_items(job, _argument, sink, tally, report.consumed)
     write_chunks(_cases(arguments, work.samples), write, job, sink, tally, report, so_far)
-    header = {**describe(job), **so_far(), **stated(work), "counts": tally.to_record()}
+    header = {**made, **so_far(), **stated(work), "counts": tally.to_record()}
     sink.finish(header)
     return header
 

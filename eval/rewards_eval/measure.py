@@ -22,6 +22,7 @@ from rewards.features import ClassProbabilities, Failure, Request, TokenEmbeddin
 from rewards.files.pipeline import usage
 from rewards.files.writing import File, finished
 from rewards.scored import decided, read_scored
+from rewards.versions import versions
 from rewards_eval import formulas
 from rewards_eval.roles import Roles, rescale
 from rewards_eval.systems import Id, System
@@ -119,7 +120,7 @@ def _run(
         sink.abandon()
         raise
     counts = {"records": len(items), "failed": sum(failed), "rejected": 0}
-    sink.finish({"counts": counts, "profile": engine.profile, **so_far()})
+    sink.finish({"counts": counts, "profile": engine.profile, "versions": versions(), **so_far()})
 
 
 def _has_failed(line: Mapping[str, Any]) -> bool:

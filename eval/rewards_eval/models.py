@@ -16,7 +16,7 @@ from rewards.models import folders, keys
 from rewards.models.specs import Derived
 from rewards.paths import user_path
 from rewards.plan import SuitePlan
-from rewards.versions import version
+from rewards.versions import versions
 from rewards_eval import judges, roles, scoring
 from rewards_eval.systems import ScoredFile, System
 from rewards_eval.values import References
@@ -88,7 +88,7 @@ class Models:
         """What numbers depend on besides the texts."""
         plan = self._plan
         named = [[role, name, *_digest_of(name)] for role, name in sorted(self._engine.models.items())]
-        return {"engine": [plan.profile, plan.device, plan.dtype, named], "version": version()}
+        return {"engine": [plan.profile, plan.device, plan.dtype, named], "versions": versions()}
 
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
         """How the numbers were made: by which suite, on which models, as far as files and this run can say."""
@@ -96,7 +96,9 @@ class Models:
         own = {"name": self._suite.name if self._scored else None, "scored_with": files}
         if self._header is None:
             return own
-        return own | {"measured_with": {key: self._header.get(key) for key in ("profile", "models", "roles")}}
+        return own | {
+            "measured_with": {key: self._header.get(key) for key in ("profile", "models", "roles", "versions")}
+        }
 
     def notes(self) -> list[str]:
         """What a reader must know of how texts were measured."""
