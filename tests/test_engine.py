@@ -103,10 +103,10 @@ def test_start_token_libraries_version_and_limit_are_part_of_the_key(monkeypatch
     found.add(prefix())
     monkeypatch.setattr(keys, "MAX_TOKENS", 7)
     found.add(prefix())
-    for library in ("none", "torch", "transformers"):
+    for library in ("none", "torch", "transformers", "tokenizers"):
         monkeypatch.setattr("importlib.metadata.version", lambda name, new=library: f"{name == new}")
         found.add(prefix())
-    assert len(found) == 17
+    assert len(found) == 18
     encoder = Checkpoint(Hub("x"), "sentence-encoder")
     before = prefix(encoder)
     monkeypatch.setattr("importlib.metadata.version", lambda name: f"{name != 'torch'}")
@@ -166,6 +166,7 @@ def test_a_pass_from_the_cache_loads_no_model(
         np.testing.assert_array_equal(one, expected[request])
     assert (again.counts.cached, again.counts.computed) == (3, 0)
     assert again.describe() == first.describe()
+    assert first.describe()["roles"] == {name: str(folders[name]) for name in ("causal", "gemma", "modernbert")}
 
 
 def test_texts_are_counted_as_cut_once_for_each_model_cached_or_not(folders: dict[str, Path], tmp_path: Path) -> None:

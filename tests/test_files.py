@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rewards
 from rewards.errors import RewardsError
 from rewards.files import lock
-from rewards.files.pipeline import merge_headers, summed
+from rewards.files.pipeline import installed, merge_headers, summed
 from rewards.files.reading import MAX_LINE, identity, read_header, read_lines
 from rewards.files.replacing import replacing
 from rewards.files.sink import Stream, dump
 from rewards.files.writing import File, finished
+from rewards.formats import Format
+from rewards.plugins import Registry
 from rewards.records import read_revision
+from rewards.types import Parsed
+from rewards.versions import versions
 from tests.conftest import record, write_lines
 
 
@@ -539,11 +545,24 @@ def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out", "before")]
 
 
+def test_a_header_tells_the_versions_of_plugins_that_read_completions(monkeypatch: pytest.MonkeyPatch) -> None:
+    @rewards.hookimpl
+    def register_formats(register: Callable[[Format], None]) -> None:
+        register(Format("theirs", "one", lambda text, sentences: Parsed(), lambda text: True))
+
+    there = Registry()
+    there.add(SimpleNamespace(register_formats=register_formats), "theirs", "their-formats", "1.2")
+    monkeypatch.setattr("rewards.files.pipeline.registry", lambda: there)
+    assert installed() == {"their-formats": "1.2", **versions()}
+
+
 def test_a_header_keeps_how_the_first_run_used_a_model() -> None:
     old, new = ({"models": {"m": {"device": one, "truncated_texts": n}}} for one, n in (("cuda:0", 5), ("cpu", 0)))
     merged = merge_headers(old, new)
     assert merged["models"] == old["models"]
     assert merged["appended"] == [new]
-    third = merge_headers({**merged, "suite": "first"}, {"suite": "second", "counts": {"records": 1}})
-    assert (third["suite"], third["counts"]) == ("first", {"records": 1})
-    assert third["appended"] == [new, {"suite": "second"}]  # what is counted is counted of the whole file
+    second = {"suite": "second", "source_sha256": "of what was added to"}
+    third = merge_headers({**merged, "suite": "first"}, {**second, "counts": {"records": 1}})
+    assert third["suite"] == "first"
+    assert "source_sha256" not in third  # an older release did not state that of its own input
+    assert third["appended"] == [new, second]  # what is counted is counted of the whole file

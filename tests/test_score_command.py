@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -59,7 +60,32 @@ def test_the_header_says_how_the_file_was_made(tmp_path: Path) -> None:
     assert header["counts"]["records"] == 1
     assert header["counts"]["rejected"] == 1
     assert {"suite", "profile", "models", "versions", "seed", "created", "features"} <= set(header)
-    assert {"python", "torch", "transformers"} <= set(header["versions"])
+    assert {"python", "torch", "transformers", "tokenizers", "rapidfuzz", "sentencex"} <= set(header["versions"])
+    assert header["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    options = ("format", "limit", "batch_size", "token_budget")
+    assert [header[one] for one in options] == [None, None, 64, 0]
+    given = ("--format", "rewrite", "--limit", 1, "--batch-size", 2, "--token-budget", 3)
+    assert score(source, "-o", tmp_path / "other.jsonl", *given).returncode == 0
+    header = json.loads((tmp_path / "other.jsonl.meta.json").read_text())
+    assert [header[one] for one in options] == ["rewrite", 1, 2, 3]
+
+
+def test_a_result_is_made_again_from_what_its_header_says(tmp_path: Path) -> None:
+    quality = ("--set", "edit_quality.power=2", "--set", "edit_quality.weight=0.3", "--set", "edit_quality.empty=zero")
+    plain = ("--set", "plain_text.gate=true", "--set", "plain_text.together=true", "--set", "plain_text.threshold=0.25")
+    rewards = ("--reward", "edit_quality", "--reward", "plain_text")
+    first = score(EXAMPLES, "-o", tmp_path / "first.jsonl", *rewards, *quality, *plain)
+    assert first.returncode == 0, first.stderr
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (tmp_path / "again.py").write_text(
+        next(code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "meta.json" in code),
+        encoding="utf-8",
+    )
+    (tmp_path / "first.jsonl.meta.json").rename(tmp_path / "scored.jsonl.meta.json")
+    subprocess.run([sys.executable, "again.py"], cwd=tmp_path, check=True)
+    again = command("score", EXAMPLES, "-o", tmp_path / "again.jsonl", "--suite", tmp_path / "again.yaml")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "first.jsonl").read_bytes()
 
 
 def test_stdout_holds_results_only(tmp_path: Path) -> None:
@@ -256,6 +282,7 @@ def test_append_adds_a_reward_to_every_shape_of_record_and_leaves_the_rest(tmp_p
     assert "edit_quality" in merged["rewards"]
     assert len(merged["appended"]) == 1
     assert merged["counts"]["records"] == len(before)
+    assert merged["source_sha256"] == header["source_sha256"] != merged["appended"][0]["source_sha256"]
     assert merged["seconds"] == header["seconds"]
     assert f"{merged['appended'][0]['seconds']:.1f} s; results in".encode() in done.stderr  # of what it did itself
 

@@ -32,7 +32,6 @@ from rewards.engine.device import parse_devices
 from rewards.errors import ConfigError
 from rewards.plan import SuitePlan, check_format, parse_models
 from rewards.stderr import take_stdout
-from rewards.versions import versions
 
 if TYPE_CHECKING:
     from rewards.suite import Suite
@@ -87,7 +86,7 @@ def score(
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
         "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
         **(chosen.identify() if target else {}),  # models are fetched and hashed for it
-        "versions": versions(),
+        "versions": pipeline.installed(),
     }
     if resume and target is not None:
         stop_where_complete(target, targets.complete(file, target, fingerprint, batch_size))

@@ -166,7 +166,6 @@ class Engine:
             spec = self._fill(request.model, specs)
             if isinstance(spec, Derived):
                 groups[spec].append(request)
-                self._roles[request.model.role] = f"{spec.name} {spec.digest[:16]}"
             else:
                 plain[request] = None
         reads: dict[Derived, derived.Reads] = {}
@@ -190,7 +189,8 @@ class Engine:
         if known != model:
             raise roles.clash(known, model)
         if model.role not in specs:
-            specs[model.role] = self.spec(model)
+            spec = specs[model.role] = self.spec(model)
+            self._roles[model.role] = f"{spec.name} {spec.digest[:16]}" if isinstance(spec, Derived) else named(spec)
         return specs[model.role]
 
     def _derive(

@@ -36,6 +36,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
     Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
     """
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
+    stated = describe(job)
     old = _header(job.source)
     if old.get("fingerprint") == sink.digest:  # a run that died had put its own there, before the results
         old["appended"] = old.get("appended", [])[:-1]
@@ -54,7 +55,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
     write_chunks(pairs(), add, job, sink, summary, report, so_far)
     summary.rejections.update(old.get("counts", {}).get("rejections", {}))
     summary.rejected = int(old.get("counts", {}).get("rejected", 0))  # by the scoring before; their file stays
-    header = {**merge_headers(old, {**describe(job), **so_far()}), "counts": summary.to_record()}
+    header = {**merge_headers(old, {**stated, **so_far()}), "counts": summary.to_record()}
     sink.finish(header)
     return header
 

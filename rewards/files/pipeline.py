@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
 from rewards.errors import RecordError
-from rewards.files.reading import Line, as_text, read_lines
+from rewards.files.reading import Line, as_text, digest, read_lines
 from rewards.files.sink import Sink
+from rewards.plugins import registry
 from rewards.records import read_revision, reading
 from rewards.suite import Suite
 from rewards.summary import Summary
@@ -67,6 +68,7 @@ def run(
     """
     report = report or ProgressHooks()
     so_far = partial(usage, job.suite.engine, sink, time.monotonic(), workers)
+    stated = describe(job)
 
     def read(line: Line) -> Revision:
         return read_revision(line.record, format=job.format, number=line.number)
@@ -77,7 +79,7 @@ def run(
     spread = workers.score if workers else None
     items = read_items(job, read, sink, summary, report.consumed)
     write_chunks(items, score, job, sink, summary, report, so_far, spread)
-    header = {**describe(job), **so_far(), "counts": summary.to_record()}
+    header = {**stated, **so_far(), "counts": summary.to_record()}
     sink.finish(header)
     return header
 
@@ -116,15 +118,24 @@ def write_chunks(
 
 
 def describe(job: FileJob) -> dict[str, Any]:
-    """How the job's results are made: the suite, the models, the versions."""
+    """How the job's results are made: suite, versions, input and options. Called first: the input may change meanwhile."""
     return {
         **job.suite.describe(),
-        "versions": versions(),
+        "versions": installed(),
         "source": as_text(job.source),
+        "source_sha256": digest(job.source),
+        "format": job.format,
+        "limit": job.limit,
         "batch_size": job.chunk,
+        "token_budget": job.suite.engine.token_budget,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": None,  # nothing in scoring draws random numbers
     }
+
+
+def installed() -> dict[str, str]:
+    """The versions of what numbers depend on, and of every plugin with a format: any of them may recognise a completion."""
+    return {**{origin.distribution: origin.version for _, _, origin in registry().formats}, **versions()}
 
 
 def usage(engine: Engine, sink: Sink, began: float, workers: Workers | None = None) -> dict[str, Any]:
@@ -178,7 +189,7 @@ def merge_headers(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
 
     A model that both runs used stands as the first used it; how the second did is told in the list.
     """
-    merged = {**new, **old}
+    merged = {**old}  # what it does not say of the first run, the second does not know
     for key in ("rewards", "models", "roles"):
         merged[key] = {**new.get(key, {}), **old.get(key, {})}
     merged["appended"] = [*old.get("appended", []), {key: new[key] for key in new if key != "counts"}]

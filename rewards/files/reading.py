@@ -10,7 +10,7 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ import orjson
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files import other_kinds
+from rewards.paths import file_digest
 from rewards.values import doubled_key
 
 MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
@@ -146,6 +147,13 @@ def identity(source: str) -> list[Any]:
         return [as_text(source), uuid.uuid4().hex]
     stat = path.stat()
     return [as_text(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
+def digest(source: str) -> str | None:
+    """The SHA-256 of the source; None of a stream, and of what cannot be read: whoever reads it says why."""
+    with suppress(OSError):
+        return file_digest(Path(source)) if source != "-" and Path(source).is_file() else None
+    return None
 
 
 def is_stream(source: str) -> bool:

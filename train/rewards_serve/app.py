@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from rewards.config import parse
 from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.files.pipeline import installed
 from rewards.files.reading import no_json
 from rewards.records import read_revision, reading
 from rewards.result import Result
@@ -29,7 +30,6 @@ from rewards.suite import Suite
 from rewards.types import Revision
 from rewards.values import doubled_key
 from rewards.values import kind as kind_of
-from rewards.versions import versions
 from rewards_serve import openrlhf
 from rewards_serve.desk import Desk, Full
 
@@ -74,7 +74,7 @@ class Service:
 
     async def about(self, request: Request) -> Response:
         """The suite with every setting, as the header of a scored file states it."""
-        return Answer({**self.suite.describe(), "versions": versions()})
+        return Answer({**self.suite.describe(), "versions": installed()})
 
     async def score(self, request: Request) -> Response:
         """`{results}`: one output record for every input record of `{records}`, in order.
