@@ -665,6 +665,7 @@ def test_ids_that_differ_in_their_type_alone_are_told(tmp_path: Path) -> None:
         ("models.m", {"models": {"m": "x"}}),
         ("models.m.truncated_texts", {"models": {"m": {"truncated_texts": None}}}),
         ("roles", {"roles": "x"}),
+        ("threads", {"threads": ["x"]}),
         ("seconds", {"seconds": "x"}),
         ("features.computed", {"features": {"computed": "x"}}),
         ("appended", {"appended": {}}),

@@ -74,6 +74,7 @@ def test_everything_is_measured_and_kept(
     assert len(report["suite"]["measured_with"]["models"]) == 3
     assert report["suite"]["measured_with"]["roles"].keys() == models.keys()
     assert "torch" in report["suite"]["measured_with"]["versions"]
+    assert json.loads((out / "measured.jsonl.meta.json").read_text())["threads"] == [torch.get_num_threads()]
     another_torch(monkeypatch)
     with pytest.raises(RewardsError, match=r"measured\.jsonl was made with other settings or another input"):
         run(options(out, models, *files, measure=True, reference=str(people)))

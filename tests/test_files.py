@@ -374,10 +374,11 @@ def test_what_somebody_changed_in_a_partial_is_named(
 
 def test_what_is_said_of_part_of_a_run_may_lack_a_part() -> None:
     assert summed([{"seconds": 1.0}, {"models": {"m": {}}}]) == {
-        "models": {"m": {"device": "", "truncated_texts": 0}}, "roles": {}, "features": {},
+        "models": {"m": {"device": "", "truncated_texts": 0}}, "roles": {}, "threads": [], "features": {},
     }  # fmt: skip
     parts = [{"models": {"m": {"device": one, "truncated_texts": n}}} for one, n in (("cuda:1", 2), ("cpu", 3))]
     assert summed(parts)["models"] == {"m": {"device": "cpu, cuda:1", "truncated_texts": 5}}
+    assert summed({"threads": [count]} for count in (4, 1, 4))["threads"] == [1, 4]
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
@@ -548,7 +549,7 @@ def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
 def test_a_header_tells_the_versions_of_plugins_that_read_completions(monkeypatch: pytest.MonkeyPatch) -> None:
     @rewards.hookimpl
     def register_formats(register: Callable[[Format], None]) -> None:
-        register(Format("theirs", "one", lambda text, sentences: Parsed(), lambda text: True))
+        register(Format("theirs", "one", lambda text, sentences: Parsed(()), lambda text: True))
 
     there = Registry()
     there.add(SimpleNamespace(register_formats=register_formats), "theirs", "their-formats", "1.2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -146,25 +147,32 @@ def usage(engine: Engine, sink: Sink, began: float, workers: Workers | None = No
 
 
 def usage_of(engine: Engine) -> dict[str, Any]:
-    """An engine's models and roles, how many features it was asked for, computed and so on, and how many texts were cut."""
+    """An engine's models and roles, the threads of its process, how many features it was asked for, computed and so on."""
     described = engine.describe()
-    features = {**asdict(engine.counts), "truncated_texts": engine.truncated}
-    return {"models": described["models"], "roles": described["roles"], "features": features}
+    torch = sys.modules.get("torch") if described["models"] else None
+    return {
+        "models": described["models"],
+        "roles": described["roles"],
+        "threads": [torch.get_num_threads()] if torch else [],  # sums over more of them differ in the last digits
+        "features": {**asdict(engine.counts), "truncated_texts": engine.truncated},
+    }
 
 
 def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What several engines, of processes or of parts of a run, used together. A text that two of them cut counts twice."""
     models: dict[str, dict[str, Any]] = {}
     roles: dict[str, str] = {}
+    threads = set[int]()
     features: Counter[str] = Counter()
     for part in filter(None, parts):
         roles |= part.get("roles", {})
+        threads.update(part.get("threads", ()))
         features.update(part.get("features", {}))
         for name, found in part.get("models", {}).items():
             one = models.setdefault(name, {**found, "device": "", "truncated_texts": 0})
             one["device"] = ", ".join(sorted({*one["device"].split(", "), *found.get("device", "").split(", ")} - {""}))
             one["truncated_texts"] += found.get("truncated_texts", 0)
-    return {"models": models, "roles": roles, "features": dict(features)}
+    return {"models": models, "roles": roles, "threads": sorted(threads), "features": dict(features)}
 
 
 def read_items(

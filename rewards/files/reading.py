@@ -95,6 +95,9 @@ def misshapen(header: Mapping[str, Any]) -> str | None:
     for name, count in header.get("features", {}).items():
         if type(count) is not int:
             return f"features.{name}"
+    threads = header.get("threads", [])
+    if not isinstance(threads, list) or not all(type(count) is int for count in threads):
+        return "threads"
     counts = header.get("counts", {})
     if type(counts.get("rejected", 0)) is not int:
         return "counts.rejected"
