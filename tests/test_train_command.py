@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import yaml
 from matplotlib.figure import Figure
 
 import rewards
+from rewards import prompts
 from rewards.cli import build
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError
@@ -43,6 +45,8 @@ from rewards_train import (
     sft,
     sharding,
 )
+from rewards_train.adapter import RewardPlan
+from rewards_train.losses import Budget
 from rewards_train.recipe import Data, Recipe
 from tests import tiny
 from tests.conftest import command, write_lines
@@ -130,6 +134,8 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest
             "data.limit=yes",
             r"smoke\.yaml, with data\.limit=yes: data\.limit: Input should be a number; on, yes",
         ),
+        ("smoke", "=1", "'=1': expected key=value"),
+        ("missing.yml", "", "missing.yml: no such file"),
         ("smoke", "trainer=ppo", "trainer: "),
         ("smoke", "model.x=1", "'model' has no keys"),
         ("smoke", "dtype=bfloat16", "mostly rounded away; give sft.lora=null"),
@@ -273,6 +279,8 @@ def test_where_a_server_of_vllm_is_waited_for() -> None:
     )  # fmt: skip
     lines = opening.told(chosen, load_suite("default"), config)
     assert lines[-1] == "vLLM       the server at http://gpu-2:8000, which is waited for 240 s at most"
+    config.vllm_server_base_url = "https://gpu-2/vllm"
+    assert "the server at https://gpu-2/vllm, which" in opening.told(chosen, load_suite("default"), config)[-1]
     config.vllm_mode = "colocate"
     lines = opening.told(chosen, load_suite("default"), config)
     assert not any(line.startswith(("vLLM", "warning")) for line in lines)
@@ -280,6 +288,40 @@ def test_where_a_server_of_vllm_is_waited_for() -> None:
     told = " ".join(" ".join(opening.told(chosen, load_suite("default"), config)).split())
     assert "warning the policy trains on mps, where this project has run nothing. " in told
     assert told.endswith("use_cpu=true trains on the CPU")
+
+
+def test_what_a_run_is_about_to_do_is_said_before_it_begins() -> None:
+    def good(edits: list[rewards.Edit]) -> list[float]:
+        """One."""
+        return [1.0 for _ in edits]
+
+    def reward(name: str, **more: Any) -> rewards.Reward:
+        return rewards.reward(level="edit", range=(0, 1), name=name, threshold=0.5, **more)(good)
+
+    given: dict[str, dict[str, Any]] = {
+        "high": {"gate": True, "weight": 0.5, "threshold": 2 / 3},
+        "low": {"gate": True},
+    }
+    suite = rewards.suite_of([reward("high"), reward("low", higher_is_better=False), reward("seen")], settings=given)
+    config = SimpleNamespace(
+        generation_batch_size=2048, num_generations=4, max_steps=-1, num_train_epochs=1.0, learning_rate=0.00001,
+        use_vllm=False, vllm_mode="server", device=SimpleNamespace(type="cpu"),
+    )  # fmt: skip
+    changed = ["settings.high.weight=0.5", "settings.low.gate=true", "lora={}"]
+    assert opening.told(recipe.resolve("smoke", changed), suite, config) == [
+        "policy     smollm2-135m-instruct, LoRA of rank 8, after a warm start; it answers in format compact",
+        "trainer    GRPO, 1 epoch(s) at learning rate 1e-05; 2,048 completions are generated together, 4 for each of 512",
+        "           prompt(s)",
+        "suite      custom pays high 0.5; accepts edits by high ≥ 0.6667, low ≤ 0.5; measures seen",
+        "settings   high.weight 0.5, low.gate True",
+    ]
+    config.max_steps = 1200
+    told = opening.told(recipe.resolve("smoke", ["lora={r: 4}"]), suite, config)
+    assert "LoRA of rank 4," in told[0]
+    assert "GRPO, 1,200 step(s) at" in told[1]
+    told = opening.told(recipe.resolve("smoke", ["lora=null", "sft=null", "trainer=rloo", "grpo={}"]), suite, config)
+    assert told[0] == "policy     smollm2-135m-instruct, every weight; it answers in format compact"
+    assert told[1].startswith("trainer    RLOO, ")
 
 
 @pytest.mark.parametrize(
@@ -487,14 +529,27 @@ def test_an_adapter_names_a_base_that_loads_elsewhere(tmp_path: Path, monkeypatc
     assert named("model=llama", "sft.data=pairs.jsonl") == "warm-start"
 
 
-def test_the_quick_start_asks_as_training_did(tmp_path: Path) -> None:
+def test_the_quick_start_asks_as_training_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = recipe.resolve("grpo_edit")
     assert "tokenizer_encode_kwargs" not in card.quick_start(found, tmp_path)
+    monkeypatch.setattr(card, "ISSUE", 'A """quoted""" one?')
+    for name in ("compact", "tracked_changes"):  # of which one asks with backslashes
+        chosen = recipe.resolve("smoke", [f"format={name}", "max_completion_length=77"])
+        program = re.search(r"```python\n(.*?)```", card.quick_start(chosen, tmp_path), re.DOTALL)
+        assert program
+        asked = ast.parse(program[1]).body[1]
+        assert isinstance(asked, ast.Assign)
+        assert ast.literal_eval(asked.value) == prompts.messages(name, card.ISSUE, card.SENTENCES)[0]["content"]
+        assert "generator(text + '\\n\\n', max_new_tokens=77, return_full_text=False)" in program[1]
+    anything = recipe.resolve("smoke", ["max_completion_length=null"])
+    assert "max_new_tokens=512," in card.quick_start(anything, tmp_path)
     (tmp_path / "chat_template.jinja").write_text("{% if enable_thinking %}<think>{% endif %}", encoding="utf-8")
     text = card.quick_start(found, tmp_path)
+    assert "generator([{'role': 'user', 'content': text}], max_new" in text
     assert "tokenizer_encode_kwargs={'enable_thinking': False}" in text
     assert "or put the folder's name in the place of" in text
     assert "or put" not in card.quick_start(recipe.resolve("grpo_edit", ["sft.data=x", "dtype=float32"]), tmp_path)
+    assert "or put" in card.quick_start(recipe.resolve("smoke"), tmp_path)
 
 
 WORKER = """
@@ -551,6 +606,7 @@ def test_a_process_that_ends_ends_the_others_and_it_is_said_how(
 def test_truth_values_where_trl_takes_them() -> None:
     assert recipe.resolve("smoke", ["scale_rewards=false"]).grpo["scale_rewards"] is False
     assert recipe.resolve("smoke", ["eval_strategy=no"]).grpo["eval_strategy"] == "no"
+    assert recipe.resolve("smoke", ["learning_rate=0"]).grpo["learning_rate"] == 0
 
 
 def test_every_field_of_the_trainers_can_be_set() -> None:
@@ -689,6 +745,7 @@ def test_the_seed_dry_runs_without_its_model(
     assert "unsloth/Llama-3.1-8B-Instruct" in " ".join(unchecked)
     assert any("vllm is not installed here: pip install 'trl[vllm]'" in line for line in unchecked)
     assert any("bitsandbytes" in line for line in unchecked)
+    assert "not checked: bf16, fp16 and tf32: this machine shows no GPU" in unchecked
     assert not list(tmp_path.glob("runs"))
 
 
@@ -705,6 +762,15 @@ def test_memory_counts_a_reference_the_batches_that_are_generated_at_once_and_th
     assert memory("trainer=rloo", "lora=null", "grpo={}")["reference_gb"] == whole["weights_gb"]  # whose beta is .05
     assert memory(batches=4)["cache_gb"] == pytest.approx(4 * adapted["cache_gb"])
     assert memory("use_vllm=true")["cache_gb"] == 0
+    assert whole["trained"] == whole["parameters"] > adapted["trained"]
+    assert whole["weights_gb"] == 4 * whole["parameters"] / 1e9  # in float32, with two moments in it for each gradient
+    assert whole["optimizer_gb"] == 3 * whole["weights_gb"]
+    assert memory("dtype=bfloat16", "sft=null", "save=adapter")["weights_gb"] == adapted["parameters"] * 2 / 1e9
+    rows = memory("per_device_train_batch_size=16", "beta=0.1")
+    assert rows["activations_gb"] == pytest.approx(2 * adapted["activations_gb"])
+    assert memory("gradient_checkpointing=true")["activations_gb"] < adapted["activations_gb"]
+    assert memory("bf16=true")["activations_gb"] < adapted["activations_gb"]
+    assert memory("max_completion_length=4000")["activations_gb"] > 9 * adapted["activations_gb"]
     config = json.loads((files / "config.json").read_text())
     (files / "config.json").write_text(json.dumps({**config, "head_dim": 3 * config["head_dim"]}))
     assert memory()["cache_gb"] == pytest.approx(3 * adapted["cache_gb"])
@@ -783,12 +849,34 @@ def test_packages_that_trainers_ask_for_are_named_with_their_line() -> None:
     )
     assert extras.needed(found) == ["mlflow", "comet_ml", "liger_kernel", "flytekit"]
     assert extras.needed(recipe.resolve("smoke", ["report_to=all", "sft.args.report_to=none"])) == []
+    found = recipe.resolve("smoke", ["deepspeed=zero2.json", "use_vllm=true", "sft.args.deepspeed={stage: 2}"])
+    assert extras.needed(found) == ["vllm", "deepspeed"]
     if "liger_kernel is not" in (told := " ".join(extras.absent(["liger_kernel"]))):
         assert told == "liger_kernel is not installed here: pip install 'liger-kernel'"
     with pytest.raises(
         ConfigError, match=r"grpo.report_to: 'wandbb' \(did you mean 'wandb'\?\) is not a tracker; there are"
     ):
         extras.check_trackers("grpo", {"report_to": "wandbb"})
+    from transformers.integrations import integration_utils as known
+
+    everything = known.get_available_reporting_integrations()  # type: ignore[no-untyped-call]  # of transformers
+    for given, asked in (
+        ("all", everything),
+        (["mlflow"], ["mlflow"]),
+        ("mlflow", ["mlflow"]),
+        ("none", []),
+        (None, []),
+    ):
+        assert extras.check_trackers("grpo", {"report_to": given}) == asked
+
+
+def test_packages_of_a_stage_that_is_not_run_are_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    for override, asking, other in (("report_to=mlflow", "grpo", "sft"), ("sft.args.report_to=mlflow", "sft", "grpo")):
+        chosen = recipe.resolve("smoke", [override])
+        run.check(chosen, [other])
+        with pytest.raises(ConfigError, match="^mlflow is not installed here: pip install 'mlflow'$"):
+            run.check(chosen, [asking])
 
 
 def test_weights_and_biases_without_a_key_is_said_at_once(tmp_path: Path) -> None:
@@ -824,6 +912,10 @@ def test_errors_of_trackers_and_of_missing_packages_are_a_users_and_others_are_n
         extras.refusals("x"),
     ):
         raised_in(RuntimeError("it wants mlflow, please install"), extras.CALLBACKS)
+    with pytest.raises(ConfigError, match="^x: wandb has no such project$"), extras.refusals("x"):
+        raise ValueError("wandb has\n no such project")  # which is there
+    with pytest.raises(RewardsError, match="failed: no key! Set it up"), extras.optional():
+        raised_in(ValueError("no key!"), extras.CALLBACKS)
     with pytest.raises(ConfigError, match="asks for a package: install galore"), extras.optional():
         raised_in(ImportError("install galore"), "transformers.trainer")
     for error, through in (
@@ -943,6 +1035,177 @@ def test_the_card_says_what_is_paid_what_gates_what_is_held_out_and_whom_to_cite
     whole = card.write(recipe.resolve("smoke"), suite, splits, tmp_path, [{"step": 1}], {})
     for text in ("GRPO, 1 step, ", " 1 argument of ", "2604.12770"):
         assert text in whole
+
+
+ADAPTER = r"""---
+base_model: gone
+library_name: peft
+model_name: a [b]
+pipeline_tag: text-generation
+tags:
+- generated_from_trainer
+- grpo
+- trl
+- text-editing
+- argumentation
+license: unknown
+---
+
+# a \[b\]
+
+A \| b.
+
+This model is a fine-tuned version of `gone`: it proposes edits that make an argument appropriate, in the format `compact`. It was trained with GRPO of [TRL](https://github.com/huggingface/trl) on the reward suite `custom` of appropriateness-rewards.
+
+## Training procedure
+
+GRPO, 2,000 steps, after a supervised warm start; trained: LoRA, r 4, lora_alpha 8. 2 arguments of `arguments.jsonl`. The whole recipe is in [recipe.yaml](recipe.yaml); what was earned for every completion in [rewards.parquet](rewards.parquet). These are the weights after step 1,000, whose `eval_reward` is the best.
+
+| setting | value |
+|---|---|
+| learning_rate | 1e-05 |
+| seed | 1 |
+
+![curves](curves.png)
+
+## Rewards
+
+these rewards alone. What has a weight is paid; a gate says which edits are accepted; what is held out is only measured.
+
+| reward | level | weight | accepts an edit | measures |
+|---|---|---|---|---|
+| carded | edit | gate, weight 0.5 | ≥ 0.5 | A \| b. |
+| bare | edit | held out |  | A \| b. |
+
+What they rest on (`rewards show NAME` says all of it):
+
+- `carded`: How short. Data: A corpus, CC0; more.jsonl, licence not stated.
+  - It &lt;errs>.
+  - LONG…
+
+## Evaluation
+
+Means over 1,200 arguments of `held-out` that training did not see, sampled as in training.
+
+| | step 0 | step 1000 |
+|---|---|---|
+| reward | 0.2500 | 1.0000 |
+| completions with an accepted edit | – | 0.1250 |
+| bare (held out) | – | – |
+
+## Framework versions
+
+- trl: 1.16.0
+- torch: 2
+"""  # noqa: E501  (lines of the card)
+WHOLE = r"""---
+base_model: HuggingFaceTB/SmolLM2-135M-Instruct
+library_name: transformers
+model_name: a [b]
+pipeline_tag: text-generation
+tags:
+- generated_from_trainer
+- rloo
+- trl
+- text-editing
+- argumentation
+license: apache-2.0
+---
+
+# a \[b\]
+
+A \| b.
+
+This model is a fine-tuned version of [HuggingFaceTB/SmolLM2-135M-Instruct](https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct): it proposes edits that make an argument appropriate, in the format `compact`. It was trained with RLOO of [TRL](https://github.com/huggingface/trl) on the reward suite `custom` of appropriateness-rewards.
+
+## Training procedure
+
+RLOO, 3 steps, from the base model; trained: every weight. 1 argument of `examples`. The whole recipe is in [recipe.yaml](recipe.yaml); what was earned for every completion in [rewards.parquet](rewards.parquet).
+
+| setting | value |
+|---|---|
+| max_steps | 3 |
+
+![curves](curves.png)
+
+## Evaluation
+
+Means over 1 argument of `examples` that training did not see, sampled as in training.
+
+| | step 2 | step 3 |
+|---|---|---|
+| reward | 0.0000 | 0.5000 |
+
+## Framework versions
+
+- trl: 1.16.0
+- torch: 2
+"""  # noqa: E501  (lines of the card)
+
+
+@pytest.mark.parametrize("adapter", [True, False])
+def test_the_card_of_a_run(adapter: bool, tmp_path: Path) -> None:
+    """All of it but the wording of the quick start, of the limits and of the citations; rewards once."""
+    file = tmp_path / "card.json"
+    stated = {
+        "measures": "How\n short.",
+        "data": [{"source": "A corpus", "licence": "CC0"}, {"file": "more.jsonl"}, 3],
+        "limits": {"limits": ["It <errs>.", "x" * 601]},
+    }
+    file.write_text(json.dumps(stated), encoding="utf-8")
+
+    def good(edits: list[rewards.Edit]) -> list[float]:
+        """A | b."""
+        return [1.0 for _ in edits]
+
+    carded = rewards.reward(level="edit", range=(0, 1), name="carded", threshold=0.5, card=file)(good)
+    bare = rewards.reward(level="edit", range=(0, 1), name="bare")(good)
+    suite = rewards.suite_of([carded, bare], settings={"carded": {"gate": True, "weight": 0.5}})
+    item = data.Item("1", "", "A.", ("A.",), [])
+    if adapter:
+        arguments = write_lines(tmp_path / "arguments.jsonl", {})
+        given = ["model=gone", "save=adapter", "lora={r: 4, lora_alpha: 8}", f"data={arguments}", "data.eval=held-out"]
+        given.append("grpo={learning_rate: 1e-5, seed: 1}")
+        splits = data.Splits(data.Loaded((item,) * 2), data.Loaded((item,) * 1200))
+        first = {"step": 0, "eval_reward": 0.25, "eval_rewards/bare/mean": None}
+        second = {**first, "step": 1000, "eval_reward": 1, "eval_suite/with_accepted_edit": 0.125}
+        history = [first, second, {**second, "step": 1500, "eval_reward": 0.5}, {"step": 2000, "reward": 1.0}]
+        best, expected = {"step": 1000, "metric": "eval_reward"}, ADAPTER.replace("LONG", "x" * 597)
+    else:
+        given = ["trainer=rloo", "grpo={max_steps: 3}", "lora=null", "sft=null"]
+        splits = data.Splits(data.Loaded((item,)), data.Loaded((item,)))
+        history, best, expected = [{"step": step, "eval_reward": step / 2 - 1} for step in (2, 3)], None, WHOLE
+    chosen = recipe.resolve("smoke", ["description=A | b.", *given])
+    written = card.write(chosen, suite, splits, tmp_path / "a [b]", history, {"trl": "1.16.0", "torch": "2"}, best)
+    front, *parts = written.split("\n\n## ")
+    told = {part.partition("\n")[0]: part for part in parts}
+    kept = [name for name in told if name not in ("Quick start", "Intended use and limits", "Citations")]
+    assert list(told) == [
+        "Quick start", "Training procedure", "Rewards", "Evaluation", "Intended use and limits", "Framework versions",
+        "Citations",
+    ]  # fmt: skip
+    if not adapter:
+        kept.remove("Rewards")
+    assert "\n\n## ".join([front, *(told[name] for name in kept)]) + "\n" == expected
+    assert ("find it out before you pass this model on." in told["Intended use and limits"]) is adapter
+    cited = [card.GRPO if adapter else card.RLOO, card.TRL, card.REFERENCE]
+    assert re.findall(r"```bibtex\n(.*?)\n```", told["Citations"], re.DOTALL) == cited
+    assert written.endswith("}\n```\n")
+
+
+def test_a_run_that_is_online_has_its_tracker_in_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setattr(wandb, "run", SimpleNamespace(url="https://wandb.ai/me/runs/1"))
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    for trackers, shown in (("wandb", True), ("[tensorboard,wandb]", True), ("tensorboard", False), ("none", False)):
+        badge = card._badge(recipe.resolve("smoke", [f"report_to={trackers}"]))
+        assert badge.endswith("](https://wandb.ai/me/runs/1)") if shown else badge == ""
+    chosen = recipe.resolve("smoke", ["report_to=wandb"])
+    assert "Weights & Biases" in card._procedure(chosen, data.Splits(data.Loaded(())), [], "GRPO", None)
+    monkeypatch.setattr(wandb, "run", SimpleNamespace(url=None))
+    assert card._badge(chosen) == ""
+    monkeypatch.setattr(wandb, "run", None)
+    assert card._badge(chosen) == ""
 
 
 @pytest.mark.parametrize("content", [b'["a"]', b'{"data": "caf\xe9"}', None])
@@ -1180,6 +1443,27 @@ def test_a_stop_that_a_process_obeyed_is_one_of_the_run(tmp_path: Path) -> None:
     assert not (tmp_path / launch.STOP).exists()
     soon_and_later = ("", "import time; time.sleep(0.5)")  # what has ended well ends nobody
     launch._wait([launch._start([sys.executable, "-c", code], {}) for code in soon_and_later], tmp_path)
+
+
+def test_bare_names_are_those_of_the_trainer_that_is_chosen() -> None:
+    with pytest.raises(ConfigError, match="^unknown key 'loss_type'"):
+        recipe.resolve("smoke", ["trainer=rloo", "loss_type=grpo"])
+
+
+def test_what_a_recipe_says_of_rewards_and_evaluation_reaches_them(tmp_path: Path) -> None:
+    given = ["rewards=[bertscore]", "settings.format.weight=0.3", "models.fluency=x", "profile=full"]
+    given += ["reward_device=cuda:3", "reward_dtype=bfloat16", "failures={share: 0.5, window: 9}"]
+    assert run.reward_plan(recipe.resolve("smoke", given)) == RewardPlan(
+        suite="default", rewards=("bertscore",), settings={"format": {"weight": 0.3}}, models={"fluency": "x"},
+        profile="full", format="compact", device="cuda:3", dtype="bfloat16", budget=Budget(0.5, 9),
+    )  # fmt: skip
+    chosen = recipe.resolve("smoke", ["chat_template_kwargs={a: 1}"])
+    for evaluates in (True, False):
+        config = run.trainer_config(chosen, tmp_path, [0.5, 0.0], evaluates)
+        assert (config.eval_strategy, config.eval_on_start) == (("steps", True) if evaluates else ("no", False))
+        assert (config.reward_weights, config.remove_unused_columns) == ([0.5, 0.0], False)
+        assert config.chat_template_kwargs == {**prompts.TEMPLATE_SETTINGS, "a": 1}
+        assert (config.log_completions, config.num_completions_to_print, config.report_to) == (True, 0, [])
 
 
 def test_settings_of_the_warm_start_are_checked_too() -> None:

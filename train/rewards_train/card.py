@@ -84,7 +84,7 @@ def write(
         f"## Citations\n\n{method}:\n\n```bibtex\n{GRPO if recipe.trainer == 'grpo' else RLOO}\n```\n\n"
         f"TRL:\n\n```bibtex\n{TRL}\n```\n\nThe system whose rewards are rebuilt here:\n\n```bibtex\n{REFERENCE}\n```",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def quick_start(recipe: Recipe, out: Path) -> str:
