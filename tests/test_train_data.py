@@ -201,7 +201,33 @@ def test_a_dry_run_refuses_a_folder_that_a_run_would_not_take(
     with pytest.raises(ConfigError, match=r"^held holds a run of another recipe \(grpo.learning_rate: None there, 0.1"):
         dry("out=held", "learning_rate=0.1", resume=True)
     assert "output     held" in dry("out=held", resume=True)
+    state = (tmp_path / "held" / folder.STATE).read_text(encoding="utf-8")
+    folder.write_state(tmp_path / "held", data="of others")
+    with pytest.raises(ConfigError, match="^held: the run began with data of others, and now has"):
+        dry("out=held", resume=True)
+    (tmp_path / "held" / folder.STATE).write_text(state, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cannot be folded into weights that grpo\.fsdp spreads; give save=adapter"):
+        dry("fsdp=full_shard", "lora={r: 4}")
     assert sorted(path.name for path in (tmp_path / "held").iterdir()) == before
+
+
+def test_a_dry_run_tells_the_policy_the_rewards_and_the_warm_start(
+    dry: Run, tmp_path: Path, tiny_recipe: dict[str, Any]
+) -> None:
+    pairs = write_lines(tmp_path / "pairs.jsonl", {"argument": "A bad idea.", "rewrite": "A poor idea."})
+    told = dry("settings.format.threshold=0.5", f"sft.data={pairs}", "lora={r: 4}", "report_to=none")
+    assert "\nwarm start 1 pairs" in told
+    assert re.search(r"\n *format +global +weight 1 +Share of the stated edits that are valid", told)
+    sizes = re.search(r"\npolicy +(\S+): ([\d,]+) parameters, ([\d,]+) trained\n", told)
+    assert sizes
+    assert sizes[1] == tiny_recipe["model"]
+    assert 0 < int(sizes[3].replace(",", "")) < int(sizes[2].replace(",", ""))
+    parts = r"weights 0\.00, optimizer 0\.00, activations 0\.\d\d, cache 0\.00 \(estimated\)"
+    assert re.search(rf"\nmemory +about 0\.\d GB per process, without reward models: {parts}\n", told)
+    assert "\nrewards    8 arguments, each with its longest word deleted, scored in" in told
+    assert told.endswith("\noutput     runs/tiny\n")
+    assert "not checked: warm start: sft.data=FILE names its pairs" in dry("sft={}")
+    assert "not checked: data: none is given yet; data=FILE names it" in dry("data.train=null", "eval_fraction=0")
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu:0", "GPU"])

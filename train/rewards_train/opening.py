@@ -15,7 +15,7 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
     """The lines for a terminal; `config` is the trainer's."""
     lora = "every weight" if recipe.lora is None else f"LoRA of rank {recipe.lora.get('r', 8)}"
     start = ", after a warm start" if recipe.sft is not None else ""
-    length = f"{config.max_steps:,} step(s)" if config.max_steps > 0 else f"{config.num_train_epochs:g} epochs"
+    length = f"{config.max_steps:,} step(s)" if config.max_steps > 0 else f"{config.num_train_epochs:g} epoch(s)"
     size, each = config.generation_batch_size, config.num_generations
     parts = {
         "policy": f"{recipe.model}, {lora}{start}; it answers in format {recipe.format}",
