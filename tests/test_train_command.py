@@ -1162,6 +1162,7 @@ def test_the_card_of_a_run(adapter: bool, tmp_path: Path) -> None:
     bare = rewards.reward(level="edit", range=(0, 1), name="bare")(good)
     suite = rewards.suite_of([carded, bare], settings={"carded": {"gate": True, "weight": 0.5}})
     item = data.Item("1", "", "A.", ("A.",), [])
+    history: list[dict[str, Any]]
     if adapter:
         arguments = write_lines(tmp_path / "arguments.jsonl", {})
         given = ["model=gone", "save=adapter", "lora={r: 4, lora_alpha: 8}", f"data={arguments}", "data.eval=held-out"]

@@ -68,7 +68,7 @@ def bound(component: Component) -> str:
 
 def _uses(suite: Suite) -> str:
     paid = [f"{part.name} {part.weight:g}" for part in suite.components if part.weight]
-    gates = [f"{part.name} {bound(part)}".strip() for part in suite.components if part.gate]
+    gates = [f"{part.name} {bound(part)}" for part in suite.components if part.gate]
     measured = [part.name for part in suite.components if not part.weight and not part.gate]
     named = {"pays": paid, "accepts edits by": gates, "measures": measured}
     return "; ".join(f"{verb} {', '.join(names)}" for verb, names in named.items() if names)
