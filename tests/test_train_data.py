@@ -200,12 +200,15 @@ def test_a_dry_run_refuses_a_folder_that_a_run_would_not_take(
         dry("out=held")
     with pytest.raises(ConfigError, match=r"^held holds a run of another recipe \(grpo.learning_rate: None there, 0.1"):
         dry("out=held", "learning_rate=0.1", resume=True)
-    assert "output     held" in dry("out=held", resume=True)
-    state = (tmp_path / "held" / folder.STATE).read_text(encoding="utf-8")
-    folder.write_state(tmp_path / "held", data="of others")
+    with pytest.raises(
+        ConfigError, match="^held: the run was begun by another version of .*, which did not note its data, "
+    ):
+        dry("out=held", resume=True)
+    folder.write_state(tmp_path / "held", data="of others", processes=1, version="0", rewards={})
     with pytest.raises(ConfigError, match="^held: the run began with data of others, and now has"):
         dry("out=held", resume=True)
-    (tmp_path / "held" / folder.STATE).write_text(state, encoding="utf-8")
+    (tmp_path / "held" / folder.STATE).write_text("{}", encoding="utf-8")
+    assert "output     held" in dry("out=held", resume=True)
     with pytest.raises(ConfigError, match=r"cannot be folded into weights that grpo\.fsdp spreads; give save=adapter"):
         dry("fsdp=full_shard", "lora={r: 4}")
     assert sorted(path.name for path in (tmp_path / "held").iterdir()) == before
