@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rewards.cli.examples import EXAMPLES
 from rewards.records import read_revision
 from rewards.types import Revision
-
-EXAMPLES = Path(__file__).parent.parent / "rewards" / "examples.jsonl"
 
 
 def files(data: Path) -> dict[str, Path]:

@@ -50,14 +50,19 @@ def check_number(where: str, given: Any, taken: Any) -> None:
         raise ConfigError(f"{where}: {_NO_NUMBER} (given: {given!r})")
 
 
-def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
+def read_text(path: Path) -> str:
+    """The text of a file of settings. Raises ConfigError where it cannot be read."""
     try:
-        text = read_utf8(path)
+        return read_utf8(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
+    text = read_text(path)
     try:
         nodes = _composed(text)
         loaded = yaml.safe_load(text)  # from nodes of its own: building merges into them what `<<` names

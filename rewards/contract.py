@@ -197,7 +197,7 @@ def reward(
     name: str | None = None,
     reads: Reads[Any] | None = None,
     higher_is_better: bool = True,
-    threshold: float | Threshold | Mapping[Profile, float | Threshold] | None = None,
+    threshold: Thresholds = None,
     models: Sequence[Model] = (),
     card: Path | None = None,
     fitter: Fitter | None = None,

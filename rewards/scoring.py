@@ -139,9 +139,10 @@ def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequenc
 
 def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
     """What each unit asks for; a Score where that is settled already."""
-    reward, arguments = column.component.reward, for_one_call(column.component.arguments)
+    reward = column.component.reward
     if reward.reads is None:
         return [()] * len(column.units)
+    arguments = for_one_call(column.component.arguments)
     plan: list[tuple[Request, ...] | Score] = []
     for index, unit in enumerate(column.units):
         try:

@@ -10,11 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from rewards import prompts
-from rewards.config import Number, Whole, parse, parse_value, read_yaml
+from rewards.config import Number, Whole, parse, parse_value, read_text, read_yaml
 from rewards.engine.device import check_device
 from rewards.errors import ConfigError, nearest
 from rewards.models.specs import DType, Profile
-from rewards.paths import read_utf8, user_path
+from rewards.paths import user_path
 from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -127,11 +127,7 @@ def path_of(name: str) -> Path:
 
 def text_of(name: str) -> str:
     """The YAML of a recipe, by name or path. Raises ConfigError where there is none, or it cannot be read."""
-    path = path_of(name)
-    try:
-        return read_utf8(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return read_text(path_of(name))
 
 
 def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
