@@ -53,6 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.name, len(DEAREST)))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test's bytes by their argument: every worker must collect the same names, and packed bytes hold the time."""
+    return argname if isinstance(val, bytes) else None
+
+
 def record(identifier: Any = "one", **more: Any) -> dict[str, Any]:
     """A record with one replacement, one deletion and one edit whose part does not occur."""
     return {
