@@ -6,6 +6,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -64,12 +65,14 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     careful = [name for name in everyone if name.startswith("careful")]
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
-    works: dict[str, Any] = {first: (parts(work.every(everything[first], 16), 8), ("loop", "TRL", *careful))}
-    for name in others:
-        works[name] = (parts(work.every(everything[name], 16), 8), ("loop", "careful"))
-    works["GRPO, 8 x 8"] = (parts(work.groups(everything.values(), 16, 8), 64), ("TRL", *careful))
-    works["GRPO, 64 x 16"] = ([work.groups(everything.values(), 64, 16)], ())
-    works["long arguments"] = (parts(work.long(everything[first], 2), 1), ("careful",))
+    users = dict.fromkeys(careful, 1) | {"careful": 2}
+    works: dict[str, Any] = {
+        first: (parts(work.every(everything[first], 16), 8), {"loop": 2, "TRL": 1} | users),
+        **{name: (parts(work.every(everything[name], 16), 8), {"loop": 1, "careful": 1}) for name in others},
+        "GRPO, 8 x 8": (parts(work.groups(everything.values(), 16, 8), 64), {"TRL": 1} | users),
+        "GRPO, 64 x 16": ([work.groups(everything.values(), 64, 16)], {}),
+        "long arguments": (parts(work.long(everything[first], 2), 1), {"careful": 2}),
+    }
     suite = load_suite(engine=Engine(dtype="float32", token_budget=token_budget))
     automatic = pick_dtype("auto", device, "causal-lm", embedded=True)
     lower = load_suite(engine=Engine(token_budget=token_budget)) if automatic != "float32" else None
@@ -82,35 +85,20 @@ def parts(revisions: list[Any], size: int) -> list[list[Any]]:
 
 
 def scored(data: Path) -> dict[str, Any]:
-    """Seconds and memory of the command on a whole file, and where the time goes on every third of its lines."""
-    from bench.watch import watching
-    from rewards.files import pipeline
-    from rewards.files.writing import File
-    from rewards.suite import load_suite
-    from rewards.summary import Summary
-
+    """Seconds and memory of the command on a whole file, its start included, and where the time goes."""
     name, path = next(iter(work.files(data).items()))
     with tempfile.TemporaryDirectory() as folder:
-        seconds, memory = timed([*REWARDS, "score", str(path), "-o", f"{folder}/out.jsonl", "-q"])
-        suite, revisions = load_suite(), work.read(path)
-        suite.score(revisions[:1])
-        third = Path(folder) / "third.jsonl"
-        third.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[::3]))
-        with watching() as watch:
-            began = time.perf_counter()
-            summary = Summary()
-            sink = File(Path(folder) / "again.jsonl", {}, 64, False, summary.add)
-            pipeline.run(pipeline.FileJob(str(third), suite), sink, summary)
-            total = time.perf_counter() - began
-    edits = sum(len(one.edits) for one in revisions)
-    phases = {phase: round(spent / total, 4) for phase, spent in watch.seconds.items()}
-    phases["everything else"] = round(1 - sum(phases.values()), 4)
+        phases, out = Path(folder) / "phases.json", f"{folder}/out.jsonl"
+        watched = [sys.executable, "-m", "bench.phases", str(phases)]
+        seconds, memory = timed([*watched, "score", str(path), "-o", out, "-q"])
+        spent = json.loads(phases.read_text(encoding="utf-8"))
+    shares = {phase: round(one / seconds, 4) for phase, one in spent.items()}
     return {
         "file": name,
-        "edits": edits,
+        "edits": sum(len(one.edits) for one in work.read(path)),
         "seconds": round(seconds, 1),
         "peak_rss_mb": round(memory),
-        "phases": phases,
+        "phases": {**shares, "everything else": round(1 - sum(shares.values()), 4)},
     }
 
 
@@ -127,7 +115,7 @@ def growth(data: Path, token_budget: int) -> dict[str, Any]:
         "edits": rows,
         "exponent": round(growth.exponent(rows), 3),
         "group": growth.with_group(systems, load_suite(engine=engine)),
-        "third_reward": growth.with_rewards(work.every(systems[0], 8), engine),
+        "third_reward": growth.with_rewards(work.every(systems[0], 4), engine),
     }
 
 

@@ -36,11 +36,11 @@ def thresholds_of(suite: Suite) -> dict[str, float]:
 
 def compare(
     suite: Suite,
-    works: Mapping[str, tuple[Sequence[Sequence[Revision]], Sequence[str]]],
+    works: Mapping[str, tuple[Sequence[Sequence[Revision]], Mapping[str, int]]],
     everyone: Mapping[str, Peer],
     lower: Suite | None = None,
 ) -> dict[str, Any]:
-    """For each work, its parts through the engine and the peers named for it: medians over parts, and what differs.
+    """For each work, its parts through the engine, and so many of them through each peer: medians, and what differs.
 
     `suite` computes in float32, as the peers do; `lower` is the same suite in the precision that the device is faster in.
     """
@@ -52,7 +52,9 @@ def compare(
         score(warm, peer, thresholds)
     with watching() as watch:
         return {
-            name: _work(suite, lower, parts, {one: everyone[one] for one in named}, thresholds, watch)
+            name: _work(
+                suite, lower, parts, {one: (everyone[one], times) for one, times in named.items()}, thresholds, watch
+            )
             for name, (parts, named) in works.items()
         }
 
@@ -84,7 +86,7 @@ class Pass:
             self.phases[phase] += spent
         self.requested += counts.requested - asked
         self.computed += counts.computed - different
-        self.tokens += sum(one.tokens for one in readings)
+        self.tokens += watch.tokens()
         self.padded += sum(one.padded for one in readings)
         self.flops += ceiling.flops(readings)
         timed(self.warm, partial(self.suite.score, part))
@@ -110,7 +112,7 @@ def _work(
     suite: Suite,
     lower: Suite | None,
     parts: Sequence[Sequence[Revision]],
-    named: Mapping[str, Peer],
+    named: Mapping[str, tuple[Peer, int]],
     thresholds: Mapping[str, float],
     watch: Watch,
 ) -> dict[str, Any]:
@@ -118,10 +120,11 @@ def _work(
     off: dict[str, dict[str, Any]] = {name: {"largest_difference": 0.0, "decisions": 0} for name in named}
     engine, faster = Pass(suite), Pass(lower) if lower and named else None  # beside peers; alone it would say nothing
     gap = {"largest_difference": 0.0, "decisions": 0}
-    for part in parts:
+    for number, part in enumerate(parts):
         found = engine.score(part, watch, 1 if named else 4)  # alone a work is large
-        for name, peer in named.items():
-            differences(found, timed(peers[name], partial(score, part, peer, thresholds)), off[name])
+        for name, (peer, times) in named.items():
+            if number < times:
+                differences(found, timed(peers[name], partial(score, part, peer, thresholds)), off[name])
         if faster:
             differences(found, [_plainly(one) for one in faster.score(part, watch)], gap)
     edits = sum(len(one.edits) for part in parts for one in part)
@@ -149,8 +152,8 @@ def _work(
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Of each part: median and extremes."""
-    return spread([a / b for a, b in zip(above, below, strict=True)])
+    """Of each part that both have: median and extremes."""
+    return spread([a / b for a, b in zip(above, below, strict=False)])
 
 
 def _plainly(result: Result) -> dict[str, Any]:

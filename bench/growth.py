@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from bench import work
 from bench.machine import REWARDS, timed
+from bench.watch import watching
 from rewards.engine.engine import Engine
 from rewards.suite import Suite, suite_of
 from rewards.types import Revision
@@ -68,19 +68,20 @@ ADDED = (
 )
 
 
-def with_rewards(revisions: list[Revision], engine: Engine, repeats: int = 3) -> list[dict[str, Any]]:
-    """What a third reward adds to the time of two."""
+def with_rewards(revisions: list[Revision], engine: Engine) -> list[dict[str, Any]]:
+    """What a third reward adds to the time of two, and to the tokens that models read."""
     rows = []
     for two, third in ADDED:
         before, after = suite_of(two, engine=engine), suite_of((*two, third), engine=engine)
         before.score(revisions[:1]), after.score(revisions[:1])
-        added = []
-        for _ in range(repeats):
+        with watching() as watch:
             first = seconds(before, revisions)
+            fewer = watch.tokens()
             second = seconds(after, revisions)
+            more = watch.tokens() - fewer
             again = seconds(before, revisions)
-            added.append(2 * second / (first + again) - 1)
-        rows.append({"two": list(two), "third": third, "added": round(statistics.median(added), 4)})
+        added, tokens = 2 * second / (first + again) - 1, more / fewer - 1
+        rows.append({"two": list(two), "third": third, "added": round(added, 4), "tokens": round(tokens, 4)})
     return rows
 
 

@@ -118,7 +118,7 @@ def score(found: dict[str, Any]) -> list[str]:
     phases = sorted(found["phases"].items(), key=lambda one: -one[1])
     return [
         f"`rewards score {found['file']}.generated.jsonl`: {found['edits']:,} edits in {found['seconds']} s,"
-        f" {found['peak_rss_mb']:,} MB. Where the time goes, on every third record:",
+        f" {found['peak_rss_mb']:,} MB, start included. Where the time goes:",
         "",
         *table(["phase", "share of the time"], [[name, percent(share)] for name, share in phases]),
     ]
@@ -130,7 +130,10 @@ def growth(found: dict[str, Any]) -> list[str]:
         for row in found["edits"]
     ]
     group = [[row["completions"], row["seconds"], f"{row['times_one']}×"] for row in found["group"]]
-    third = [[" + ".join(row["two"]), row["third"], f"{row['added']:+.1%}"] for row in found["third_reward"]]
+    third = [
+        [" + ".join(row["two"]), row["third"], f"{row['tokens']:+.1%}", f"{row['added']:+.1%}"]
+        for row in found["third_reward"]
+    ]
     return [
         *table(["edits", "texts computed", "seconds", "peak MB"], edits),
         "",
@@ -138,7 +141,7 @@ def growth(found: dict[str, Any]) -> list[str]:
         "",
         *table(["completions of one argument", "seconds for 6 arguments", "times one"], group),
         "",
-        *table(["two rewards", "a third", "adds"], third),
+        *table(["two rewards", "a third", "adds tokens", "adds time"], third),
     ]
 
 

@@ -64,6 +64,10 @@ class Watch:
         self.seconds.clear()
         self.readings.clear()
 
+    def tokens(self) -> int:
+        """Those that all models have read."""
+        return sum(one.tokens for one in self.readings.values())
+
     def timed(self, work: Callable[..., Any], phase: str) -> Callable[..., Any]:
         @functools.wraps(work)
         def call(*args: Any, **more: Any) -> Any:

@@ -103,7 +103,7 @@ def _synthetic(draw: random.Random, records: int, distinct: float) -> Iterator[d
         if recent and draw.random() >= distinct:
             yield {**draw.choice(recent), "id": number}
             continue
-        sentences = [" ".join(draw.choices(WORDS, k=draw.randint(6, 14))).capitalize() + "." for _ in range(4)]
+        sentences = [" ".join(draw.choices(WORDS, k=draw.randint(5, 8))).capitalize() + "." for _ in range(4)]
         edits = []
         for which in draw.sample(range(4), 2):
             part = " ".join(sentences[which].split()[3:5])
