@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(runs))
     parser.add_argument("--data", type=Path, default=DATA, help="folder with reference/; without it the examples serve")
-    parser.add_argument("--records", type=int, default=200_000, help="of the file for `throughput`")
+    parser.add_argument("--records", type=int, default=100_000, help="of the file for `throughput`")
     parser.add_argument("--token-budget", type=int, default=0, help="as of `rewards score`")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
@@ -65,13 +65,15 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
     careful = [name for name in everyone if name.startswith("careful")]
     everything = {name: work.read(path) for name, path in work.files(data).items()}
     first, *others = everything
-    users = dict.fromkeys(careful, 1) | {"careful": 2}
     works: dict[str, Any] = {
-        first: (parts(work.every(everything[first], 16), 8), {"loop": 2, "TRL": 1} | users),
+        first: (parts(work.every(everything[first], 16), 8), {"loop": 2, "TRL": 1, "careful": 2}),
         **{name: (parts(work.every(everything[name], 16), 8), {"loop": 1, "careful": 1}) for name in others},
-        "GRPO, 8 x 8": (parts(work.groups(everything.values(), 16, 8), 64), {"TRL": 1} | users),
+        "GRPO, 8 x 8": (
+            parts(work.groups(everything.values(), 16, 8), 64),
+            {"TRL": 1, **dict.fromkeys(careful, 1), "careful": 2},
+        ),
         "GRPO, 64 x 16": ([work.groups(everything.values(), 64, 16)], {}),
-        "long arguments": (parts(work.long(everything[first], 2), 1), {"careful": 2}),
+        "long arguments": (parts(work.long(everything[first], 2), 1), {"careful": 1}),
     }
     suite = load_suite(engine=Engine(dtype="float32", token_budget=token_budget))
     automatic = pick_dtype("auto", device, "causal-lm", embedded=True)
@@ -115,7 +117,7 @@ def growth(data: Path, token_budget: int) -> dict[str, Any]:
         "edits": rows,
         "exponent": round(growth.exponent(rows), 3),
         "group": growth.with_group(systems, load_suite(engine=engine)),
-        "third_reward": growth.with_rewards(work.every(systems[0], 4), engine),
+        "third_reward": growth.with_rewards(work.every(systems[0], 2), engine),
     }
 
 
@@ -140,7 +142,7 @@ def startup() -> dict[str, float]:
     found = {}
     for command in (["--help"], ["list"], ["plugins"], ["score", "--help"]):
         times = []
-        for _ in range(7):
+        for _ in range(5):
             began = time.perf_counter()
             subprocess.run([*REWARDS, *command], capture_output=True, check=True)
             times.append(time.perf_counter() - began)
