@@ -39,7 +39,7 @@ _HOMES = {
     "suite_of": "rewards.suite",
 }
 _FEATURES = ("ClassProbabilities", "Embedding", "HiddenState", "TokenEmbeddings", "TokenLogProbs")
-"""What `rewards.features` has, and this package has not."""
+"""Names in `rewards.features`: for the error where somebody looks for one here."""
 
 __all__ = [
     "Argument",

@@ -32,10 +32,10 @@ Asked = tuple[Request, ...] | None
 Reads = Callable[[U], Asked] | Callable[Concatenate[U, ...], Asked]
 
 RESERVED = ("advantage", "completion", "edits", "failed", "prompt", "rejected", "reward", "step", "total")
-"""What stands beside the names of rewards in results, logs and tables."""
+"""Keys of results, logs and tables beside the names of rewards, so no reward can have them as its name."""
 
 BESIDE_CARD = ("validation", "limits")
-"""What may stand beside a card."""
+"""Names of the optional JSON files next to `card.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Reward:
         return self.function(units, *features, **arguments)
 
     def __reduce__(self) -> tuple[Callable[[str, str], Any], tuple[str, str]]:
-        """By name: the module's attribute that is this reward, because the function it wraps cannot be found by its own."""
+        """Pickle a reference to the module attribute: it holds the reward, so the function cannot be found under that name."""
         places = [self.module, str(getattr(self.function, "__module__", ""))]
         for module in places:
             for name, item in vars(sys.modules[module]).items() if module in sys.modules else ():
@@ -153,7 +153,7 @@ class Reward:
         return max(sum(places) - 1, 0), most
 
     def keyword_only(self) -> list[tuple[str, inspect.Parameter]]:
-        """Its function's arguments that suites can set."""
+        """The keyword-only parameters of the function, which suites can set."""
         parameters = inspect.signature(self.function).parameters
         return [(n, p) for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
 

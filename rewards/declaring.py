@@ -17,13 +17,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SETTINGS = ("gate", "together", "weight", "threshold", "empty", "params")
-"""What a suite says about any reward; `--set NAME.KEY=…` takes these keys first, so no argument can be called so."""
+"""Settings that every reward has in a suite. `--set NAME.KEY=…` looks here first: no argument can have such a name."""
 
 UNITS = {"edit": "Edit", "sentence": "Sentence", "global": "Argument"}
-"""What a reward of each level gets a list of. All have `before` and `after`: one in the place of another goes unseen."""
+"""The type of the units at each level. All have `before` and `after`, so a mix-up would raise no error later."""
 
 PLAIN = ("bool", "int", "float", "str", "list", "tuple", "dict", "set")
-"""Types of arguments of which None is no value, whatever converts it."""
+"""Argument types that never accept None, not even by conversion."""
 
 
 def broken(name: str, problem: str) -> PluginError:
@@ -32,7 +32,7 @@ def broken(name: str, problem: str) -> PluginError:
 
 
 def by_keywords(declare: Callable[P, T]) -> Callable[P, T]:
-    """The same decorator, which raises PluginError where it is used without its keywords: a bare `@rewards.reward`."""
+    """The same decorator, but a bare `@rewards.reward` without keywords raises PluginError."""
 
     @functools.wraps(declare)
     def called(*bare: P.args, **keywords: P.kwargs) -> T:
@@ -71,7 +71,7 @@ def check_signature(declared: Reward) -> None:
 
 
 def _unusable(argument: inspect.Parameter) -> str | None:
-    """Why no suite could use this argument, as far as can be told without pydantic; None where nothing is seen."""
+    """Why no suite could use this argument, or None. Checks only what needs no import of pydantic."""
     name, annotation, default = argument.name, argument.annotation, argument.default
     if name in (*SETTINGS, "arguments"):
         return "could not be set: all rewards have such a setting; rename it"
@@ -102,7 +102,7 @@ def shown(annotation: Any) -> str:
 
 
 def innermost(function: Any) -> Any:
-    """The function as it is written (or an object's `__call__`), of a partial or what wraps it."""
+    """The original function (or an object's `__call__`) inside partials and wrappers."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -110,7 +110,7 @@ def innermost(function: Any) -> Any:
 
 
 def written(function: Any) -> str:
-    """Where a function is written, as ` (FILE:LINE)`; empty for one that is not Python's."""
+    """Where a function is defined, as ` (FILE:LINE)`; empty where it is not written in Python."""
     code = getattr(innermost(function), "__code__", None)
     return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
 
@@ -124,7 +124,7 @@ def check_plain(declared: Reward) -> None:
 
 
 def unplain(function: Any) -> str | None:
-    """What kind of function (or partial, or object with `__call__`) it is, where calling it runs nothing; None for others."""
+    """`async` or a generator, where calling it would not run its body; None for plain functions and callable objects."""
     for one in (function, getattr(type(function), "__call__", None)):  # noqa: B004  (not whether it can be called)
         if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
             return "async"

@@ -1,4 +1,4 @@
-"""Output records read back: the revision they are about, and what was decided on it. Nothing is parsed or placed anew."""
+"""Reads output records back: the revision and which edits were accepted. Nothing is parsed or located again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 }
 
 OWN = ("status", "rewards", "edits")
-"""Keys that together only a record of a scored file has."""
+"""Only records of scored files have all of these keys."""
 STRANGE = "is missing or of the wrong type: this is not a file that `rewards score` wrote"
 CHANGED = "the record was changed after scoring"
 SCORE: dict[str, type | tuple[type, ...]] = {"value": NUMBER, "passed": (bool, type(None)), "margin": NUMBER}
@@ -113,7 +113,7 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
 
 
 def together(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What the gates that an edit of a scored record passed alone and not with others of its sentence say of these as one."""
+    """Joint scores of the gates that an edit passed alone but failed together with other edits of its sentence."""
     missed = {gate for name in edit.get("failed_gates") or () if (gate := joint_gate(name))}
     found = (s.get("together") or {} for s in record["sentences"] if s["sentence_id"] == edit["sentence_id"])
     return {gate: score for scores in found for gate, score in scores.items() if gate in missed}
@@ -129,13 +129,13 @@ def decided(record: Mapping[str, Any]) -> bool:
 
 
 DECIDING = ("weight", "gate", "together", "threshold", "empty", "arguments", "params", "version")
-"""What a suite says of a reward that moves accepted edits or the total."""
+"""The settings of a reward that can change which edits are accepted, or the total."""
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What two headers' `rewards` say differently of those that are paid or gate in either, as `NAME.SETTING`.
+    """The settings that differ between two headers' `rewards`, as `NAME.SETTING`; rewards without weight or gate are left out.
 
-    Parameters are told apart by their digest, wherever they lay.
+    Parameters are compared by digest, not by path.
     """
     found = []
     for name in dict.fromkeys([*one, *other]):
@@ -151,7 +151,7 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def deciding(stated: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a header says of one reward, what DECIDING names; parameters by their digest, wherever they lie."""
+    """The DECIDING settings of one reward in a header. Parameters are compared by digest, not by path."""
     params = stated.get("params")
     return {key: stated.get(key) for key in DECIDING} | {
         "together": stated.get("together", False),  # no file had it before 2026-11-30

@@ -20,11 +20,11 @@ ROUNDING = 1e-4
 """How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
 
 NUMBERS = "biufO"
-"""The kinds of numpy's types that can hold numbers, or nothing in the place of one."""
+"""The numpy dtype kinds that can hold numbers; `O` because an array of objects may hold numbers and None."""
 
 
 class NotPerUnit(PluginError):  # noqa: N818  (it says what was returned)
-    """A reward that returned something else than one value per unit: for a smaller batch it might look right."""
+    """A reward did not return one value per unit. Not tried again in smaller batches: there it might look right."""
 
 
 def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
@@ -33,7 +33,7 @@ def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
     Raises TypeError and PluginError for what are no requests, are of a model that the reward does not declare, or are
     more or fewer than its function takes.
     """
-    if isinstance(returned, Request):  # of one feature no tuple was made
+    if isinstance(returned, Request):  # a single feature may come without a tuple
         returned = (returned,)
     wrong = (
         returned
@@ -108,7 +108,7 @@ def _to_score(declared: Reward, returned: Any) -> Score:
 
 
 def _numeric(value: Any) -> bool:
-    """Whether it may hold numbers: of numpy, no time or text, which converts into a number of nanoseconds."""
+    """Whether it may hold numbers. Dates and times of numpy do not: they would convert to a count of nanoseconds."""
     return getattr(getattr(value, "dtype", None), "kind", "f") in NUMBERS
 
 
@@ -117,7 +117,7 @@ def _failed(score: Score, reason: str) -> Score:
 
 
 def _reason(declared: Reward, failed: Any) -> str:
-    """What the reward says of its failure."""
+    """The reason that the reward gave for its failure, or a complaint that it gave none."""
     if not isinstance(failed, str):
         return f"{declared.name}: `failed` of its Score is {failed!r:.100}; it must be the reason, as text"
     return without_surrogates(failed) or f"{declared.name}: failed, and did not say why"
@@ -134,17 +134,17 @@ def _details_problem(declared: Reward, details: Any) -> str | None:
         return f"they are {type(details).__name__}, not a mapping"
     if not details:
         return None
-    try:  # as deep as they lie in a record
+    try:  # nested as in an output record: orjson has a depth limit
         record = {"edits": [{"scores": {declared.name: {"details": dict(details)}}}]}
         written = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
-        # NaN and infinity are written as null, as what is None is.
+        # orjson writes NaN and infinity as null, like None.
         return next(_not_finite(details, ""), None) if b"null" in written else None
     except Exception as error:  # noqa: BLE001  (a mapping of a stranger may fail in any way)
         return str(error)
 
 
 def _not_finite(value: Any, name: str) -> Iterator[str]:
-    """Every number among details, of any depth, that JSON has no word for."""
+    """A message for every NaN or infinity in the details, at any depth: JSON cannot represent them."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
     elif is_dataclass(value):

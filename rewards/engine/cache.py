@@ -37,7 +37,7 @@ class Cache(Protocol):
         ...
 
     def clear(self) -> None:
-        """Forget what need not outlive a batch of records."""
+        """Called after each batch of records: drop what later batches do not need."""
 
 
 class MemoryCache:
@@ -152,7 +152,7 @@ class DiskCache:
 
 
 def _write_ahead(database: sqlite3.Connection) -> None:
-    """Let others read while one writes. Unlike other statements, the change does not always wait for who is at work."""
+    """Switch to write-ahead logging: reads go on during a write. SQLite's timeout does not cover this switch, so retry."""
     end = time.monotonic() + WAIT
     while True:
         try:

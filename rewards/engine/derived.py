@@ -22,7 +22,7 @@ Reads = Mapping[Request, tuple[Request, ...]]
 
 
 def _probable(found: Array, spec: Derived) -> Feature:
-    """The probabilities of a head; a Failure where they are none."""
+    """The probabilities as the head gave them; a Failure where they are not finite or outside [0, 1]."""
     if not np.isfinite(found).all():
         return Failure(f"{describe(spec)} gave NaN or infinite numbers")
     if found.min() < -ROUNDING or found.max() > 1 + ROUNDING:
@@ -33,14 +33,14 @@ def _probable(found: Array, spec: Derived) -> Feature:
 def reads(
     spec: Derived, requests: Sequence[Request]
 ) -> tuple[dict[Request, tuple[Request, ...]], dict[Request, Failure]]:
-    """What each request reads, and the Failure of those for which the head's `reads` raised or gave what are no requests."""
+    """What each request reads; and a Failure for each where the head's `reads` raised or returned no valid requests."""
     found: dict[Request, tuple[Request, ...]] = {}
     failures: dict[Request, Failure] = {}
 
     def work(part: list[Request]) -> None:
         for request in part:
             returned = spec.reads(request)
-            if isinstance(returned, Request):  # of one feature no tuple was made
+            if isinstance(returned, Request):  # a single feature may come without a tuple
                 returned = (returned,)
             try:
                 found[request] = tuple(checked(returned, f"`reads` of {describe(spec)}"))
