@@ -1,4 +1,4 @@
-"""What names a suite and what computes for it: the same for all commands, and for other processes."""
+"""A suite and its engine as unresolved settings, which all commands share and which can be sent to other processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SuitePlan:
-    """A suite and its engine as plain values, none of which is looked at before `load`. It pickles.
+    """A suite and its engine as plain values, not checked before `load`. Can be pickled.
 
     `suite` is a name or a YAML file, and `rewards`, by name or as they are declared, are measured besides; without a suite
     they are measured alone, and without either it is `default`. `cache` is a folder that outlives the run. The other values
@@ -30,7 +30,7 @@ class SuitePlan:
     suite: str | None = None
     rewards: Sequence[str | Reward] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    profile: Any = None  # the engine looks whether there is such a one, and such a dtype
+    profile: Any = None  # checked by the engine, as is the dtype
     models: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     dtype: Any = "auto"
@@ -60,7 +60,7 @@ class SuitePlan:
 
 
 def pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:
-    """What an option `KEY=VALUE` says. Raises ConfigError for what does not have that form, and for a key given twice."""
+    """The values of a repeated option `KEY=VALUE`, by key. Raises ConfigError for another form or a repeated key."""
     found: dict[str, str] = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -73,7 +73,7 @@ def pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:
 
 
 def parse_models(given: Sequence[str] | None, option: str = "--model") -> dict[str, str]:
-    """What an option `ROLE=MODEL` says, by role. Raises ConfigError for what does not have that form."""
+    """The values of a repeated option `ROLE=MODEL`, by role. Raises ConfigError for another form or a repeated role."""
     form = "ROLE=MODEL, e.g. encoder=./my-model"
     return pairs(given or (), option, form)
 

@@ -37,7 +37,7 @@ class Column:
     units: Sequence[Unit]
     owners: Sequence[int]
     revisions: Sequence[Revision]
-    told: set[type[BaseException]] = field(default_factory=set)  # the kinds of exceptions that are logged already
+    logged: set[type[BaseException]] = field(default_factory=set)  # one traceback per type of exception
 
     def fatal(self, index: int | None, reason: str) -> RewardFailed:
         """The error that ends a strict run: the reward, the reason, and the record of the unit, where one is at fault."""
@@ -99,7 +99,7 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
 def _judge_together(
     suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: Sequence[Argument]
 ) -> Sequence[Argument]:
-    """The arguments with what is accepted in one sentence judged as one edit: none of it where that fails, nor what cancels."""
+    """The arguments after the joint gates: a sentence keeps none of its edits where they fail together or cancel out."""
     gates = [c for c in suite.components if c.together]
     if not gates:
         return arguments
@@ -128,7 +128,7 @@ def _run(suite: Suite, columns: Sequence[Column]) -> list[list[Score]]:
 
 
 def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequence[Any]]) -> ModelError:
-    """The error with the rewards that ask for features of the model at fault."""
+    """The error, extended by the names of the rewards that read the failing model."""
     names = [
         column.component.name
         for column, plan in zip(columns, plans, strict=True)
@@ -138,7 +138,7 @@ def _named(error: ModelError, columns: Sequence[Column], plans: Sequence[Sequenc
 
 
 def _plan(column: Column, strict: bool) -> list[tuple[Request, ...] | Score]:
-    """What each unit asks for; a Score where that is settled already."""
+    """The requests of each unit; a Score instead where it does not apply or `reads` failed."""
     reward = column.component.reward
     if reward.reads is None:
         return [()] * len(column.units)
@@ -184,7 +184,7 @@ def _evaluate(
 
 def _call(column: Column, ready: Sequence[int], plan: Sequence[Any], features: Mapping[Request, Any]) -> list[Score]:
     reward = column.component.reward
-    # A function may take `*features`: so many for one unit, more for another.
+    # A function may take `*features`, and then the number of features may differ between units.
     groups: dict[int, list[int]] = defaultdict(list)
     for i in ready:
         groups[len(plan[i])].append(i)
@@ -216,7 +216,7 @@ def _one_by_one(
     strict: bool,
     error: BaseException,
 ) -> list[Score]:
-    """Score revision by revision after a batch failed, so that only those at fault fail; tells the error where none is."""
+    """Score each revision alone after a batch failed, so that only those at fault fail; logs the error where none is."""
     if isinstance(error, NotPerUnit):  # not one value per unit: smaller batches would only hide it
         return [_failure(column, None, error, strict)] * len(ready)
     scores: list[Score] = []
@@ -235,11 +235,11 @@ def _one_by_one(
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool, when: str = "") -> Score:
     reward = column.component.reward
-    at = written(reward.function) if isinstance(error, NotPerUnit) else ""  # others were raised where the log says
+    at = written(reward.function) if isinstance(error, NotPerUnit) else ""  # the log has a traceback for the others
     reason = f"reward {reward.name!r} of {column.component.origin.of} failed{when}: {tell(error)}{at}"
     if strict:
         raise column.fatal(index, reason) from error
-    if type(error) not in column.told:  # the others would say the same, and every result has its own reason
+    if type(error) not in column.logged:  # once per type: every result states its own reason anyway
         log.error("%s", reason, exc_info=error)
-    column.told.add(type(error))
+    column.logged.add(type(error))
     return Score(None, failed=reason)

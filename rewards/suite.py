@@ -27,7 +27,7 @@ from rewards.types import FLOAT32, Revision
 
 Empty = Literal["original", "zero"]
 IN_PROCESS = Origin("none", "this process", "")
-"""Where a reward comes from that was given as it is declared."""
+"""The origin of a reward that was passed as an object, not found by name."""
 
 
 class Setting(BaseModel):
@@ -36,7 +36,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     gate: bool = False
-    together: bool = False  # the gate also judges what is accepted in one sentence as one edit: all of it or nothing
+    together: bool = False  # the gate also judges a sentence's accepted edits as one edit: all or none stay accepted
     weight: Number = Field(default=0.0, ge=-FLOAT32, le=FLOAT32, allow_inf_nan=False)
     threshold: Number | None = Field(default=None, allow_inf_nan=False)
     empty: Empty = "original"
@@ -216,7 +216,7 @@ def _build(
 
 
 def _checked(extra: Any, settings: Any, engine: Any) -> list[str | Reward]:
-    """The rewards, listed. Raises ConfigError for what a call in Python may give by mistake."""
+    """The rewards as a list. Raises ConfigError where an argument of a call in Python has the wrong type."""
     given: list[Any] = list(extra) if isinstance(extra, Iterable) and not isinstance(extra, str) else [None]
     if not all(isinstance(one, str | Reward) for one in given):
         raise ConfigError(f"rewards={extra!r:.100}: expected a list of names or rewards, e.g. ['fluency', brevity]")
@@ -232,7 +232,7 @@ def _checked(extra: Any, settings: Any, engine: Any) -> list[str | Reward]:
 
 @contextlib.contextmanager
 def _in_file(path: Path | None, overridden: Sequence[str]) -> Iterator[None]:
-    """Errors in here name the suite's file, and what overrides it."""
+    """Errors raised inside name the suite's file and the overrides."""
     try:
         yield
     except RewardsError as error:

@@ -85,8 +85,8 @@ class Engine:
     models: Mapping[str, str] = field(default_factory=dict)
     progress: Progress = field(default=lambda _: None, repr=False)
     counts: Counts = field(default_factory=Counts, init=False)
-    # Arguments, so that `replace(engine, profile=…)` is a view on the same models behind the same lock; each has its own
-    # counts, and its own roles.
+    # Init fields, so that `replace(engine, profile=…)` shares the loaded models and their lock. The fields below with
+    # `init=False`, such as counts and roles, start empty in each copy.
     _loaded: dict[tuple[Checkpoint, str, str], Backend] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     _used: dict[tuple[Checkpoint, str, str], _Used] = field(default_factory=dict, init=False, repr=False)
@@ -138,7 +138,7 @@ class Engine:
 
         Raises ModelError for a model that is not there.
         """
-        find = functools.cache(self._find)  # several roles may be filled by one model, of which the hub is asked once
+        find = functools.cache(self._find)  # one model may fill several roles: ask the hub once
         return {model.role: _identity(self.spec(model), find) for model in models}
 
     def describe(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class Engine:
             fresh = {"digest": used.digest, "device": used.device, "dtype": used.dtype, "truncated_texts": 0}
             if models.get(name, fresh)["digest"] != used.digest:  # two revisions of one name
                 name = f"{name} {used.digest[:16]}"
-            # Two roles may use one model, each in its way.
+            # Two roles may use one model with different settings.
             models.setdefault(name, fresh)["truncated_texts"] += len(used.cut)
         return {"profile": self.profile, "models": models, "roles": dict(self._roles)}
 
@@ -198,7 +198,7 @@ class Engine:
     ) -> dict[Request, Feature]:
         found = derived.probabilities(spec, read, features)
         for request, feature in found.items():
-            # A feature that it reads and that failed is counted already.
+            # A failed feature that it reads was counted already.
             own = isinstance(feature, Failure) and not any(feature is features[base] for base in read[request])
             self.counts.failed += own
         return found
@@ -207,7 +207,7 @@ class Engine:
         groups: dict[Checkpoint, list[Request]] = defaultdict(list)
         for request in requests:
             spec = specs[request.model.role]
-            assert isinstance(spec, Checkpoint)  # noqa: S101  (`_compute` has seen to it)
+            assert isinstance(spec, Checkpoint)  # noqa: S101  (`_compute` handles the others)
             groups[spec].append(request)
         features: dict[Request, Feature] = {}
         for checkpoint, group in groups.items():
@@ -239,7 +239,7 @@ class Engine:
             self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
             kept = {name: feature for name, feature in fresh.items() if not isinstance(feature, Failure)}
             self.cache.put(kept, cut & kept.keys())
-            for feature in kept.values():  # every reward that asks for it gets this array
+            for feature in kept.values():  # rewards share this array
                 feature.setflags(write=False)
             found |= fresh
         return {request: found[name] for request, name in names.items()}
@@ -256,7 +256,7 @@ class Engine:
         return backend
 
     def _run(self, backend: Backend, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Feature]:
-        """The feature of each request, or the Failure that took its place; one that fails takes no other with it."""
+        """The feature of each request, or its Failure; one failing request does not affect the others."""
         results: list[Feature] = [Failure("not computed")] * len(requests)
 
         def work(part: list[int]) -> None:
@@ -304,12 +304,12 @@ def _identity(spec: Spec, find: Callable[[Checkpoint], _Used]) -> dict[str, Any]
 
 
 def _kind(device: str) -> str:
-    """Of `cuda:1`, `cuda`: one GPU computes what the next one does."""
+    """The device without its number: all GPUs of a machine are taken to compute the same features."""
     return device.partition(":")[0]
 
 
 def _finite(feature: Feature, spec: Spec) -> Feature:
-    """The array; a Failure where it holds NaN or infinite numbers, which no score and no cache may take for a feature."""
+    """The array, or a Failure where it holds NaN or infinity: neither scores nor the cache may use those."""
     if isinstance(feature, Failure) or np.isfinite(feature).all():
         return feature
     return Failure(f"{describe(spec)} gave NaN or infinite numbers; float32 or bfloat16 may hold what float16 cannot")

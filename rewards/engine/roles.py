@@ -39,7 +39,7 @@ def _in_place(model: Model, name: str, profile: Profile) -> Spec:
 
 
 def _own_prompts(spec: Checkpoint, instead_of: Wheel | Hub | None) -> Checkpoint:
-    """The checkpoint with such prompts only as its model was trained with: those its folder states, or its name stands for."""
+    """The checkpoint, keeping only prompts that its model was trained with, as its folder or its name tells."""
     prompts = (spec.query_prompt, spec.document_prompt)
     if not any(prompts) or not isinstance(instead_of, Hub):
         return spec
@@ -59,7 +59,7 @@ def _prompts_of(folder: Path) -> set[str]:
         stated = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
         return set(stated.get("prompts", {}).values())
     except (OSError, ValueError, AttributeError, TypeError):
-        return set()  # whatever is wrong with the file, loading the model says it
+        return set()  # loading the model reports what is wrong with the file
 
 
 def check(named: Iterable[str], known: Iterable[str], key: str = "") -> None:
