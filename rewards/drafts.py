@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rewards.suite import Component, Suite
 
 TOGETHER = "{} together"
-"""How a gate is called that the accepted edits of a sentence pass one by one and not as one edit."""
+"""The name among failed gates for one that the edits of a sentence pass one by one but fail as one edit."""
 NOTHING = TOGETHER.format("changes nothing")
-"""What is said in the place of a gate of edits that are accepted one by one and cancel each other."""
+"""Stands among failed gates where edits passed one by one but cancel each other out."""
 
 
 def joint_gate(name: str) -> str | None:
-    """The gate that edits passed alone and not together; None where `name` says another thing, NOTHING included."""
+    """The gate in a name of the form TOGETHER; None for any other name, and for NOTHING."""
     gate = name.removesuffix(TOGETHER.format(""))
     return None if name in (gate, NOTHING) else gate
 

@@ -93,7 +93,7 @@ class Edit:
 
 
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Characters that no category tells to be invisible."""
+"""Invisible characters whose Unicode category does not say so."""
 
 
 def seen(text: str) -> str:

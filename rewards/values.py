@@ -1,4 +1,4 @@
-"""Values as tables and JSON have them: what they are called, and what they were before a table changed them."""
+"""Values read from JSON and tables: names of their types for messages, and pandas conversions undone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 
 def kind(value: Any) -> str:
-    """What JSON calls the value, with its article: `a list`; what JSON has no word for, as Parquet may hold, by its type."""
+    """The JSON type of a value, with its article: `a list`; a type that JSON lacks (Parquet may hold some) by its name."""
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
     return names.get(
         type(value), "an object" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
@@ -19,13 +19,13 @@ def kind(value: Any) -> str:
 
 
 def listed(value: Any) -> Any:
-    """What pandas makes of a value, as it was: an array of Parquet as a list, a number of numpy as Python's, NaN as None."""
+    """A value from pandas as plain Python: a Parquet array as a list, a numpy number as Python's, NaN as None."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return None if isinstance(value, float) and value != value else value
 
 
 def whole(value: Any) -> int | None:
-    """The integer that a value is, or a float (1.0), as tables make of it where others are missing; else None."""
+    """The value as an integer, also from 1.0: tables make floats of a column with gaps. None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, float) and value.is_integer() else None
@@ -48,15 +48,15 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def doubled_key(text: bytes, read: Any) -> str | None:
-    """The key that stands twice in one object of a JSON text, of which `read` was made; None where none does.
+    """The first duplicate key in an object of a JSON text, or None. `read` is the text as parsed.
 
-    None does where both have as many colons, which is told in less time than it takes to parse the text.
+    Without duplicates both have equally many colons, and counting those is faster than parsing the text again.
     """
     try:
         if text.count(b":") != orjson.dumps(read).count(b":"):
             json.loads(text, object_pairs_hook=object_of)
     except DoubledKey as error:
         return error.key
-    except TypeError:  # nested deeper than any record, so that it is not written again
+    except TypeError:  # orjson refuses such deep nesting; no record has it
         return None
     return None

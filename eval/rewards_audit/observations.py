@@ -80,12 +80,12 @@ class Observations:
         return found
 
     def sign(self, name: str) -> int:
-        """1, or -1 for a reward of which lower values are better."""
+        """1, or -1 for a reward where lower is better."""
         return 1 if (self.settings or {}).get(name, {}).get("higher_is_better", True) else -1
 
 
 def observe(path: Path) -> Observations:
-    """What the file says. Raises ConfigError where it is of no kind that can be audited."""
+    """The observations in the file. Raises ConfigError for a kind of file that cannot be audited."""
     if path.is_dir():
         raise ConfigError(
             f"{path} is a folder; give a file in it, such as {path / 'rewards.parquet'} of a training run"
@@ -249,7 +249,7 @@ def _pairs(rewards: Any) -> Iterator[tuple[str, float | None]]:
 
 
 def _settings(rewards: Any, where: Path) -> dict[str, Any]:
-    """What a log says of its rewards, as `read_header` has it of a scored file. Raises ConfigError where it cannot be read."""
+    """A log's statement of its rewards, in the form of `read_header`. Raises ConfigError where it cannot be read."""
     if not isinstance(rewards, Mapping) or not all(isinstance(value, Mapping) for value in rewards.values()):
         raise ConfigError(f"{where}: what it says of its rewards cannot be read")
     for name, value in rewards.items():

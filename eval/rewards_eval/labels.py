@@ -157,7 +157,7 @@ def _verdicts(system: System) -> Labels:
 
 
 def keys(edits: Sequence[Mapping[str, Any]], by: By) -> list[Hashable]:
-    """What tells each edit: its place in the list, alone or with its words; or its content (see `contents`), or start."""
+    """A key for each edit: its index, alone or with its words; its content (see `contents`); or its words and start."""
     if by == "content":
         return list(contents(edits))
     words = [(edit["before"].strip(), edit["after"].strip()) for edit in edits]
@@ -167,7 +167,7 @@ def keys(edits: Sequence[Mapping[str, Any]], by: By) -> list[Hashable]:
 
 
 def contents(edits: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:
-    """What tells each edit by its content: sentence, words before, words after, and the how-manieth such edit it is."""
+    """A key for each edit by content: sentence, words before, words after, and a running number among identical edits."""
     seen: Counter[Hashable] = Counter()
     for edit in edits:
         content = edit["before"].strip(), edit["after"].strip(), edit["sentence_id"]

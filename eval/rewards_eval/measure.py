@@ -101,7 +101,7 @@ def _run(
     failed: list[bool],
     progress: Callable[[int, int], None],
 ) -> None:
-    """Measure the items that an earlier run has not, chunk by chunk; `failed` says of which a model failed on something."""
+    """Measure, chunk by chunk, the items that no earlier run has measured; `failed` tells whether a model failed on one."""
     waiting = islice(items, sink.done, None)
     so_far = partial(usage, engine, sink, time.monotonic())
     done = sink.done

@@ -97,7 +97,7 @@ def usual_n(cells: Iterable[Mapping[str, Any]]) -> int | None:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, made distinct by spaces that nobody sees: a printed table keeps its columns by name."""
+    """The names, made distinct by trailing spaces: a printed table needs distinct column names."""
     found: list[str] = []
     for name in names:
         while name in found:

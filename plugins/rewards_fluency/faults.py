@@ -44,7 +44,7 @@ def corrupt(sentence: str, rng: Random) -> str:
 
 
 def left_over(sentence: str, rng: Random) -> str:
-    """The sentence as an edit leaves it that misses its borders by a space, a mark or a capital; maybe the sentence itself.
+    """The sentence as after an edit whose span is off by a space, a mark or a capital; may be unchanged.
 
     A beginning or an end cut off with the space kept, a space too many, a small first letter, two marks that meet, an end within.
     """
@@ -67,7 +67,7 @@ def left_over(sentence: str, rng: Random) -> str:
 
 
 def spaced_out(sentence: str) -> str:
-    """The sentence as corpora write it that keep marks apart: "do n't stop , please ." for one."""
+    """The sentence in the style of tokenized corpora: "do n't stop , please ."."""
     return re.sub(
         r"(\w)(n['’]t|['’](?:s|re|ve|ll|d|m))\b", r"\1 \2", re.sub(r" ?([.,!?;:()\"])(?=\s|$)", r" \1", sentence)
     )
@@ -154,7 +154,7 @@ def _swap(words: list[str], rng: Random) -> list[str]:
 
 
 def _repeat(words: list[str], rng: Random) -> list[str]:
-    """Says one to four words again: at once, or after the next few, as a paraphrase does that kept its neighbours."""
+    """Repeats one to four words, at once or a few words later, like a paraphrase that left the original in place."""
     k, size = rng.randrange(max(1, len(words) - 1)), rng.randint(1, 4)
     gap = rng.choice((0, 0, 1, 2))
     return words[: k + size + gap] + words[k : k + size] + words[k + size + gap :]

@@ -13,7 +13,7 @@ PACKED = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-"""How a file is packed that begins so."""
+"""Compression formats by magic number."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SPREAD = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\[\s*\n|\{\s*\n\s*\")"
@@ -22,7 +22,7 @@ _ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[")
 
 
 def packed(head: bytes) -> str | None:
-    """What a stream is that begins so and must be unpacked or written anew, with the remedy; None of others."""
+    """Why a stream with these first bytes cannot be read, with the remedy; None where nothing is wrong."""
     if spread := _SPREAD.match(head):
         program = "'.[]'" if b"[" in spread[0] else "."
         return f"has JSON over several lines; write one record per line, as `jq -c {program}` does"
@@ -33,7 +33,7 @@ def packed(head: bytes) -> str | None:
 
 
 def told(path: Path, head: bytes) -> str | None:
-    """What a file is that begins so and holds no record on a line, with the command that makes one that does; None of others."""
+    """Why a file with these first bytes is no JSON lines, with a command that converts it; None where nothing is wrong."""
     if _SPREAD.match(head) or (path.suffix.lower() == ".json" and _ARRAY.match(head)):
         array = bool(_ARRAY.match(head))
         what = "is one JSON array" if array else "has JSON over several lines"
@@ -46,7 +46,7 @@ def told(path: Path, head: bytes) -> str | None:
 
 
 def folder(path: Path) -> str:
-    """That a folder is no file, and the command that makes one of a dataset that was saved there."""
+    """The message for a folder in the place of a file; for a saved dataset with the command that exports it."""
     splits = [one.name for one in sorted(path.iterdir()) if (one / "state.json").is_file()]
     if not splits and not (path / "state.json").is_file():
         return f"{path} cannot be read: it is a folder; give a file in it"
@@ -57,7 +57,7 @@ def folder(path: Path) -> str:
 
 
 def _from_table(path: Path) -> str:
-    """The command that makes JSON lines of a table."""
+    """The command that converts a table to JSON lines."""
     separator = ", sep='\\t'" if ".tsv" in path.suffixes[-2:] else ""
     lines = str(_unused(path.with_suffix(".jsonl")))
     read = f"pandas.read_csv({str(path)!r}{separator}).to_json({lines!r}, orient='records', lines=True)"
@@ -65,6 +65,6 @@ def _from_table(path: Path) -> str:
 
 
 def _unused(path: Path) -> Path:
-    """The path, or the first of NAME-2, NAME-3 and so on where something lies there: a command that is told replaces nothing."""
+    """The path, or the first free one of NAME-2, NAME-3 and so on: no suggested command may overwrite a file."""
     others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in counting(2))
     return path if not path.exists() else next(one for one in others if not one.exists())
