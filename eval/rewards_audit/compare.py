@@ -1,4 +1,4 @@
-"""Two files of the same inputs beside each other: did what nobody was paid for get worse while the total rose?"""
+"""Compares two files of the same inputs: did held-out rewards get worse while the total rose?"""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def to_csv(table: Table) -> str:
 
 
 def _no_formula(value: Any) -> Any:
-    """A text that a spreadsheet takes for text: files are named by strangers."""
+    """The text, escaped so that no spreadsheet runs it as a formula: names of files are untrusted."""
     if not isinstance(value, str):
         return value
     return f"'{plain(value)}" if value[:1] in "=+-@\t\r" and value else plain(value)
@@ -156,7 +156,7 @@ def to_latex(table: Table) -> str:
 
 
 def latex(text: str) -> str:
-    """The text with everything that LaTeX would obey written out, an option of the line's end before it (`[`, `*`) too."""
+    """The text escaped for LaTeX, also `[` and `*`, which would be read as options of the line break before them."""
     shown = "".join(_LATEX.get(sign, sign) for sign in plain(" ".join(text.split())))
     return f"{{}}{shown}" if shown[:1] in ("[", "*") else shown
 

@@ -50,7 +50,7 @@ def score_file(
 
 
 def described(suite: Suite) -> dict[str, Any]:
-    """The suite without what its engine has used so far: a file must be known again, whichever came before it."""
+    """The suite without its engine's usage so far: a file's fingerprint must not depend on files scored before it."""
     return {key: value for key, value in suite.describe().items() if key in ("suite", "rewards", "profile")}
 
 

@@ -1,4 +1,4 @@
-"""How sure is a mean, and a difference of two: bootstrap, permutation, correction, effect size. Vectorised, seeded."""
+"""Uncertainty of means and their differences: bootstrap, permutation tests, correction, effect size. Vectorised, seeded."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: f
 
 
 def _influences(pairs: Array) -> Array:
-    """(n,): what each argument adds to the ratio of sums, to first order; of denominators of 1, its deviation from the mean."""
+    """(n,): each argument's first-order influence on the ratio of sums; with denominators of 1, its deviation from the mean."""
     numerator, denominator = pairs.sum(0)
     return (pairs[:, 0] - numerator / denominator * pairs[:, 1]) * len(pairs) / denominator  # type: ignore[no-any-return]  # an index of numpy is Any
 
@@ -177,7 +177,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def effect_size(difference: float, added: Array) -> float | None:
-    """The difference in standard deviations of what arguments add to it: of plain means, Cohen's d of paired differences."""
+    """The difference divided by the standard deviation of the influences: for plain means, Cohen's d of paired differences."""
     deviation = float(added.std(ddof=1)) if len(added) > 1 else 0.0
     return difference / deviation if deviation > 1e-12 else None
 

@@ -77,7 +77,7 @@ class Common:
 
     @property
     def missing(self) -> dict[str, int]:
-        """How many ids that another system has each one lacks."""
+        """For each system, how many ids it lacks that another one has."""
         return {name: len(ids) for name, ids in self.lacking.items()}
 
     @property
@@ -237,7 +237,7 @@ def _can_be_scored(record: Mapping[str, Any]) -> bool:
 
 
 def digest(path: str) -> str:
-    """What tells a file from others, as reports state it."""
+    """What identifies a file in reports."""
     return f"sha256:{file_digest(Path(path))}"
 
 

@@ -41,7 +41,7 @@ class FileJob:
 
 
 class Tally(Protocol):
-    """What counts output records: of scoring, a Summary."""
+    """Counts output records; scoring uses a Summary."""
 
     records: int
 
@@ -159,7 +159,7 @@ def usage_of(engine: Engine) -> dict[str, Any]:
 
 
 def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What several engines, of processes or of parts of a run, used together. A text that two of them cut counts twice."""
+    """The usage of several engines, of processes or resumed runs, merged. A text that two of them cut counts twice."""
     models: dict[str, dict[str, Any]] = {}
     roles: dict[str, str] = {}
     threads = set[int]()

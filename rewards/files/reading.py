@@ -52,7 +52,7 @@ def header_path(path: Path) -> Path:
 
 
 def rejected_path(path: Path) -> Path:
-    """Where the lines lie that could not be used when a scored file was made."""
+    """The path of the rejects of a scored file: the input lines that could not be used."""
     return path.with_name(f"{path.name}.rejected.jsonl")
 
 
@@ -144,7 +144,7 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None, *, w
 
 
 def identity(source: str) -> list[Any]:
-    """What tells one input from another, for --resume: path, size and time of change. A stream is like no other."""
+    """Identifies an input for --resume: path, size and time of change. A stream never equals another."""
     path = Path(source)
     if source == "-" or not path.is_file():
         return [as_text(source), uuid.uuid4().hex]
@@ -160,7 +160,7 @@ def digest(source: str) -> str | None:
 
 
 def is_stream(source: str) -> bool:
-    """Whether the source (a path, or `-`) gives what it holds only once."""
+    """Whether the source (a path, or `-`) can be read only once."""
     path = Path(source)
     return source == "-" or (path.exists() and not path.is_file() and not path.is_dir())
 

@@ -56,7 +56,7 @@ class Sink(Protocol):
 
 
 class Stream:
-    """Results to standard output as it is when this is made, rejects to standard error; the header is nobody's.
+    """Results to standard output (as it is when this is created), rejects to standard error; no header is written.
 
     Raises RewardsError where standard output is closed.
     """

@@ -120,7 +120,7 @@ def _not_from_here() -> Iterator[None]:
 
 
 def _put_back(given: str | None) -> None:
-    """Leave to what a reward may start what the user has set."""
+    """Restore the variable as the user had set it, for processes that a reward may start."""
     if given is None:
         os.environ.pop(SAFE_PATH, None)
     else:

