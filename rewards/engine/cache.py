@@ -152,7 +152,7 @@ class DiskCache:
 
 
 def _write_ahead(database: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging: reads go on during a write. SQLite's timeout does not cover this switch, so retry."""
+    """Switch to write-ahead logging: reads go on during a write. SQLite's timeout may not cover the switch, so retry."""
     end = time.monotonic() + WAIT
     while True:
         try:
