@@ -1446,6 +1446,36 @@ def test_a_stop_that_a_process_obeyed_is_one_of_the_run(tmp_path: Path) -> None:
     launch._wait([launch._start([sys.executable, "-c", code], {}) for code in soon_and_later], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("codes", "raised"),
+    [
+        ((2, "sleep"), launch.LaunchFailed),  # the disk was full
+        ((130, 2), launch.LaunchFailed),
+        ((1,), KeyboardInterrupt),  # accelerate's launcher, whose processes have stopped
+        ((-15, "sleep"), KeyboardInterrupt),  # a scheduler's SIGTERM, while models were loaded
+    ],
+)
+def test_a_process_that_fails_after_a_request_to_stop_is_a_failure(
+    codes: tuple[int | str, ...], raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = iter([True])
+
+    def pause(process: subprocess.Popen[bytes]) -> None:
+        if next(asks, False):
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+
+    monkeypatch.setattr(launch, "_pause", pause)
+    ends = {"sleep": "time.sleep(99)", -15: "os.kill(os.getpid(), 15)"}
+    waits = f"import os, sys, time\nwhile not os.path.exists({str(tmp_path / launch.STOP)!r}): time.sleep(0.05)\n"
+    programs = [waits + ends.get(code, f"sys.exit({code})") for code in codes]
+    processes = [launch._start([sys.executable, "-c", program], {}) for program in programs]
+    with pytest.raises(raised) as caught:
+        launch._wait(processes, tmp_path)
+    assert getattr(caught.value, "code", 2) == 2
+    assert all(process.returncode is not None for process in processes)
+
+
 def test_bare_names_are_those_of_the_trainer_that_is_chosen() -> None:
     with pytest.raises(ConfigError, match="^unknown key 'loss_type'"):
         recipe.resolve("smoke", ["trainer=rloo", "loss_type=grpo"])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from rewards_train.recipe import Recipe
 
 STAGES = ("sft", "grpo")
 EXIT_INTERRUPTED = 130
+ERRORS = frozenset([2, 3])
+"""Exit codes that mean a failure even after a request to stop. accelerate's launcher exits with 1 for any reason."""
 WATCH = 0.5  # seconds between two looks of a worker at its launcher
 LAUNCHER = "REWARDS_LAUNCHER"
 """The environment variable that tells workers the process id of their launcher."""
@@ -186,10 +188,10 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
 def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
     """Wait for all; Ctrl-C asks them to save and stop, a second one and the failure of any ends them."""
     asked = False
-    failed: list[int] = []  # codes of those that failed by themselves
+    failed: list[int] = []  # codes of those that failed before any was ended here
     while any(process.poll() is None for process in processes):
         try:
-            failed = [code for process in processes if (code := process.poll()) not in (None, 0, EXIT_INTERRUPTED)]
+            failed = _failed(process.poll() for process in processes)
             if failed:
                 for process in processes:
                     _end(process)
@@ -208,10 +210,15 @@ def _wait(processes: list[subprocess.Popen[bytes]], out: Path) -> None:
             print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
     (out / STOP).unlink(missing_ok=True)
     codes = [process.wait() for process in processes]
-    if asked or EXIT_INTERRUPTED in codes:
+    failed = failed or _failed(codes)
+    if (asked or EXIT_INTERRUPTED in codes) and ERRORS.isdisjoint(failed):
         raise KeyboardInterrupt
-    if failed := failed or [code for code in codes if code]:
-        raise LaunchFailed(max(failed))  # what says why, before what a signal ended
+    if failed:
+        raise LaunchFailed(max(failed))  # an exit code, which comes with a message, rather than a signal
+
+
+def _failed(codes: Iterable[int | None]) -> list[int]:
+    return [code for code in codes if code not in (None, 0, EXIT_INTERRUPTED)]
 
 
 def _pause(process: subprocess.Popen[bytes]) -> None:
