@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import logging
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ MAX_BODY = 16 * 2**20  # bytes of one request
 SILENCE = 30.0  # seconds that the next part of a body may take
 WHOLE = 300.0  # seconds that all of a body may take
 M = TypeVar("M", bound=BaseModel)
+log = logging.getLogger("rewards.serve")
 
 
 class Records(BaseModel):
@@ -264,9 +266,15 @@ async def _gone(request: Request) -> None:
         pass
 
 
+def _refusal(request: Request, error: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request that failed. It is logged too: of an answer, OpenRLHF's client tells the status alone."""
+    log.warning("%s answered with %d: %s", request.url.path, status, error)
+    return Answer({"error": error}, status, headers)
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (it is registered for these)
-    return Answer({"error": error.detail}, error.status_code, error.headers)
+    return _refusal(request, error.detail, error.status_code, error.headers)
 
 
 async def _later(request: Request, error: Exception) -> Response:
@@ -274,11 +282,11 @@ async def _later(request: Request, error: Exception) -> Response:
 
 
 async def _unusable(request: Request, error: Exception) -> Response:
-    return Answer({"error": str(error)}, 422)
+    return _refusal(request, str(error), 422)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
     if isinstance(error, RewardsError):
-        return Answer({"error": str(error)}, 500)
+        return _refusal(request, str(error), 500)
     cause = error.__cause__ or error
     return Answer({"error": f"this is a bug in rewards or a plugin: {type(cause).__name__}: {cause}"}, 500)
