@@ -28,14 +28,14 @@ import requests
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from rewards.errors import ConfigError, ModelError, RewardFailed, RewardsError
+from rewards.errors import ConfigError, ModelError, RecordError, RewardFailed, RewardsError
 from rewards.files.reading import header_path
 from rewards.result import Result
 from rewards.types import Revision
 from rewards_serve import app, listening
 from rewards_serve.command import TOKEN, _listen, serve
 from rewards_serve.desk import Desk, Full
-from rewards_serve.openrlhf import without_special
+from rewards_serve.openrlhf import Query, to_records, without_special
 from rewards_train.losses import Budget
 from rewards_train.remote import RemoteTotal
 from rewards_train.verl import compute_score
@@ -489,13 +489,30 @@ def test_openrlhf_is_answered(server: Served, folder: Path) -> None:
     assert wrong.json() == {"error": "labels[0].argument: expected a string, found a number"}
 
 
+def test_why_a_request_failed_is_said_where_the_server_runs(folder: Path) -> None:
+    """OpenRLHF's client tells its user the status alone, and asks five times."""
+    wrong = {"query": [f"{PROMPT}1 | way too | too"], "prompts": [PROMPT], "labels": ["no label"]}
+    broken = wrong | {"labels": [LABEL | {"issue": "boom"}]}
+    with serving(folder) as found:
+        statuses = [found.post("/get_reward", body).status_code for body in (wrong, broken) for _ in range(5)]
+        said = found.interrupt()[1]
+    assert statuses == [422] * 5 + [500] * 5
+    assert (
+        said.count("WARNING rewards.serve: /get_reward answered with 422: labels[0]: expected {issue, argument}") == 3
+    )
+    assert said.count(f"WARNING rewards.serve: /get_reward answered with 500: query[0]: {FAILED}") == 3
+    assert "(2 more times)" in said
+
+
 def test_openrlhf_with_several_servers_sends_empty_lists(server: Served) -> None:
     answer = server.post("/get_reward", {"query": [], "prompts": [], "labels": []})
     assert answer.json()["rewards"] == answer.json()["scores"] == []
     wrong = server.post("/get_reward", {"query": ["a"], "prompts": [], "labels": []})
     assert wrong.json() == {"error": "the body: `prompts` has 0 entries for 1 queries"}
     wrong = server.post("/get_reward", {"query": ["a"], "prompts": ["b"], "labels": [LABEL]})
-    assert wrong.json() == {"error": "query[0]: it does not begin with its prompt, so its completion is not known"}
+    assert wrong.json()["error"].startswith(
+        "query[0]: it does not begin with its prompt, so its completion is not known"
+    )
 
 
 def test_the_client_is_what_a_trainer_calls(server: Served) -> None:
@@ -609,6 +626,18 @@ def test_what_is_beside_lone_surrogates_is_scored(monkeypatch: pytest.MonkeyPatc
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'http://\[x' is no address of a reward server: Invalid IPv6 URL"):
         RemoteTotal("http://[x")
+
+
+def test_spaces_that_a_tokenizer_changes_in_a_prompt_do_not_hide_the_completion() -> None:
+    """Some decode `way , way` as `way, way`, and `<s>[INST]` as `<s> [INST]`."""
+    prompt = "<s>[INST] They do n't care , do they ? [/INST]\n"
+    answer = "1 | care , do | mind , do\n2 | a | b"
+    for query in (f"{prompt}{answer}", f"<s> [INST] They don't care, do they? [/INST] {answer}</s>"):
+        asked_for = Query(query=[query], prompts=[prompt], labels=[LABEL])
+        assert to_records(asked_for) == [{**LABEL, "completion": answer}]
+    assert to_records(Query(query=["1 | a | b"], prompts=[" "], labels=[LABEL]))[0]["completion"] == "1 | a | b"
+    with pytest.raises(RecordError, match=r"query\[0\]: it does not begin with its prompt.*cuts a prompt"):
+        to_records(Query(query=[f"They do n't care [/INST] {answer}"], prompts=[prompt], labels=[LABEL]))
 
 
 def test_special_tokens_at_the_end_are_not_the_completion() -> None:

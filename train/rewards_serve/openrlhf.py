@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 import orjson
@@ -18,6 +19,7 @@ from rewards.result import Result
 from rewards.suite import Suite
 
 SPECIAL = re.compile(r"(?:<\|[^<>|\s]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\])\Z")
+MARK = re.compile(r"\S")
 LONGEST = 44  # characters of what it matches
 
 
@@ -66,9 +68,25 @@ def to_answer(results: Sequence[Result], suite: Suite) -> dict[str, Any]:
     return {"rewards": totals, "scores": totals, "extra_logs": logged}
 
 
+def _completion(query: str, prompt: str) -> str | None:
+    """What the query says behind its prompt, in which tokens may have been given other spaces; None where it is not there."""
+    if query.startswith(prompt):
+        return query[len(prompt) :]
+    said = "".join(prompt.split())
+    if not "".join(query.split()).startswith(said):
+        return None
+    ends = [0, *(mark.end() for mark in islice(MARK.finditer(query), len(said)))]
+    return query[ends[-1] :].lstrip()
+
+
 def _record(index: int, query: str, prompt: str, label: Any) -> dict[str, Any]:
-    if not query.startswith(prompt):
-        raise RecordError("it does not begin with its prompt, so its completion is not known", f"query[{index}]")
+    completion = _completion(query, prompt)
+    if completion is None:
+        raise RecordError(
+            "it does not begin with its prompt, so its completion is not known (OpenRLHF cuts a prompt that leaves no room for"
+            " an answer)",
+            f"query[{index}]",
+        )
     if isinstance(label, str):
         try:
             label = orjson.loads(label)
@@ -81,7 +99,7 @@ def _record(index: int, query: str, prompt: str, label: Any) -> dict[str, Any]:
             f"labels[{index}]",
         )
     kept = {key: label[key] for key in ("id", "issue", "argument", "sentences") if key in label}
-    return {**kept, "completion": without_special(query[len(prompt) :])}
+    return {**kept, "completion": without_special(completion)}
 
 
 def without_special(text: str) -> str:
