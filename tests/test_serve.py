@@ -12,8 +12,11 @@ import pickle
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -733,9 +736,39 @@ def test_what_has_not_begun_when_a_server_ends_is_cancelled() -> None:
 
 def test_what_the_page_shows_runs(server: Served) -> None:
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8").replace("http://127.0.0.1:8000", server.url)
-    (trl,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    rows, trl, awaited = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     found: dict[str, Any] = {}
     exec(trl.replace("\nreward(", "\nanswer = reward("), found)  # noqa: S102  (our own page)
     assert found["answer"] == [1.5]
     # Where no name is given, verl takes `compute_score`.
     assert f"path=pkg://{compute_score.__module__} " in page
+    exec(rows, found)  # noqa: S102  (our own page)
+    carried = {key: [value] for key, value in found["trl_row"].items() if key != "prompt"}
+    assert found["reward"](completions=["1 | way too | too"], **carried) == [1.5]
+    query = {"query": ["Edit.1 | way too | too"], "prompts": ["Edit."], "labels": [found["openrlhf_row"]["label"]]}
+    assert server.post("/get_reward", query).json()["rewards"] == [1.5]
+    row = found["verl_row"]
+    given = {"ground_truth": row["reward_model"]["ground_truth"], "solution_str": "1 | way too | too"}
+    stated = {"data_source": row["data_source"], "extra_info": row["extra_info"], "url": server.url}
+    assert compute_score(**given, **stated)["score"] == 1.5
+    exec(awaited, found)  # noqa: S102  (our own page)
+    ask = found["edit_reward"]
+    assert asyncio.run(ask(**found["original"], completion="1 | way too | too")) == 1.5
+    with pytest.raises(RuntimeError, match="division by zero"):
+        asyncio.run(ask(**found["original"] | {"issue": "boom"}, completion="1 | way too | too"))
+
+
+def test_a_client_needs_the_packages_that_the_page_names() -> None:
+    """They are put beside a trainer whose own packages ours exclude."""
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"`pip install (numpy [\w ]+)`", page)
+    code = (
+        "import sys, rewards_train.verl, rewards.prompts, importlib.metadata as m;"
+        "one = rewards.read_revision({'issue': 'a', 'argument': 'A b. C d.', 'completion': '1 | b | c'}, format='compact');"
+        "rewards.prompts.messages('compact', one.issue, one.sentences); found = m.packages_distributions();"
+        "print(*{d.lower() for name in sys.modules for d in found.get(name.partition('.')[0], ())})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    direct = {re.split(r"[^\w-]", one)[0].lower() for one in ours}
+    assert set(done.stdout.split()) & direct == set(named.split())
