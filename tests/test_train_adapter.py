@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from rewards_train.losses import Budget, Losses
 from rewards_train.metrics import means
 from rewards_train.remote import RemoteTotal
 from tests import tiny
-from tests.conftest import registry_of
+from tests.conftest import ROOT, registry_of
 from tests.serving import Served, running
 
 SENTENCES = ["Lunch is way too short, duh.", "Everybody knows it."]
@@ -413,6 +414,38 @@ def test_inside_the_installed_trainer(suite: Callable[..., Suite], policy: Path,
     dropped = [bool(reason) for reason in table["failed"]]
     assert dropped.count(True) == 2
     assert all(value == 0 for value, gone in zip(table["advantage"], dropped, strict=True) if gone)
+
+
+def test_what_the_page_shows_runs(tmp_path: Path) -> None:
+    """The trainer with the columns, then with a function beside them, which loses what the suite could not score."""
+    from transformers import AutoTokenizer
+
+    chat = tiny.causal(tmp_path / "chat")
+    tokenizer = AutoTokenizer.from_pretrained(chat)
+    tokenizer.eos_token, tokenizer.chat_template = "[SEP]", "{% for m in messages %}{{ m.content }}{% endfor %}"
+    tokenizer.save_pretrained(chat)
+    path = tmp_path / "toy.yaml"
+    path.write_text("description: toy\nrewards: {format: {weight: 1}}\n", encoding="utf-8")
+    options = (
+        f"output_dir={str(tmp_path)!r}, per_device_train_batch_size=4, num_generations=4, max_completion_length=8, max_steps=2,"
+        " logging_steps=1, report_to='none', use_cpu=True, bf16=False, save_strategy='no', disable_tqdm=True, "
+    )
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").partition("## From Python")[2]
+    page = page.replace('"default"', repr(str(path))).replace("trl.GRPOConfig(", f"trl.GRPOConfig({options}")
+    alone, rows, beside, called = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, Any] = {"model": str(chat)}
+    for block in (rows, alone, beside, called.replace("\nreward(", "\nanswer = reward(")):
+        exec(block, found)  # noqa: S102  (our own page)
+    assert found["answer"] == [1.0]
+    found["trainer"].train()
+    logged = [entry for entry in found["trainer"].state.log_history if "reward" in entry]
+    assert len(logged) == 2
+    for entry in logged:
+        paid = entry["rewards/suite/format/mean"] + 0.1 * entry["rewards/brevity/mean"]
+        assert entry["reward"] == pytest.approx(paid)
+        assert entry["rewards/brevity/mean"] < 0
+    given = batch(*([{"role": "assistant", "content": GOOD}] for _ in range(2))) | {"sentences": [SENTENCES, []]}
+    assert found["brevity"](**given) == [-len(GOOD) / 1000, None]
 
 
 def test_an_evaluation_counts_every_completion_once(suite: Callable[..., Suite], tmp_path: Path) -> None:
