@@ -99,7 +99,8 @@ UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 def seen(text: str) -> str:
     """The text as a reader sees it: without invisible characters, each run of spaces as one, letters composed."""
     if not (text.isascii() and text.isprintable()):
-        text = "".join(c for c in normalised("NFC", text) if c.isspace() or not _invisible(c))
+        # Composed last: what is invisible may stand between a letter and its accent.
+        text = normalised("NFC", "".join(c for c in text if c.isspace() or not _invisible(c)))
     return " ".join(text.split())
 
 

@@ -83,6 +83,11 @@ def test_invisible_characters_are_not_seen(text: str) -> None:
     assert seen(text) == seen("ab")
 
 
+def test_an_accent_is_seen_on_its_letter_whatever_invisible_stands_between() -> None:
+    assert seen("e\u034f\u0301") == seen("e\u200d\u0301") == seen("\u00e9")
+    assert seen("\u0f71\u0f72\ufe0f\u0f71\u0f72") == seen("\u0f71\u0f72\u0f71\u0f72")
+
+
 def test_spaces_are_seen_as_one_and_letters_as_they_look() -> None:
     assert seen(" a \n\t b\u00a0c ") == "a b c"
     assert seen("a\nb") == seen("a\tb") == "a b"
