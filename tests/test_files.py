@@ -143,6 +143,7 @@ def test_a_first_line_that_is_torn_costs_no_other(tmp_path: Path) -> None:
         (b'{"a": [{"b" : 2, "c": ":", "b" : ": \\":"}]}', "b"),
         (b'{"a": ": \\u003a", "b" : {"a": "\\"a\\":"}}', None),
         (b'{"a": 1, "\\u0061": 2}', "a"),
+        (b'{"a": 1, "a": "\\u003A"}', "a"),
         (b"[" * 900 + b"]" * 900, None),
     ],
 )
