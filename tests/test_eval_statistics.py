@@ -167,6 +167,19 @@ def test_the_effect_on_a_rate_over_edits_has_the_sign_of_the_difference() -> Non
     assert found.effect > 0
 
 
+@pytest.mark.parametrize("scale", [1e-14, 1.0, 1e5])
+def test_an_effect_has_no_unit_and_none_where_all_arguments_differ_alike(scale: float) -> None:
+    other = np.array([[1.0, 1.0], [2.3, 1.0], [0.333, 1.0], [7.1, 1.0]])
+    alike, apart = other + np.array([0.1, 0.0]), other * [2.0, 1.0]
+    units = [scale, 1.0]
+    pairs = np.stack([alike, apart]) * units, np.stack([other, other]) * units
+    same, found = statistics.compare(*pairs, [False, False], DRAWS)
+    assert same is not None
+    assert same.effect is None
+    assert found is not None
+    assert found.effect == pytest.approx(other[:, 0].mean() / other[:, 0].std(ddof=1))
+
+
 def test_areas_and_their_intervals() -> None:
     values = np.round(RANDOM.normal(size=300), 1)  # with ties
     truth = values + RANDOM.normal(size=300) > 0.3

@@ -112,7 +112,8 @@ def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: f
     low, high = limits or (None, None)
     wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
     ties = len(each) - wins - losses
-    effect = effect_size(difference, _influences(one) - _influences(other))
+    scale = float(np.abs(one[:, 0] / one[:, 1]).max())
+    effect = effect_size(difference, _influences(one) - _influences(other), scale)
     return MetricComparison(difference, low, high, p, effect, wins, ties, losses, len(each))
 
 
@@ -176,10 +177,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def effect_size(difference: float, added: Array) -> float | None:
-    """The difference divided by the standard deviation of the influences: for plain means, Cohen's d of paired differences."""
+def effect_size(difference: float, added: Array, scale: float) -> float | None:
+    """The difference divided by the standard deviation of the influences: for plain means, Cohen's d of paired differences.
+
+    None where they do not vary, beside values as large as `scale`.
+    """
     deviation = float(added.std(ddof=1)) if len(added) > 1 else 0.0
-    return difference / deviation if deviation > 1e-12 else None
+    return difference / deviation if deviation > _ULPS * scale else None
 
 
 def _difference(one: Array, other: Array) -> Array:
