@@ -117,6 +117,18 @@ def test_a_sound_log_has_no_warnings(tmp_path: Path) -> None:
     assert {each.name: each.spearman for each in report.held_out} == pytest.approx({"judge": 1.0, "oddity": 1.0})
 
 
+def test_a_mean_that_is_rounded_differently_has_not_changed(tmp_path: Path) -> None:
+    """The mean of three times 0.1 is not that of two."""
+    rows = [
+        row(step, prompt, sample, rewards={"main": step / 10 + sample / 100, "small": 0.5, "judge": 0.1})
+        for step in range(6) for prompt in range(4) for sample in range(3 if step < 2 else 2)
+    ]  # fmt: skip
+    report = examine(observe(log(tmp_path / "rewards.parquet", rows)))
+    judge = columns(report)["judge"]
+    assert (judge.change, judge.interval) == (0.0, (0.0, 0.0))
+    assert not any("judge" in one for one in report.warnings)
+
+
 def test_groups_without_spread_copies_and_failures(tmp_path: Path) -> None:
     same = [row(step, 1, sample, reward=0.3, accepted=0) for step in range(3) for sample in range(4)]
     lost = [row(1, 1, 9, reward=None, rewards=dict.fromkeys(SUITE), failure="no text: an empty prompt")] * 2

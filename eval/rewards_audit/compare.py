@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from rewards.errors import ConfigError
 from rewards.scored import differing
 from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
-from rewards_audit.trends import direction, mean_interval
+from rewards_audit.trends import ROUNDING, direction, mean_interval
 
 Floats = NDArray[np.float64]
 FEW = 10  # inputs; below, an interval says little
-ROUNDING = 1e-9  # relative: below it two means are one, rounded differently
 
 
 @dataclass(frozen=True, slots=True)
