@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rewards.errors import RewardsError
-from rewards_eval.review.journal import Journal, latest, read_decisions
+from rewards_eval.review.journal import Journal, Line, latest, read_decisions
 from tests.conftest import read_lines, write_lines
 
 
@@ -98,6 +99,22 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "d.jsonl")
     first.close()
     Journal(tmp_path / "d.jsonl").close()
+
+
+def test_a_file_that_is_closed_meanwhile_has_the_line_that_was_begun(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "d.jsonl")
+    closing = threading.Thread(target=journal.close)
+
+    def begun() -> Line:
+        closing.start()
+        closing.join(0.2)
+        return line(0)
+
+    journal.append(begun)
+    closing.join()
+    assert read_lines(tmp_path / "d.jsonl") == [line(0)]
+    with pytest.raises(OSError, match="closed"):
+        journal.append(lambda: line(1))
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:

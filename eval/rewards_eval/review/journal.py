@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -127,6 +128,8 @@ class Journal:
         Raises OSError, and leaves the file as it was, where the disk refuses.
         """
         with self._guard:
+            if self._file < 0:
+                raise OSError(errno.EBADF, "it is closed")
             line = make()
             data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
             size = os.fstat(self._file).st_size
@@ -140,8 +143,10 @@ class Journal:
             self.lines.append(line)
 
     def close(self) -> None:
-        """Let others write to the file."""
-        os.close(self._file)
+        """Let others write to the file, once a line that is being written is on the disk."""
+        with self._guard:
+            os.close(self._file)
+            self._file = -1  # the next file that is opened may have its number
 
     def _mend(self) -> None:
         data = self.path.read_bytes()
