@@ -722,6 +722,23 @@ def test_one_that_breaks_a_shared_pass_fails_alone() -> None:
         assert str(futures[2].exception(30)) == "thirteen"
 
 
+def test_what_is_given_up_is_not_kept_until_its_turn() -> None:
+    """Clients that come and go while one pass runs would otherwise fill the memory, whatever the limit is."""
+    suite: Any = Toy()
+    with Desk(suite, 20, 2) as desk:
+        given: Any = [1]
+        running = desk.submit(given)
+        while not suite.passes:
+            time.sleep(0.01)
+        for _ in range(100):
+            desk.submit(given * 10).cancel()
+        last = desk.submit(given)
+        assert (desk.waiting, len(desk._queue)) == (2, 1)
+        suite.may.set()
+        assert [running.result(30), last.result(30)] == [[10], [10]]
+    assert (desk.waiting, desk.scored) == (0, 2)
+
+
 def test_what_has_not_begun_when_a_server_ends_is_cancelled() -> None:
     suite: Any = Toy()
     with Desk(suite, 20, 2) as desk:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -89,12 +90,14 @@ class Desk:
             self._queue.append(work)
             self._changed.notify_all()
         # The first callback of the future: whoever hears of its end finds the room free.
-        work.future.add_done_callback(lambda _: self._free(len(revisions)))
+        work.future.add_done_callback(lambda _: self._free(work))
         return work.future
 
-    def _free(self, size: int) -> None:
+    def _free(self, work: WaitingRequest) -> None:
         with self._changed:
-            self.waiting -= size
+            self.waiting -= len(work.revisions)
+            with suppress(ValueError):  # it was taken
+                self._queue.remove(work)
 
     def _serve(self) -> None:
         while True:
