@@ -544,6 +544,13 @@ def applied(browser: Any, cases: list[tuple[Revision, list[int]]]) -> list[str]:
     return browser.execute_script(source, json.dumps(data))
 
 
+def test_what_is_cut_short_ends_with_a_whole_character(browser: Any) -> None:
+    browser.get("about:blank")
+    source = page.asset("select.js") + "\nreturn arguments[0].map((text) => clip(text, 4));"
+    texts = ["ab\U0001f354c", "ab\U0001f354", "a\U0001f354c", "\U0001f354" * 3, "ab cd"]
+    assert browser.execute_script(source, texts) == ["ab…", "ab\U0001f354", "a\U0001f354c", "\U0001f354…", "ab…"]
+
+
 def test_the_page_applies_edits_as_the_core_does(browser: Any) -> None:
     browser.get("about:blank")
     draw = random.Random(0)
@@ -553,7 +560,10 @@ def test_the_page_applies_edits_as_the_core_does(browser: Any) -> None:
             "".join(draw.choices("ab c\U0001f354é.", k=draw.randint(1, 9))).strip() or "x"
             for _ in range(draw.randint(1, 4))
         ]
-        text = draw.choice(["", " \n"]) + draw.choice([" ", "\n\n", "  "]).join(sentences) + draw.choice(["", "\n"])
+        gaps = [draw.choice([" ", "\n", "\n\n", "  "]) for _ in sentences[1:]]
+        text = draw.choice(["", " \n"]) + "".join(
+            map("".join, zip(sentences, [*gaps, draw.choice(["", "\n"])], strict=True))
+        )
         edits = []
         for number, sentence in enumerate(sentences, 1):
             for _ in range(draw.randint(0, 3)):

@@ -91,4 +91,5 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
   return { state, chosen, form, search };
 }
 
-const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text);
+/** Cut by code units, but never within a character of two. */
+const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "").trimEnd()}…` : text);

@@ -12,12 +12,14 @@ const KIND = ["accepted", "rejected", "invalid"];
 
 const textOf = (argument, record) => record.text ?? argument.text;
 
+const breaks = (gap) => gap.split("\n").length;
+
 /** What the edit replaces. */
 const beforeOf = (text, edit) => (edit.place ? text.slice(...edit.place) : edit.before);
 
 /**
  * The text after edits, each `{place, after, sentence}`, in any order: the rule of `Revision.apply`. A sentence
- * that becomes empty leaves one gap behind, the wider one, and none at the edges.
+ * that becomes empty leaves one gap behind, that with more line breaks, and none at the edges.
  */
 function applyEdits(text, spans, edits) {
   if (!edits.length) return text;
@@ -34,7 +36,7 @@ function applyEdits(text, spans, edits) {
     const last = index === spans.length - 1;
     const gap = text.slice(end, last ? text.length : spans[index + 1][0]);
     if (sentence || start === end) pieces.push(sentence, gap);
-    else if (last || (gap.includes("\n") && pieces.length > 1)) pieces[pieces.length - 1] = gap;
+    else if (last || (pieces.length > 1 && breaks(gap) > breaks(pieces.at(-1)))) pieces[pieces.length - 1] = gap;
   });
   return pieces.join("");
 }
