@@ -78,9 +78,10 @@ READABLE = {
 }
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("name", READABLE)
-def test_json_edits_read_what_models_write(name):
-    parsed = json_edits.parse(READABLE[name], SENTENCES)
+def test_json_edits_read_what_models_write(name, end):
+    parsed = json_edits.parse(READABLE[name].replace("\n", end), SENTENCES)
     expected = [(1, "x", "y", "Toxic Emotions")] if name == "one object for the list" else PLAIN_FIELDS
     assert fields(parsed) == expected
     assert problems(parsed) == [None] * len(expected)
@@ -397,8 +398,9 @@ def test_compact_lines_that_are_meant_otherwise_are_sought_in_bounded_work():
         "\u201cOnly a friend likes tea. {} It is bad, bad policy.\u201d",
     ],
 )
-def test_rewrite(text):
-    parsed = rewrite.parse(text.format(SENTENCES[1]), SENTENCES)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rewrite(text, end):
+    parsed = rewrite.parse(text.format(SENTENCES[1]).replace("\n", end), SENTENCES)
     assert [(e.sentence_id, e.before, e.after, e.start) for e in parsed.edits] == [(1, "fool", "friend", 7)]
     assert parsed.problem is None
 

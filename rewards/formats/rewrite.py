@@ -18,7 +18,7 @@ PROMPT = (
 )
 _FENCE = re.compile(r"```[^\n`]{0,40}\n(.*)```", re.DOTALL)
 _LEAD = re.compile(
-    r"\s{0,99}(?:here(?:'s|\u2019s| is| are)|sure|certainly|of course|rewritten)\b[^\n]{0,120}:\**[ \t]{0,9}\n",
+    r"\s{0,99}(?:here(?:'s|\u2019s| is| are)|sure|certainly|of course|rewritten)\b[^\n]{0,120}:\**[ \t]{0,9}\r?\n",
     re.IGNORECASE,
 )
 _QUOTES = {'"': '"', "\u201c": "\u201d", "'": "'", "`": "`"}
