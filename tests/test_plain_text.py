@@ -167,6 +167,18 @@ def test_an_edit_that_only_negates(before: str, after: str, bare: bool) -> None:
     assert only_negates(before, after) is only_negates(after, before) is bare
 
 
+@pytest.mark.parametrize("apostrophe", "'\u2019\u2018`\u00b4\u02bc\u2032\uff07")
+def test_a_negation_is_one_whatever_stands_for_its_apostrophe(apostrophe: str) -> None:
+    assert only_negates("Lunch is free.", f"Lunch isn{apostrophe}t free.")
+    assert not only_negates(f"Lunch isn{apostrophe}t free.", "Lunch is not free.")
+
+
+@pytest.mark.parametrize("stressed", ["_not_", "__not__", "*not*", "'not'", "\u2018not\u2019", "`not`"])
+def test_a_negation_may_be_stressed_or_quoted(stressed: str) -> None:
+    assert only_negates("Lunch is free.", f"Lunch is {stressed} free.")
+    assert only_negates("Lunch is free.", f"Lunch is {stressed.replace('not', 'far from')} free.")
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -6,15 +6,17 @@ import functools
 import itertools
 import re
 
+from rewards.text.words import straight
+
 MARKS = ".,;:!?"
 NO_WORD = re.compile(r"[\W_]*")
-WORD = re.compile(rf"\w+(?:['’]\w+)?|[{MARKS}]")
+WORD = re.compile(rf"\w+(?:'\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
-    r"(?P<verb>\w+)n['’]t$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
+    r"(?P<verb>\w+)n't$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
 )
 """Also as it is often written, without the apostrophe."""
 VERBS = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
-ATTACHED = re.compile(r"(?P<word>\w+)['’](?P<verb>s|re|m|ve|ll|d)$")
+ATTACHED = re.compile(r"(?P<word>\w+)'(?P<verb>s|re|m|ve|ll|d)$")
 WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
 """What is short for what; an owner's "s" is read so too, before and after alike."""
 NEGATIONS = frozenset([
@@ -130,7 +132,8 @@ def _taken_apart(sentence: str) -> tuple[list[str], int]:
 def _words(sentence: str) -> list[str]:
     """Words and marks in small letters; contractions and "cannot" as two words."""
     found = []
-    for word in WORD.findall(PHRASES.sub("not", NOT_ONLY.sub("", sentence.lower()))):
+    text = straight(sentence).lower().replace("_", " ")  # it marks what is stressed
+    for word in WORD.findall(PHRASES.sub("not", NOT_ONLY.sub("", text))):
         if contracted := CONTRACTED.match(word):
             verb = contracted["verb"] or contracted["bare"]
             found += [VERBS.get(verb, verb), "not"]

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from rewards.text.composing import normalised
+from rewards.text.words import straight
 
 WORD = re.compile(r"\w+(?:['-]\w+)*")
 RUN = 3
@@ -28,7 +29,7 @@ def repeated(before: str, after: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return WORD.findall(normalised("NFC", text).replace("’", "'").lower())
+    return WORD.findall(straight(normalised("NFC", text)).lower())
 
 
 def _runs(words: list[str]) -> list[tuple[str, ...]]:

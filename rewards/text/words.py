@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u2018`\u00b4\u02bc\u2032\uff07", "'"))
+
+
+def straight(text: str) -> str:
+    """The text with a plain apostrophe for each character that people write as one."""
+    return text.translate(_APOSTROPHES)
+
 
 def are_whole(text: str, start: int, end: int) -> bool:
     """Whether no word reaches over either end of text[start:end], which must not be empty.
