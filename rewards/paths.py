@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from rewards.errors import ConfigError
@@ -14,6 +15,11 @@ def user_path(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{name}: nobody of that name has a home folder; write the whole path") from error
+
+
+def as_text(path: Path | str) -> str:
+    r"""The path as JSON can hold it: bytes of a name that are not UTF-8 are written out, as `\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_utf8(path: Path) -> str:

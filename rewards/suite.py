@@ -19,7 +19,7 @@ from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardsError, nearest
 from rewards.fitting.params import Params, load_params
 from rewards.models.specs import DEFAULT_PROFILE, Profile
-from rewards.paths import user_path
+from rewards.paths import as_text, user_path
 from rewards.plugins import Origin, Registry, registry
 from rewards.result import Result
 from rewards.scoring import score
@@ -87,7 +87,7 @@ class Component:
             "range": [bound if math.isfinite(bound) else None for bound in self.reward.range],
             "empty": self.empty,
             "arguments": as_json(self.arguments),
-            "params": {"folder": str(self.params.folder), "digest": self.params.digest} if self.params else None,
+            "params": {"folder": as_text(self.params.folder), "digest": self.params.digest} if self.params else None,
             "distribution": self.origin.distribution,
             "version": self.origin.version,
         }
@@ -185,7 +185,7 @@ def _build(
     strict: bool,
     plugins: Registry,
 ) -> Suite:
-    name, settings, engine = path.stem if path else "custom", settings or {}, engine or Engine()
+    name, settings, engine = as_text(path.stem) if path else "custom", settings or {}, engine or Engine()
     extra = _checked(extra, settings, engine)
     chosen = {reward: _beside(path, setting or Setting()) for reward, setting in stated.rewards.items()}
     declared = {one.name: (one, IN_PROCESS) for one in extra if isinstance(one, Reward)}

@@ -696,3 +696,4 @@ def test_file_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
     report = run(options(tmp_path, strange))
     assert report["systems"][0]["name"] == "bad\\xffname"
     assert (tmp_path / "out/report.json").exists()
+    assert run(options(tmp_path, strange, names=["a\udcff"]))["systems"][0]["name"] == "a\\xff"

@@ -229,6 +229,18 @@ def test_a_decision_is_on_the_disk_when_it_is_confirmed_and_export_holds_the_las
     assert [json.loads(line) for line in export.splitlines()] == read_lines(path)[-1:]
 
 
+def test_a_file_and_a_reviewer_whose_names_are_no_text_are_written_out(folder: Path) -> None:
+    file = folder / os.fsdecode(b"bad\xff.jsonl")
+    file.write_bytes((folder / "in.jsonl").read_bytes())
+    with serving(file, "-o", folder / "bad.jsonl", "--reviewer", os.fsdecode(b"me\xfe")) as running:
+        own = ask(running, "GET", f"/?token={running.token}")[1]["Set-Cookie"].partition(";")[0]
+        data = json.loads(ask(running, "GET", "/data.json", Cookie=own)[2])
+        posted = {**DECISION, "system": "bad\\xff", "digest": data["digest"]}
+        assert ask(running, "POST", "/decisions", posted, Cookie=own)[0] == 200
+    (line,) = read_lines(folder / "bad.jsonl")
+    assert (line["reviewer"], line["file"], line["system"]) == ("me\\xfe", "bad\\xff.jsonl", "bad\\xff")
+
+
 def test_a_taken_port_and_a_file_in_use_are_said(server: Serving, folder: Path) -> None:
     done = command("review", folder / "in.jsonl", "-o", folder / "other.jsonl", "--port", server.port, "--no-open")
     assert (done.returncode, done.stderr) == (2, f"error: --port {server.port}: Address already in use\n".encode())

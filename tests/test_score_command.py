@@ -871,15 +871,19 @@ def test_rejected_lines_go_along_to_the_file_that_append_makes(tmp_path: Path) -
 
 
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
-    source, out = (tmp_path / os.fsdecode(name) for name in (b"in\xff.jsonl", b"out\xfe.jsonl"))
+    names = (b"in\xff.jsonl", b"out\xfe.jsonl", b"suite\xfd.yaml")
+    source, out, suite = (tmp_path / os.fsdecode(name) for name in names)
     try:
         write_lines(source, record())
     except OSError:
         pytest.skip("this file system takes no such name")
-    done = score(source, "-o", out)
+    suite.write_text("description: x\nrewards:\n  changed_words:\n", encoding="utf-8")
+    done = score(source, "-o", out, "--suite", suite)
     assert done.returncode == 0, done.stderr
-    assert json.loads(Path(f"{out}.meta.json").read_text())["source"].endswith(r"in\xff.jsonl")
-    assert b"nothing to resume" in score(source, "-o", out, "--resume").stderr
+    header = json.loads(Path(f"{out}.meta.json").read_text())
+    assert header["source"].endswith(r"in\xff.jsonl")
+    assert header["suite"] == r"suite\xfd"
+    assert b"nothing to resume" in score(source, "-o", out, "--suite", suite, "--resume").stderr
 
 
 @pytest.mark.parametrize(

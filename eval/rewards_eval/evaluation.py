@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rewards.files.reading import as_text
+from rewards.paths import as_text
 from rewards_eval import formulas, statistics
 from rewards_eval.statistics import Draws, interval, resampled_means
 from rewards_eval.systems import Common

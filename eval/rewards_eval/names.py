@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rewards.errors import ConfigError
-from rewards.files.reading import as_text
+from rewards.paths import as_text
 
 LONGEST = 200  # bytes of a system's name; file systems take 255, of which endings take some
 
@@ -16,7 +16,7 @@ def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
     """One distinct name for each file: those given, or the files' own without their endings."""
     if given and len(given) != len(files):
         raise ConfigError(f"--name was given {len(given)} times for {len(files)} files; give one for each, in order")
-    names = list(given) or [_stem(file) for file in files]
+    names = [as_text(name) for name in given] or [_stem(file) for file in files]
     safe = [safe_name(name) for name in names]
     for name, one in zip(names, safe, strict=True):
         if not name.strip():

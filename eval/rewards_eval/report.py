@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from rewards.errors import RewardsError
-from rewards.files.reading import as_text
 from rewards.files.replacing import replacing
+from rewards.paths import as_text
 from rewards.versions import OWN, versions
 from rewards_eval import outputs
 from rewards_eval.evaluation import Evaluation, describe_system

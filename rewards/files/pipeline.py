@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rewards.engine.engine import Engine
 from rewards.errors import RecordError
-from rewards.files.reading import Line, as_text, digest, read_lines
+from rewards.files.reading import Line, digest, read_lines
 from rewards.files.sink import Sink
+from rewards.paths import as_text
 from rewards.plugins import registry
 from rewards.records import read_revision, reading
 from rewards.suite import Suite

@@ -19,7 +19,7 @@ import orjson
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files import other_kinds
-from rewards.paths import file_digest
+from rewards.paths import as_text, file_digest
 from rewards.values import doubled_key
 
 MAX_LINE = 5_000_000  # bytes; a longer line is rejected without being held in memory
@@ -163,11 +163,6 @@ def is_stream(source: str) -> bool:
     """Whether the source (a path, or `-`) can be read only once."""
     path = Path(source)
     return source == "-" or (path.exists() and not path.is_file() and not path.is_dir())
-
-
-def as_text(path: Path | str) -> str:
-    r"""The path as JSON can hold it: bytes of a name that are not UTF-8 are written out, as `\xff`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _unpacked(

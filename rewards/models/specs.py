@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rewards.errors import PluginError, unknown
-from rewards.paths import file_digest
+from rewards.paths import as_text, file_digest
 
 if TYPE_CHECKING:
     from rewards.features import Request
@@ -186,7 +186,7 @@ def named(spec: Checkpoint) -> str:
 
 
 def _name(source: Wheel | Hub) -> str:
-    return source.name if isinstance(source, Wheel) else source.id
+    return source.name if isinstance(source, Wheel) else as_text(source.id)
 
 
 def _adapted(spec: Checkpoint) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from rewards.cli.terminal import print_table
 from rewards.errors import ConfigError
+from rewards.paths import as_text
 from rewards.text.plain import plain
 
 
@@ -103,7 +104,7 @@ def _reviewer(stated: str | None) -> str:
     if stated is not None:
         if not stated.strip():
             raise ConfigError("--reviewer is empty; say who decides")
-        return stated.strip()
+        return as_text(stated.strip())
     try:
         return getpass.getuser()
     except (ImportError, OSError, KeyError) as error:  # the first on Windows

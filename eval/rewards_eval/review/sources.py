@@ -10,7 +10,7 @@ from typing import Any
 
 from rewards.errors import RecordError, RewardsError
 from rewards.files.reading import read_lines
-from rewards.paths import file_digest
+from rewards.paths import as_text, file_digest
 from rewards.scored import ScoredRevision, read_scored
 from rewards_eval import authors
 from rewards_eval.names import choose_names
@@ -63,7 +63,7 @@ def _read(path: Path, name: str) -> Source:
         records[key], scored[key] = record, read
     if not records:
         raise RewardsError(f"{path} holds no records: there is nothing to review")
-    return Source(name, path.name, file_digest(path), records, scored)
+    return Source(name, as_text(path.name), file_digest(path), records, scored)
 
 
 def _check_same_arguments(sources: Sequence[Source]) -> None:
