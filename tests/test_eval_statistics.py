@@ -87,6 +87,12 @@ def test_swaps_that_differ_as_much_up_to_rounding_count() -> None:
         assert permutation_p(pairs(list(RANDOM.random(6) + 0.1)), pairs([0.0] * 6), DRAWS) == 2 / 64
 
 
+def test_a_thousand_arguments_and_more_are_compared() -> None:
+    """The ways to swap 1,024 arguments are more than a float can count."""
+    better, worse = pairs([1.0] * 1_024), pairs([0.0] * 1_024)
+    assert permutation_p(better, worse, Draws(0, 99)) == 1 / 100
+
+
 @pytest.mark.parametrize("draws", [DRAWS, Draws(0, 3)])
 def test_means_that_differ_by_rounding_alone_do_not_differ(draws: Draws) -> None:
     for one, other in (([0.38, 0.1, 0.44], [0.44, 0.38, 0.1]), ([0.94, 0.53, 0.1, 0.02], [0.1, 0.02, 0.53, 0.94])):

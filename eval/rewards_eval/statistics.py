@@ -135,7 +135,7 @@ def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
     Where the arguments on which they differ are few enough for all swaps to be tried, it is exact.
     """
     changed = (ones != others).any(-1)  # (C, n)
-    exact = [2.0 ** int(count) <= draws.resamples for count in changed.sum(1)]
+    exact = [1 << int(count) <= draws.resamples for count in changed.sum(1)]  # a float ends below 2^1024
     drawn = np.flatnonzero(~np.asarray(exact, dtype=bool))
     found = [0.0] * len(exact)
     everybody = np.ones(ones.shape[1], dtype=bool)
