@@ -296,6 +296,43 @@ def test_a_long_argument_is_shown_from_its_beginning_and_a_long_list_scrolls_by_
         assert browser.execute_script("return document.querySelector('.detail').scrollTop") > 0
 
 
+def test_a_list_has_no_more_entries_far_down_than_at_its_beginning(browser: Any, tmp_path: Path) -> None:
+    """Each decision lays out all entries that there are."""
+    path = write_lines(tmp_path / "sys.jsonl", *pages.score(tmp_path, *(record(i) for i in range(500))))
+
+    def entries() -> list[int]:
+        script = "return [...document.querySelectorAll('.arguments button')].map((one) => Number(one.dataset.index))"
+        return list(browser.execute_script(script))
+
+    def scrolled() -> bool:
+        browser.execute_script("document.querySelector('.more').scrollIntoView()")
+        return len(entries()) > 300
+
+    def earlier() -> bool:
+        return one(browser, ".list-scroll > button").is_displayed()
+
+    with serving(path, "-o", tmp_path / "d.jsonl", "--reviewer", "me") as server:
+        enter(browser, server)
+        until(browser, scrolled)
+        press(browser, "j")
+        assert len(entries()) <= 120
+        browser.execute_script(
+            "for (let i = 0; i < 450; i++) document.dispatchEvent(new KeyboardEvent('keydown', { key: 'j' }))"
+        )
+        assert texts(browser, ".position") == ["452 / 500"]
+        assert one(browser, ".arguments [aria-current]").get_attribute("data-index") == "451"
+        assert len(entries()) <= 120
+        assert earlier()
+        first, last = entries()[0], entries()[-1]
+        one(browser, ".list-scroll > button").click()
+        assert entries() == list(range(first - 60, last + 1))
+        assert browser.switch_to.active_element.get_attribute("data-index") == str(first - 1)
+        one(browser, ".filters input").send_keys("500")  # none has it
+        one(browser, ".reset").click()
+        assert entries()[0] == 0
+        assert not earlier()
+
+
 def test_a_page_of_other_files_is_told_to_reload(browser: Any, scored: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.jsonl"
     with serving(scored, "-o", out, "--reviewer", "me") as first:

@@ -1,6 +1,7 @@
-// The list of arguments. Only what is near the window is made: a thousand arguments open as fast as ten.
+// The list of arguments. Only what is near the window is made: a thousand arguments open as fast as ten, the last as the first.
 
 const STEP = 60;
+const MOST = 5 * STEP; // entries: every decision lays out all that there are
 
 const breakpoint = matchMedia("(max-width: 56.2em)");
 
@@ -8,12 +9,29 @@ const breakpoint = matchMedia("(max-width: 56.2em)");
 const narrow = () => breakpoint.matches;
 
 function argumentList(open, summaryOf) {
-  let items = [], made = 0, current = null;
+  let items = [], first = 0, made = 0, current = null; // of the items, those from `first` on and before `made` have an entry
   const status = h("p", { class: "status", role: "status" });
   const list = h("ol", { class: "arguments", "aria-label": "Arguments" });
   const more = h("div", { class: "more", "aria-hidden": "true" });
-  const watcher = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) make(made + STEP); }, { rootMargin: "600px" });
+  const watcher = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) make(made + STEP); }, { rootMargin: "600px", scrollMargin: "600px" });
   watcher.observe(more);
+  const earlier = h("button", { type: "button", class: "quiet", hidden: true, click: () => makeEarlier() }, "Earlier arguments");
+
+  /** The entries anew, from this place on. */
+  function begin(at) {
+    first = made = at;
+    fill(list);
+    earlier.hidden = !first;
+    make(first + STEP);
+  }
+
+  function makeEarlier() {
+    const [from, last] = [Math.max(0, first - STEP), first - 1];
+    list.prepend(...items.slice(from, first).map((argument, offset) => entry(argument, from + offset)));
+    first = from;
+    list.children[last - first].firstChild.focus();
+    earlier.hidden = !first;
+  }
 
   function make(upTo) {
     const next = items.slice(made, upTo);
@@ -30,10 +48,8 @@ function argumentList(open, summaryOf) {
 
   function show(found, total) {
     items = found;
-    made = 0;
-    fill(list);
     fill(status, found.length === total ? count(total, "argument") : `${found.length.toLocaleString("en")} of ${count(total, "argument")}`);
-    make(STEP);
+    begin(0);
     list.scrollTop = 0;
   }
 
@@ -42,15 +58,16 @@ function argumentList(open, summaryOf) {
     current = argument;
     const index = items.indexOf(argument);
     if (index < 0) return;
-    if (index >= made) make(index + STEP);
-    const button = list.children[index].firstChild;
+    const many = made - first > MOST && !list.contains(document.activeElement);
+    if (index < first || index >= made || many) begin(Math.max(0, index - STEP / 2));
+    const button = list.children[index - first].firstChild;
     button.setAttribute("aria-current", "true");
     if (scroll) button.scrollIntoView({ block: "nearest" });
   }
 
   function refresh(argument) {
     const index = items.indexOf(argument);
-    if (index >= 0 && index < made) list.children[index].replaceWith(entry(argument, index));
+    if (index >= first && index < made) list.children[index - first].replaceWith(entry(argument, index));
   }
 
   /** The argument `step` places after the one that is open. */
@@ -61,14 +78,14 @@ function argumentList(open, summaryOf) {
   }
 
   const position = () => `${items.indexOf(current) + 1 || "–"} / ${items.length}`;
-  return { status, list, more, show, mark, refresh, beside, position };
+  return { status, earlier, list, more, show, mark, refresh, beside, position };
 }
 
 /** The page of the arguments: selection and list at the side, and the place of the one that is open. */
 function readerOf(picker, list) {
   const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
   const skip = h("button", { type: "button", class: "skip", click: () => detail.focus() }, "Skip the list");
-  const side = h("div", { class: "side" }, skip, picker.form, list.status, h("div", { class: "list-scroll" }, list.list, list.more));
+  const side = h("div", { class: "side" }, skip, picker.form, list.status, h("div", { class: "list-scroll" }, list.earlier, list.list, list.more));
   return [h("main", { id: "reader", class: "reader" }, side, detail), detail];
 }
 
