@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from rewards_eval.names import choose_names
 from rewards_eval.review.session import Review
 from rewards_eval.review.sources import read_sources
 from rewards_eval.run import Options, run
-from rewards_eval.systems import read_system
+from rewards_eval.systems import System, read_system
+from rewards_eval.values import collect
 from tests.conftest import command, record, write_lines
 from tests.scored import edit, scored
 
@@ -238,3 +240,17 @@ def test_suites_differ_by_what_they_accept_and_pay(tmp_path: Path, stated: dict[
     said = list(notes._incomparable(systems))
     assert bool(said) == bool(differing)
     assert differing in "".join(said)
+
+
+def test_values_take_no_more_memory_than_their_numbers(good: Path) -> None:
+    first, *_ = read_system(str(good), "one", "scored").records.values()
+    many = System("one", "one.jsonl", "", "scored", {0: {i: {**first, "id": i} for i in range(2_000)}})
+    common = systems.compare([many])
+    collect(common, {})  # imports what it needs
+    tracemalloc.start()
+    try:
+        values = collect(common, {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * values.data.nbytes

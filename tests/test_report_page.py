@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,19 @@ def test_a_record_that_was_changed_is_named(tmp_path: Path) -> None:
     with pytest.raises(RewardsError, match=r"record 'one' of 'one': edits\[0\]: does not fit its sentence"):
         html.write(tmp_path / "report.html", pages.report(systems), pages.arguments(systems))
     assert [path.name for path in tmp_path.iterdir()] == ["toy.yaml"]
+
+
+def test_a_page_is_written_without_being_held(tmp_path: Path) -> None:
+    (scored,) = pages.score(tmp_path, record())
+    systems = {"one": [{**scored, "id": i} for i in range(3_000)]}
+    report, arguments, path = pages.report(systems), pages.arguments(systems), tmp_path / "report.html"
+    tracemalloc.start()
+    try:
+        html.write(path, report, arguments)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:

@@ -129,17 +129,20 @@ def collect(common: Common, references: References) -> Values:
     """The values of every metric that any record of the common ids has."""
     import numpy as np
 
-    rows: list[list[dict[str, Pair]]] = []
+    nothing = np.zeros((len(common.ids), 2))
+    found: list[dict[str, np.ndarray[Any, Any]]] = []
     for system in common.systems:
         records = [system.records[one] for one in common.ids]
         thresholds = tuple(dict.fromkeys([*judged_by(records), *_stated(system.header)]))
-        rows.append([dict(contributions(record, thresholds, references.get(record["id"], ()))) for record in records])
-    keys = tuple(dict.fromkeys(key for system in rows for row in system for key in row))
-    data = np.zeros((len(rows), len(keys), len(common.ids), 2))
-    for s, contributed in enumerate(rows):
-        for i, row in enumerate(contributed):
-            for m, key in enumerate(keys):
-                data[s, m, i] = row.get(key, (0.0, 0.0))
+        columns: dict[str, np.ndarray[Any, Any]] = {}
+        for i, record in enumerate(records):
+            for key, pair in contributions(record, thresholds, references.get(record["id"], ())):
+                if key not in columns:
+                    columns[key] = nothing.copy()
+                columns[key][i] = pair
+        found.append(columns)
+    keys = tuple(dict.fromkeys(key for columns in found for key in columns))
+    data = np.array([[columns.get(key, nothing) for key in keys] for columns in found])
     return Values(keys, data)
 
 

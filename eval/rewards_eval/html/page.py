@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,23 @@ def policy(styles: str, scripts: str) -> str:
 
 def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> str:
     """The page as text. Raises RewardsError where a record is not as `rewards score` writes it."""
+    return "".join(_parts(report, arguments))
+
+
+def _parts(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The page, one argument at a time: the whole of it need not be held."""
     styles, scripts = style(STYLES), wrap(list(map(asset, SCRIPTS)))
-    data = page_data(report, arguments)
-    return PAGE.format(policy=policy(styles, scripts), style=styles, script=scripts, data=embed(data))
+    head, tail = PAGE.split("{data}")
+    about = _about(report, arguments)
+    yield head.format(policy=policy(styles, scripts), style=styles)
+    yield f'{embed(about)[:-1]},"arguments":['
+    for place, argument in enumerate(arguments):
+        yield ("," if place else "") + embed(compact_argument(argument, about["rewards"]))
+    yield "]}" + tail.format(script=scripts)
 
 
-def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the scripts read: the report, what each system's rewards are, and the arguments."""
+def _about(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the scripts read besides the arguments: the report, and what each system's rewards are."""
     names = [system["name"] for system in report["systems"]]
     stated = {name: report["suite"]["scored_with"].get(name, {}).get("rewards") for name in names}
     rewards = {
@@ -87,11 +97,7 @@ def page_data(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]])
         for name in names
     }
     figures = [{**figure, "svg": _picture(figure["svg"])} for figure in report["figures"]]
-    return {
-        "report": _finite({**report, "figures": figures}),
-        "rewards": rewards,
-        "arguments": [compact_argument(argument, rewards) for argument in arguments],
-    }
+    return {"report": _finite({**report, "figures": figures}), "rewards": rewards}
 
 
 def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> None:
@@ -100,10 +106,9 @@ def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str
     `report` is what goes to report.json; each of `arguments` is `{id, issue, argument, reference, systems}` with the
     output record of every system (docs/data.md). Raises RewardsError where a record or the disk does not allow it.
     """
-    text = render(report, arguments)
     try:
-        with replacing(path) as file:
-            file.write_bytes(text.encode())
+        with replacing(path) as file, file.open("wb") as out:
+            out.writelines(part.encode() for part in _parts(report, arguments))
     except OSError as error:
         raise RewardsError(f"{path} cannot be written: {error.strerror or error}") from error
 
