@@ -183,9 +183,12 @@ CHANGES = {
     "max_prompt_tokens=200": ("data.max_prompt_tokens: 300 there, 200 here", True),
     "data.split=test": ("data.split: 'train' there, 'test' here", True),
     "sft.limit=9": ("sft.limit: 32 there, 9 here", True),
+    "sft=null": ("sft: {'data': 'examples', .* there, None here", True),
+    "grpo.chat_template_kwargs={x: 1}": ("grpo.chat_template_kwargs: None there, {'x': 1} here", True),
+    "models={fluency: other}": ("models.fluency: None there, 'other' here", False),
     "temperature=0.7": ("grpo.temperature: 0.8 there, 0.7 here", False),
     "suite=grpo_edit": ("suite: 'default' there, 'grpo_edit' here", False),
-    "lora=null": ("lora.lora_alpha: 32 there, None here", False),
+    "lora=null": ("lora: {'r': 16, 'lora_alpha': 32, 'target_modules': 'all-linear'} there, None here", False),
     "epsilon=0.1": ("grpo.epsilon: None there, 0.1 here", False),
 }
 """Overrides, what is said of them, and whether a warm start read them."""
@@ -205,6 +208,14 @@ def test_what_changes_steps_is_another_run_and_before_the_first_only_what_a_warm
             continue
         with pytest.raises(ConfigError, match=told):
             folder.check(one, resume=True)
+
+
+def test_a_lora_that_says_nothing_is_one(begun: Recipe) -> None:
+    given = [f"out={begun.out}", "lora={}", "sft.lora={}"]
+    (Path(begun.out) / folder.RECIPE).write_text(recipe.dump(recipe.resolve("smoke", given)), encoding="utf-8")
+    for section in ("lora", "sft.lora"):
+        with pytest.raises(ConfigError, match=rf"another recipe \({section}: {{}} there, None here\)"):
+            folder.check(recipe.resolve("smoke", [*given, f"{section}=null"]), resume=True)
 
 
 def test_a_warm_start_is_of_one_precision(begun: Recipe) -> None:

@@ -31,8 +31,8 @@ FREE = {
     "sft.args.gradient_checkpointing", "sft.args.report_to",
 }  # fmt: skip
 """Settings that may change when a run is gone on with: its steps stay the same."""
-WARM = {"model", "dtype", "format", "data.max_prompt_tokens", "data.split"}
-"""What a warm start depends on, besides its own settings."""
+WARM = ("model", "dtype", "format", "data.max_prompt_tokens", "data.split", "grpo.chat_template_kwargs", "sft")
+"""What a warm start depends on: these settings, and all that are in them."""
 RECIPE, LOCK = "recipe.yaml", ".lock"
 STOP = ".stop"
 """A file of this name in the output folder asks a run to save and stop."""
@@ -228,26 +228,26 @@ def _difference(stated: Path, text: str, out: Path) -> str:
     What changes no step may differ. Before the first checkpoint of GRPO only what the warm start read must be the same.
     """
     try:
-        old = _flat(read_yaml(stated))
+        old = read_yaml(stated)
     except ConfigError as error:
         raise ConfigError(
             f"{error}: put back the recipe that the run began with, or give another out=FOLDER"
         ) from error
-    new = _flat(yaml.safe_load(text))
-    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key) and key not in FREE]
-    if not _begun(out):
-        changed = [key for key in changed if key in WARM or key.startswith("sft.")]
-    return f"{changed[0]}: {old.get(changed[0])!r} there, {new.get(changed[0])!r} here" if changed else ""
+    begun = _begun(out)
+    for key, was, now in _changed(old, yaml.safe_load(text)):
+        if key not in FREE and (begun or any(key == one or key.startswith(f"{one}.") for one in WARM)):
+            return f"{key}: {was!r:.80} there, {now!r:.80} here"
+    return ""
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{key}.")
-        else:
-            found[f"{before}{key}"] = value
-    return found
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The settings that differ, with both values; a section that only one of them has is one setting."""
+    for key in sorted({*old, *new}):
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _changed(was, now, f"{before}{key}.")
+        elif was != now:
+            yield f"{before}{key}", was, now
 
 
 @contextmanager
