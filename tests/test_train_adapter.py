@@ -44,7 +44,7 @@ def shorter(edits: Sequence[rewards.Edit]) -> list[float]:
     return [float(len(e.sentence_after) < len(e.sentence_before)) for e in edits]
 
 
-@rewards.reward(level="global", range=(0, 10))
+@rewards.reward(level="global", range=(0, 10), threshold=1.0)
 def length(arguments: Sequence[rewards.Argument]) -> list[float]:
     """How many tenths of its characters an argument lost."""
     return [10 * (1 - len(a.after) / len(a.before)) for a in arguments]
@@ -52,10 +52,10 @@ def length(arguments: Sequence[rewards.Argument]) -> list[float]:
 
 @rewards.reward(level="global", range=(0, math.inf))
 def fragile(arguments: Sequence[rewards.Argument]) -> list[float]:
-    """Fails on one argument, and is too large for float32 on another."""
+    """Fails on one argument, and on others is too large for float32, alone or doubled."""
     if any("boom" in a.issue for a in arguments):
         raise ValueError("boom")
-    return [1e39 if "huge" in a.issue else 1.0 for a in arguments]
+    return [{"huge": 1e39, "large": 3e38}.get(a.issue, 1.0) for a in arguments]
 
 
 SUITE = """
@@ -170,6 +170,8 @@ def test_features_that_needed_no_computing_are_counted(suite: Callable[..., Suit
 def test_the_deletion_that_warms_up_is_of_the_longest_word_of_the_longest_sentence() -> None:
     (edit,) = adapter.deletion({"issue": "Lunch?", "sentences": ["It is.", "Everybody knows it."]}).edits
     assert (edit.sentence_id, edit.before, edit.after, edit.valid) == (2, "Everybody", "", True)
+    (edit,) = adapter.deletion({"issue": "Lunch?", "sentences": ["Go.", " " * 9], "completion": 3}).edits
+    assert not edit.valid
 
 
 def test_steps_count_as_trainers_log_them(suite: Callable[..., Suite]) -> None:
@@ -227,6 +229,39 @@ def test_what_could_not_be_scored_is_dropped_from_every_column(suite: Callable[.
     assert held_out["fragile"] == [1.0, None, None]
     assert len(set(held_out["length"])) == 1
     assert adapter.why_dropped(-4e38, None) == "its reward is not a number that a tensor holds: -4e+38"
+    assert adapter.why_dropped(adapter.FLOAT32, None) is None
+    assert adapter.why_dropped(None, None) == "the suite has no total for it"
+
+
+def test_a_total_that_no_tensor_holds_is_dropped_though_its_parts_are_none_such(suite: Callable[..., Suite]) -> None:
+    passes: list[Any] = []
+    judge = scorer(suite(2.0), observe=passes.append)
+    assert ask([*judge.columns(), judge.total()], batch(GOOD, issues=["large"])) == {
+        "shorter": [None], "length": [None], "fragile": [None], "total": [None],
+    }  # fmt: skip
+    row = record(passes[0], 0, 0)
+    assert (row["reward"], row["rewards"]["fragile"]) == (None, 3e38)
+
+
+def test_a_batch_of_nothing_is_answered_with_nothing(suite: Callable[..., Suite], tmp_path: Path) -> None:
+    numbers: dict[str, float] = {}
+    rows = RewardLog(tmp_path, suite(), {"train": 2, "eval": 2})
+    column = scorer(suite(), observe=rows.observe).columns()[0]
+    assert column(**batch(log_metric=numbers.__setitem__)) == []
+    assert numbers["suite/edits"] == 0
+
+
+def test_what_rewards_take_is_measured_from_one_pass_to_the_next(
+    suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 60.0, 100.0, 130.0, 180.0, 190.0])  # made; warm; a pass of 30 s after 40 s; one of 10 s after 50 s
+    monkeypatch.setattr(adapter.time, "monotonic", lambda: next(clock))
+    passes: list[Any] = []
+    judge = scorer(suite(), observe=passes.append)
+    judge.warm_up({"issue": "Lunch?", "sentences": SENTENCES})
+    for _ in range(2):
+        judge.columns()[0](**batch(GOOD))
+    assert [(done.seconds, done.share) for done in passes] == [(30, 30 / 70), (10, 10 / 60)]
 
 
 def test_rewards_are_tried_on_some_arguments_before_training(suite: Callable[..., Suite]) -> None:
@@ -262,6 +297,7 @@ def test_names_in_the_logs_never_change(suite: Callable[..., Suite]) -> None:
     numbers, extra = seen[0]
     assert numbers["suite/edits"] == 1.0
     assert numbers["suite/with_accepted_edit"] == numbers["suite/shorter/passed"] == 0.5
+    assert "suite/length/passed" not in numbers  # an argument is not proposed
     assert seen[1][0]["suite/shorter/passed"] == 0.0  # nothing was proposed that could pass
     assert seen[2][0]["suite/failed"] == seen[2][0]["suite/fragile/failed"] == 1.0
     assert extra["edits"] == ["1. Lunch is [-way too-]{+too+} short, duh.", "2. Everybody [~knows~]{~ignores~} it."]
@@ -279,6 +315,15 @@ def test_hostile_text_in_the_table_is_shown_and_not_obeyed(suite: Callable[..., 
     extra: dict[str, list[Any]] = {}
     ask(scorer(suite()).columns(), batch("1 | way too | \x1b[2Jgone", log_extra=extra.__setitem__))
     assert extra["edits"] == ["1. Lunch is [~way too~]{~\\x1b[2Jgone~} short, duh."]
+
+
+def test_edits_are_shown_by_sentence_with_what_they_take_out_and_put_in(suite: Callable[..., Suite]) -> None:
+    extra: dict[str, list[Any]] = {}
+    judge = Scorer(suite=suite())
+    ask(judge.columns(), batch("2 | Everybody knows it | It\n1 | , duh | ", log_extra=extra.__setitem__))
+    assert extra["edits"] == ["1. Lunch is way too short[-, duh-].\n2. [-Everybody knows it-]{+It+}."]
+    ask(judge.columns(), batch("Lunch is way too very short, duh. Everybody knows it.", log_extra=extra.__setitem__))
+    assert extra["edits"] == ["1. Lunch is way too {~very ~}short, duh."]
 
 
 def test_the_table_blames_gates_alone() -> None:
@@ -313,6 +358,9 @@ def test_a_suite_that_pays_nothing_is_refused(tmp_path: Path) -> None:
     path.write_text("description: toy\nrewards: {shorter: {gate: true}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="pays nothing"):
         Scorer(suite=load_suite(path, plugins=registry_of(shorter)))
+    path.write_text("description: toy\nrewards: {format: {}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="pays nothing"):
+        Scorer(RewardPlan(str(path))).weights()
 
 
 def test_columns_travel_to_another_process(suite: Callable[..., Suite]) -> None:
@@ -449,19 +497,21 @@ def test_what_the_page_shows_runs(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_counts_every_completion_once(suite: Callable[..., Suite], tmp_path: Path) -> None:
-    toy, answers = suite(), {"a": GOOD, "b": "", "c": ""}
+    toy, answers = suite(), {"a": f"{GOOD}\n1 | , duh | ", "b": "", "c": ""}
     for rounds, processes in (
         ([["a", "a", "b", "b"], ["c", "c"]], 1),
         ([["a", "a"], ["b", "b"], ["c", "c"], ["a", "a"]], 2),
+        ([["a", "a", "b", "b"], ["c", "c", "a", "a"], ["b", "b", "c", "c"]], 3),
     ):
         logs = [RewardLog(tmp_path, toy, {"train": 2, "eval": 2}, 6, rank, processes) for rank in range(processes)]
         for _ in range(2):  # evaluations, each of which counts anew
-            for number, ids in enumerate(rounds):  # the last one of two processes is filled up with the first argument
+            for number, ids in enumerate(rounds):  # what fills up the last of several processes is the first arguments
                 judge = scorer(toy, observe=logs[number % processes].observe)
                 ask(judge.columns(), batch(*map(answers.__getitem__, ids), id=ids, split=["eval"] * len(ids)))
             found = [row for rows in logs for row in rows.evaluated()]
             assert len(found) == 6
-        assert means(found)["suite/edits"] == means(found)["suite/with_accepted_edit"] == pytest.approx(1 / 3)
+        assert means(found)["suite/edits"] == pytest.approx(2 / 3)
+        assert means(found)["suite/with_accepted_edit"] == pytest.approx(1 / 3)
         assert means(found)["rewards/shorter/mean"] == 1.0  # of those that it applies to
         assert not any(rows.evaluated() for rows in logs)
 
@@ -542,6 +592,7 @@ def test_a_column_tells_whose_it_is_and_loads_nothing_for_it(suite: Callable[...
     assert columns[0] == f"<reward 'shorter' of suite {ready.name!r}>"
     lazy = Scorer(RewardPlan("no-such-suite"))
     assert repr(lazy.total()) == "<reward 'total' of suite 'no-such-suite'>"
+    assert Scorer(suite=ready).columns(prefix="second/")[0].__name__ == "second/shorter"
 
 
 def test_a_reward_needs_no_prompts_and_compares_their_number_where_they_come(suite: Callable[..., Suite]) -> None:
@@ -564,7 +615,9 @@ def test_the_short_names_are_those_of_the_modules() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_format_that_fails_costs_its_completion(suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_that_fails_costs_its_completion(
+    suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     read = adapter.read_revision
 
     def breaks(record: Any, **more: Any) -> Any:
@@ -572,7 +625,12 @@ def test_a_format_that_fails_costs_its_completion(suite: Callable[..., Suite], m
 
     monkeypatch.setattr(adapter, "read_revision", breaks)
     passes: list[Any] = []
-    found = ask(scorer(suite(), observe=passes.append).columns(), batch("boom", GOOD))
+    numbers: dict[str, float] = {}
+    given = {**batch("boom", GOOD, log_metric=numbers.__setitem__), "id": None}
+    found = ask(scorer(suite(), observe=passes.append).columns(), given)
+    assert "completion 1 " in caplog.text
+    assert numbers["suite/shorter/passed"] == 0.5
+    assert passes[0].results[1].revision.id == 2
     assert [values[0] for values in found.values()] == [None] * 3
     assert None not in [values[1] for values in found.values()]
     reason = "its record cannot be read: could not be read: ZeroDivisionError: division by zero"
@@ -599,16 +657,18 @@ def test_the_log_of_several_processes_is_one_in_the_order_of_steps(suite: Callab
     from pyarrow import parquet
 
     toy, parts = suite(1.0), tmp_path / "parts"
-    logs = [RewardLog(parts, toy, {"train": 4, "eval": 4}, rank=rank, processes=2) for rank in (1, 0)]
+    logs = [RewardLog(parts, toy, {"train": 2, "eval": 2}, rank=rank, processes=2) for rank in (1, 0)]
     for step in (1, 2, 10):
         for log in logs:
             judge = scorer(toy, observe=log.observe, budget=Budget(1.0, 64))
             issues = ["boom" if step == 10 else "fine"] * 2
             given = batch(f"{GOOD} {step}", "caf\udce9", issues=issues, id=["a", "a"])
-            ask(judge.columns(), {**given, "trainer_state": SimpleNamespace(global_step=step - 1)})
-            log.flush(step)
-            log.flush(step + 90)  # nothing came in since
-    assert len(list(parts.iterdir())) == 6
+            for _ in range(2):
+                ask(judge.columns(), {**given, "trainer_state": SimpleNamespace(global_step=step - 1)})
+            if step > 1:
+                log.flush(step)
+                log.flush(step + 90)  # nothing came in since
+    assert len(list(parts.iterdir())) == 4
     (parts / "train-00000011-0000.parquet.partial").touch()
 
     def merged() -> list[tuple[int, int, str, float | None]]:
@@ -619,14 +679,12 @@ def test_the_log_of_several_processes_is_one_in_the_order_of_steps(suite: Callab
 
     rows = merged()
     assert [row[:3] for row in rows] == [
-        (step, sample, "f?" if sample % 2 else f" {step}"[-2:]) for step in (1, 2, 10) for sample in range(4)
+        (step, sample, "f?" if sample else f" {step}"[-2:]) for step in (1, 2, 10) for _ in range(4) for sample in (0, 1)
     ]
-    assert [row[3] is None for row in rows] == [False] * 8 + [True] * 4  # what was dropped earned nothing
+    assert [row[3] is None for row in rows] == [False] * 16 + [True] * 8  # what was dropped earned nothing
     discard(parts, 2)
-    assert merged() == rows[:8]
-    assert sorted(path.name for path in parts.iterdir()) == [
-        f"train-{step:08d}-{rank:04d}.parquet" for step in (1, 2) for rank in (0, 1)
-    ]
+    assert merged() == rows[:16]
+    assert sorted(path.name for path in parts.iterdir()) == [f"train-00000002-{rank:04d}.parquet" for rank in (0, 1)]
     discard(parts, -1)
     assert merge(parts, tmp_path) == {}
 
@@ -644,24 +702,32 @@ def test_a_gate_of_sentences_is_counted_by_sentences_and_what_is_read_in_part_is
         """1 where a sentence has one edit."""
         return [float(len(one.edits) == 1) for one in sentences]
 
+    @rewards.reward(level="edit", range=(0, 1), threshold=0.5)
+    def broken(edits: Sequence[rewards.Edit]) -> list[rewards.Score]:
+        """Fails on every edit."""
+        return [rewards.Score(None, failed="glass") for _ in edits]
+
     settings = {"shorter": {"gate": True, "weight": 1.0}, "single": {"gate": True}}
     numbers: dict[str, float] = {}
     two = "1 | way too | too\n1 | , duh | \n2 | knows | ignores"
     given = batch(two, GOOD, f"{BAD}\n1 | not", "nothing of the kind", log_metric=numbers.__setitem__)
-    ask(scorer(suite_of([shorter, single], settings=settings)).columns(), given)
+    ask(scorer(suite_of([shorter, single, broken], settings=settings)).columns(), given)
     assert numbers["suite/single/passed"] == pytest.approx((1 / 2 + 1 + 1 + 0) / 4)
     assert numbers["suite/shorter/passed"] == pytest.approx((2 / 3 + 1 + 0 + 0) / 4)
     assert (numbers["suite/edits"], numbers["suite/edits_valid"]) == (1.5, 1.25)
     assert numbers["suite/not_read_in_full"] == 0.25
     assert numbers["suite/share_of_time"] <= 1
-    assert numbers["suite/failed"] == numbers["suite/single/failed"] == 0
+    assert numbers["suite/failed"] == numbers["suite/single/failed"] == numbers["suite/broken/passed"] == 0
+    assert numbers["suite/broken/failed"] == 0.75
 
 
 def test_a_row_of_the_log_says_what_was_proposed_and_what_became_of_it(suite: Callable[..., Suite]) -> None:
     passes: list[Any] = []
     extra: dict[str, list[Any]] = {}
     given = batch(GOOD, BAD, "1 | nowhere | x", GOOD, issues=["a", "b", "huge", "boom"], log_extra=extra.__setitem__)
-    ask(scorer(suite(1.0), observe=passes.append).columns(), {**given, "sentences": [*given["sentences"][:3], []]})
+    torn = {"sentences": [*given["sentences"][:3], [3]], "argument": [None, None, None, "It is."]}
+    ask(scorer(suite(1.0), observe=passes.append).columns(), {**given, **torn})
+    assert extra["edits"][2] == extra["edits"][3] == ""  # nothing that could be shown
     ask(scorer(suite(1.0), observe=passes.append).columns(), given)
     rows = [record(passes[0], index, index % 2) for index in range(4)]
     told = [[row[key] for key in ("id", "sample", "issue", "completion")] for row in rows]
@@ -678,7 +744,7 @@ def test_a_row_of_the_log_says_what_was_proposed_and_what_became_of_it(suite: Ca
         [0, 0, 0],
     ]
     assert [(row["words_before"], row["words_after"]) for row in rows] == [(9, 8), (9, 9), (9, 9), (0, 0)]
-    assert [row["argument"] for row in rows] == [" ".join(SENTENCES)] * 3 + [""]
+    assert [row["argument"] for row in rows] == [" ".join(SENTENCES)] * 3 + ["It is."]
     assert [row["reward"] is None for row in rows] == [False, False, True, True]  # more than a tensor holds is none
     assert rows[0]["rewards"] == passes[0].results[0].rewards
     assert (rows[3]["rewards"], rows[0]["failure"]) == ({}, None)

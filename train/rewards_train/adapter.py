@@ -86,11 +86,12 @@ class Pass:
 
 def deletion(record: Mapping[str, Any]) -> Revision:
     """The record's argument with the longest word of its longest sentence deleted."""
-    sentences = read_revision({**record, "completion": None, "edits": []}).sentences
+    record = {**record, "completion": None}
+    sentences = read_revision({**record, "edits": []}).sentences
     index = max(range(len(sentences)), key=lambda i: len(sentences[i]))
     word = max(sentences[index].split() or [""], key=len)
     edit = {"sentence_id": index + 1, "inappropriate_part": word, "rewritten_part": "", "reason": "Other Reasons"}
-    return read_revision({**record, "completion": None, "edits": [edit]})
+    return read_revision({**record, "edits": [edit]})
 
 
 class Scorer:
@@ -199,7 +200,7 @@ class Scorer:
         step = step_of(rows, given.get("trainer_state"))
         share = (ended - began) / max(1e-9, ended - self._told)
         cached = 1 - computed / asked if asked else 1.0
-        done = Pass(rows, results, dropped, step, ended - began, min(1.0, share), cached)
+        done = Pass(rows, results, dropped, step, ended - began, share, cached)
         self._told = ended
         for observer in self._observers:
             observer(done)

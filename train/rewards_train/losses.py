@@ -40,12 +40,13 @@ class Losses:
         """
         reasons = [reason for reason in dropped if reason is not None]
         self._failed.extend(reason is not None for reason in dropped)
-        if reasons:
-            log.warning("step %d: %d of %d completions dropped: %s", step, len(reasons), len(dropped), reasons[0])
+        if not reasons:
+            return
+        log.warning("step %d: %d of %d completions dropped: %s", step, len(reasons), len(dropped), reasons[0])
         failed = sum(self._failed)
         if failed > self._budget.allowed:
             raise RewardFailed(
                 f"step {step}: {failed} of the last {len(self._failed)} completions could not be scored, more than"
                 f" the {self._budget.allowed} that failures.share {self._budget.share:g} of {self._budget.window} allows;"
-                f" the last: {reasons[-1] if reasons else 'earlier'}"
+                f" the last: {reasons[-1]}"
             )

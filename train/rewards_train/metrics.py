@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rewards.result import Judgement, Result
-from rewards.suite import Suite
+from rewards.result import Result
+from rewards.suite import Component, Suite
 from rewards.text.plain import plain
 from rewards.types import Edit, apply_spans
 
@@ -72,8 +72,7 @@ def _stated(result: Result | None, reason: str | None, suite: Suite) -> dict[str
     for component in suite.components:
         found[f"suite/{component.name}/failed"] = float(component.name in failures)
         if component.threshold is not None and component.reward.level != "global":
-            passed = _passed(result, component.name) if result is not None else 0.0
-            found[f"suite/{component.name}/passed"] = passed
+            found[f"suite/{component.name}/passed"] = _passed(result, component) if result is not None else 0.0
     return found
 
 
@@ -114,10 +113,9 @@ def rejections(result: Result) -> str:
     return plain("\n".join(lines))
 
 
-def _passed(result: Result, name: str) -> float:
+def _passed(result: Result, component: Component) -> float:
     """The share of what a completion proposes that passes; 0 where it proposes nothing."""
-    sentences = [scores for _, scores in result.sentences]
-    of_sentences = any(name in scores for scores in sentences)
-    units: list[Mapping[str, Judgement]] = sentences if of_sentences else list(result.edits)
+    name, of_sentences = component.name, component.reward.level == "sentence"
+    units = [scores for _, scores in result.sentences] if of_sentences else result.edits
     passed = [name in scores and scores[name].passed is True for scores in units]
     return sum(passed) / len(passed) if passed else 0.0
