@@ -37,12 +37,12 @@ from rewards.result import Result
 from rewards.types import Revision
 from rewards_serve import app, listening
 from rewards_serve.command import TOKEN, _listen, serve
-from rewards_serve.desk import Desk, Full
+from rewards_serve.desk import Desk, Full, _unexpected
 from rewards_serve.openrlhf import Query, to_records, without_special
 from rewards_train.losses import Budget
 from rewards_train.remote import RemoteTotal
 from rewards_train.verl import compute_score
-from tests.conftest import ROOT, command, read_lines, write_lines
+from tests.conftest import ROOT, Untellable, command, read_lines, write_lines
 from tests.serving import Served, asked, running, serving
 
 FAILED = "reward 'fragile' of toy_rewards 1.0 failed: ZeroDivisionError: division by zero"
@@ -142,8 +142,18 @@ def test_a_request_that_breaks_the_pass_costs_the_others_nothing(folder: Path) -
         honest = pool.submit(server.post, "/score", {"records": [asked()]})
         assert slow.result().status_code == honest.result().status_code == 200
         assert leaving.result().status_code == 500
-        assert "KeyboardInterrupt: seven" in leaving.result().json()["error"]
+        assert leaving.result().json() == {"error": "this is a bug in rewards or a plugin: KeyboardInterrupt: seven"}
         assert server.post("/score", {"records": [asked()]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(Untellable(), "Untellable"), (ValueError("a\ud800"), "ValueError: a\ufffd")]
+)
+def test_what_breaks_a_pass_is_told_though_it_cannot_tell_itself(error: Exception, told: str) -> None:
+    answer = asyncio.run(app._broken(Request({"type": "http"}), _unexpected(error)))
+    assert (answer.status_code, json.loads(bytes(answer.body))) == (
+        500, {"error": f"this is a bug in rewards or a plugin: {told}"},
+    )  # fmt: skip
 
 
 def test_who_has_gone_is_not_scored(folder: Path) -> None:

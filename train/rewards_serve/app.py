@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rewards.config import parse
-from rewards.errors import ConfigError, RecordError, RewardsError
+from rewards.errors import ConfigError, RecordError, RewardsError, tell
 from rewards.files.pipeline import installed
 from rewards.files.reading import no_json
 from rewards.records import read_revision, reading
@@ -288,5 +288,4 @@ async def _unusable(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, error: Exception) -> Response:
     if isinstance(error, RewardsError):
         return _refusal(request, str(error), 500)
-    cause = error.__cause__ or error
-    return Answer({"error": f"this is a bug in rewards or a plugin: {type(cause).__name__}: {cause}"}, 500)
+    return Answer({"error": f"this is a bug in rewards or a plugin: {tell(error.__cause__ or error)}"}, 500)
