@@ -254,7 +254,9 @@ def test_a_batch_of_nothing_is_answered_with_nothing(suite: Callable[..., Suite]
 def test_what_rewards_take_is_measured_from_one_pass_to_the_next(
     suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, 60.0, 100.0, 130.0, 180.0, 190.0])  # made; warm; a pass of 30 s after 40 s; one of 10 s after 50 s
+    clock = iter(
+        [0.0, 60.0, 100.0, 130.0, 180.0, 190.0]
+    )  # made; warm; a pass of 30 s after 40 s; one of 10 s after 50 s
     monkeypatch.setattr(adapter.time, "monotonic", lambda: next(clock))
     passes: list[Any] = []
     judge = scorer(suite(), observe=passes.append)
@@ -679,7 +681,10 @@ def test_the_log_of_several_processes_is_one_in_the_order_of_steps(suite: Callab
 
     rows = merged()
     assert [row[:3] for row in rows] == [
-        (step, sample, "f?" if sample else f" {step}"[-2:]) for step in (1, 2, 10) for _ in range(4) for sample in (0, 1)
+        (step, sample, "f?" if sample else f" {step}"[-2:])
+        for step in (1, 2, 10)
+        for _ in range(4)
+        for sample in (0, 1)
     ]
     assert [row[3] is None for row in rows] == [False] * 16 + [True] * 8  # what was dropped earned nothing
     discard(parts, 2)

@@ -22,6 +22,7 @@ from pyarrow import parquet
 
 from rewards.engine.engine import Engine
 from rewards.errors import ConfigError, RewardFailed, RewardsError
+from rewards.versions import version
 from rewards_train import curves, finish, folder, policy, sft
 from rewards_train.launch import Launch, run
 from rewards_train.recipe import Recipe, dump, resolve
@@ -139,6 +140,7 @@ def test_what_comes_out(whole: Path) -> None:
         "tokenizer_config.json", "versions.json",
     } == top  # fmt: skip
     assert "completions/completions_00012.parquet" in files
+    assert "checkpoints/README.md" not in files  # a card of TRL's
     assert not [name for name in files if name.endswith((".partial", ".bin")) and not name.startswith("checkpoints/")]
     assert resolve(str(whole / "recipe.yaml")) == resolve(str(whole / "recipe.yaml"), [f"out={whole}"])
     assert (whole / "curves.png").read_bytes()[:4] == b"\x89PNG"
@@ -544,6 +546,7 @@ def test_a_warm_start_and_then_grpo_on_it(
     run(made(recipe_file, out, *options, "eval_strategy=no", "eval_on_start=false"), Launch(), resume=False)
     state = folder.read_state(out / "warm-start")
     assert (state["finished"], state["pairs"], state["left_out"]) == (True, 2, 4)
+    assert (state["processes"], state["version"]) == (1, version())  # what it cannot go on exactly without
     assert list((out / "warm-start" / "runs").rglob("events.out*"))  # its checkpoints are gone
     told = capsys.readouterr().err
     assert "warm start 3 pairs, 3 left out that cannot be used (line 3: " in told
@@ -671,7 +674,8 @@ def test_what_is_left_out_is_told(recipe_file: Path, tmp_path: Path, capsys: pyt
     out = tmp_path / "out"
     options = [f"data={data}", "max_prompt_tokens=400", "max_steps=1", "eval_fraction=0"]
     run(made(recipe_file, out, *options), Launch(), resume=False)
-    told = capsys.readouterr().err
+    printed, told = capsys.readouterr()
+    assert printed == ""
     assert "6 arguments to train on, 0 to evaluate with" in told
     opening = " ".join(told.split())
     assert (

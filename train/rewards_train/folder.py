@@ -163,11 +163,11 @@ def write_state(out: Path, **known: Any) -> None:
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
     """Raise ConfigError where a run would go on with other data, rewards or another number of processes than it began with.
 
-    The main process notes them at first. A run that has made a step and does not say one of them was begun by another version.
+    The main process notes them at first: a run that says some of them, and not all, was begun by another version.
     """
     known = read_state(out)
     unsaid = [key for key in now if key not in known]
-    if known and unsaid and _begun(out):
+    if known and unsaid:
         raise ConfigError(
             f"{out}: the run was begun by another version of {OWN}, which did not note its {', '.join(unsaid)}: it cannot go on"
             " exactly; go on with that version, or give another out=FOLDER"

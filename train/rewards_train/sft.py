@@ -14,6 +14,7 @@ from rewards.errors import ConfigError, RecordError, RewardsError
 from rewards.plugins import registry
 from rewards.records import completion_text, read_revision
 from rewards.text.plain import plain
+from rewards.versions import version
 from rewards_train import ahead, data, extras, finish, folder, pairs, policy, resuming
 from rewards_train.recipe import Recipe
 from rewards_train.run import go_on, on_one_device, precision, quiet, read_recipe
@@ -112,7 +113,8 @@ def warm_start(out: Path, resume: bool) -> None:
         if trainer.accelerator.is_main_process:
             told = f", {long:,} left out whose prompts have more tokens than {limit}" if long else ""
             print(f"warm start {given.told()}{told}", file=sys.stderr, flush=True)
-        folder.check_same(target, {PAIRS: pairs_digest(recipe)}, trainer.accelerator.is_main_process)
+        begun = {PAIRS: pairs_digest(recipe), "processes": trainer.args.world_size, "version": version()}
+        folder.check_same(target, begun, trainer.accelerator.is_main_process)
         checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
         began = time.monotonic()
         go_on(trainer, checkpoint)
