@@ -77,6 +77,8 @@ def test_a_run_that_another_version_began_is_not_gone_on_with(begun: Recipe) -> 
     ):
         folder.check_same(out, now, main=True)
     (out / folder.STATE).unlink()  # the remedy where it is damaged
+    folder.check_same(out, now, main=False)
+    assert folder.read_state(out) == {}  # another process notes it
     folder.check_same(out, now, main=True)
     assert folder.read_state(out) == now
 

@@ -180,7 +180,7 @@ def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
             raise ConfigError(
                 f"{out}: {differs}: it cannot go on exactly; put back what it began with, or give another out=FOLDER"
             )
-    if main and not now.keys() <= known.keys():
+    if main:
         write_state(out, **now)
 
 
@@ -195,7 +195,7 @@ def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int
     checkpoint, step = checkpoints.last(out / CHECKPOINTS) if resume else (None, 0)
     if accelerator.is_main_process:
         checkpoints.remove_partial(out / CHECKPOINTS)
-        log.discard(out / PARTS, step if checkpoint else -1)
+        log.discard(out / PARTS, step)
     accelerator.wait_for_everyone()
     return checkpoint, step
 
