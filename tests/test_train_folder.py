@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -260,3 +262,28 @@ def test_a_full_disk_is_told_with_what_is_safe(begun: Recipe, sign: Exception) -
     with pytest.raises(RuntimeError, match="something else"), folder.disk(out):
         raise RuntimeError("something else")
     assert torn.exists()  # it is nobody's to remove before it is known that nobody goes on with it
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_for_a_checkpoint_and_another_ends_at_once(
+    tmp_path: Path, sign: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    before = signal.getsignal(sign)
+    with pytest.raises(KeyboardInterrupt), folder.stop_on_interrupt(tmp_path):
+        signal.raise_signal(sign)
+        assert capsys.readouterr().err == "finishing this step and saving; Ctrl-C again stops at once\n"
+        assert (tmp_path / folder.STOP).exists()
+        signal.raise_signal(sign)
+        pytest.fail("it goes on")
+    with pytest.raises(KeyboardInterrupt), folder.stop_on_interrupt(tmp_path):  # in the last step: nothing follows
+        signal.raise_signal(sign)
+    with ThreadPoolExecutor(1) as other, folder.stop_on_interrupt(tmp_path):
+        other.submit(_held, tmp_path).result()  # where signals cannot be had
+    assert signal.getsignal(sign) is before
+    assert list(tmp_path.iterdir()) == []
+
+
+def _held(out: Path) -> None:
+    with folder.stop_on_interrupt(out):
+        pass

@@ -581,14 +581,17 @@ def test_a_warm_start_learns_the_completions_and_not_the_prompts(recipe_file: Pa
 
 
 def test_a_scheduler_that_ends_every_process_asks_for_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANK", "1")
+    before = signal.getsignal(signal.SIGINT)
     with folder.stop_on_interrupt(tmp_path):
+        assert signal.getsignal(signal.SIGINT) is before  # the launcher hears of Ctrl-C
         for _ in range(2):
             signal.raise_signal(signal.SIGTERM)
         assert (tmp_path / folder.STOP).exists()
     assert (tmp_path / folder.STOP).exists()  # the launcher, which may have been asked too, takes it away
+    assert capsys.readouterr().err == ""  # and tells of it, once
 
 
 def interrupted_save(model: Any, to: Path, save: Callable[[Any, Path], None] = finish.save) -> None:
