@@ -128,7 +128,13 @@ def test_how_long_a_prompt_may_be(tmp_path: Path) -> None:
     assert data.longest_prompt(recipe.resolve("smoke", ["max_prompt_tokens=null", f"model={tmp_path}"])) is None
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}', encoding="utf-8")
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert data.longest_prompt(recipe.resolve("smoke", ["max_prompt_tokens=null", f"model={tmp_path}"])) is None
+    given = ["max_prompt_tokens=null", f"model={tmp_path}"]
+    assert data.longest_prompt(recipe.resolve("smoke", given)) is None
+    for reads, most in ((100, 99), (0, None)):
+        stated = {"model_type": "llama", "max_position_embeddings": reads}
+        (tmp_path / "config.json").write_text(json.dumps(stated), encoding="utf-8")
+        found = data.longest_prompt(recipe.resolve("smoke", [*given, "max_completion_length=null"]))
+        assert (found[0] if found else None) == most
 
 
 def test_another_split_of_the_same_data_is_held_out(dry: Run, tmp_path: Path) -> None:
@@ -244,16 +250,19 @@ def test_a_device_that_another_machine_may_have(device: str) -> None:
     assert recipe.resolve("smoke", [f"reward_device={device}"]).reward_device == device
 
 
-def test_nothing_is_held_out_by_a_fraction_that_is_less_than_one(dry: Run) -> None:
-    told = dry("eval_fraction=0.05")
+def test_nothing_is_held_out_by_a_fraction_that_is_less_than_one(dry: Run, tmp_path: Path) -> None:
+    told = dry("eval_fraction=0.05", "limit=5")
     assert (
-        "6 arguments to train on, 0 to evaluate with\n           data.eval_fraction 0.05 of 6 arguments is none" in told
+        "5 arguments to train on, 0 to evaluate with\n           data.eval_fraction 0.05 of 6 arguments is none" in told
     )
     assert "is none" not in dry("eval_fraction=0")
     with pytest.raises(
         ConfigError, match=r"data\.eval_fraction 0\.05 of 6 arguments is none; raise it, or give data.eval"
     ):
         dry("eval_fraction=0.05", "load_best_model_at_end=true")
+    empty = write_lines(tmp_path / "empty.jsonl")
+    with pytest.raises(ConfigError, match="no usable prompt: it is empty"):
+        dry(f"data={empty}", "eval_fraction=0.05", "load_best_model_at_end=true")
 
 
 def test_arguments_beyond_a_limit_are_counted(dry: Run) -> None:
@@ -372,6 +381,11 @@ def test_what_is_left_out_of_both_parts_is_told_up_to_five_of_each_reason(dry: R
         ConfigError, match=r"^data\.eval .*empty\.jsonl: no usable prompt: 4 left out, line 1: argument:"
     ):
         dry(f"data={train}", f"data.eval={empty}", "eval_fraction=0")
+
+
+def test_names_of_strangers_are_shown_and_not_obeyed() -> None:
+    splits = data.Splits(data.Loaded((), (("\x1b[2J", "too long"),)))
+    assert data.told(splits, Data())[-1] == "left out   \\x1b[2J: too long"
 
 
 def test_lengths_of_prompts() -> None:

@@ -146,10 +146,7 @@ def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
 def _revision(record: Any, number: int) -> Revision:
     """The argument of a record, without what was made of it. Raises RecordError where it states none."""
     check_text(record)
-    revision = read_revision({**record, "completion": None, "edits": []}, number=number)
-    if not revision.argument.strip():
-        raise RecordError("the argument is empty", "argument")
-    return revision
+    return read_revision({**record, "completion": None, "edits": []}, number=number)
 
 
 def check_text(record: Any) -> None:
