@@ -1495,6 +1495,9 @@ def test_what_a_recipe_says_of_rewards_and_evaluation_reaches_them(tmp_path: Pat
         assert (config.reward_weights, config.remove_unused_columns) == ([0.5, 0.0], False)
         assert config.chat_template_kwargs == {**prompts.TEMPLATE_SETTINGS, "a": 1}
         assert (config.log_completions, config.num_completions_to_print, config.report_to) == (True, 0, [])
+    chosen = recipe.resolve("smoke", ["log_completions=false", "num_completions_to_print=3"])
+    config = run.trainer_config(chosen, tmp_path, [1.0], evaluates=True)
+    assert (config.log_completions, config.num_completions_to_print) == (False, 3)  # a recipe's own goes first
 
 
 def test_settings_of_the_warm_start_are_checked_too() -> None:

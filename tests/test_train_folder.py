@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,16 @@ def test_a_dry_run_compares_too_and_notes_nothing(begun: Recipe) -> None:
         dry_run.DryRun(begun, 1, resume=True)._begun(suite, splits)
     shutil.rmtree(out / folder.CHECKPOINTS)
     dry_run.DryRun(begun, 2, resume=True)._begun(suite, splits)  # no step was made that binds it
+
+
+def test_what_an_attempt_without_a_step_noted_binds_nobody(begun: Recipe) -> None:
+    out = Path(begun.out)
+    for steps, noted in ((True, {"processes": 1}), (False, {})):
+        if not steps:
+            shutil.rmtree(out / folder.CHECKPOINTS)
+        with folder.opened(begun, resume=True):
+            assert (out / folder.LOCK).read_text(encoding="utf-8") == f"{os.getpid()}\n"
+        assert folder.read_state(out) == noted
 
 
 def test_files_of_trackers_are_in_nobodys_way(begun: Recipe) -> None:
