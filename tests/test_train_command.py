@@ -988,6 +988,9 @@ def test_what_decides_rewards_says_nothing_of_where_they_are_computed(tmp_path: 
     with (model / "model.safetensors").open("ab") as file:
         file.write(b"\0")
     assert stated(model) != begun
+    fitted = {"digest": "a", "settings": {"layer": 2}, "device": "cpu", "fitted_on": [{"digest": "b", "dtype": "float32"}]}
+    kept = {"digest": "a", "settings": {"layer": 2}, "fitted_on": [{"digest": "b", "fitted_on": []}]}
+    assert resuming._files(fitted) == kept
 
 
 def test_a_model_card_shows_what_strangers_wrote_and_obeys_none_of_it() -> None:
