@@ -988,7 +988,12 @@ def test_what_decides_rewards_says_nothing_of_where_they_are_computed(tmp_path: 
     with (model / "model.safetensors").open("ab") as file:
         file.write(b"\0")
     assert stated(model) != begun
-    fitted = {"digest": "a", "settings": {"layer": 2}, "device": "cpu", "fitted_on": [{"digest": "b", "dtype": "float32"}]}
+    fitted = {
+        "digest": "a",
+        "settings": {"layer": 2},
+        "device": "cpu",
+        "fitted_on": [{"digest": "b", "dtype": "float32"}],
+    }
     kept = {"digest": "a", "settings": {"layer": 2}, "fitted_on": [{"digest": "b", "fitted_on": []}]}
     assert resuming._files(fitted) == kept
 
@@ -1372,6 +1377,19 @@ def test_a_resumed_run_knows_its_best_checkpoint_where_it_lies_now_and_makes_no_
         else:
             keeper.on_train_begin(args, state, None)
         assert state.best_model_checkpoint == there
+
+
+def test_weights_are_said_to_be_the_best_only_where_they_were_chosen() -> None:
+    from rewards_train import best
+
+    for asked, found in ((False, "checkpoint-2"), (True, None)):
+        trainer = SimpleNamespace(
+            args=SimpleNamespace(load_best_model_at_end=asked), state=SimpleNamespace(best_model_checkpoint=found)
+        )
+        best.load(trainer)  # nothing
+        assert best.kept(trainer) == {}
+    assert best.settings({"load_best_model_at_end": True}, True) == {"metric_for_best_model": "reward"}
+    assert best.settings({"metric_for_best_model": "loss"}, True) == {}
 
 
 def test_what_is_not_logged_yet_is_logged_with_a_checkpoint_unless_nothing_is(tmp_path: Path) -> None:
