@@ -192,6 +192,10 @@ def test_what_changes_no_step_may_be_another_when_a_run_goes_on(begun: Recipe) -
         folder.check(recipe.resolve("smoke", [f"out={begun.out}", override]), resume=True)
 
 
+FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "unexpected pos")
+"""How libraries say that a disk is full."""
+
+
 CHANGES = {
     "model=other": ("model: 'smollm2-135m-instruct' there, 'other' here", True),
     "format=rewrite": ("format: 'compact' there, 'rewrite' here", True),
@@ -258,7 +262,9 @@ def test_a_run_goes_on_from_its_last_whole_checkpoint_without_what_came_later(be
     assert len(waited) == 3
 
 
-@pytest.mark.parametrize("sign", [OSError(errno.ENOSPC, "no"), RuntimeError("PytorchStreamWriter failed writing file")])
+@pytest.mark.parametrize(
+    "sign", [OSError(errno.ENOSPC, "no"), *(RuntimeError(f"it says: {sign} here") for sign in FULL)]
+)
 def test_a_full_disk_is_told_with_what_is_safe(begun: Recipe, sign: Exception) -> None:
     out = Path(begun.out)
     torn = out / folder.CHECKPOINTS / "checkpoint-6"

@@ -259,7 +259,7 @@ def told(splits: Splits, data: Data) -> list[str]:
     ]
     if cut := splits.train.cut + splits.eval.cut:
         lines.append(f"           {cut:,} cut to their first {data.max_sentences} sentences")
-    if data.eval is None and data.eval_fraction and not splits.eval.items:
+    if data.eval_fraction and not splits.eval.items:
         lines.append(f"           {_nothing(data, splits.train)}")
     limits = ((splits.train, "limit", data.limit), (splits.eval, "eval_limit", data.eval_limit))
     lines += [f"left out   {part.beyond:,} beyond data.{key} {most:,}" for part, key, most in limits if part.beyond]
