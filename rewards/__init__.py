@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # to a type checker it would be every name that anybody misspells
+if not TYPE_CHECKING:  # with this `__getattr__`, a type checker would accept any misspelt name
 
     def __getattr__(name: str) -> Any:
         if name == "features":  # a module of its own, for authors of rewards

@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line. Where packages that it needs are not installed, say which, in place of a traceback."""
+    """Run the command line. Where required packages are not installed, print which, instead of a traceback."""
     try:
         from rewards.cli import main as run
     except ModuleNotFoundError:
@@ -18,5 +18,5 @@ def main() -> None:
     run()
 
 
-if __name__ == "__main__":  # processes that `rewards score` starts import this again
+if __name__ == "__main__":  # worker processes of `rewards score` import this module again
     main()

@@ -1,4 +1,4 @@
-"""The arguments of a reward: what its function declares, as a model of pydantic, and what a suite gives, checked by it."""
+"""The arguments of a reward: a pydantic model of what its function declares, and the check of a suite's values by it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def model_of(declared: Reward) -> type[BaseModel]:
     """A pydantic model of the function's keyword-only parameters; unknown names are errors. Raises PluginError."""
-    from pydantic import ConfigDict, create_model  # 100 ms that `rewards --help` need not pay
+    from pydantic import ConfigDict, create_model  # takes 100 ms, which `rewards --help` need not wait for
 
     fields: dict[str, Any] = {}
     for name, parameter in declared.keyword_only():
@@ -35,7 +35,7 @@ def model_of(declared: Reward) -> type[BaseModel]:
         validate_default=True,
     )
     try:
-        with warnings.catch_warnings():  # an argument may be called `copy` or `json`, as methods of the model are
+        with warnings.catch_warnings():  # an argument may have the name of a method of the model, e.g. `copy`
             warnings.filterwarnings("ignore", "Field name .* shadows", UserWarning)
             made: type[BaseModel] = create_model(f"{declared.name}_arguments", __config__=config, **fields)
     except Exception as error:
@@ -47,7 +47,7 @@ def model_of(declared: Reward) -> type[BaseModel]:
 
 
 def _hint(declared: Reward, name: str, annotation: Any) -> Any:
-    """The type of one argument. Only arguments' annotations are evaluated; units and features may name anything."""
+    """The type of one argument. Annotations of units and features are not evaluated, so they may name anything."""
     holder = type("holder", (), {"__annotations__": {name: annotation}})
     try:
         return typing.get_type_hints(holder, globalns=_globals(declared.function), include_extras=True)[name]
@@ -65,7 +65,7 @@ def _globals(function: Any) -> dict[str, Any]:
 
 
 def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
-    """As `Reward.parse_arguments`."""
+    """The implementation of `Reward.parse_arguments`."""
     from pydantic import ValidationError  # as above
 
     from rewards.config import check_number
@@ -84,11 +84,11 @@ def parsed(declared: Reward, given: Mapping[str, Any]) -> dict[str, Any]:
         raise _unfit(declared, given, error.errors()) from error
     for name, value in given.items():
         check_number(f"reward {declared.name!r}, argument {name!r}", value, vars(found)[name])
-    return {name: vars(found)[name] for name in known}  # of an argument called as a property of the model, that
+    return {name: vars(found)[name] for name in known}  # `vars`: a property of the model may have the same name
 
 
 def for_one_call(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with lists, sets and mappings copied: what a function adds to one of them stays in that call."""
+    """The arguments with lists, sets and dicts copied, so that changes that one call makes do not reach the next."""
     return {
         name: copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
         for name, value in arguments.items()
@@ -96,7 +96,7 @@ def for_one_call(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unfit(declared: Reward, given: Mapping[str, Any], errors: list[ErrorDetails]) -> ConfigError | PluginError:
-    """What is wrong with the arguments: first where a default of the reward's own is to blame."""
+    """The error for arguments that do not fit: PluginError where a default of the reward is wrong, else ConfigError."""
     parameters = dict(declared.keyword_only())
     for error in errors:
         name = str(error["loc"][0])

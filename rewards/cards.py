@@ -1,4 +1,4 @@
-"""Cards as they lie in files: JSON objects, some with thresholds."""
+"""Reads the files of cards: JSON objects, some of which state thresholds."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 Unit = Edit | Sentence | Argument
 U = TypeVar("U")
 Function = Callable[..., Any]
-Asked = tuple[Request, ...] | None
-# The first is for lambdas, which mypy does not take for the second.
-Reads = Callable[[U], Asked] | Callable[Concatenate[U, ...], Asked]
+Requests = tuple[Request, ...] | None
+# The first form is for lambdas, which mypy does not accept as the second.
+Reads = Callable[[U], Requests] | Callable[Concatenate[U, ...], Requests]
 
 RESERVED = ("advantage", "completion", "edits", "failed", "prompt", "rejected", "reward", "step", "total")
 """Keys of results, logs and tables beside the names of rewards, so no reward can have them as its name."""
@@ -40,7 +40,7 @@ BESIDE_CARD = ("validation", "limits")
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Where a gate lies, and where that number comes from ("5th percentile of human edits, ArgRewrite, n=…")."""
+    """The threshold of a gate, and where the number comes from ("5th percentile of human edits, ArgRewrite, n=…")."""
 
     value: float
     source: str = ""
@@ -68,7 +68,7 @@ class Reward:
     models: tuple[Model, ...] = ()
     card_path: Path | None = None
     fitter: Fitter | None = None
-    module: str = ""  # in which it was declared
+    module: str = ""  # the module that declares it
 
     def __repr__(self) -> str:
         return f"<reward {self.name!r} at {self.level} level, from {self.range[0]:g} to {self.range[1]:g}>"
@@ -102,10 +102,11 @@ class Reward:
 
     @functools.cached_property
     def card(self) -> Mapping[str, Any]:
-        """The reward's card as its package ships it; empty where it ships none.
+        """The reward's card, as its package ships it; empty where there is none.
 
-        Beside `card.json`, which `rewards fit` writes, there may lie `validation.json` (measured on other data) and
-        `limits.json` (what it does not measure, known failures): they come under these names. Raises PluginError.
+        `rewards fit` writes `card.json`. Next to it there may be `validation.json` (results on other data) and `limits.json`
+        (what the reward does not measure, known failures), which are added under the keys `validation` and `limits`.
+        Raises PluginError where a file cannot be read.
         """
         if self.card_path is None:
             return {}
@@ -146,7 +147,7 @@ class Reward:
 
     @functools.cached_property
     def takes(self) -> tuple[int, float]:
-        """How many features the function takes at least and at most, beside the units."""
+        """The least and the greatest number of features that the function takes besides the units."""
         parameters = inspect.signature(self.function).parameters.values()
         places = [p.default is p.empty for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(places) - 1
@@ -162,7 +163,7 @@ class Listed(Protocol):
     """An array of numpy or torch."""
 
     def tolist(self) -> Any:
-        """Its numbers."""
+        """The array as Python numbers, in lists."""
         ...
 
 
@@ -204,16 +205,17 @@ def reward(
 ) -> Callable[[Function], Reward]:
     """Declare a function as a reward.
 
-    The function gets the units of one level (`Edit`s, `Sentence`s or `Argument`s), for each feature that `reads` asks for
-    an array stacked over the units (a list of arrays where it has something per token), and its keyword-only arguments;
-    it returns one value per unit: a float, None (not applicable), or a `Score` where it has details or a failure to report.
+    The function gets a list of units of one level (`Edit`s, `Sentence`s or `Argument`s); for each feature that `reads`
+    requests, an array stacked over the units (a list of arrays for features per token and where shapes differ); and its
+    keyword-only arguments. It returns one value per unit: a float, None (not applicable), or a `Score` to report details
+    or a failure.
 
-    `name` is what suites and results call it: the function's own unless given. `threshold` makes it usable as a gate: a
-    number for every profile, or one per profile, which a value passes at or above, with `higher_is_better=False` at or
-    below; the latter can only be paid with a negative weight. `range` is inclusive; a value outside it is a failure.
-    `models` are all that `reads` may ask features of. `card` is the path of a JSON file that says how the reward was made,
-    which `rewards show` prints. `fitter` is how its parameters are fitted anew (`rewards fit`) and loaded again. Raises
-    PluginError where the declaration does not hold together.
+    `name` is used in suites and results; by default it is the function's name. `threshold` makes the reward usable as a
+    gate: one number for all profiles, or one per profile. A value passes at or above it, with `higher_is_better=False` at
+    or below it; such a reward cannot have a positive weight. `range` is inclusive; a value outside of it is a failure.
+    `models` are the models whose features `reads` may request. `card` is the path of a JSON file that says how the reward
+    was made; `rewards show` prints it. `fitter` fits the reward's parameters (`rewards fit`) and loads them. Raises
+    PluginError where the declaration is inconsistent.
     """
 
     def declare(target: Function) -> Reward:
@@ -233,7 +235,7 @@ def reward(
         bounds, reading = _bounds(label, range), _models(label, models)
         passes = _thresholds(label, threshold, bounds)
         _check_fitter(label, fitter)
-        module = str(sys._getframe(1).f_globals.get("__name__", ""))  # as enum and namedtuple find it
+        module = str(sys._getframe(1).f_globals.get("__name__", ""))  # of the caller, found as enum and namedtuple do
         declared = Reward(label, level, bounds, target, reads, higher_is_better, passes, reading, card, fitter, module)
         check_plain(declared)
         check_signature(declared)

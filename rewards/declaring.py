@@ -1,4 +1,4 @@
-"""Whether the declaration of a reward holds together: what its function and its `reads` take."""
+"""Checks that the declaration of a reward is consistent: the signatures of its function and of its `reads`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = ("bool", "int", "float", "str", "list", "tuple", "dict", "set")
 
 
 def broken(name: str, problem: str) -> PluginError:
-    """The error for a declaration that does not hold together."""
+    """The error for an inconsistent declaration."""
     return PluginError(f"reward {name!r}: {problem}")
 
 
@@ -109,14 +109,14 @@ def innermost(function: Any) -> Any:
     return function if hasattr(function, "__globals__") else type(function).__call__
 
 
-def written(function: Any) -> str:
+def defined_at(function: Any) -> str:
     """Where a function is defined, as ` (FILE:LINE)`; empty where it is not written in Python."""
     code = getattr(innermost(function), "__code__", None)
     return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
 
 
 def check_plain(declared: Reward) -> None:
-    """Raise PluginError where the function or `reads` returns a coroutine or generator in the place of its result."""
+    """Raise PluginError where the function or `reads` is async or a generator, so that calling it would not run its body."""
     if found := unplain(declared.function):
         raise broken(declared.name, f"it is {found}; rewards are plain functions that return a list")
     if found := unplain(declared.reads):
@@ -125,7 +125,7 @@ def check_plain(declared: Reward) -> None:
 
 def unplain(function: Any) -> str | None:
     """`async` or a generator, where calling it would not run its body; None for plain functions and callable objects."""
-    for one in (function, getattr(type(function), "__call__", None)):  # noqa: B004  (not whether it can be called)
+    for one in (function, getattr(type(function), "__call__", None)):  # noqa: B004  (the method itself is wanted)
         if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
             return "async"
         if inspect.isgeneratorfunction(one):
@@ -134,7 +134,7 @@ def unplain(function: Any) -> str | None:
 
 
 def check_reads(declared: Reward) -> None:
-    """Raise PluginError where `reads` asks for what the reward does not take."""
+    """Raise PluginError where `reads` requires a parameter that is no argument of the reward."""
     if declared.reads is None:
         return
     try:

@@ -19,7 +19,7 @@ DIMENSIONS: tuple[str, ...] = (
     "Detrimental Orthography",
     "Reason Unclassified",
 )
-"""In the order of the classifiers' labels, each below the one it belongs to."""
+"""In the order of the classifiers' labels: each main dimension is followed by its subdimensions."""
 
 REASONS: tuple[str, ...] = ("Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons")
-"""The main ones, which an edit may state as its reason."""
+"""The main dimensions below Inappropriateness, one of which an edit may state as its reason."""

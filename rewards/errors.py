@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rewards.text.surrogates import without_surrogates
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says where there is no room to write."""
+"""Error numbers for a full disk, an exhausted quota and a file that is too large."""
 
 
 class RewardsError(Exception):
@@ -35,11 +35,11 @@ class PluginError(RewardsError):
 
 
 class RewardFailed(PluginError):  # noqa: N818  (it says what happened to the reward)
-    """A reward that failed on a record where that was to be fatal (`--strict`); the CLI exits with 1."""
+    """A reward that failed on a record in a strict run (`--strict`); the CLI exits with 1."""
 
 
 class ModelError(RewardsError):
-    """Model files that are missing, corrupt or not of the expected kind. `role` is what the model was wanted for, where known."""
+    """Model files that are missing, corrupt or not of the expected kind. `role` is the role of the model, where known."""
 
     def __init__(self, reason: str, role: str = "") -> None:
         super().__init__(reason)
@@ -47,10 +47,10 @@ class ModelError(RewardsError):
 
 
 @contextmanager
-def failing_as(told: Callable[[BaseException], RewardsError], *own: type[BaseException]) -> Iterator[None]:
-    """What a plugin raises in here becomes the error that `told` makes of it, save what is of one of its `own` kinds.
+def failing_as(to_error: Callable[[BaseException], RewardsError], *own: type[BaseException]) -> Iterator[None]:
+    """Convert exceptions of a plugin raised inside by `to_error`; those of the types `own` pass through.
 
-    A plugin may fail in any way, by an exit or a cancelled task too, and ends nothing but its own work. Ctrl-C stays Ctrl-C.
+    A plugin may raise anything, SystemExit and CancelledError too, without ending the run. KeyboardInterrupt passes through.
     """
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, *own)
     try:
@@ -58,33 +58,33 @@ def failing_as(told: Callable[[BaseException], RewardsError], *own: type[BaseExc
     except passing:
         raise
     except BaseException as error:
-        raise told(error) from error
+        raise to_error(error) from error
 
 
 def tell(error: BaseException) -> str:
-    """What a stranger's code raised, as text that a file can hold: `ValueError: no such word`.
+    """An exception of plugin code as text without lone surrogates: `ValueError: no such word`.
 
-    Of a PluginError the message alone; of what cannot be told (its `__str__` raises) the name of its type.
+    For a PluginError the message alone; for an exception whose `__str__` raises, the name of its type.
     """
     kind = type(error).__name__
     try:
         text = str(error)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  (it may fail in telling why, too)
+    except BaseException:  # noqa: BLE001  (its `__str__` may raise anything, too)
         return kind
     return without_surrogates(text if isinstance(error, PluginError) else f"{kind}: {text}")
 
 
 def unknown(kind: str, given: object, known: Sequence[str]) -> str:
-    """`no profile is called 'ful' (did you mean 'full'?); there are embedded, full`; empty where the name is a known one."""
+    """The message `no profile is called 'ful' (did you mean 'full'?); there are embedded, full`; empty for a known name."""
     if given in known:
         return ""
     return f"no {kind} is called {given!r}{nearest(str(given), known)}; there are {', '.join(known)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The question ` (did you mean 'x'?)` for the closest known name, or one that begins so; nothing where none is close."""
+    """The hint ` (did you mean 'x'?)` for the closest known name, or one that starts with `name`; empty without one."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1) or [
         one for one in names if len(name) > 2 and one.startswith(name)

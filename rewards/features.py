@@ -1,7 +1,7 @@
-"""What rewards may ask of models: requests for features of texts. The engine computes each distinct one once.
+"""The features of texts that rewards can request of models. The engine computes each distinct request once.
 
-A request names a text and a model by role; what comes back is a float32 array, and the engine stacks the arrays of a
-batch where their shapes agree. What there is per token comes as a list of arrays.
+A request names a text and a model by role; its feature is a float32 array. A reward gets the arrays of a batch stacked
+where their shapes agree; features per token always come as a list of arrays.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class TokenLogProbs:
 class HiddenState:
     """Mean over tokens of a causal model's hidden state after `layer` blocks: (D,). Zeros where there is no token.
 
-    `skip` leaves out the first tokens. Attention parks what it does not need on the first one, whose state is a hundred
-    times as large as the others' and so makes the mean depend on the text's length.
+    `skip` is the number of first tokens to leave out. The first token is an attention sink: its state is a hundred times as
+    large as the others', which makes the mean depend on the text's length.
     """
 
     text: str
@@ -77,7 +77,7 @@ class Failure:
 
 
 def checked(requests: Iterable[Any], who: str) -> list[Request]:
-    """The requests. Raises PluginError, naming what was given, for what is none."""
+    """The requests as a list. Raises PluginError, which quotes the item, where one is not a valid request."""
     found = list(requests)
     for one in found:
         if not isinstance(one, Request):
@@ -101,7 +101,7 @@ def checked(requests: Iterable[Any], who: str) -> list[Request]:
 
 
 def stacked(requests: Sequence[Request], features: Mapping[Request, Any]) -> Any:
-    """(N, …) where the shapes agree; the list where they do not, and of what there is per token, whose shapes may agree."""
+    """The features as one array (N, …); a list of arrays where shapes differ, and always for features per token."""
     import numpy as np  # rewards without features need no numpy
 
     arrays = [features[request] for request in requests]

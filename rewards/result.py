@@ -1,4 +1,4 @@
-"""What scoring one revision gives, and the output record it is written as."""
+"""The result of scoring one revision, and its output record."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rewards.types import Revision, Sentence
 class Judgement:
     """One reward's value for one edit or sentence, against its threshold.
 
-    `value` None means not applicable, unless `failed` says why there is none. `passed` is None where the reward has no
-    threshold or failed; a gate with a threshold passes on evidence only, so not applicable is False. `margin` is the
-    distance to the threshold, positive on the passing side.
+    `value` None means not applicable, unless `failed` gives the reason of a failure. `passed` is None where the reward has
+    no threshold or failed, and False where it has a threshold but is not applicable: passing takes a value. `margin` is
+    the distance to the threshold, positive on the passing side.
     """
 
     value: float | None
@@ -41,16 +41,17 @@ class Judgement:
 class Result:
     """Everything known about one revision after scoring.
 
-    `edits` has, for every edit of the revision, what each reward at edit level says of it, by the reward's name, and
-    `sentences` every edited sentence with what rewards at sentence level say of it. `accepted` are the indices of the
-    edits that can be applied and passed all gates, `failed_gates` the names of those that each edit did not pass.
-    `after_accepted` is the argument with the accepted edits, which global rewards see, `after_all` with every valid edit.
-    `details` are those of the scores of global rewards, by the reward's name.
+    `edits` has, for every edit of the revision, the judgements of the rewards at edit level, by the reward's name;
+    `sentences` has every edited sentence with those of the rewards at sentence level. `accepted` are the indices of the
+    valid edits that passed all gates, `failed_gates` the names of the gates that each edit did not pass. `after_accepted`
+    is the argument with the accepted edits, which global rewards see, `after_all` the one with every valid edit. `details`
+    are the details of global rewards' scores, by the reward's name.
 
-    `reward` is the suite's weighted total, None where a gate or a reward that pays failed. `rewards` has one number for
-    every reward of the suite, always the same keys: a global reward's value as it is paid, and the mean over edits or
-    sentences of the others; None where there is nothing to score, and where it failed: then `failures` says why. `together`
-    has, by the number of the sentence, what gates say of several edits that they accept in it, taken as one edit.
+    `reward` is the suite's weighted total; None where a gate or a reward with a weight failed, and where none has a weight.
+    `rewards` has a number for every reward of the suite, always with the same keys: a global reward's value as it enters
+    the total, for others the mean over edits or sentences; None where there is nothing to score, or where the reward failed
+    for the reason in `failures`. `together` has, by sentence number, the gates' judgements of several accepted edits of a
+    sentence, taken as one edit.
     """
 
     revision: Revision
@@ -59,7 +60,7 @@ class Result:
     edits: tuple[Mapping[str, Judgement], ...]  # one mapping per edit of the revision, invalid ones empty
     sentences: tuple[tuple[Sentence, Mapping[str, Judgement]], ...]
     accepted: tuple[int, ...]
-    failed_gates: tuple[tuple[str, ...], ...]  # of every edit; empty where it is invalid, and was not judged
+    failed_gates: tuple[tuple[str, ...], ...]  # per edit; empty for an invalid one, which is not judged
     after_accepted: str
     after_all: str
     together: Mapping[int, Mapping[str, Judgement]] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Result:
     failures: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """One line, where all that it holds may be pages; `to_record` has it."""
+        """A summary in one line; `to_record` gives everything."""
         reward = "no reward" if self.reward is None else f"reward {self.reward:.4g}"
         edits = f"{len(self.accepted)} of {len(self.edits)} edits accepted"
         return f"<result {self.revision.id!r}: {self.status}, {reward}, {edits}>"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.arguments import for_one_call
 from rewards.contract import Unit
-from rewards.declaring import written
+from rewards.declaring import defined_at
 from rewards.drafts import Draft, joint
 from rewards.errors import ModelError, RewardFailed, tell
 from rewards.features import Failure, Request, stacked
@@ -235,7 +235,7 @@ def _one_by_one(
 
 def _failure(column: Column, index: int | None, error: BaseException, strict: bool, when: str = "") -> Score:
     reward = column.component.reward
-    at = written(reward.function) if isinstance(error, NotPerUnit) else ""  # the log has a traceback for the others
+    at = defined_at(reward.function) if isinstance(error, NotPerUnit) else ""  # the log has a traceback for the others
     reason = f"reward {reward.name!r} of {column.component.origin.of} failed{when}: {tell(error)}{at}"
     if strict:
         raise column.fatal(index, reason) from error

@@ -75,7 +75,7 @@ class Component:
         return self.reward.name
 
     def describe(self) -> dict[str, Any]:
-        """What a result file must say to rebuild this component."""
+        """The settings of this component for result files, complete enough to rebuild it."""
         return {
             "level": self.reward.level,
             "gate": self.gate,
@@ -111,7 +111,7 @@ class Suite:
         """One Result per revision, in order, from one pass over all of them.
 
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
-        error propagates. Raises TypeError for what are no Revisions, ModelError for lack of a model.
+        error propagates. Raises TypeError where an item is no Revision, ModelError where a model is missing.
         """
         return score(self, revisions)
 
@@ -124,9 +124,9 @@ class Suite:
         return {**self._settings(), **self.engine.describe()}
 
     def identify(self) -> dict[str, Any]:
-        """What the scores depend on, before the first is computed: every setting, each model's files and precision.
+        """Everything that scores depend on, known before scoring: every setting, each model's files and precision.
 
-        Raises ModelError for a model that is not there.
+        Raises ModelError where a model is missing.
         """
         models = self.engine.identify(model for component in self.components for model in component.reward.models)
         return {**self._settings(), "profile": self.engine.profile, "models": models}
@@ -147,10 +147,10 @@ def load_suite(
 ) -> Suite:
     """The suite of this name or YAML file, ready to score.
 
-    `rewards`, by name or as they are declared, are measured besides, with weight 0; `settings` override, per reward, an argument,
-    bare or under `arguments` as in the file, or one of gate, together, weight, threshold, empty, params. `profile` overrides
-    the suite's, and where neither names one it is the engine's; `engine` also carries device, dtype and cache. Raises
-    ConfigError and PluginError for whatever does not fit.
+    `rewards` (names or Reward objects) are measured in addition, with weight 0. `settings` override by reward: gate,
+    together, weight, threshold, empty, params, and arguments, either directly by name or under `arguments` as in the file.
+    `profile` overrides the suite's; where neither is given, the engine's is used. `engine` also carries device, dtype and
+    cache. Raises ConfigError for invalid settings, PluginError for unknown names and broken declarations.
     """
     plugins = plugins or registry()
     path = user_path(str(name)) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]
@@ -167,9 +167,9 @@ def suite_of(
     strict: bool = False,
     plugins: Registry | None = None,
 ) -> Suite:
-    """A suite of these rewards alone, by name or as they are declared: none gates, so every valid edit is accepted, none pays.
+    """A suite of these rewards alone (names or Reward objects): no gates, so every valid edit is accepted; all weights 0.
 
-    `settings` are those of `load_suite`, so they can gate and pay. Raises ConfigError and PluginError for whatever does not fit.
+    `settings` can change both, as in `load_suite`. Raises ConfigError and PluginError as `load_suite`.
     """
     stated = SuiteFile(description="these rewards alone", rewards={})
     return _build(None, stated, rewards, settings, engine, profile, strict, plugins or registry())
@@ -243,7 +243,7 @@ def _in_file(path: Path | None, overridden: Sequence[str]) -> Iterator[None]:
 
 
 def _profile(path: Path | None, stated: SuiteFile, engine: Engine) -> Profile:
-    """The suite's profile, or the engine's where it names none. `embedded` may be an engine's default, so it gives way."""
+    """The suite's profile, else the engine's. Raises ConfigError where they differ and the engine's is not the default."""
     if stated.profile and engine.profile not in (stated.profile, DEFAULT_PROFILE):
         raise ConfigError(
             f"{path}: its profile is {stated.profile!r}, the engine's is {engine.profile!r};"
@@ -253,7 +253,7 @@ def _profile(path: Path | None, stated: SuiteFile, engine: Engine) -> Profile:
 
 
 def _models(path: Path | None, stated: SuiteFile, engine: Engine) -> dict[str, str]:
-    """The models that the engine and the suite's file name for roles, folders found from where that file lies."""
+    """The models by role: those of the suite's file, whose folders are relative to it, overridden by the engine's."""
     found = dict(stated.models)
     for role, name in found.items():
         if path and (folder := path.parent / user_path(name)).is_dir():
@@ -262,7 +262,7 @@ def _models(path: Path | None, stated: SuiteFile, engine: Engine) -> dict[str, s
 
 
 def _beside(path: Path | None, setting: Setting) -> Setting:
-    """The setting with its folder of parameters found from where the suite's file lies."""
+    """The setting with its `params` folder taken as relative to the suite's file."""
     if path is None or setting.params is None:
         return setting
     return setting.model_copy(update={"params": str(path.parent / user_path(setting.params))})
@@ -307,7 +307,7 @@ def _component(reward: Reward, origin: Origin, setting: Setting, profile: Profil
 
 
 def _check_models(components: Sequence[Component]) -> None:
-    """Raise ConfigError where two rewards of one role would read two models, as happens when one of them has params."""
+    """Raise ConfigError where two rewards use different models for one role, which happens when one of them has params."""
     seen: dict[str, tuple[Any, Component]] = {}
     for component in components:
         for model in component.reward.models:

@@ -1,4 +1,4 @@
-"""The values that travel through the house: edits, the sentences and arguments they belong to, and their scores."""
+"""The values that all parts of the toolkit share: edits, the sentences and arguments they belong to, and scores."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rewards.text.composing import normalised
 Level = Literal["edit", "sentence", "global"]
 LEVELS: tuple[Level, ...] = ("edit", "sentence", "global")
 NO_PLACE = "an insertion without a place"
-"""The problem of an edit that inserts something, nobody knows where."""
+"""The problem of an insertion whose position is unknown."""
 FLOAT32 = 3.4028234e38
-"""The largest value of a reward, and weight: beyond it a finite number becomes infinite in the tensors of trainers."""
+"""The largest magnitude of a reward or weight: beyond it, a number becomes infinite in the float32 tensors of trainers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ProposedEdit:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a format read from a completion: the changes in the order stated, and what kept it from reading all."""
+    """What a format read from a completion: the changes in the order stated, and why it could not read everything."""
 
     edits: tuple[ProposedEdit, ...]
     problem: str | None = None  # None: the whole completion was read
@@ -46,8 +46,8 @@ class Parsed:
 class Edit:
     """One change, anchored to characters `start:end` of its original sentence. The unit of edit-level rewards.
 
-    `before` are the original characters that `after` replaces in `sentence_before`, and `reason` is what the completion gave
-    as one. `invalid_reason` says why the edit cannot be applied; it then has no place, and `start` and `end` are -1.
+    `before` are the original characters that `after` replaces in `sentence_before`; `reason` is the one that the completion
+    states. `invalid_reason` says why the edit cannot be applied; it then has no place, and `start` and `end` are -1.
     """
 
     sentence_id: int  # numbered from 1; 0 when the completion named no sentence that exists
@@ -66,13 +66,13 @@ class Edit:
 
     @property
     def sentence_after(self) -> str:
-        """The sentence with this edit alone applied. Not kept: thousands of edits of one long sentence would fill memory."""
+        """The sentence with this edit alone applied. Not stored: thousands of edits of a long sentence would fill memory."""
         if self.start < 0:
             return self.sentence_before
         return self.sentence_before[: self.start] + self.after + self.sentence_before[self.end :]
 
     def to_record(self) -> dict[str, Any]:
-        """What every record says of an edit, whatever else it says."""
+        """The fields of an edit that all kinds of records have in common."""
         return {
             "sentence_id": self.sentence_id or None,
             "start": self.start if self.valid else None,
@@ -106,7 +106,7 @@ def seen(text: str) -> str:
 
 def _invisible(character: str) -> bool:
     code = ord(character)
-    selectors = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF  # of variants of the character before
+    selectors = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF  # variation selectors
     return selectors or character in UNSEEN or unicodedata.category(character) in ("Cf", "Cc")
 
 
@@ -204,8 +204,8 @@ def apply_spans(sentence: str, edits: Iterable[Edit]) -> str:
 class Argument:
     """An argument before and after its accepted edits. The unit of global rewards.
 
-    `passes` holds, for every edit of the revision, which gates it passed, and False for what it did not pass together with
-    others of its sentence; `accepted` the indices of those that passed all.
+    `passes` holds, for every edit of the revision, whether it passed each gate, and a False for each joint check that it
+    failed with others of its sentence; `accepted` holds the indices of the edits that passed all.
     """
 
     revision: Revision
@@ -215,7 +215,7 @@ class Argument:
 
     @property
     def issue(self) -> str:
-        """What the argument is about; "" when the record does not say."""
+        """The issue that the argument is about; "" when the record does not say."""
         return self.revision.issue
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from rewards.contract import Reward
-from rewards.declaring import written
+from rewards.declaring import defined_at
 from rewards.errors import PluginError
 from rewards.features import Request, checked
 from rewards.text.surrogates import without_surrogates
@@ -41,18 +41,18 @@ def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
         else next((r for r in returned if not isinstance(r, Request)), None)
     )
     if wrong is not None:
-        raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}{written(declared.reads)}")
+        raise TypeError(f"`reads` must return a tuple of features, not {wrong!r:.100}{defined_at(declared.reads)}")
     requests = tuple(checked(returned, "`reads`"))
     for request in requests:
         if request.model not in declared.models:
             raise PluginError(
                 f"`reads` asks for the model of role {request.model.role!r}, which `models=` of the reward does not declare"
-                f"{written(declared.reads)}"
+                f"{defined_at(declared.reads)}"
             )
     least, most = declared.takes
     if not least <= len(requests) <= most:
         takes = f"{least:g}" if least == most else f"{least:g} to {most:g}"
-        at = written(declared.function)
+        at = defined_at(declared.function)
         raise TypeError(
             f"`reads` returned {len(requests)} feature(s), but the function takes {takes} beside the units{at}"
         )
