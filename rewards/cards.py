@@ -22,7 +22,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def stated(path: Path, key: str) -> tuple[float, str]:
-    """Value and source of the threshold that a card states under `key`. Raises OSError, and ValueError where there is none."""
+    """Value and source of the threshold under `key` in a card. Raises OSError, and ValueError where there is none."""
     match read(path).get(key):
         case {"value": bool(value)}:
             raise ValueError(f"its value is {value}")

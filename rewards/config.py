@@ -1,4 +1,4 @@
-"""The one reader of configuration files: YAML without tags, unknown keys named with the nearest known one."""
+"""The only reader of configuration files: YAML without tags; an error for an unknown key names the nearest known one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rewards.paths import read_utf8
 
 M = TypeVar("M", bound=BaseModel)
 NO_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
-"""What PyYAML raises for a text that it cannot read: of a date that there is not (2024-02-30), `0x_`, `!!bool x`, `[[[[…`."""
+"""The exceptions that PyYAML raises for bad input, such as an impossible date (2024-02-30), `0x_`, `!!bool x`, `[[[[…`."""
 
 MOST_VALUES = 100_000
-"""In a YAML text, those that an alias repeats counted each time: thirty lines can stand for more than any memory holds."""
+"""The most values in a YAML text, with aliases expanded: thirty lines of them could expand to more than fits in memory."""
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200  # a message quotes what is wrong, not megabytes of it
@@ -39,19 +39,19 @@ def _no_truth_value(given: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_no_truth_value)]
-"""A number in a file of settings; `on` and `no`, which pydantic takes for 1 and 0, are none."""
+"""A number in a configuration file. Rejects booleans such as `on` and `no`, which pydantic would convert to 1 and 0."""
 Whole = Annotated[int, BeforeValidator(_no_truth_value)]
-"""The same of whole numbers."""
+"""An integer in a configuration file. Rejects booleans, as `Number`."""
 
 
 def check_number(where: str, given: Any, taken: Any) -> None:
-    """Raise ConfigError where pydantic has made a number of a truth value."""
+    """Raise ConfigError where `given` is a boolean and pydantic converted it to the number `taken`."""
     if isinstance(given, bool) and isinstance(taken, int | float) and not isinstance(taken, bool):
         raise ConfigError(f"{where}: {_NO_NUMBER} (given: {given!r})")
 
 
 def read_text(path: Path) -> str:
-    """The text of a file of settings. Raises ConfigError where it cannot be read."""
+    """The text of a configuration file. Raises ConfigError where it cannot be read."""
     try:
         return read_utf8(path)
     except FileNotFoundError as error:
@@ -61,11 +61,11 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError that names the file and line, and the command that prints an `example`."""
+    """The mapping in a YAML file. Raises ConfigError with the file and problem; `example` is a command that prints one."""
     text = read_text(path)
     try:
         nodes = _composed(text)
-        loaded = yaml.safe_load(text)  # from nodes of its own: building merges into them what `<<` names
+        loaded = yaml.safe_load(text)  # composes its own nodes: construction would merge `<<` into `nodes`
         _refuse_doubles(nodes, path, set())
     except NO_YAML as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
@@ -77,13 +77,13 @@ def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
 
 
 def load_yaml(text: str) -> Any:
-    """What a text of strangers says. Raises what `NO_YAML` names, also where its aliases stand for too many values."""
+    """The value of an untrusted YAML text. Raises one of `NO_YAML`, also where its aliases expand to too many values."""
     _composed(text)
     return yaml.safe_load(text)
 
 
 def _composed(text: str) -> Any:
-    """The nodes of a YAML text, of which none is built yet. Raises YAMLError where they stand for too many values."""
+    """The node graph of a YAML text, before construction. Raises YAMLError where it expands to too many values."""
     nodes = yaml.compose(text, Loader=yaml.SafeLoader)
     if _values(nodes, {}) > MOST_VALUES:
         raise yaml.YAMLError(f"with what its aliases repeat it holds more than {MOST_VALUES:,} values")
@@ -91,7 +91,7 @@ def _composed(text: str) -> Any:
 
 
 def _values(node: Any, known: dict[int, int]) -> int:
-    """How many values a node stands for; what holds itself counts once."""
+    """How many values a node expands to; inside itself, a recursive node counts as one value."""
     if id(node) not in known:
         known[id(node)] = 1
         inner = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else ()
@@ -101,8 +101,8 @@ def _values(node: Any, known: dict[int, int]) -> int:
 
 
 def _refuse_doubles(node: Any, path: Path, visited: set[int]) -> None:
-    """A key that stands twice in one mapping is an error: YAML would silently keep the last."""
-    if id(node) in visited:  # an alias is the same node again, or one that holds itself
+    """Raise ConfigError for a duplicate key in a mapping: YAML would silently keep the last one."""
+    if id(node) in visited:  # an alias gives the same node again, maybe inside of itself
         return
     visited.add(id(node))
     if isinstance(node, yaml.MappingNode):
@@ -141,7 +141,7 @@ def parse(model: type[M], data: Any, where: str) -> M:
 
 
 def _example(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """How the field at a validation location is written, where its model has an example; else nothing."""
+    """A hint with the example of the field at a validation location; empty where its model has none."""
     field = _model_at(model, location[:-1]).model_fields.get(str(location[-1])) if location else None
     return f"; write `{location[-1]}: {field.examples[0]}`" if field and field.examples else ""
 
@@ -171,9 +171,10 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
-    """Write a suite's or a recipe's YAML, its head made to fit, to `to`, or NAME.yaml in that folder; where it was written.
+    """Write a suite's or recipe's YAML, with an adapted head, to the file `to` or as NAME.yaml into the folder `to`.
 
-    Raises ConfigError for a name that `user` would not take for a file, and for a file that is there already.
+    Returns the path. Raises ConfigError where `user`, the option or command that reads the copy, would not take the name
+    for a file, and where the file exists already.
     """
     if to.is_dir():
         to = to / f"{name}.yaml"
@@ -184,7 +185,7 @@ def copy_yaml(text: str, to: Path, name: str, what: str, user: str) -> Path:
 
 
 def write_new(to: Path, text: str) -> None:
-    """Write a user's own copy. Raises ConfigError where something is there already, RewardsError where it cannot be written."""
+    """Write a new file. Raises ConfigError where the path exists already, RewardsError where it cannot be written."""
     try:
         file = to.open("x", encoding="utf-8")
     except FileExistsError as error:
@@ -200,7 +201,7 @@ def write_new(to: Path, text: str) -> None:
 
 
 def _headed(text: str, file: str, name: str, what: str) -> str:
-    """The text of a copy: the command on its first line takes the file, and the second line says what was copied."""
+    """The text of a copy: the command in its first line names the new file, and a second line says what was copied."""
     command, _, rest = text.partition("\n")
     if not command.startswith("# rewards "):
         command, rest = "", text
@@ -210,7 +211,7 @@ def _headed(text: str, file: str, name: str, what: str) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """An argument as JSON can hold it; what it has no type for as text."""
+    """The value of an argument in JSON types; anything without such a type becomes its `str`."""
     if isinstance(value, enum.Enum):
         return as_json(value.value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The parts of one result while they come in: what each reward says, which edits stand, alone and together, what is paid."""
+"""Collects the parts of one result: each reward's judgements, which edits are accepted, alone and jointly, and the total."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rewards.suite import Component, Suite
 
 TOGETHER = "{} together"
-"""The name among failed gates for one that the edits of a sentence pass one by one but fail as one edit."""
+"""The name in `failed_gates` for a gate that the edits of a sentence pass one by one but fail as one edit."""
 NOTHING = TOGETHER.format("changes nothing")
-"""Stands among failed gates where edits passed one by one but cancel each other out."""
+"""The entry in `failed_gates` where edits passed one by one but cancel each other out."""
 
 
 def joint_gate(name: str) -> str | None:
@@ -26,22 +26,22 @@ def joint_gate(name: str) -> str | None:
 
 
 class Draft:
-    """The parts of one result while they come in."""
+    """Collects the parts of one result."""
 
     def __init__(self, revision: Revision) -> None:
         self.revision = revision
         self.edits: list[dict[str, Judgement]] = [{} for _ in revision.edits]
         self.sentences: dict[int, dict[str, Judgement]] = defaultdict(dict)
         self.together: dict[int, dict[str, Judgement]] = defaultdict(dict)
-        self.missed: dict[int, dict[str, bool]] = defaultdict(dict)  # what the edits of a sentence do not pass together
-        self.enough: dict[int, Edit] = {}  # edits of a sentence that do what all of it together do
+        self.failed_jointly: dict[int, dict[str, bool]] = defaultdict(dict)  # by sentence; the values are all False
+        self.enough: dict[int, Edit] = {}  # by sentence: an edit with the same effect as all of its accepted edits
         self.edited = revision.edited_sentences()
         self.values: dict[str, list[float]] = defaultdict(list)
         self.settled: dict[str, Score] = {}
         self.failures: dict[str, str] = {}
 
     def judge(self, component: Component, place: int, score: Score) -> None:
-        """Take in a score of the edit of this index, or of the sentence of this number."""
+        """Add a score of the edit with this index, or of the sentence with this number."""
         judgement = _judge(component, score)
         scores = self.edits[place] if component.reward.level == "edit" else self.sentences[place]
         scores[component.name] = judgement
@@ -51,21 +51,21 @@ class Draft:
             self.values[component.name].append(judgement.value)
 
     def judge_together(self, component: Component, number: int, score: Score) -> None:
-        """Take in a gate's score of what is accepted in the sentence of this number, taken as one edit."""
+        """Add a gate's score of the accepted edits of the sentence with this number, taken as one edit."""
         self.together[number][component.name] = judgement = _judge(component, score)
         if not judgement.passed:
-            self.missed[number][TOGETHER.format(component.name)] = False
+            self.failed_jointly[number][TOGETHER.format(component.name)] = False
         if judgement.failed is not None:
             self.failures.setdefault(component.name, judgement.failed)
 
     def cancel(self, joint: Joint) -> None:
-        """Take in that edits of a sentence cancel each other."""
-        self.missed[joint.edit.sentence_id][NOTHING] = False
+        """Note that the accepted edits of a sentence cancel each other out."""
+        self.failed_jointly[joint.edit.sentence_id][NOTHING] = False
         if joint.enough is not None:
             self.enough[joint.edit.sentence_id] = joint.enough
 
     def settle(self, component: Component, score: Score) -> None:
-        """Take in a global reward's score."""
+        """Add a global reward's score."""
         self.settled[component.name] = score
         if score.failed is not None:
             self.failures[component.name] = score.failed
@@ -81,26 +81,26 @@ class Draft:
         return Argument(self.revision, accepted, self.revision.apply(accepted), tuple(passes))
 
     def stand_together(self, argument: Argument) -> Argument:
-        """The argument without the edits of sentences whose edits do not pass together."""
-        if not self.missed:
+        """The argument without the edits of sentences that fail jointly, save no-ops and an edit that is `enough` alone."""
+        if not self.failed_jointly:
             return argument
         down = {
             index: names
             for index in argument.accepted
             if (edit := self.revision.edits[index]).before != edit.after
             and edit is not self.enough.get(edit.sentence_id)
-            and (names := self.missed.get(edit.sentence_id))
+            and (names := self.failed_jointly.get(edit.sentence_id))
         }
         accepted = tuple(index for index in argument.accepted if index not in down)
         passes = tuple({**passed, **down.get(index, {})} for index, passed in enumerate(argument.passes))
         return replace(argument, accepted=accepted, after=self.revision.apply(accepted), passes=passes)
 
     def _passes(self, gates: Sequence[Component], index: int, edit: Edit) -> dict[str, bool]:
-        said = {**self.sentences.get(edit.sentence_id, {}), **self.edits[index]} if edit.valid else {}
-        return {gate.name: gate.name in said and said[gate.name].passed is True for gate in gates}
+        judged = {**self.sentences.get(edit.sentence_id, {}), **self.edits[index]} if edit.valid else {}
+        return {gate.name: gate.name in judged and judged[gate.name].passed is True for gate in gates}
 
     def result(self, suite: Suite, argument: Argument | None) -> Result:
-        """The finished result; where it is not known what is accepted, nothing is."""
+        """The finished result. `argument` is None where the accepted edits are unknown; then none counts as accepted."""
         if argument is None:
             argument = Argument(self.revision, (), self.revision.argument, ({},) * len(self.revision.edits))
         values = {component.name: self._value(component, argument) for component in suite.components}
@@ -126,7 +126,7 @@ class Draft:
         )
 
     def _value(self, component: Component, argument: Argument) -> float | None:
-        """What the component comes to for the whole revision."""
+        """The component's value for the whole revision: a mean over edits or sentences, or a global value as it is paid."""
         name = component.name
         if name in self.failures:
             return None
@@ -151,19 +151,19 @@ def _judge(component: Component, score: Score) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """What several accepted edits do to one sentence."""
+    """The accepted edits of one sentence, taken as one edit."""
 
-    edit: Edit  # as one, from where the first begins to where the last ends
-    enough: Edit | None  # the one of them that does all of it alone: what the others change they change back
+    edit: Edit  # spans from the start of the first edit to the end of the last
+    enough: Edit | None  # one of them that alone has the same effect: the others cancel each other out
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to judge: they leave the sentence as it was, or as one of them leaves it alone."""
+        """Whether there is nothing to judge jointly: together the edits change nothing, or no more than one of them."""
         return self.enough is not None or not self.edit.changes
 
 
 def joint(argument: Argument) -> list[Joint]:
-    """What the accepted edits of each sentence do together; not where fewer than two do anything."""
+    """The accepted edits of each sentence as one edit; leaves out sentences where at most one edit has any effect."""
     groups: dict[int, list[Edit]] = defaultdict(list)
     for index in argument.accepted:
         edit = argument.revision.edits[index]
@@ -178,7 +178,7 @@ def joint(argument: Argument) -> list[Joint]:
 
 
 def _one(edits: Sequence[Edit]) -> Edit:
-    """The edits of one sentence as one, from where the first begins to where the last ends."""
+    """The edits of one sentence as one edit, which spans from the start of the first to the end of the last."""
     sentence, number = edits[0].sentence_before, edits[0].sentence_id
     start, end = min(edit.start for edit in edits), max(edit.end for edit in edits)
     after = apply_spans(sentence, edits)

@@ -1,4 +1,4 @@
-"""Paths as users write them, and what tells files apart."""
+"""Paths as users write them, and the text and digest of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rewards.errors import ConfigError
 
 
 def user_path(name: str) -> Path:
-    """The path that a name stands for, `~` being the home folder. Raises ConfigError where nobody of that name has one."""
+    """The path with `~` or `~user` expanded. Raises ConfigError where that user has no home folder."""
     try:
         return Path(name).expanduser()
     except RuntimeError as error:

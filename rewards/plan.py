@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class SuitePlan:
     """A suite and its engine as plain values, not checked before `load`. Can be pickled.
 
-    `suite` is a name or a YAML file, and `rewards`, by name or as they are declared, are measured besides; without a suite
-    they are measured alone, and without either it is `default`. `cache` is a folder that outlives the run. The other values
-    are those that `load_suite` and `Engine` take.
+    `suite` is a name or a YAML file. `rewards` (names or Reward objects) are measured in addition; without a suite, they are
+    measured alone. Without either, the suite is `default`. `cache` is a folder that keeps features between runs. The other
+    fields are arguments of `load_suite` and `Engine`.
     """
 
     suite: str | None = None
@@ -39,7 +39,7 @@ class SuitePlan:
     strict: bool = False
 
     def engine(self) -> Engine:
-        """A new engine. Raises ConfigError for what does not fit."""
+        """A new engine. Raises ConfigError for an invalid setting."""
         from rewards.engine.cache import DiskCache, MemoryCache
         from rewards.engine.engine import Engine
 
@@ -48,7 +48,7 @@ class SuitePlan:
         return Engine(profile, self.device, self.dtype, self.token_budget, cache, self.models)
 
     def load(self, engine: Engine | None = None) -> Suite:
-        """The suite, on a new engine unless one is given. Raises ConfigError and PluginError for what does not fit."""
+        """The suite, on a new engine unless one is given. Raises ConfigError and PluginError as `load_suite`."""
         from rewards.suite import load_suite, suite_of
 
         shared: dict[str, Any] = {

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a registered thing comes from."""
+    """The plugin that registered an item, and its distribution."""
 
     plugin: str
     distribution: str
@@ -61,20 +61,20 @@ class Plugin:
     registered: list[str] = field(default_factory=list)
 
     def note(self, problem: str) -> None:
-        """Keep a problem that does not keep the plugin from working, once."""
+        """Record a problem, only once, that does not stop the plugin from working."""
         if problem not in self.problems:
             self.problems.append(problem)
 
 
 class Shelf(Generic[T]):
-    """Registered things of one kind by name; two of one name clash, and neither can be had until one goes."""
+    """Registered items of one kind by name; two of the same name clash, and neither can be used until one is removed."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._items: dict[str, list[tuple[T, Origin]]] = {}
 
     def add(self, name: str, item: T, origin: Origin) -> None:
-        """Put `item` on the shelf; a second one of the same name is kept as a clash."""
+        """Add an item; a second one of the same name is kept as a clash."""
         self._items.setdefault(name, []).append((item, origin))
 
     def __contains__(self, name: str) -> bool:
@@ -145,8 +145,8 @@ class Registry:
         return self.formats.get(name, self.failed)[0]
 
     def load_entry_points(self) -> None:
-        """Load every installed plugin; one that fails is listed and takes nothing else down."""
-        named = functools.cache(_named)  # each time it is asked, a distribution reads the whole of its metadata again
+        """Load every installed plugin; one that fails is recorded as such and does not affect the others."""
+        named = functools.cache(_named)  # a distribution parses its whole metadata at each access
         for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: (named(p.dist)[0], p.name)):
             plugin = Plugin(Origin(point.name, *named(point.dist)))
             self.plugins.append(plugin)
@@ -166,7 +166,7 @@ class Registry:
         self.plugins.append(plugin)
 
     def add_commands(self, group: TyperGroup) -> None:
-        """Let every plugin add its commands to the command line; the first command of a name stays."""
+        """Let every plugin add its commands to the command line; of several with the same name, the first is kept."""
         owners = {_key(plugin): plugin for plugin in self.plugins if not plugin.failed}
         taken = dict.fromkeys(group.commands, "rewards itself")
         for implementation in self._implementations("register_commands"):
@@ -190,7 +190,7 @@ class Registry:
         entries = [
             *(_commands_of(command=entry) for entry in own.registered_commands),
             *(_commands_of(group=entry) for entry in own.registered_groups),
-        ]  # nothing reaches the command line before all of it is known to work
+        ]  # all are built before any is added: a plugin that fails here adds none
         for commands in entries:
             clashes = [name for name in commands if name in taken]
             for name in clashes:
@@ -201,7 +201,7 @@ class Registry:
                 plugin.registered += [text for n in commands if (text := f"command {n}") not in plugin.registered]
 
     def _add(self, module: Any, plugin: Plugin) -> None:
-        """All that the plugin registers, or, where any of it fails, nothing."""
+        """Register everything that the plugin provides, or nothing where any of it fails."""
         key = _key(plugin)
         if self._manager.has_plugin(key):
             raise PluginError(f"another entry point of {plugin.origin} has that name")
@@ -227,8 +227,8 @@ class Registry:
                     items: list[tuple[Shelf[Any], str, Any]] = []
                     returned = _call(implementation, register=functools.partial(self._check, shelf, plugin, items))
                     if returned is not None:
-                        told = f"register_{hook} returned {type(returned).__name__}"
-                        plugin.note(f"{told}, which nobody reads; call register({shelf.kind})")
+                        problem = f"register_{hook} returned {type(returned).__name__}"
+                        plugin.note(f"{problem}, which nobody reads; call register({shelf.kind})")
                     yield from items
 
     def _check(self, shelf: Shelf[Any], plugin: Plugin, items: list[tuple[Shelf[Any], str, Any]], item: Any) -> None:
@@ -269,7 +269,7 @@ class Registry:
 def registry() -> Registry:
     """The registry of everything installed, loaded once per process."""
     loaded = Registry()
-    loaded.add(formats, "formats", OWN, version())  # a plugin of the core like any other
+    loaded.add(formats, "formats", OWN, version())  # the core's formats are a plugin like any other
     loaded.load_entry_points()
     return loaded
 
@@ -279,7 +279,7 @@ def _key(plugin: Plugin) -> str:
 
 
 def _commands_of(command: Any = None, group: Any = None) -> dict[str, Any]:
-    """What typer builds of one command or group, by name; a group without a name is its commands. May raise anything."""
+    """The click commands of a command or group, by name; of a nameless group, those in it. May raise anything."""
     import typer
     from typer.main import get_group
 
@@ -290,7 +290,7 @@ def _commands_of(command: Any = None, group: Any = None) -> dict[str, Any]:
 
 
 def _check_hook(name: str, implementation: pluggy.HookImpl, plugin: Plugin) -> None:
-    """Raise PluginError for a hook that runs nothing when it is called; note one that does not get what it is to use."""
+    """Raise PluginError for a hook that is async or a generator; note one to which pluggy would not pass its argument."""
     if found := unplain(implementation.function):
         raise PluginError(f"{name} is {found}; hooks are plain functions")
     (wanted,) = inspect.signature(getattr(hookspecs, name)).parameters

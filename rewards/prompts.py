@@ -1,4 +1,4 @@
-"""What a model is asked so that it answers in a format: the same words for `rewards edit`, training and evaluation."""
+"""The prompts that ask a model for edits in a format; the same for `rewards edit`, training and evaluation."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rewards.plugins import registry
 Messages = list[dict[str, str]]
 NO_ISSUE = "not stated"
 _PLACE = re.compile(r"\{(issue|sentences|argument)\}")
-# A line break inside a sentence would look like the end of it: whatever a reader may take for one.
-# The look behind starts a match where a run of spaces does, so that a long one is read once.
+# Everything that may be read as a line break: inside of a sentence it would look like the sentence's end.
+# The lookbehind lets a match start only at the start of a run of spaces, so that a long run is scanned once.
 _BREAK = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _BREAKS = re.compile(rf"(?<![^\S{_BREAK}])[^\S{_BREAK}]*[{_BREAK}]\s*")
-# Templates that state today's date would otherwise give another prompt every day; the default of Llama 3.1.
+# A fixed date (the default of Llama 3.1): templates that state the current date would change the prompt every day.
 TEMPLATE_SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 
 
 def messages(format: str | Format, issue: str, sentences: Sequence[str]) -> Messages:
-    """The chat messages that ask for edits of these sentences in this format: one message of the user.
+    """The chat messages that ask for edits of these sentences in this format: a single user message.
 
-    Sentences are numbered from 1; line breaks inside of them are folded to a space, here only. Braces in the texts are
-    left alone. Raises PluginError for a format that does not exist, ConfigError for one that has no prompt.
+    Sentences are numbered from 1; line breaks inside of them become a space, in the prompt only. Braces in the texts are
+    not interpreted. Raises PluginError for a format that does not exist, ConfigError for one that has no prompt.
     """
     chosen = format if isinstance(format, Format) else registry().format(format)
     check(chosen)
@@ -35,7 +35,7 @@ def messages(format: str | Format, issue: str, sentences: Sequence[str]) -> Mess
         "sentences": "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(folded, 1)),
         "argument": " ".join(sentence for sentence in folded if sentence),
     }
-    # In one pass: a placeholder that stands in a text of a stranger is not filled.
+    # In one pass, so that a placeholder inside of an inserted text is not filled.
     return [{"role": "user", "content": _PLACE.sub(lambda match: texts[match[1]], chosen.prompt)}]
 
 
@@ -51,17 +51,17 @@ def check(format: Format) -> None:
 
 
 def render(tokenizer: Any, chat: Sequence[dict[str, str]], settings: Mapping[str, Any] = TEMPLATE_SETTINGS) -> str:
-    """The text that the model continues with its answer: the tokenizer's chat template, or plain text without one.
+    """The text that the model continues: the messages in the tokenizer's chat template, or as plain text without one.
 
-    `settings` are what the template is given to read. The messages are `defused`. Raises ModelError where the template
-    refuses. See `encode` for the tokens.
+    `settings` are variables of the template. Special tokens in the messages are `defused`. Raises ModelError where the
+    template raises. See `encode` for the tokens.
     """
     safe = defused(tokenizer, chat)
     if not getattr(tokenizer, "chat_template", None):
         return "\n\n".join([*(message["content"] for message in safe), ""])
     try:
         text: str = tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True, **settings)
-    except Exception as error:  # a template is a program of its author's: it may raise anything
+    except Exception as error:  # a template is code of the model's author: it may raise anything
         raise ModelError(f"the model's chat template refuses the prompt: {type(error).__name__}: {error}") from error
     return text
 
@@ -69,7 +69,7 @@ def render(tokenizer: Any, chat: Sequence[dict[str, str]], settings: Mapping[str
 def encode(
     tokenizer: Any, chat: Sequence[dict[str, str]], settings: Mapping[str, Any] = TEMPLATE_SETTINGS
 ) -> list[int]:
-    """The tokens of `render`. A chat template writes its special tokens itself; plain text gets the tokenizer's."""
+    """The token ids of `render`. A chat template contains its special tokens; to plain text the tokenizer adds its own."""
     templated = bool(getattr(tokenizer, "chat_template", None))
     text = render(tokenizer, chat, settings)
     tokens: list[int] = tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
@@ -77,14 +77,14 @@ def encode(
 
 
 def defused(tokenizer: Any, chat: Sequence[dict[str, str]]) -> Messages:
-    """The messages with the tokenizer's special tokens broken up by a space: no argument can end its own message."""
+    """The messages with each special token of the tokenizer split by a space, so that no text can end its own message."""
     known = getattr(tokenizer, "added_tokens_decoder", {}).values()
     special = {str(token.content) for token in known if token.special}
     return [{**message, "content": _defused(message["content"], special)} for message in chat]
 
 
 def _fold(text: str) -> str:
-    whole = text.encode("utf-8", "replace").decode()  # no tokenizer takes half a surrogate pair
+    whole = text.encode("utf-8", "replace").decode()  # tokenizers reject lone surrogates
     return _BREAKS.sub(" ", whole).strip()
 
 

@@ -1,4 +1,4 @@
-"""Input records to revisions: which keys hold the text, which the edits, and what is wrong where they do not fit."""
+"""Parses input records into revisions: which keys hold the text and the edits, and errors for those that do not fit."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ MADE_KEYS = ("completion", "edits", *REWRITE_KEYS)
 EDIT_KEYS = ("sentence_id", json_edits.PART, json_edits.REPLACEMENT, json_edits.REASON)
 READ_KEYS = frozenset({"id", "post_id", "issue", "prompt", "format", "sentences", *TEXT_KEYS, *MADE_KEYS})
 EXACT = 2**53
-"""From here on a float stands for several integers."""
+"""From here on, floats cannot represent every integer."""
 LEAST, BEYOND = -(2**63), 2**64
-"""The integers that a JSON file can hold: from the first on, below the second."""
+"""The integers that orjson can write are those with LEAST <= n < BEYOND."""
 log = logging.getLogger("rewards.records")
 
 
 @contextmanager
 def reading(where: str) -> Iterator[None]:
-    """Whatever is raised in here is a RecordError: a format of a plugin may fail, and only its record with it.
+    """Convert exceptions raised inside to RecordError: where a plugin's format fails, only that record fails with it.
 
-    What was none is logged, with `where` the record came from. A package of ours that is not installed is no fault of a
-    record: a ConfigError, which ends the run.
+    An exception of another type is logged with `where`, the place of the record. A required package that is not installed
+    is not the record's fault and raises ConfigError, which ends the run.
     """
 
     def unreadable(error: BaseException) -> RewardsError:
@@ -63,9 +63,9 @@ def read_revision(
 ) -> Revision:
     """The revision that one input record describes. Raises RecordError with the field and the reason.
 
-    `format` forces the format of the completion, or `edits` to take the record's list of edits; else it is the record's
-    own `format`, where that is the name of one, and else detected. A record of a scored file is the revision it was.
-    `number` is the id of a record that has none.
+    `format` forces the format of the completion; `edits` forces the record's list of edits. By default the format is the
+    record's own `format`, where one has that name, and else it is detected. A record of a scored file gives the revision
+    that was scored. `number` is the id of a record that has none.
     """
     if not isinstance(record, Mapping):
         more = "; of a table, read each of .to_dict('records')" if hasattr(record, "to_dict") else ""
@@ -73,7 +73,7 @@ def read_revision(
     record = {key: listed(value) for key, value in record.items()}
     stated = identifier(record)
     if format in (None, EDITS) and record.get("completion") is None and is_scored(record):
-        return read_scored(record).revision  # what was wrong with an edit or a completion cannot be seen from the list
+        return read_scored(record).revision  # the list of edits alone lacks what was wrong with them or the completion
     known = _formats() if formats is None else formats
     issue = _text(record, "issue") or ""
     sentences, gaps = _sentences(record)
@@ -111,15 +111,15 @@ def _parse(
 
 
 def unread(record: Mapping[str, Any], wanted: Sequence[str]) -> str:
-    """The keys of a record that are not read, with the nearest of those that it lacks: `; keys not read: …`."""
+    """The hint `; keys not read: …`: up to five such keys, each with the nearest wanted key; empty where all are read."""
     strange = [without_surrogates(str(key)[:40]) for key in record if key not in READ_KEYS]
     hints = {key: nearest(key, wanted) for key in strange}
-    told = ", ".join(f"`{key}`{hints[key]}" for key in sorted(hints, key=lambda key: not hints[key])[:5])
-    return told and f"; keys not read: {told}"
+    named = ", ".join(f"`{key}`{hints[key]}" for key in sorted(hints, key=lambda key: not hints[key])[:5])
+    return named and f"; keys not read: {named}"
 
 
 def _read(chosen: Format, completion: str, sentences: tuple[str, ...]) -> Parsed:
-    """What the format reads. Raises RecordError where its `parse` raises, or returns what is no Parsed."""
+    """The completion as parsed by the format. Raises RecordError where `parse` raises or returns no valid Parsed."""
 
     def broken(problem: str) -> RecordError:
         return RecordError(f"format {chosen.name!r}: `parse` {problem}", "completion")
@@ -143,7 +143,7 @@ def _read(chosen: Format, completion: str, sentences: tuple[str, ...]) -> Parsed
 
 
 def _misshapen(edit: Any) -> str | None:
-    """Which field of what a format gave as an edit cannot be read; None where all can."""
+    """Which field of an edit that a format returned has the wrong type; None where none has."""
     if not isinstance(edit, ProposedEdit):
         return f"which is {type(edit).__name__}; expected a ProposedEdit"
     for field in ("before", "after"):
@@ -160,7 +160,7 @@ def _misshapen(edit: Any) -> str | None:
 
 
 def _with_integers(edit: ProposedEdit) -> ProposedEdit:
-    """The edit with integers of Python in the place of those of numpy, which no JSON holds."""
+    """The edit with integers of numpy and the like converted to Python's `int`, which JSON can hold."""
     numbers = (edit.sentence_id, edit.start, edit.end)
     if all(type(number) in (int, type(None)) for number in numbers):
         return edit
@@ -169,7 +169,7 @@ def _with_integers(edit: ProposedEdit) -> ProposedEdit:
 
 
 def _sentences(record: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The record's sentences and the characters between them."""
+    """The record's sentences and the gaps around them."""
     key = next((name for name in TEXT_KEYS if record.get(name) is not None), None)
     text = _text(record, key) if key else None
     before = record.get("before")
@@ -197,7 +197,7 @@ def _sentence_list(given: Any) -> tuple[str, ...]:
         raise RecordError(f"expected a list of strings, found {kind(given)}", "sentences")
     sentences = []
     for index, item in enumerate(given):
-        if isinstance(item, Mapping):  # a scored file's sentences
+        if isinstance(item, Mapping):  # as in a scored file
             item = item.get("before")
         if not isinstance(item, str):
             raise RecordError(f"expected a string, found {kind(item)}", f"sentences[{index}]")
@@ -215,7 +215,7 @@ def _listed(given: Any) -> list[ProposedEdit]:
         if not isinstance(item, Mapping):
             raise RecordError(f"expected an object, found {kind(item)}", f"edits[{index}]")
         start = whole(listed(item.get("start")))
-        # A scored file's edits. In Parquet every edit has the fields of all, null where it lacks one.
+        # In scored files the keys are `before` and `after`. In Parquet every edit has all keys, with null for absent ones.
         named = item
         if item.get(json_edits.PART) is None and item.get("before") is not None:
             named = {**item, json_edits.PART: item["before"], json_edits.REPLACEMENT: item.get("after")}
@@ -227,21 +227,21 @@ def _listed(given: Any) -> list[ProposedEdit]:
 
 
 def _with_keys(edit: ProposedEdit, item: Mapping[str, Any]) -> ProposedEdit:
-    """The edit whose problem names the keys that it has, and those that it should have."""
+    """The edit with a `problem` that also names the keys found and those expected."""
     found = ", ".join(str(key)[:40] for key in list(item)[:8] if item[key] is not None)
     return replace(edit, problem=f"{edit.problem} (its keys are {found or 'none'}; expected {', '.join(EDIT_KEYS)})")
 
 
 def _without_reason(edit: ProposedEdit) -> ProposedEdit:
-    """The edit of a format that states no reasons: the lack of one is no problem."""
+    """The edit without the problem that it lacks a reason, for formats that state none."""
     return replace(edit, problem=None) if edit.problem == json_edits.NO_REASON else edit
 
 
 def identifier(record: Mapping[str, Any]) -> str | int | None:
     """The id that a record states, in `id` or else in `post_id`; None where both are missing or null.
 
-    A whole number that a table has made a float of (1.0) is the integer. Raises RecordError for any other value, for an
-    integer of more than 64 bits, and for a float of 2^53 or more, which stands for several integers.
+    A float such as 1.0, to which tables may convert an integer, becomes that integer. Raises RecordError for any other
+    value, for an integer outside of 64 bits, and for a float of magnitude 2^53 or more, which may not be exact.
     """
     for key in ("id", "post_id"):
         value = record.get(key)
@@ -266,7 +266,10 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
 
 
 def completion_text(value: Any, key: str = "completion") -> str | None:
-    """The text of a completion or prompt: a string, or the contents of its messages. Raises RecordError."""
+    """The text of a completion or prompt: a string, or the contents of its messages, joined by line breaks.
+
+    Raises RecordError for anything else.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -285,11 +288,11 @@ def completion_text(value: Any, key: str = "completion") -> str | None:
     return "\n".join(texts)
 
 
-_NUMBERED = re.compile(r"(?:sentence\s+)?(\d{1,6})\s*[.:)|]\s*(\S.*)", re.IGNORECASE)  # of a stripped line
+_NUMBERED = re.compile(r"(?:sentence\s+)?(\d{1,6})\s*[.:)|]\s*(\S.*)", re.IGNORECASE)  # matches a stripped line
 
 
 def _numbered(prompt: str) -> list[str]:
-    """The sentences of a prompt that holds one list numbered from 1. Raises RecordError where it is not plain which they are."""
+    """The sentences of a prompt with exactly one list numbered from 1. Raises RecordError for any other prompt."""
     lists: list[list[str]] = []
     for line in prompt.split("\n"):  # not splitlines: a sentence may hold U+2028
         match = _NUMBERED.match(re.sub(r"<\|[^|<>]*\|>$", "", line.strip()).rstrip())
@@ -305,7 +308,7 @@ def _numbered(prompt: str) -> list[str]:
 
 
 def _clean(edit: ProposedEdit) -> ProposedEdit:
-    """The edit without lone surrogates, which JSON escapes can smuggle in and no file can hold."""
+    """The edit without lone surrogates: JSON escapes can produce them, but UTF-8 cannot encode them."""
     reason, problem = edit.reason and without_surrogates(edit.reason), edit.problem and without_surrogates(edit.problem)
     before, after = without_surrogates(edit.before), without_surrogates(edit.after)
     return replace(edit, before=before, after=after, reason=reason, problem=problem)

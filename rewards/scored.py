@@ -50,7 +50,7 @@ class ScoredRevision:
 
 
 def is_meant(record: Any) -> bool:
-    """Whether a record is meant to be one that `rewards score` wrote; `check` says what is wrong with it."""
+    """Whether a record looks like one that `rewards score` wrote; `check` finds out whether it is valid."""
     return isinstance(record, Mapping) and all(key in record for key in OWN)
 
 
@@ -64,9 +64,9 @@ def is_scored(record: Any) -> bool:
 
 
 def check(record: Any) -> None:
-    """Raise RecordError where a record lacks a key of those that `rewards score` writes, or holds another type there.
+    """Raise RecordError where a record lacks a key that `rewards score` writes, or has a value of the wrong type there.
 
-    What edits and sentences hold is left to `read_scored`.
+    `read_scored` checks the contents of edits and sentences.
     """
     if not isinstance(record, Mapping):
         raise RecordError("expected an object as `rewards score` writes it")
@@ -82,7 +82,7 @@ def check(record: Any) -> None:
 
 
 def read_scored(record: Any) -> ScoredRevision:
-    """What one record of a scored file says. Raises RecordError where it is not as `rewards score` writes it."""
+    """The scored revision in a record of a scored file. Raises RecordError where it is not as `rewards score` writes it."""
     check(record)
     sentences = tuple(_field(item, "before", str, f"sentences[{i}]") for i, item in enumerate(record["sentences"]))
     gaps = locate(record["argument"], sentences)
@@ -103,7 +103,7 @@ def read_scored(record: Any) -> ScoredRevision:
 
 
 def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What a scored record says of one of its edits: the scores of the sentence that it stands in, and its own."""
+    """The scores of one edit of a scored record, by reward: those of its sentence and its own."""
     number = edit["sentence_id"]
     found: dict[str, Mapping[str, Any]] = {}
     for sentence in record["sentences"]:
@@ -114,13 +114,13 @@ def judgements(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, 
 
 def together(record: Mapping[str, Any], edit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Joint scores of the gates that an edit passed alone but failed together with other edits of its sentence."""
-    missed = {gate for name in edit.get("failed_gates") or () if (gate := joint_gate(name))}
+    failed = {gate for name in edit.get("failed_gates") or () if (gate := joint_gate(name))}
     found = (s.get("together") or {} for s in record["sentences"] if s["sentence_id"] == edit["sentence_id"])
-    return {gate: score for scores in found for gate, score in scores.items() if gate in missed}
+    return {gate: score for scores in found for gate, score in scores.items() if gate in failed}
 
 
 def decided(record: Mapping[str, Any]) -> bool:
-    """Whether it is known which edits of a scored record are accepted: no gate failed on any, nor on several together."""
+    """Whether the accepted edits of a scored record are known: no gate failed with an error, on single edits or jointly."""
     alone = (
         judgements(record, edit).get(gate, {}) for edit in record["edits"] for gate in edit.get("failed_gates") or ()
     )
@@ -133,7 +133,7 @@ DECIDING = ("weight", "gate", "together", "threshold", "empty", "arguments", "pa
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The settings that differ between two headers' `rewards`, as `NAME.SETTING`; rewards without weight or gate are left out.
+    """The settings that differ between two headers' `rewards`, as `NAME.SETTING`; without rewards that neither pay nor gate.
 
     Parameters are compared by digest, not by path.
     """

@@ -1,7 +1,7 @@
-"""Records to results: plan the requests of all rewards, compute them in one pass, judge, gate, apply, total.
+"""Scores revisions: plans the requests of all rewards, computes them in one pass, judges, gates, applies, totals.
 
-Up to three passes over the whole batch: edit and sentence level first, because their gates decide which text the global
-rewards see; between them what the gates accept in one sentence, as one edit.
+There are up to three passes over the batch: edit and sentence level first, then the accepted edits of each sentence as
+one edit, and last the global rewards, because the gates decide which text they see.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Column:
     def fatal(self, index: int | None, reason: str) -> RewardFailed:
         """The error that ends a strict run: the reward, the reason, and the record of the unit, where one is at fault."""
         name = self.component.name
-        told = reason if reason.startswith((f"{name}: ", f"reward {name!r} ")) else f"{name}: {reason}"
+        named = reason if reason.startswith((f"{name}: ", f"reward {name!r} ")) else f"{name}: {reason}"
         record = "" if index is None else f" (record {self.revisions[self.owners[index]].id!r})"
-        return RewardFailed(told + record)
+        return RewardFailed(named + record)
 
 
 def score(
@@ -52,8 +52,8 @@ def score(
 ) -> list[Result]:
     """One Result per revision, in order.
 
-    `decided` is given where an earlier scoring settled which edits are accepted: one Argument per revision, None where a
-    gate failed, so that nobody knows.
+    `decided` holds the accepted edits of an earlier scoring, which then stay: one Argument per revision, or None where a
+    gate failed with an error, so that they are unknown.
     """
     single = isinstance(revisions, Revision)
     revisions = [] if single else list(revisions)
@@ -64,7 +64,7 @@ def score(
     gates = [c for c in suite.components if c.gate]
     if decided is None:
         decided = _judge_together(suite, revisions, drafts, [draft.gate(gates) for draft in drafts])
-    # Where a gate failed nobody knows which edits are accepted: no global reward has a text to judge.
+    # Where a gate failed, the accepted edits are unknown, so that global rewards have no text to judge.
     known = {
         i: argument
         for i, (draft, argument) in enumerate(zip(drafts, decided, strict=True))
@@ -79,7 +79,7 @@ def score(
 
 
 def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft]) -> None:
-    """Every valid edit by itself, and every sentence with all its valid edits."""
+    """Score every valid edit by itself, and every edited sentence with all its valid edits."""
     edits = [
         (i, j, edit) for i, revision in enumerate(revisions) for j, edit in enumerate(revision.edits) if edit.valid
     ]

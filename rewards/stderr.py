@@ -1,4 +1,4 @@
-"""Standard error: what takes in all that is no result, and may be full or gone itself, which is no reason to lose results."""
+"""Standard error takes all output that is no result. It may be full or closed, which must not cost any results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """What is written to standard error meanwhile is lost where it cannot be written, and so is all after it."""
+def ignoring_stderr_errors() -> Iterator[None]:
+    """Ignore that standard error cannot be written in here; from the first failure on, all output to it is discarded."""
     try:
         yield
         if sys.stderr is not None:
@@ -19,43 +19,47 @@ def unheard() -> Iterator[None]:
     except OSError:
         if sys.stderr is None:
             raise
-        with suppress(OSError, ValueError):  # what is left in the buffer would fail once more at the end of the process
-            lead_nowhere(sys.stderr.fileno())
+        with suppress(OSError, ValueError):  # the rest of the buffer would fail again when the process ends
+            discard_writes(sys.stderr.fileno())
 
 
 def hold_closed() -> None:
-    """Let no file that is opened get the number of a standard output or error that was closed: plugins may write to that."""
+    """Open the null device in place of a closed standard output or error: plugins may write to these descriptors.
+
+    Otherwise the next file that is opened would get such a descriptor.
+    """
     for number in (1, 2):
         try:
             os.fstat(number)
         except OSError:
-            lead_nowhere(number)
+            discard_writes(number)
 
 
 def take_stdout() -> None:
-    """From here on, what this process and those it starts write to standard output goes to standard error.
+    """Redirect the standard output of this process and of those it starts to standard error, from here on.
 
-    It goes nowhere where that was closed. A standard output that was closed stays as it is: a file may have its number.
+    Discards it where standard error was closed. A standard output that was closed is left alone: a file may have its
+    descriptor.
     """
     if sys.__stdout__ is not None and sys.__stderr__ is not None:
         os.dup2(2, 1)
     elif sys.__stdout__ is not None:
-        lead_nowhere(1)
+        discard_writes(1)
 
 
-def lead_nowhere(number: int) -> None:
-    """From here on, what is written to this descriptor is lost, and can fail no more."""
+def discard_writes(number: int) -> None:
+    """Redirect a descriptor to the null device: from here on, writes to it are discarded and cannot fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     if nothing == number:
         os.set_inheritable(number, True)
     else:
-        os.dup2(nothing, number)  # which can be inherited
+        os.dup2(nothing, number)  # makes it inheritable
         os.close(nothing)
 
 
 @contextmanager
 def stdout_taken() -> Iterator[None]:
-    """The same for a while: what the block writes to descriptor 1 goes to standard error."""
+    """Redirect descriptor 1 to standard error while the block runs."""
     if sys.__stdout__ is None:
         yield
         return
@@ -71,9 +75,9 @@ def stdout_taken() -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Write out what Python and C libraries hold back of standard output, while it still goes where it was meant to."""
+    """Flush the buffers of Python and the C library for standard output, before it is redirected or restored."""
     with suppress(OSError, ValueError):
         if sys.__stdout__ is not None:
             sys.__stdout__.flush()
-    with suppress(AttributeError, OSError, TypeError):  # where the C library goes by another name
+    with suppress(AttributeError, OSError, TypeError):  # where `CDLL(None)` does not give the C library
         ctypes.CDLL(None).fflush(None)

@@ -25,7 +25,7 @@ class Mean:
 
     @property
     def mean(self) -> float | None:
-        """The mean so far; None of nothing."""
+        """The mean so far; None where n is 0."""
         return self.total / self.n if self.n else None
 
     def to_record(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Mean:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of a file, counted from its output records, so that a resumed run counts as an uninterrupted one."""
+    """Counts of a file, taken from its output records, so that a resumed run gives the same as an uninterrupted one."""
 
     records: int = 0
     failed: int = 0
@@ -81,7 +81,7 @@ class Summary:
             self._passes(sentence["scores"])
 
     def to_record(self) -> dict[str, Any]:
-        """The counts as a result file's header holds them."""
+        """The counts for the header of a result file."""
         return {
             "records": self.records,
             "scored": self.records - self.failed,
@@ -108,7 +108,7 @@ class Summary:
 
 
 def count_reason(counts: dict[str, int], reason: str) -> None:
-    """Count a reason; beyond a hundred different ones they are counted together, so that memory stays flat."""
+    """Count a reason; beyond a hundred different ones, others are counted together, so that memory stays bounded."""
     counts[reason if reason in counts or len(counts) < 100 else "other reasons"] += 1
 
 

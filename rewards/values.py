@@ -32,7 +32,7 @@ def whole(value: Any) -> int | None:
 
 
 class DoubledKey(ValueError):  # noqa: N818  (it says what is wrong with the text)
-    """A key that stands twice in one JSON object: parsers keep the last value and say nothing."""
+    """A duplicate key in a JSON object, of which parsers silently keep the last value."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the key {key[:80]!r} stands there twice")

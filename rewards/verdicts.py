@@ -1,4 +1,4 @@
-"""What a reward asks for and what it returned, checked at the boundary: a score for every unit, or the reason for none."""
+"""Checks what a reward's `reads` and function return: valid requests, and a score for every unit or the reason for none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rewards.text.surrogates import without_surrogates
 from rewards.types import FLOAT32, Score
 
 ROUNDING = 1e-4
-"""How far outside a bound of its range (times the bound, where that is above 1) a value still counts as the bound."""
+"""How far outside its range a value still counts as the bound: relative to a bound of magnitude above 1, else absolute."""
 
 NUMBERS = "biufO"
 """The numpy dtype kinds that can hold numbers; `O` because an array of objects may hold numbers and None."""
@@ -28,10 +28,10 @@ class NotPerUnit(PluginError):  # noqa: N818  (it says what was returned)
 
 
 def to_requests(declared: Reward, returned: Any) -> tuple[Request, ...]:
-    """What the `reads` of a reward returned for one unit.
+    """The requests that the `reads` of a reward returned for one unit.
 
-    Raises TypeError and PluginError for what are no requests, are of a model that the reward does not declare, or are
-    more or fewer than its function takes.
+    Raises TypeError or PluginError where they are no valid requests, are of a model that the reward does not declare, or
+    are more or fewer than its function takes.
     """
     if isinstance(returned, Request):  # a single feature may come without a tuple
         returned = (returned,)
@@ -63,8 +63,8 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     """What a reward returned, as one checked Score per unit.
 
     Raises NotPerUnit when it is not one value per unit. A value that is not a finite float inside the declared range,
-    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, save that what
-    rounding puts outside (ROUNDING) counts as the bound.
+    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, except within
+    ROUNDING of a bound.
     """
     if hasattr(returned, "tolist"):  # numpy and torch
         if not _numeric(returned):
@@ -82,7 +82,7 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
 
 def _to_score(declared: Reward, returned: Any) -> Score:
     low, high = declared.range
-    if type(returned) is float and low <= returned <= high and abs(returned) <= FLOAT32:  # nearly all of them
+    if type(returned) is float and low <= returned <= high and abs(returned) <= FLOAT32:  # nearly all values
         return Score(returned)
     score = returned if isinstance(returned, Score) else Score(returned)
     if (problem := _details_problem(declared, score.details)) is not None:
@@ -124,12 +124,12 @@ def _reason(declared: Reward, failed: Any) -> str:
 
 
 def _slack(bound: float) -> float:
-    """A hair outside the bound is rounding (a cosine of 1.0000001); anything more breaks the declaration."""
+    """The tolerance outside a bound, for rounding (a cosine of 1.0000001); 0 where the bound is infinite."""
     return ROUNDING * max(1.0, abs(bound)) if math.isfinite(bound) else 0.0
 
 
 def _details_problem(declared: Reward, details: Any) -> str | None:
-    """Why these details cannot stand in an output record, None where they can."""
+    """Why these details cannot be written into an output record; None where they can."""
     if not isinstance(details, Mapping):
         return f"they are {type(details).__name__}, not a mapping"
     if not details:
@@ -139,7 +139,7 @@ def _details_problem(declared: Reward, details: Any) -> str | None:
         written = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
         # orjson writes NaN and infinity as null, like None.
         return next(_not_finite(details, ""), None) if b"null" in written else None
-    except Exception as error:  # noqa: BLE001  (a mapping of a stranger may fail in any way)
+    except Exception as error:  # noqa: BLE001  (a mapping from a plugin may fail in any way)
         return str(error)
 
 

@@ -1,4 +1,4 @@
-"""The versions of what is installed, as files state them."""
+"""Versions of installed packages, as result files state them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from importlib import metadata
 
 OWN = "appropriateness-rewards"
-"""This distribution."""
+"""The name of this distribution."""
 NOWHERE = "(not installed)"
-"""In the place of a version."""
+"""Stands in place of a version."""
 COMPUTING = (OWN, "torch", "transformers", "tokenizers", "sentence-transformers", "numpy", "rapidfuzz", "sentencex")
-"""What numbers depend on: what finds sentences, tokens and differences of words, and what computes."""
+"""The packages that scores depend on: for sentences, tokens, word differences and computation."""
 
 
 def version(name: str = OWN) -> str:
-    """Of one distribution."""
+    """The version of one distribution; NOWHERE where it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -24,17 +24,17 @@ def version(name: str = OWN) -> str:
 
 
 def versions(names: Iterable[str] = COMPUTING) -> dict[str, str]:
-    """Of these distributions and of Python, by name."""
+    """The versions of these distributions and of Python, by name."""
     return {**{name: version(name) for name in names}, "python": platform.python_version()}
 
 
 def lacking() -> str:
-    """What to do where packages that this distribution cannot do without are not installed; empty where all are."""
+    """A message that names required packages that are not installed, with the command to install them; empty without any."""
     try:
         needed = [one for one in metadata.requires(OWN) or () if "extra ==" not in one]
     except metadata.PackageNotFoundError:
         return ""
     names = [found[0] for one in needed if (found := re.match(r"[\w.-]+", one))]
     absent = [name for name in names if version(name) == NOWHERE]
-    told = f"not installed here, though needed: {', '.join(absent)}; `pip install {OWN}` installs what is missing"
-    return told if absent else ""
+    message = f"not installed here, though needed: {', '.join(absent)}; `pip install {OWN}` installs what is missing"
+    return message if absent else ""

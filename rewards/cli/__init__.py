@@ -18,7 +18,7 @@ from rewards.cli.terminal import results_alone
 from rewards.errors import DISK_FULL, RewardFailed, RewardsError
 from rewards.paths import user_path
 from rewards.plugins import registry
-from rewards.stderr import hold_closed, lead_nowhere
+from rewards.stderr import discard_writes, hold_closed
 from rewards.text.plain import plain
 from rewards.versions import OWN, lacking, version
 
@@ -104,7 +104,7 @@ def _how_to_go_on(group: TyperGroup) -> str:
 
 def _discard_output() -> None:
     """What is left in the buffer of standard output would fail once more at the end of the process."""
-    lead_nowhere(sys.stdout.fileno())
+    discard_writes(sys.stdout.fileno())
 
 
 def _tell(text: str) -> None:

@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Hashable
 
-from rewards.stderr import unheard
+from rewards.stderr import ignoring_stderr_errors
 from rewards.text.plain import plain
 
 
@@ -49,7 +49,7 @@ class FloodFilter(logging.Filter):
         """Say on stderr what was held back, and how often."""
         for key, count in self._seen.items():
             if count > self._passes:
-                with unheard():
+                with ignoring_stderr_errors():
                     print(plain(f"{key[0]}: {self._lines[key]} ({count - self._passes:,} more times)"), file=sys.stderr)
         self._seen.clear()
         self._lines.clear()

@@ -26,7 +26,7 @@ from rewards.files.pipeline import ProgressHooks
 from rewards.files.reading import rejected_path
 from rewards.formats import EDITS
 from rewards.formats.json_edits import NO_REASON
-from rewards.stderr import unheard
+from rewards.stderr import ignoring_stderr_errors
 from rewards.suite import Suite
 from rewards.summary import Mean, Summary
 from rewards.text.plain import plain
@@ -98,7 +98,7 @@ class Display:
             self._told = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size and self._records else ""
             done = f"{self._records:,} records{share}, {self._texts:,} {self._unit}"
-            with unheard():
+            with ignoring_stderr_errors():
                 print(f"{self._verb}: {done} in {now - self._began:,.0f} s", file=sys.stderr)
 
     def table(self, header: dict[str, Any], suite: Suite, summary: Summary, out: Path | None) -> None:
@@ -107,7 +107,7 @@ class Display:
         whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
         self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
-        with unheard():
+        with ignoring_stderr_errors():
             self._console.print(table)
             for line in _closing(header, summary, out):
                 self._console.print(escape(plain(line)), soft_wrap=True)
@@ -160,7 +160,7 @@ def counting(doing: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int]
             bar.update(task, completed=done, total=total)
             if not quiet and not live and time.monotonic() - told > _BETWEEN:
                 told = time.monotonic()
-                with unheard():
+                with ignoring_stderr_errors():
                     print(f"{doing}: {done:,} of {total:,} {unit}", file=sys.stderr)
 
         yield report

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from rewards.stderr import stdout_taken, unheard
+from rewards.stderr import ignoring_stderr_errors, stdout_taken
 from rewards.text.plain import plain
 
 _COMFORT = 30  # columns below which a description makes the spare column give way
@@ -31,7 +31,7 @@ def results_alone() -> Iterator[None]:
 def stop_where_complete(file: Path, complete: bool | None) -> None:
     """Leave the command where `file` leaves nothing to resume: with 1 where something in it failed; None is unfinished."""
     if complete is not None:
-        with unheard():
+        with ignoring_stderr_errors():
             print(f"{file} is complete: nothing to resume", file=sys.stderr)
         raise typer.Exit(0 if complete else 1)
 

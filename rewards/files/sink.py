@@ -13,7 +13,7 @@ import orjson
 
 from rewards.errors import RewardsError
 from rewards.files.reading import KEPT, Line
-from rewards.stderr import lead_nowhere, unheard
+from rewards.stderr import discard_writes, ignoring_stderr_errors
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -83,7 +83,7 @@ class Stream:
         except OSError as error:
             # What is left in the buffer would fail once more at the end of the process.
             with suppress(OSError, ValueError):
-                lead_nowhere(self._out.fileno())
+                discard_writes(self._out.fileno())
             if isinstance(error, BrokenPipeError):  # the reader went away: no failure
                 raise
             raise RewardsError(
@@ -93,7 +93,7 @@ class Stream:
     def reject(self, line: Line) -> None:
         """Write one bad line, as the rejects file would hold it."""
         if sys.stderr is not None:  # closed by who does not want to know
-            with unheard():
+            with ignoring_stderr_errors():
                 sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
