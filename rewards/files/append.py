@@ -1,4 +1,4 @@
-"""Rewards added to a file that is scored already: what was accepted and paid stays, nothing else is computed again."""
+"""Adds rewards to a scored file: accepted edits and totals stay as they are, and only the new rewards are computed."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def check(source: str, names: Sequence[str]) -> None:
 
 
 def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> dict[str, Any]:
-    """Add the suite's rewards to every record of a scored file; the header it wrote.
+    """Add the suite's rewards to every record of a scored file, and return the new header.
 
-    Edits pass into the new rewards as they were decided: accepted or not, and which gates they passed.
+    The new rewards see the edits as decided before: which are accepted, and which gates they passed.
     """
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
     stated = describe(job)
     old = _header(job.source)
-    if old.get("fingerprint") == sink.digest:  # a run that died had put its own there, before the results
+    if old.get("fingerprint") == sink.digest:  # from a run of this that died after the header, before the results
         old["appended"] = old.get("appended", [])[:-1]
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]
@@ -54,14 +54,14 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
 
     write_chunks(pairs(), add, job, sink, summary, report, so_far)
     summary.rejections.update(old.get("counts", {}).get("rejections", {}))
-    summary.rejected = int(old.get("counts", {}).get("rejected", 0))  # by the scoring before; their file stays
+    summary.rejected = int(old.get("counts", {}).get("rejected", 0))  # by the earlier scoring; its rejects file stays
     header = {**merge_headers(old, {**stated, **so_far()}), "counts": summary.to_record()}
     sink.finish(header)
     return header
 
 
 def _header(source: str) -> dict[str, Any]:
-    """How the file was made. Raises RewardsError where it is not known, and with it which rewards gate."""
+    """The header of the scored file. Raises RewardsError without one, as it says which rewards gate."""
     found = read_header(Path(source))
     if found is None:
         raise RewardsError(
@@ -81,7 +81,7 @@ def _read(line: Line, names: Sequence[str]) -> ScoredRevision:
 
 
 def _argument(record: Mapping[str, Any], scored: ScoredRevision, gates: Sequence[str]) -> Argument:
-    """The argument as it was decided on."""
+    """The argument with the accepted edits and the passed gates of the earlier scoring."""
     passes = tuple(
         {gate: passed.get(gate, False) for gate in gates} | dict.fromkeys(edit.get("failed_gates") or (), False)
         for edit, passed in zip(record["edits"], scored.passed, strict=True)

@@ -1,4 +1,4 @@
-"""Keeping a file to one process."""
+"""Locks that keep a file to one process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def take(file: int) -> bool:
-    """Take the lock of an open file, which the system lets go of with the process; False where another one holds it.
+    """Lock an open file, until it is closed or the process ends; False where another process holds the lock.
 
-    On Windows and on file systems without locks nothing keeps two processes from one file, and it is always taken.
+    On Windows and on file systems without locks nothing is locked, and the result is always True.
     """
     try:
         import fcntl
@@ -29,9 +29,9 @@ def take(file: int) -> bool:
 
 
 def remove(path: Path, held: IO[bytes]) -> None:
-    """Remove the file whose lock is held, and only then let go of it, so that nobody takes it meanwhile.
+    """Remove the locked file `held` and only then release its lock, so that no other process gets it in between.
 
-    Windows removes no file that is open, and has no such lock: there it is let go of first.
+    Windows cannot remove an open file, and has no such lock: there the file is closed first.
     """
     try:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Files that are no JSON lines, gzipped or not, and no Parquet: what they are, and how one is made that can be read."""
+"""Recognises files that are neither JSON lines nor Parquet, for messages that say how to convert them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKED = {
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SPREAD = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\[\s*\n|\{\s*\n\s*\")"
-)  # how pretty-printed JSON begins, and no record does
+)  # the start of pretty-printed JSON, with which no record on one line starts
 _ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[")
 
 
@@ -32,7 +32,7 @@ def packed(head: bytes) -> str | None:
     return kind and f"is packed ({kind}); give what is in it, as JSONL, JSONL.gz or Parquet"
 
 
-def told(path: Path, head: bytes) -> str | None:
+def unreadable(path: Path, head: bytes) -> str | None:
     """Why a file with these first bytes is no JSON lines, with a command that converts it; None where nothing is wrong."""
     if _SPREAD.match(head) or (path.suffix.lower() == ".json" and _ARRAY.match(head)):
         array = bool(_ARRAY.match(head))

@@ -1,4 +1,4 @@
-"""A file of records through a suite into a sink, chunk by chunk."""
+"""Runs a file of records through a suite into a sink, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """What to do with a file."""
+    """What to score: the input file, the suite, and the options of the run."""
 
     source: str
     suite: Suite
@@ -64,7 +64,7 @@ class ProgressHooks:
 def run(
     job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks | None = None, workers: Workers | None = None
 ) -> dict[str, Any]:
-    """Score a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason.
+    """Score a whole file into the sink, and return the header. Bad lines go to the sink's rejects, with the reason.
 
     `workers`, where given, score the chunks in processes of their own.
     """
@@ -96,20 +96,20 @@ def write_chunks(
     so_far: Callable[[], Mapping[str, Any]],
     spread: Callable[[Iterator[list[T]]], Iterator[list[dict[str, Any]]]] | None = None,
 ) -> None:
-    """Write the records that `score` makes of the items, chunk by chunk, behind those that are done already.
+    """Score the items chunk by chunk and write the records, after skipping items that an earlier run has done.
 
-    `so_far` says how they were made, and `spread` scores all chunks, in order, where that is more than calling `score` on
-    one after the other.
+    `so_far` returns how the records so far were made. `spread`, where given, is called in place of `score`, once with an
+    iterator of all chunks, and gives the records of each chunk in order.
 
     Features are shared within a chunk only (unless the engine has a cache on disk), so that a run that was resumed at a
-    chunk gives the same bytes as one that was not.
+    chunk writes the same bytes as an uninterrupted one.
     """
     for _ in islice(items, sink.done):
         pass
 
     def one_by_one(chunks: Iterator[list[T]]) -> Iterator[list[dict[str, Any]]]:
         for chunk in chunks:
-            job.suite.engine.cache.clear()  # one on disk keeps what it has
+            job.suite.engine.cache.clear()  # a cache on disk keeps its entries
             yield score(chunk)
 
     for records in (spread or one_by_one)(iter(lambda: list(islice(items, job.chunk)), [])):
@@ -120,7 +120,7 @@ def write_chunks(
 
 
 def describe(job: FileJob) -> dict[str, Any]:
-    """How the job's results are made: suite, versions, input and options. Called first: the input may change meanwhile."""
+    """How the results are made: suite, versions, input and options. Called first: the input may change during a run."""
     return {
         **job.suite.describe(),
         "versions": installed(),
@@ -136,31 +136,31 @@ def describe(job: FileJob) -> dict[str, Any]:
 
 
 def installed() -> dict[str, str]:
-    """The versions of what numbers depend on, and of every plugin with a format: any of them may recognise a completion."""
+    """Versions of the packages that scores depend on, and of plugins with formats, any of which may claim a completion."""
     return {**{origin.distribution: origin.version for _, _, origin in registry().formats}, **versions()}
 
 
 def usage(engine: Engine, sink: Sink, began: float, workers: Workers | None = None) -> dict[str, Any]:
-    """Models, roles, counts of features and seconds so far: of this process, its workers and the run that is resumed."""
+    """Models, roles, threads, feature counts and seconds so far, merged over this process, its workers and resumed runs."""
     parts = [sink.made, usage_of(engine), workers.describe() if workers else {}]
     seconds = sink.made.get("seconds", 0.0) + time.monotonic() - began
     return {**summed(parts), "seconds": round(seconds, 2)}
 
 
 def usage_of(engine: Engine) -> dict[str, Any]:
-    """An engine's models and roles, the threads of its process, how many features it was asked for, computed and so on."""
+    """An engine's models and roles, the threads of its process, and feature counts: requested, computed and so on."""
     described = engine.describe()
     torch = sys.modules.get("torch") if described["models"] else None
     return {
         "models": described["models"],
         "roles": described["roles"],
-        "threads": [torch.get_num_threads()] if torch else [],  # sums over more of them differ in the last digits
+        "threads": [torch.get_num_threads()] if torch else [],  # their number changes the last digits of sums
         "features": {**asdict(engine.counts), "truncated_texts": engine.truncated},
     }
 
 
 def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The usage of several engines, of processes or resumed runs, merged. A text that two of them cut counts twice."""
+    """The usage of several engines, of processes or resumed runs, merged. A text that two of them truncated counts twice."""
     models: dict[str, dict[str, Any]] = {}
     roles: dict[str, str] = {}
     threads = set[int]()
@@ -179,7 +179,7 @@ def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def read_items(
     job: FileJob, read: Callable[[Line], T], sink: Sink, summary: Tally, consumed: Callable[[int], None]
 ) -> Iterator[T]:
-    """What `read` makes of every line of the source; the lines it raises for are rejected on the way, with the reason."""
+    """The result of `read` for every line of the source; lines for which it raises are rejected, with the reason."""
     for line in islice(read_lines(job.source, consumed), job.limit):
         try:
             if line.error is not None:
@@ -194,11 +194,11 @@ def read_items(
 
 
 def merge_headers(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The header of a file to which rewards were appended: what it said, the new rewards, and a list of what was added.
+    """The header of a file to which rewards were appended: the old header, the new rewards, and a list of what was added.
 
-    A model that both runs used stands as the first used it; how the second did is told in the list.
+    A model that both runs used is described as in the first run; the list has the description of the second.
     """
-    merged = {**old}  # what it does not say of the first run, the second does not know
+    merged = {**old}  # what it lacks about the first run, the second cannot add
     for key in ("rewards", "models", "roles"):
         merged[key] = {**new.get(key, {}), **old.get(key, {})}
     merged["appended"] = [*old.get("appended", []), {key: new[key] for key in new if key != "counts"}]

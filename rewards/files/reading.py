@@ -38,7 +38,7 @@ HEADER: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record as read, or why it could not be. `number` counts from 1: a line's number, a Parquet file's row."""
+    """One record, or the error why it could not be read. `number` counts lines, or rows of a Parquet file, from 1."""
 
     number: int
     record: Any
@@ -47,7 +47,7 @@ class Line:
 
 
 def header_path(path: Path) -> Path:
-    """Where the header of a scored file lies."""
+    """The path of the header of a scored file."""
     return path.with_name(f"{path.name}.meta.json")
 
 
@@ -57,13 +57,13 @@ def rejected_path(path: Path) -> Path:
 
 
 def beside(path: Path, place: Callable[[Path], Path]) -> Path:
-    """The place beside a scored file, or beside what it links to where the link has nothing there."""
+    """The path that `place` gives for a scored file; where nothing is there and the file is a link, that for its target."""
     found = place(path)
     return found if found.exists() or not path.is_symlink() else place(Path(os.path.realpath(path)))
 
 
 def read_header(path: Path) -> dict[str, Any] | None:
-    """The header beside a scored file; None without one. Raises RewardsError where it is none."""
+    """The header of a scored file; None where there is none. Raises RewardsError where it is not a valid header."""
     meta = beside(path, header_path)
     try:
         header = orjson.loads(meta.read_bytes())
@@ -108,10 +108,10 @@ def misshapen(header: Mapping[str, Any]) -> str | None:
 
 
 def read_lines(source: str, report: Callable[[int], None] = lambda _: None, *, written: bool = False) -> Iterator[Line]:
-    """Every record of `source` (a path, or `-`). `report` is told how many bytes of the file have been consumed.
+    """Every record of `source` (a path, or `-`). `report` is called with the number of bytes of the file consumed so far.
 
-    What a program of ours has `written` holds no key twice, and is not looked through for one.
-    Raises RewardsError where the file as a whole cannot be read; a single bad line comes back as a Line with its error.
+    `written` says that this toolkit wrote the file, so that the check for duplicate keys is skipped. Raises RewardsError
+    where the file as a whole cannot be read; a single bad line comes back as a Line with its error.
     """
     if source == "-":
         if sys.stdin is None:
@@ -126,14 +126,14 @@ def read_lines(source: str, report: Callable[[int], None] = lambda _: None, *, w
     try:
         if path.is_dir():
             raise RewardsError(other_kinds.folder(path))
-        # Opened once: a pipe (`<(…)`) gives its bytes only once, and does not know its position.
+        # Opened only once: a pipe (`<(…)`) can be read only once. It has no position either.
         with path.open("rb") as file:
             head = file.peek(4)
             if not file.seekable():
                 yield from _unpacked(file, source, lambda: 0, report, written)
             elif head.startswith(PARQUET):
                 yield from _parquet(path, report)
-            elif problem := other_kinds.told(path, head):
+            elif problem := other_kinds.unreadable(path, head):
                 raise RewardsError(problem)
             else:
                 yield from _unpacked(file, source, file.tell, report, written)
@@ -153,7 +153,7 @@ def identity(source: str) -> list[Any]:
 
 
 def digest(source: str) -> str | None:
-    """The SHA-256 of the source; None of a stream, and of what cannot be read: whoever reads it says why."""
+    """The SHA-256 of the source; None for a stream and for a file that cannot be read, which reading the records reports."""
     with suppress(OSError):
         return file_digest(Path(source)) if source != "-" and Path(source).is_file() else None
     return None
@@ -168,7 +168,7 @@ def is_stream(source: str) -> bool:
 def _unpacked(
     file: io.BufferedReader, name: str, position: Callable[[], int], report: Callable[[int], None], written: bool
 ) -> Iterator[Line]:
-    """The records of JSON lines, gzipped or not. Raises RewardsError for what is neither."""
+    """The records of JSON lines, gzipped or not. Raises RewardsError for any other kind of file."""
     head = file.peek(4)
     if head.startswith(b"\x1f\x8b"):
         with gzip.open(file) as unpacked, _readable(name):
@@ -217,19 +217,19 @@ NO_NUMBERS = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\s*[,\]}]")
 
 
 def no_json(text: bytes, error: orjson.JSONDecodeError) -> str:
-    """What is wrong with a text that the parser refused."""
+    """Why the text is not valid JSON, from the parser's error."""
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as bad:
         return f"not valid UTF-8 at byte {bad.start}"
     if NO_NUMBERS.search(text):
         return "not JSON, which has no NaN and no Infinity: write null"
-    # A record is line 1 to its parser, and another one of its file.
+    # The parser counts lines within the text: for a record on one line, its "line 1" would be misleading.
     return f"not JSON: {error}" if b"\n" in text.rstrip() else f"not JSON: {error.msg}: column {error.pos + 1}"
 
 
 def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
-    from pyarrow import ArrowException, parquet  # 100 MB that a JSONL file need not pay for
+    from pyarrow import ArrowException, parquet  # takes 100 MB, which a JSONL file does not need
 
     try:
         with parquet.ParquetFile(path) as file:
@@ -245,10 +245,10 @@ def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
 
 
 def _rows(batch: Any) -> Iterator[tuple[Any, RecordError | None]]:
-    """The records of a batch, or why one of them cannot be read; cells without a value are left out."""
+    """For each row of a batch, the record without its null cells and None, or None and why it cannot be read."""
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
-    except (ValueError, OverflowError) as error:  # text that is no UTF-8, or a time that Python has no type for
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, or a time that Python cannot represent
         if batch.num_rows > 1:
             for index in range(batch.num_rows):
                 yield from _rows(batch.slice(index, 1))

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all: it is written beside its place, and onto the disk, first."""
+"""Atomic writes: a file is written beside its final path and synced to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 
 def partial_of(path: Path) -> Path:
-    """Where a file lies while it is written."""
+    """The path of a file while it is being written."""
     return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The file to write, which becomes `path` where nothing is raised in here."""
+    """Yields the path of the file to write, which is renamed to `path` at the end, or removed where the block raises."""
     partial = partial_of(path)
     try:
         yield partial
-        with partial.open("r+b") as written:  # Windows syncs no file that is open for reading alone
-            os.fsync(written.fileno())  # after a power cut the name may otherwise stand for an empty file
+        with partial.open("r+b") as written:  # Windows cannot sync a file that is open for reading only
+            os.fsync(written.fileno())  # otherwise the renamed file may be empty after a power cut
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

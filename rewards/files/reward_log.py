@@ -1,4 +1,4 @@
-"""The reward log: one Parquet row per completion. Who trains writes it, and who audits reads it."""
+"""The reward log: one Parquet row per completion, written in training and read by audits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUITE = "rewards.suite"
 
 
 class Row(TypedDict):
-    """The columns, in order; `rewards` has a number or null for every component, those of weight 0 too."""
+    """The columns, in order; `rewards` has a number or null for every component, including those of weight 0."""
 
     step: int
     id: str
@@ -30,11 +30,11 @@ class Row(TypedDict):
 
 
 AUDITED = ("step", "id", "reward", "rewards", "failure", "edits", "accepted", "words_before", "words_after")
-"""The columns that an audit reads: what became of a completion, without its texts."""
+"""The columns that an audit reads: the outcome for each completion, without the texts."""
 
 
 def schema(rewards: Iterable[str], suite: Mapping[str, Any]) -> Any:
-    """The schema of a log of these rewards, with the suite as `Suite.describe` has it."""
+    """The schema of a log of these rewards, whose metadata holds `suite`, the result of `Suite.describe`."""
     import pyarrow as pa
 
     components = pa.struct([pa.field(name, pa.float64()) for name in rewards])

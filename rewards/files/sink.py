@@ -1,4 +1,4 @@
-"""Where results go: what a run writes them to, and standard output as one such place."""
+"""Where results go: the interface of sinks, and the sink for standard output."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def dump(record: Mapping[str, Any]) -> bytes:
-    """One line of JSON."""
+    """The record as one line of JSON."""
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
 
 
 def rejection(line: Line) -> dict[str, Any]:
-    """What the rejects file says about a bad line."""
+    """The entry of a bad line in the rejects file."""
     error = line.error
     return {
         "line": line.number,
@@ -52,7 +52,7 @@ class Sink(Protocol):
         """Make the results final, with the header beside them."""
 
     def abandon(self) -> None:
-        """Give up: what is written stays, to be resumed."""
+        """Close after an error; what is written stays, so that the run can be resumed."""
 
 
 class Stream:
@@ -69,9 +69,9 @@ class Stream:
         if sys.stdout is None:
             raise RewardsError("standard output is closed; give -o OUT to write to a file")
         sys.stdout.flush()
-        try:  # a descriptor of its own, which stays while standard output is taken from plugins
+        try:  # a duplicate of the descriptor, which stays when standard output is redirected because of plugins
             self._out: IO[bytes] = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-        except (AttributeError, OSError, ValueError):  # one that is no file, as in tests and notebooks
+        except (AttributeError, OSError, ValueError):  # one without a descriptor, as in tests and notebooks
             self._out = sys.stdout.buffer
 
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
@@ -81,10 +81,10 @@ class Stream:
             self._out.writelines(lines)
             self._out.flush()
         except OSError as error:
-            # What is left in the buffer would fail once more at the end of the process.
+            # The rest of the buffer would fail again when the process ends.
             with suppress(OSError, ValueError):
                 discard_writes(self._out.fileno())
-            if isinstance(error, BrokenPipeError):  # the reader went away: no failure
+            if isinstance(error, BrokenPipeError):  # the reader closed the pipe, which is no error
                 raise
             raise RewardsError(
                 f"standard output cannot be written: {error.strerror or error}; give -o OUT to write to a file"
@@ -92,12 +92,12 @@ class Stream:
 
     def reject(self, line: Line) -> None:
         """Write one bad line, as the rejects file would hold it."""
-        if sys.stderr is not None:  # closed by who does not want to know
+        if sys.stderr is not None:  # None where the user closed it
             with ignoring_stderr_errors():
                 sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
-        """Nothing is left to do."""
+        """Do nothing: everything is written, and there is no header."""
 
     def abandon(self) -> None:
-        """Nothing is left behind."""
+        """Do nothing: a stream cannot be resumed."""

@@ -8,17 +8,17 @@ from typing import Any
 
 from rewards.errors import ConfigError
 from rewards.files.reading import is_stream
-from rewards.files.writing import check_folder, finished, replaced, sidecars, written
+from rewards.files.writing import check_folder, finished, real_file, replaced, sidecars
 
 NOT_JSONL = (".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet", ".csv", ".tsv")
-"""Endings that promise another kind of file than the one that is written."""
+"""Suffixes of kinds of files other than the JSONL that is written."""
 
 
 def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -> Path | None:
-    """The file that results of FILE go to: OUT, or with `append` FILE itself; None for standard output, which `-` is too.
+    """The file to write the results for FILE to: OUT, or with `append` by default FILE; None for standard output (or `-`).
 
-    Raises ConfigError where that would replace FILE, cannot be gone on with, or is to hold another format, RewardsError where
-    its folder does not exist.
+    Raises ConfigError where that would overwrite FILE, cannot be resumed, or has the suffix of another format; RewardsError
+    where its folder does not exist.
     """
     if out is None and append:
         out = Path(file)
@@ -31,7 +31,7 @@ def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -
             f"--resume: whether {file} gives the same records again cannot be known; save them to a file and give that,"
             " or leave out --resume to start over"
         )
-    out = written(out)
+    out = real_file(out)
     check_folder(out)
     if out.suffix.lower() in NOT_JSONL:
         raise ConfigError(f"{out}: results are written as JSONL; give -o with a name that ends in .jsonl")
@@ -43,6 +43,6 @@ def target_of(file: str, out: Path | None, resume: bool, append: bool = False) -
 
 
 def complete(file: str, target: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
-    """Whether everything in the target was scored; None where nothing says so. Raises RewardsError as `finished` does."""
+    """Whether everything in the target was scored; None where it is not finished. Raises RewardsError as `finished`."""
     in_place = target.resolve() == Path(file).resolve()
     return (replaced if in_place else finished)(target, fingerprint, chunk)

@@ -1,4 +1,4 @@
-"""A file over several devices: a process for each, chunks in turn, results in order."""
+"""Scores chunks on several devices: one process each; results come in the order of the chunks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from rewards.suite import Suite
 from rewards.types import Revision
 
 Make = Callable[[str], Suite]
-"""The suite on a device; must pickle."""
+"""A function that makes the suite for a device; must be picklable."""
 SAFE_PATH = "PYTHONSAFEPATH"
-REAPED = 5.0  # seconds that a dead process may take to say how it ended
+EXIT_CODE_WAIT = 5.0  # seconds to wait for the exit code of a dead process
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,20 @@ class Done:
 
 
 class Workers:
-    """Processes that score chunks, one for each device. On the CPU they share its cores.
+    """Processes that score chunks, one for each device. Processes on the CPU share its cores.
 
-    Raises ConfigError for a device that is not there, whether or not there will be work for it.
+    Raises ConfigError for a device that does not exist, even if there were no work for it.
     """
 
     def __init__(self, make: Make, devices: Sequence[str]) -> None:
         devices = [pick_device(device) for device in devices]
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
-        with _not_from_here():
+        with _safe_path():
             free = context.SimpleQueue()
         for device in devices:
             free.put(device)
         threads = max(1, (os.cpu_count() or 1) // len(devices))
-        self._ahead = 2 * len(devices)  # enough that none waits for the next chunk
+        self._ahead = 2 * len(devices)  # chunks to submit in advance, so that no process has to wait
         self._others = set(multiprocessing.active_children())
         self._mine: set[Any] = set()
         given = os.environ.get(SAFE_PATH)
@@ -63,7 +63,7 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is not None:  # what runs is not wanted any more
+        if error is not None:  # the results of running chunks are not wanted any more
             for process in set(multiprocessing.active_children()) - self._others:
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -72,7 +72,7 @@ class Workers:
         """The output records of each chunk, in order. Raises RewardsError where a process dies."""
         waiting: deque[Future[Done]] = deque()
         for chunk in chunks:
-            with self._alive(), _not_from_here():
+            with self._alive(), _safe_path():
                 waiting.append(self._pool.submit(_score, chunk))
                 self._mine = self._mine or set(multiprocessing.active_children()) - self._others
             if len(waiting) > self._ahead:
@@ -92,14 +92,14 @@ class Workers:
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
-        """Say what to do where a process has died, whichever call finds out."""
+        """Turn the error of any call that finds a process dead into a RewardsError that says what to do."""
         try:
             yield
         except BrokenProcessPool as error:
-            ends = time.monotonic() + REAPED
+            ends = time.monotonic() + EXIT_CODE_WAIT
             while any(process.exitcode is None for process in self._mine) and time.monotonic() < ends:
-                time.sleep(0.01)  # its pipes close before its code can be read
-            # The pool ends the others by SIGTERM.
+                time.sleep(0.01)  # its pipes close before its exit code can be read
+            # The pool ends the other processes by SIGTERM.
             codes = {process.exitcode for process in self._mine} - {None, 0, -signal.SIGTERM}
             how = f" (exit code {codes.pop()})" if len(codes) == 1 else ""
             raise RewardsError(
@@ -109,17 +109,17 @@ class Workers:
 
 
 @contextmanager
-def _not_from_here() -> Iterator[None]:
-    """Let processes that are started meanwhile import nothing from the current folder, where Python's own start looks first."""
+def _safe_path() -> Iterator[None]:
+    """Set PYTHONSAFEPATH: processes started inside must not import modules from the current folder by mistake."""
     given = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:
         yield
     finally:
-        _put_back(given)
+        _restore_safe_path(given)
 
 
-def _put_back(given: str | None) -> None:
+def _restore_safe_path(given: str | None) -> None:
     """Restore the variable as the user had set it, for processes that a reward may start."""
     if given is None:
         os.environ.pop(SAFE_PATH, None)
@@ -128,7 +128,7 @@ def _put_back(given: str | None) -> None:
 
 
 class _Worker:
-    """What a process of `Workers` keeps between chunks."""
+    """The state that a process of `Workers` keeps between chunks."""
 
     make: Make
     device: str
@@ -136,8 +136,8 @@ class _Worker:
 
 
 def _start(make: Make, free: Any, threads: int, safe_path: str | None) -> None:
-    _put_back(safe_path)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    _restore_safe_path(safe_path)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent process, which writes the results, handles Ctrl-C
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _Worker.make, _Worker.device = make, free.get()
     if _Worker.device == "cpu":  # processes on a GPU leave the setting alone
@@ -148,7 +148,7 @@ def _start(make: Make, free: Any, threads: int, safe_path: str | None) -> None:
 
 
 def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, also by kill -9: it would wait for chunks for ever."""
+    """End this process when its parent has ended, even by kill -9: it would wait for chunks forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -156,7 +156,7 @@ def _leave_with_parent() -> None:
 
 
 def _score(chunk: Sequence[Revision]) -> Done:
-    if _Worker.suite is None:  # here and not at the start, where an error would have no message
+    if _Worker.suite is None:  # not in `_start`, where the message of an error would be lost
         _Worker.suite = _Worker.make(_Worker.device)
     engine = _Worker.suite.engine
     engine.cache.clear()

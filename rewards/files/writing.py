@@ -1,4 +1,4 @@
-"""Results chunk by chunk into OUT.partial, renamed when complete; a run that died goes on at its last whole chunk."""
+"""Writes results chunk by chunk to OUT.partial, renamed when complete; a run resumes after its last whole chunk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rewards.files.replacing import partial_of, replacing
 from rewards.files.sink import NOTHING, dump, rejection
 
 
-def written(path: Path) -> Path:
-    """The file that is written under a name: where it is a link, what it leads to.
+def real_file(path: Path) -> Path:
+    """The path to write to: for a link, its target.
 
-    Raises RewardsError where something lies there that writing would replace by a file: a pipe, a device.
+    Raises RewardsError for a folder, and for a special file (a pipe, a device), which writing would replace.
     """
     with _disk(path):
         real = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -41,7 +41,7 @@ def sidecars(path: Path) -> list[Path]:
 
 
 def check_folder(path: Path) -> None:
-    """Raise RewardsError where there is no folder that could hold the file."""
+    """Raise RewardsError where the folder of the file does not exist."""
     if not path.parent.is_dir():
         raise RewardsError(f"{path}: the folder {path.parent} does not exist")
 
@@ -49,10 +49,10 @@ def check_folder(path: Path) -> None:
 def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
     """Whether everything in a finished file was scored; None where it is not there or still being written.
 
-    Raises RewardsError where it was made with other settings or another input, so that it is not taken for this run's. What
-    a run that died once everything was in place has left beside it is removed.
+    Raises RewardsError where it was made with other settings or another input, and so is not the result of this run.
+    Removes the log that a run has left beside it where it died after everything was in place.
     """
-    path = written(path)
+    path = real_file(path)
     if not path.exists() or partial_of(path).exists():
         return None
     meta = header_path(path)
@@ -63,9 +63,9 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise RewardsError(f"{path} exists, but {meta} does not say how it was made; give another -o") from error
     if not same:
-        told = "; ".join(islice(_told(header, orjson.loads(_settings(fingerprint, chunk))), 3))
+        found = "; ".join(islice(_differences(header, orjson.loads(_settings(fingerprint, chunk))), 3))
         raise RewardsError(
-            f"{path} was made with other settings or another input{f' ({told})' if told else ''};"
+            f"{path} was made with other settings or another input{f' ({found})' if found else ''};"
             " give another -o, or delete it"
         )
     _clear(_settings_of(path))
@@ -73,17 +73,17 @@ def finished(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | N
 
 
 def replaced(path: Path, fingerprint: Mapping[str, Any], chunk: int) -> bool | None:
-    """As `finished`, of a file that its own results replace. None too where the run that did so has ended as it should.
+    """As `finished`, for a file that its own results replace. None also where the run that did so ended normally.
 
-    As the input is gone, that run is known by what it left when it died: the settings, the same but for `job.input`.
+    The input is gone, so that a run that died is recognised by the log it left: its settings, ignoring `job.input`.
     """
-    path = written(path)
+    path = real_file(path)
     noted = _settings_of(path)
     if partial_of(path).exists() or not noted.exists():
         return None
     stated = noted.read_bytes().partition(b"\n")[0]
     if (read_header(path) or {}).get("fingerprint") != _digest(stated):
-        return None  # it died before it could write anything
+        return None  # it died before it replaced the header
     settings: dict[str, Any] = orjson.loads(stated)
     if _without_input(settings) != _without_input(orjson.loads(_settings(fingerprint, chunk))):
         return None
@@ -96,7 +96,7 @@ def _without_input(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    """Where two values of JSON differ, and how: `models.encoder.digest was "…", is "…"`."""
+    """The differences between two JSON values: `models.encoder.digest was "…", is "…"`."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
             yield from changes(before.get(key), now.get(key), f"{name}.{key}" if name else key)
@@ -105,8 +105,8 @@ def changes(before: Any, now: Any, name: str = "") -> Iterator[str]:
         yield f"{name} was {was}, is {found}"
 
 
-def _told(header: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What differs of the settings that a header tells too; of an appended file, those with which it was last added to."""
+def _differences(header: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The differences in settings that a header states too; of an appended file, those of the last run that appended."""
     last = {**header, **(header.get("appended") or [{}])[-1]}
     for key in ("suite", "rewards", "profile", "versions", "batch_size"):
         if key in last and key in now and type(last[key]) is type(now[key]):
@@ -122,7 +122,7 @@ def _digest(settings: bytes) -> str:
 
 
 def _clear(settings: Path) -> None:
-    """Remove what a run that has ended left; a process that begins meanwhile keeps what it holds."""
+    """Remove the log that a run left, unless another process has started and locked it."""
     with suppress(OSError), settings.open("rb") as log:
         if lock.take(log.fileno()):
             lock.remove(settings, log)
@@ -131,10 +131,10 @@ def _clear(settings: Path) -> None:
 class File:
     """Results to OUT, rejects to OUT.rejected.jsonl, the header to OUT.meta.json; atomic, resumable.
 
-    `fingerprint` identifies what is being computed, and `digest` tells it in the header; `done` is how many output records
-    an earlier run left that need not be computed again, always a multiple of `chunk`, and `made` what was said with the last
-    of them. `seen` is called with each of them. `rejected` is the rejects file of what is added to: it stays, or is copied.
-    One process at a time writes into OUT, which may be a link to a file.
+    `fingerprint` identifies what is being computed, and the header states its `digest`. `done` is the number of output
+    records that an earlier run left and that are kept, always a multiple of `chunk`; `made` is what was written with the
+    last of them, and `seen` is called with each. `rejected` is the rejects file of a file that is appended to: it stays, or
+    is copied. Only one process at a time can write to OUT, which may be a link to a file.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class File:
         seen: Callable[[Mapping[str, Any]], None] = lambda _: None,
         rejected: Path | None = None,
     ) -> None:
-        path = written(path)
+        path = real_file(path)
         check_folder(path)
         self.path = path
         self.done = 0
@@ -172,16 +172,16 @@ class File:
                     self._log.flush()
                 self._out: IO[bytes] = self._partial.open("ab" if self.done else "wb")
         except BaseException:
-            if not os.fstat(self._log.fileno()).st_size:  # it was not there before, and says nothing
+            if not os.fstat(self._log.fileno()).st_size:  # opening it has created it
                 lock.remove(self._settings, self._log)
             self._log.close()
             raise
         self._wrote = bool(self.done)
-        # Bad lines are found again on resuming, so their file always starts anew.
+        # A resumed run finds the bad lines again, so their file always starts empty.
         self._bad: IO[bytes] | None = None
 
     def _locked(self) -> IO[bytes]:
-        """The file that says how OUT is made, kept to this process. Raises RewardsError where another one writes there."""
+        """The log that says how OUT is made, locked by this process. Raises RewardsError where another one holds it."""
         while True:
             with _disk(self.path):
                 log = self._settings.open("ab")
@@ -192,23 +192,23 @@ class File:
                 )
             if self._settings.exists() and os.path.samestat(os.fstat(log.fileno()), self._settings.stat()):
                 return log
-            log.close()  # that of a process that has ended meanwhile, and taken the file away
+            log.close()  # removed by a process that ended in between: open a new one
 
     def _keep_whole_chunks(self, chunk: int, seen: Callable[[Mapping[str, Any]], None]) -> None:
-        """Cut both files off after the last whole chunk before a line that a power cut spoilt in either.
+        """Truncate both files after the last whole chunk before any damaged line, as a power cut may leave.
 
-        Raises RewardsError where what is left was not written by this run, or is not as it was.
+        Raises RewardsError where a run with other settings wrote them, or they were changed.
         """
         stated, *made = self._settings.read_bytes().split(b"\n")
         if not _whole(stated):
             raise RewardsError(f"nothing beside {self._partial} says how it was made; delete it to start over")
         if stated != self._fingerprint:
-            told = islice(changes(orjson.loads(stated), orjson.loads(self._fingerprint)), 3)
+            found = islice(changes(orjson.loads(stated), orjson.loads(self._fingerprint)), 3)
             raise RewardsError(
-                f"{self._partial} was made with other settings or another input ({'; '.join(told)});"
+                f"{self._partial} was made with other settings or another input ({'; '.join(found)});"
                 " give the same, or delete it to start over"
             )
-        made = list(takewhile(_whole, made[:-1]))  # after the last line break nothing is whole
+        made = list(takewhile(_whole, made[:-1]))  # what follows the last line break is incomplete
         kept = end = position = 0
         with self._partial.open("rb") as file:
             for line in takewhile(_whole, file):
@@ -236,16 +236,16 @@ class File:
     def write(self, records: Iterable[Mapping[str, Any]], made: Mapping[str, Any] = NOTHING) -> None:
         """Append one chunk; it survives the death of the process once this returns."""
         with _disk(self.path):
-            self._log.write(dump({**made}))  # first: of each whole chunk it is known how it was made
+            self._log.write(dump({**made}))  # first, so that every whole chunk has such an entry
             self._log.flush()
             self._out.writelines(dump(record) for record in records)
             self._out.flush()
         self._wrote = True
 
     def abandon(self) -> None:
-        """Let go of the files. Of a run that failed before its first chunk none is left: there is nothing to resume."""
+        """Close the files; delete them where no chunk was written, because there is nothing to resume."""
         for file in filter(None, (self._bad, self._out)):
-            with suppress(OSError):  # a full disk refuses the rest of the buffer once more
+            with suppress(OSError):  # on a full disk, the rest of the buffer fails again
                 file.close()
         if not self._wrote:
             for path in (self._partial, partial_of(self._rejected)):
@@ -266,7 +266,7 @@ class File:
         """Put everything in place: rejects and header first, so that OUT is there only when all is."""
         with _disk(self.path):
             self._out.flush()
-            os.fsync(self._out.fileno())  # takes its time: what follows it does not
+            os.fsync(self._out.fileno())  # the slow step, before the quick renames
             self._out.close()
             if self._bad is not None:
                 self._bad.close()
@@ -284,12 +284,12 @@ class File:
 
 
 def _settings_of(path: Path) -> Path:
-    """What a partial was begun with."""
+    """The path of the log beside a partial file: its first line has the settings, the others how each chunk was made."""
     return path.with_name(f"{path.name}.partial.json")
 
 
 def _whole(line: bytes) -> bool:
-    """Whether a line holds an object: after a power cut it may be half of one, or zeros."""
+    """Whether a line is a complete JSON object: after a power cut it may be cut off, or zeros."""
     with suppress(orjson.JSONDecodeError):
         return isinstance(orjson.loads(line), dict)
     return False
@@ -297,10 +297,10 @@ def _whole(line: bytes) -> bool:
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
-    """Turn a failure to write into a message that says what is safe."""
+    """Turn an OSError into a RewardsError that names the file, and for a full disk says how to resume."""
     try:
         yield
-    except BrokenPipeError:  # the reader went away: no failure of the disk
+    except BrokenPipeError:  # the reader closed the pipe, which is no failure of the disk
         raise
     except OSError as error:
         remedy = "; free some space and add --resume to go on" if error.errno in DISK_FULL else ""
