@@ -15,18 +15,19 @@ from rewards.types import Parsed
 
 log = logging.getLogger("rewards.formats")
 EDITS = "edits"
-"""The pseudo-format of records that carry their edits as a list; no format can be called so."""
+"""The pseudo-format of records that carry their edits as a list; no format can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A way of stating edits. `parse` reads any completion and never raises; `detect` cheaply tells if it is one.
 
-    `rank` settles which format is asked first, the most specific (lowest) before others: a format that is added takes
-    no completion from those of the core unless it says so. `prompt` asks a model for it (`rewards.prompts`): in it
-    `{issue}`, and `{sentences}` or `{argument}`, stand for the text; without one the format can be read only. `reasons`
-    says whether every edit must state one, `partial` whether an answer that was cut off can be read: of a rewrite, what
-    is missing would look like deletions. Raises PluginError where a field is not of its kind.
+    `rank` orders the calls of `detect`: the lowest rank, the most specific format, comes first. By default a new format
+    comes last and only gets completions that would otherwise be read as a rewrite. `prompt` asks a model for the format
+    (`rewards.prompts`); its placeholders are `{issue}` and at least one of `{sentences}` and `{argument}`. Without a
+    prompt the format can only be read. `reasons` says whether every edit must state a reason, `partial` whether a
+    truncated answer can be read: in a rewrite, the missing text would look like deletions. Raises PluginError where a
+    field has the wrong type.
     """
 
     name: str
@@ -111,9 +112,9 @@ BUILTIN: tuple[Format, ...] = (
 
 
 def detect(completion: str, formats: Sequence[Format] = BUILTIN) -> Format:
-    """The format that recognises the completion, in whatever order the formats come: of several, that of the lowest rank.
+    """The format that recognises the completion; of several, the one of the lowest rank, whatever the order of `formats`.
 
-    A rewrite, which every text can be, is taken where no other does. A format whose `detect` raises does not recognise it.
+    The fallback is a rewrite, which any text can be. A format whose `detect` raises does not recognise the completion.
     """
     others = sorted((candidate for candidate in formats if candidate.name != REWRITE.name), key=_precedence)
     return next((candidate for candidate in others if _detects(candidate, completion)), REWRITE)
@@ -124,7 +125,7 @@ def _detects(candidate: Format, completion: str) -> bool:
         return bool(candidate.detect(completion))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  (a plugin may fail in any way; the other formats are asked all the same)
+    except BaseException:  # noqa: BLE001  (a plugin may fail in any way; the other formats are tried all the same)
         _tell_once(candidate.name, str(getattr(candidate.detect, "__module__", "")))
         return False
 

@@ -22,7 +22,7 @@ _LINE = re.compile(
 )
 _SEEN = re.compile(rf"^{_LINE.pattern}", re.IGNORECASE | re.MULTILINE)
 _PIPE = re.compile(r"(?<!\\)\|")
-CHANCE = 4  # characters: fewer are in some sentence anyway
+CHANCE = 4  # characters: shorter words occur in some sentence by chance
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
@@ -32,14 +32,14 @@ def detect(completion: str) -> bool:
 
 
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
-    """One edit for every line of the form, in order; other lines are passed over."""
+    """One edit for every line of the form, in order; other lines are ignored."""
     edits = list[ProposedEdit]()
     looks = iter(range(MAX_LOOKS))
     for line in completion.split("\n"):  # not splitlines: U+2028 and the like may stand inside of a part
         line = line.removesuffix("\r")
         if "|" in line and (match := _LINE.match(line)):
-            meant = sentences if len(edits) < MAX_EDITS else ()  # beyond it none is applied
-            edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], meant, looks))
+            searched = sentences if len(edits) < MAX_EDITS else ()  # edits beyond it are never applied
+            edits.append(_edit(int(match[1]), line[match.end() :], line[: match.start(1)], searched, looks))
     return Parsed(tuple(edits), None if edits else "no line of the form `number | old words | new words`")
 
 
@@ -59,17 +59,17 @@ def _edit(number: int, rest: str, lead: str, sentences: Sequence[str], looks: It
         problem = NO_PLACE
     after = others[0] if others else ""
     if not problem and before not in sentence:
-        number, before, after = _meant(number, before, after, sentences, looks)
+        number, before, after = _located(number, before, after, sentences, looks)
     return ProposedEdit(number, before, after, problem=problem)
 
 
-def _meant(
+def _located(
     number: int, before: str, after: str, sentences: Sequence[str], looks: Iterator[int]
 ) -> tuple[int, str, str]:
-    """The change as it must be meant, where the words are not in the sentence as they stand in the line.
+    """The change, corrected if possible, where the stated sentence does not contain the old words as they are written.
 
-    They are there once in other letters (the first letter of what takes their place follows them), or, not too short to be
-    chance, in exactly one other sentence.
+    Either they occur there once in another case (a capital at the start is then given to the new words too), or they have
+    at least CHANCE characters and occur in exactly one other sentence, whose number is taken.
     """
     sentence = sentences[number - 1] if 1 <= number <= len(sentences) else ""
     lower = sentence.lower()
@@ -85,7 +85,7 @@ def _meant(
 
 
 def _whole(words: str, text: str, looks: Iterator[int]) -> list[int]:
-    """Where whole words begin in a text: none, one or two places. Each place that is looked at takes one of `looks`."""
+    """Up to two positions at which `words` occur as whole words. Each occurrence that is examined uses one of `looks`."""
     places = list[int]()
     start = text.find(words)
     while start >= 0 and len(places) < 2 and next(looks, None) is not None:

@@ -35,10 +35,10 @@ def detect(completion: str) -> bool:
 
 
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
-    """The edits in the order stated; what an edit lacks is its `problem`. An edit that was cut off is not kept.
+    """The edits in the order stated; `problem` names what an edit lacks. One left incomplete by a cut-off is dropped.
 
-    An insertion has a place where the rewritten sentence shows it; one without, like an edit that states neither part
-    nor replacement, is complete as stated and is turned down when it is anchored.
+    An insertion gets the position at which the rewritten sentence shows it. Insertions without one, and edits with neither
+    part nor replacement, are kept as stated and rejected when they are anchored.
     """
     found = scan(completion)
     unfinished = set(map(id, found.unfinished))  # values may be equal, and only one of them cut off
@@ -59,7 +59,7 @@ def finish(found: Scan, edits: list[ProposedEdit]) -> Parsed:
     if not found.values:
         return Parsed((), "no JSON object")
     if _answers_twice(found.values):
-        # Which answer is meant is not ours to guess.
+        # There is no way to know which answer counts.
         return Parsed(tuple(replace(edit, problem=edit.problem or TWO_ANSWERS) for edit in edits), TWO_ANSWERS)
     if found.unfinished:
         return Parsed(tuple(edits), "cut off")
@@ -68,7 +68,7 @@ def finish(found: Scan, edits: list[ProposedEdit]) -> Parsed:
 
 
 def statements(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """What the outermost JSON values say of single sentences, in order."""
+    """The objects about single sentences in the outermost JSON values, in order."""
     for value in values:
         if not isinstance(value, dict):
             continue
@@ -129,7 +129,7 @@ def read_edit(item: Mapping[str, Any], sentence_id: Any) -> ProposedEdit:
     number, reason = sentence_number(sentence_id), item.get(REASON)
     part, replacement = item.get(PART), item.get(REPLACEMENT)
     before, after = _text(part), _text(replacement)
-    why = str(reason) if isinstance(reason, CutOff) else _text(reason)  # the change itself is known
+    why = str(reason) if isinstance(reason, CutOff) else _text(reason)  # the change itself is complete
     stated = {"sentence id": number, "part": before, "replacement": after, "reason": why or None}
     missing = ", ".join(f"no {name}" for name, value in stated.items() if value is None)
     return ProposedEdit(number, before or "", after or "", why, problem=missing or None)
@@ -145,9 +145,9 @@ def _text(value: Any) -> str | None:
 def _placed(
     edits: list[ProposedEdit], statement: Mapping[str, Any], sentences: Sequence[str]
 ) -> Iterator[ProposedEdit]:
-    """The edits of one statement, its pure insertions with the place where the rewritten sentence shows them.
+    """The edits of one statement; pure insertions get the position at which the rewritten sentence shows them.
 
-    Insertions that are alike have the places in their order; one more than are shown has none.
+    Equal insertions get their positions from left to right; those in excess get none.
     """
     shown: dict[str, list[SpanChange]] | None = None
     for edit in edits:
@@ -158,12 +158,12 @@ def _placed(
             shown = _insertions(edit.sentence_id, statement.get("rewritten_sentence"), sentences)
         alike = shown.get(edit.after.strip())
         change = alike.pop(0) if alike else None
-        # The word difference knows the spaces that the insertion needs.
+        # The text of the word diff includes the spaces that the insertion needs.
         yield replace(edit, after=change.after, start=change.start, end=change.end) if change else edit
 
 
 def _insertions(number: int | None, rewritten: Any, sentences: Sequence[str]) -> dict[str, list[SpanChange]]:
-    """What a rewritten sentence inserts, by its text, from left to right."""
+    """The insertions that a rewritten sentence shows, by their stripped text, from left to right."""
     shown: dict[str, list[SpanChange]] = {}
     if number and 1 <= number <= len(sentences) and isinstance(rewritten, str):
         for change in changes(sentences[number - 1], rewritten):

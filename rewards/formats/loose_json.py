@@ -1,4 +1,4 @@
-"""JSON as language models write it: a scanner that reads what is there, in one pass and without recursion."""
+"""A tolerant scanner for JSON as language models write it; it works in one pass and without recursion."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rewards.text.surrogates import without_surrogates
 
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d"}
 _CHUNKS = {close: re.compile(rf"[^\\{close}]*(?:\\.[^\\{close}]*)*", re.DOTALL) for close in _QUOTES.values()}
-# Every look ahead is bounded, so that no input makes the scan quadratic.
+# Every lookahead is bounded, so that no input makes the scan quadratic.
 _SPACE = re.compile(r"(?:\s{1,300}|//[^\n]{0,300}|\#[^\n]{0,300}|/\*.{0,300}?\*/){0,5}", re.DOTALL)
-_NAME = r"(?:[A-Za-z]\w{0,30}_\w{1,30}|edits|reason)"  # what is a key even without its quotes or its colon
+_NAME = r"(?:[A-Za-z]\w{0,30}_\w{1,30}|edits|reason)"  # recognised as a key even without quotes or colon
 _KEY = re.compile(
     rf"""(["'`])[A-Za-z_][\w ]{{0,40}}(?:\1\s{{0,9}}:|\1?\Z)|["'`]{_NAME}["'`]\s{{0,9}}[\[{{"]|{_NAME}\s{{0,9}}:"""
     r"|\u201c[A-Za-z_]\w{0,40}\u201d\s{0,9}:"
@@ -40,7 +40,7 @@ class Scan(NamedTuple):
 
 
 def scan(text: str) -> Scan:
-    """The JSON objects in `text`; whatever surrounds them is passed over, and no input raises."""
+    """The JSON objects in `text`; the text around them is ignored, and no input raises."""
     start, end = text.find("{"), text.rfind("}")
     if start < 0:
         return Scan([], [])
@@ -51,7 +51,7 @@ def scan(text: str) -> Scan:
 
 
 class _Scanner:
-    """The containers that are open at a position of the text."""
+    """The state of a scan: the position, the containers that are open there, and the values found so far."""
 
     def __init__(self, text: str, position: int) -> None:
         self.text = text
@@ -63,7 +63,7 @@ class _Scanner:
         self.depth: dict[type, int] = {dict: 0, list: 0}
 
     def run(self) -> Scan:
-        """Everything up to the end of the text."""
+        """Scan up to the end of the text."""
         text = self.text
         while self.position < len(text):
             if not self.open:
@@ -183,7 +183,7 @@ class _Scanner:
 
 
 def _single(content: str, quote: str) -> str | None:
-    """The content of a string without a doubled delimiter; None for three quotes, which are a quote or a slip."""
+    """The content of a string without doubled delimiters; None for three quotes in a row, which are ambiguous."""
     if content[:1] == quote:
         others = content.count(quote) - 1
         if others == 0:
@@ -197,7 +197,7 @@ def _unescaped(content: str) -> str:
     if "\\" not in content:
         return content
     plain = _ESCAPE.sub(_character, content)
-    # Two escapes may be one character; a lone half is not a character.
+    # Two escapes may form a surrogate pair, which is one character; a lone surrogate is none.
     return without_surrogates(plain)
 
 

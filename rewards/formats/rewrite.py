@@ -1,4 +1,4 @@
-"""Edits as plain rewritten text: what a word difference to the original finds."""
+"""Edits as plain rewritten text: the word diff against the original gives the edits."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def detect(completion: str) -> bool:
 
 
 def parse(completion: str, sentences: Sequence[str]) -> Parsed:
-    """The word differences between the argument and the completion, each inside one sentence; they state no reason."""
+    """The word diff between the argument and the completion as edits, each inside one sentence and without a reason."""
     gaps = join_gaps(sentences)
     text = _unwrapped(completion, " ".join(sentences))
     if not text:
-        return Parsed((), "an empty completion")  # not the wish to delete everything
+        return Parsed((), "an empty completion")  # not taken as the deletion of everything
     return Parsed(tuple(revision_edits(sentences, gaps, text)))
 
 

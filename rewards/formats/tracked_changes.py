@@ -39,7 +39,7 @@ _ALIGNED_CELLS = 2**26  # character pairs up to which a deviating copy is aligne
 
 @dataclass(slots=True)
 class _Mark:
-    """One change in a marked text: its characters in the text outside of `<ins>`, and what replaces them."""
+    """One change in a marked text: its span in the text without insertions, and the replacement."""
 
     start: int
     end: int
@@ -83,7 +83,7 @@ def _sentence_edits(number: int | None, text: str, sentence: str) -> Iterator[Pr
 
 
 def _parse_text(text: str, sentences: Sequence[str]) -> Parsed:
-    """The changes of a marked argument that came without JSON: only those that could be placed belong to a sentence."""
+    """The changes of a marked argument without JSON. Only changes that could be placed can be assigned to a sentence."""
     starts = list(accumulate((len(sentence) + 1 for sentence in sentences), initial=0))
     copy, marks = _read(text)
     edits = []
@@ -106,7 +106,7 @@ def _edit(number: int | None, mark: _Mark, place: tuple[int, int] | None) -> Pro
 
 
 def _read(text: str) -> tuple[str, list[_Mark]]:
-    """The text without its tags and insertions, and the changes marked in it. What was cut off is left out."""
+    """The text without tags and insertions, and the changes marked in it. Changes that were cut off are left out."""
     cut = isinstance(text, CutOff)
     if cut:
         text = _HALF_TAG.sub("", text)
@@ -153,7 +153,7 @@ class _Reader:
             self.marks[-1].end = self.length
 
     def begin(self, kind: str, attributes: str) -> None:
-        """Open a tag. `<del>old<ins>new</ins>` is a common slip; of other unclosed tags the end is not known."""
+        """Open a tag. An unclosed `<del>` before `<ins>` is accepted as a common slip; other unclosed tags are a problem."""
         if self.mode == "ins" or (self.mode == kind == "del"):
             self.marks[-1].problem = UNCLOSED
         stated = _REASON.search(html.unescape(attributes))
@@ -170,7 +170,7 @@ class _Reader:
         self.mode = ""
 
     def end(self, cut: bool) -> tuple[str, list[_Mark]]:
-        """Finish: a change that the end cut off, or may have, is not kept; an open tag is a problem."""
+        """The copied text and its changes. Drops one that was or may have been cut off; any other open tag is a problem."""
         if cut and (self.mode or self.completable):
             self.marks.pop()
         elif self.mode:
@@ -196,7 +196,7 @@ def _places(copy: str, marks: Sequence[_Mark], sentence: str) -> list[tuple[int,
 def _place(mark: _Mark, blocks: Sequence[tuple[int, int, int]], sentence: str) -> tuple[int, int] | None:
     if not mark.before:
         index = bisect_right(blocks, mark.start, key=itemgetter(0)) - 1
-        # The end of what precedes wins over the start of what follows; single letters align by chance.
+        # The end of the block before is preferred over the start of the one after; short blocks may align by chance.
         for i, j, size in (blocks[index - 1], blocks[index]) if index > 0 else blocks[: index + 1]:
             if i <= mark.start <= i + size and size >= min(_CONTEXT, len(sentence)):
                 return j + mark.start - i, j + mark.start - i

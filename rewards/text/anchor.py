@@ -13,9 +13,10 @@ from rewards.types import NO_PLACE, Edit, ProposedEdit
 NOT_FOUND = "its part does not occur in its sentence"
 NOTHING = "neither a part nor a replacement"
 TOO_MANY = "too many edits"
-# For one record. Real ones have up to tens; more come of repetition, and every one costs searches and model calls.
+# Per record. Real records have up to tens of edits; more come from a model that repeats itself, and each costs searches
+# and model calls.
 MAX_EDITS = 1_000
-# Occurrences weighed for one record, a fraction of a second: beyond it, whole words do not come first.
+# Occurrences examined per record, which take a fraction of a second; beyond it, whole words are no longer preferred.
 MAX_LOOKS = 250_000
 Span = tuple[int, int]
 
@@ -50,7 +51,7 @@ def anchor(sentences: Sequence[str], proposed: Sequence[ProposedEdit]) -> tuple[
 
 @dataclass(slots=True)
 class _Part:
-    """A part that occurs more than once in its sentence. A place once taken never becomes free: no search starts anew."""
+    """A part that occurs more than once in its sentence. Taken spans stay taken: a search continues where the last ended."""
 
     text: str
     word_from: int = 0  # no free whole word begins before
@@ -80,7 +81,7 @@ class _Sentence:
         return self.parts[part]
 
     def take(self, start: int, end: int, index: int) -> Span | str:
-        """The span, now taken by the edit; the reason where one that was placed earlier lies in its way."""
+        """Take the span for the edit and return it; the reason instead where it overlaps an edit that was placed earlier."""
         met = self._met(start, end)
         if met:
             return f"overlaps edit {min(self.owners[met.start : met.stop])[1] + 1}"
@@ -91,7 +92,7 @@ class _Sentence:
         return start, end
 
     def take_free(self, part: _Part, index: int, looks: Iterator[int]) -> Span | str:
-        """The first free place of a part, whole words before others; without one, the reason."""
+        """Take the first free place of a part, whole words before others, and return it; without one, the reason."""
         start = self._free_word(part, looks)
         if start < 0:
             start = part.any_from = self._free(part.text, part.any_from)
@@ -118,7 +119,7 @@ class _Sentence:
         return position
 
     def _last(self, part: str, looks: Iterator[int]) -> Span:
-        """The occurrence that comes last when whole words come first."""
+        """The last occurrence in the order in which they are tried: whole words first, then others."""
         last = last_inside = -1
         position = self.text.find(part)
         while position >= 0:
@@ -137,7 +138,7 @@ class _Sentence:
 
 
 def _forms(part: str) -> Iterator[str]:
-    """The part as it stands, and as a text may have it that spells é as one character, or as a letter and an accent."""
+    """The part as stated, then in the composed (NFC) and decomposed (NFD) spelling of accented letters."""
     yield part
     if not part.isascii():
         yield normalised("NFC", part)
@@ -145,7 +146,7 @@ def _forms(part: str) -> Iterator[str]:
 
 
 def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
-    """Why the edit cannot be used, whatever its sentence says."""
+    """Why the edit cannot be used, whatever the text of its sentence; None without such a reason."""
     number = edit.sentence_id
     if number is None:
         return edit.problem or "no sentence id"
@@ -155,7 +156,7 @@ def _problem(sentences: Sequence[str], edit: ProposedEdit) -> str | None:
 
 
 def _place(sentence: _Sentence, edit: ProposedEdit) -> _Part | Span | str:
-    """The one place where the edit could lie, or a part to be looked for; why there is neither."""
+    """The only possible span of the edit, or its part where that occurs more than once, or why there is neither."""
     start, end, text = edit.start, edit.end, sentence.text
     if start is not None and end is not None and text[start:end] == edit.before:
         if not 0 <= start <= end <= len(text):

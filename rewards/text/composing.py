@@ -1,4 +1,4 @@
-"""Letters and the marks on them, as one character or as several."""
+"""Unicode normalisation (NFC and NFD) that stays fast on letters with many combining marks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 
 def normalised(form: Literal["NFC", "NFD"], text: str) -> str:
-    """What `unicodedata.normalize` gives, in time that does not grow with the square of the marks on one letter.
+    """The result of `unicodedata.normalize`, in time that is not quadratic in the number of marks on one letter.
 
-    It sorts them by insertion, and finds them sorted here.
+    It sorts the marks by insertion sort; here they are sorted beforehand.
     """
     if unicodedata.is_normalized(form, text):
         return text

@@ -1,4 +1,4 @@
-"""Word differences between two texts, as character spans that a person would have marked."""
+"""Word diffs between two texts, as character spans like those that a person would mark."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def changes(before: str, after: str) -> list[SpanChange]:
 
 def equal_blocks(old: Sequence[str], new: Sequence[str]) -> list[Block]:
     """The tokens that two texts share, as runs in order: a longest common subsequence, in bounded memory."""
-    # Beyond the bound the aligner that divides and conquers: it keeps slightly fewer words.
+    # Beyond the bound, Levenshtein: it works by divide and conquer, and keeps slightly fewer words.
     measure = Indel if len(old) * len(new) <= _EXACT_CELLS else Levenshtein
     return [
         Block(op.src_start, op.dest_start, op.src_end - op.src_start)
@@ -87,14 +87,14 @@ def revision_edits(sentences: Sequence[str], gaps: Sequence[str], after: str) ->
 
 
 def _tokenised(text: str) -> tuple[list[str], list[int]]:
-    """The tokens, and the offsets of what lies before the first, the first, what lies behind it, the second, …."""
+    """The tokens, and the start offsets of gaps and tokens in turn (gap, token, gap, …), with the length at the end."""
     pieces = _token(marks(text)).split(text)
     return pieces[1::2], list(accumulate(map(len, pieces), initial=0))
 
 
 @lru_cache
 def _token(marks: str) -> re.Pattern[str]:
-    """A word or a punctuation mark, with the combining marks that stand on it: for `re` they are in no word."""
+    """A pattern for a word or punctuation mark with its combining marks, which `re` does not count as word characters."""
     word = rf"\w[\w{marks}]*"
     return re.compile(rf"({word}(?:['\u2019]{word})*|[^\w\s]{f'[{marks}]*' if marks else ''})")
 
@@ -102,7 +102,7 @@ def _token(marks: str) -> re.Pattern[str]:
 def _slide(blocks: list[Block], old: list[str], new: list[str]) -> list[Block]:
     """The blocks with pure deletions and insertions moved off a leading punctuation mark.
 
-    Deleting `B.` from `A. B. C.` may come out as deleting `. B`; both are right, only one is what was meant.
+    Deleting `B.` from `A. B. C.` may come out as deleting `. B`; both are right, but only the first is what was meant.
     """
     done: list[Block] = []
     ahead = blocks[::-1]

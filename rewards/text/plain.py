@@ -1,4 +1,4 @@
-"""Texts of strangers where control characters would be obeyed: on terminals, in logs, in names of files' parts."""
+"""Escapes control characters in untrusted text for terminals and logs, which would interpret them."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def plain(text: str) -> str:
-    r"""The text with control characters (escape sequences, overrides of direction) written out, as `\x1b`."""
+    r"""The text with control characters (escape sequences, bidirectional overrides) escaped, as `\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

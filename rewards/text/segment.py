@@ -1,4 +1,4 @@
-"""Sentences of a text and the gaps between them, so that nothing of the text is lost."""
+"""Splits a text into sentences and the gaps around them, which together are the whole text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def split(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sentences of `text`, none empty, and the gaps around: `gaps[0] + sentences[0] + gaps[1] + …` is `text`."""
     sentences: list[str] = []
     gaps: list[str] = []
-    position = 0  # how far the text is accounted for
+    position = 0  # the end of the last sentence found
     for start, end in _pieces(text):
         sentence = text[start:end].strip()
         if sentence:

@@ -1,4 +1,4 @@
-"""Where words begin and end."""
+"""Word boundaries, and combining marks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def straight(text: str) -> str:
 
 
 def are_whole(text: str, start: int, end: int) -> bool:
-    """Whether no word reaches over either end of text[start:end], which must not be empty.
+    """Whether both ends of text[start:end], which must not be empty, are word boundaries.
 
-    A word is a run of letters, digits and the marks on them. An underscore is none of them: in arguments it marks what is
-    stressed (_so_).
+    A word is a run of letters, digits and combining marks. An underscore is not part of a word: arguments use it for
+    emphasis (_so_).
     """
     before = start == 0 or not (_in_word(text[start - 1]) and _in_word(text[start]))
     after = end == len(text) or not (_in_word(text[end - 1]) and _in_word(text[end]))
@@ -24,7 +24,7 @@ def are_whole(text: str, start: int, end: int) -> bool:
 
 
 def marks(text: str) -> str:
-    """The characters of a text that belong to the one before them: accents that stand alone, vowel signs of Indic scripts."""
+    """The distinct combining marks in a text, such as separate accents and the vowel signs of Indic scripts."""
     return "" if text.isascii() else "".join(sorted(filter(_is_mark, set(text))))
 
 
