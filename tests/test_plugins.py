@@ -814,10 +814,10 @@ def test_models_that_are_declared_wrongly_are_refused_where_they_stand() -> None
 def test_going_on_is_advised_where_something_was_kept(
     words: list[str], advised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rewards.cli import _how_to_go_on, build
+    from rewards.cli import _resume_hint, build
 
     monkeypatch.setattr(sys, "argv", ["rewards", *words])
-    assert bool(_how_to_go_on(build())) is advised
+    assert bool(_resume_hint(build())) is advised
 
 
 def test_tilde_after_an_option_means_the_home_folder(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def main() -> None:
     hold_closed()
     for stream in (sys.stdout, sys.stderr):
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
-            reconfigure(errors="backslashreplace")  # a console that has no ≥ shows its code
+            reconfigure(errors="backslashreplace")  # a console whose encoding lacks ≥ gets an escape
     flood = log_to_terminal()
     try:
         with terminated_as_interrupted():
@@ -86,29 +86,29 @@ def main() -> None:
 
 
 def _at_home(word: str) -> str:
-    """An argument with the home folder in `--out=~/kept`: a shell leaves that `~` alone, and a folder `~` would be made."""
+    """The argument with `~` expanded in `--out=~/kept`: shells do not expand it there, and a folder `~` would be created."""
     option, tilde, name = word.partition("=~")
     is_option = bool(tilde) and option.startswith("--") and "=" not in option
     return f"{option}={user_path('~' + name)}" if is_option else word
 
 
-def _how_to_go_on(group: TyperGroup) -> str:
-    """The hint at --resume, where the command of `group` that was running takes it, and leaves something to go on with."""
+def _resume_hint(group: TyperGroup) -> str:
+    """The hint to add --resume; empty where the running command of `group` has no such option or left nothing to resume."""
     running = next((group.commands[word] for word in sys.argv[1:] if word in group.commands), None)
     options = {name for one in running.params for name in one.opts} if running is not None else set[str]()
     written = "-o" not in options or any(word.startswith(("-o", "--out")) for word in sys.argv[1:])
-    streamed = {"-", "-o-", "--out=-"} & set(sys.argv[1:])  # in or out: neither comes twice
+    streamed = {"-", "-o-", "--out=-"} & set(sys.argv[1:])  # as input or output: neither can be resumed
     kept = written and not streamed and "--dry-run" not in sys.argv[1:]
     return "; add --resume to go on where it stopped" if "--resume" in options and kept else ""
 
 
 def _discard_output() -> None:
-    """What is left in the buffer of standard output would fail once more at the end of the process."""
+    """Discard the rest of standard output's buffer, which would fail again when the process ends."""
     discard_writes(sys.stdout.fileno())
 
 
 def _tell(text: str) -> None:
-    """One line on standard error, which may be closed or full: then the exit code alone says what happened."""
+    """Print to standard error. Where that is closed or full, only the exit code says what happened."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
@@ -116,10 +116,10 @@ def _tell(text: str) -> None:
 def _run() -> int:
     group: TyperGroup | None = None
     try:
-        with results_alone():  # plugins are imported
+        with results_alone():  # imports plugins, which may print
             group = build()
         code = group([_at_home(word) for word in sys.argv[1:]], standalone_mode=False)
-        if code == EXIT_INTERRUPTED:  # typer answers Ctrl-C itself, without a word
+        if code == EXIT_INTERRUPTED:  # typer handles Ctrl-C itself, without a message
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except RewardsError as error:
@@ -131,9 +131,9 @@ def _run() -> int:
             _tell("Run again with REWARDS_DEBUG=1 for the traceback.")
         return EXIT_SOME_FAILED if isinstance(error, RewardFailed) else EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        _tell(f"interrupted{_how_to_go_on(group) if group else ''}")  # before there is one, nothing was begun
+        _tell(f"interrupted{_resume_hint(group) if group else ''}")  # without a group, nothing has started
         return EXIT_INTERRUPTED
-    except (BrokenPipeError, SystemExit) as error:  # the reader of our output went away, as `head` does
+    except (BrokenPipeError, SystemExit) as error:  # the reader closed the pipe, as `head` does
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer exits for it
             raise
         _discard_output()
@@ -145,14 +145,14 @@ def _run() -> int:
             return EXIT_USAGE
         if isinstance(error, OSError) and isinstance(error.filename, str) and not os.environ.get("REWARDS_DEBUG"):
             _tell(plain(f"error: {error.filename}: {error.strerror or error}"))
-            return EXIT_USAGE  # a folder that is closed to the user, a name that is too long
+            return EXIT_USAGE  # no permission for a folder, a name that is too long
         if callable(show := getattr(error, "show", None)):  # a usage error of click, or of the click inside typer
             with contextlib.suppress(OSError):
                 show()
             return EXIT_USAGE
         if os.environ.get("REWARDS_DEBUG"):
             raise
-        importing = isinstance(error, ImportError) or "Failed to import" in str(error)  # transformers, TRL
+        importing = isinstance(error, ImportError) or "Failed to import" in str(error)  # as transformers and TRL do
         if importing and (problem := lacking()):
             _tell(f"error: {problem}")
             return EXIT_USAGE

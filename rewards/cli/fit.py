@@ -64,7 +64,7 @@ def fit(
         options["percentile"] = percentile
     try:
         card = run(reward, data, out, options, seed, engine, say, unseen)
-    except BaseException as error:  # Ctrl-C too: hours may have been fitted by then
+    except BaseException as error:  # Ctrl-C too: the notes say where what was fitted before is kept
         for note in getattr(error, "__notes__", ()):
             print(plain(note), file=sys.stderr)
         raise
@@ -75,7 +75,7 @@ def fit(
 
 
 def _thresholds(card: Mapping[str, Any]) -> Iterator[str]:
-    """What a card says of each threshold in it: a fit may have found several."""
+    """A line for each threshold in a card: a fit may have set several."""
     for key, stated in card.items():
         if key.startswith("threshold") and isinstance(stated, dict) and "source" in stated:
             value = stated.get("value")

@@ -1,4 +1,4 @@
-"""Types with the bounds of their values, in words."""
+"""Types and the bounds of their values in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RANGES: dict[tuple[str, ...], str] = {("ge", "le"): "{} from {} to {}", ("gt", "
 
 
 def kind_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """A type as a person would say it: `int ≥ 1`, `float between 0 and 100, or none`, `Literal['a', 'b']`."""
+    """A type in words: `int ≥ 1`, `float between 0 and 100, or none`, `Literal['a', 'b']`."""
     if typing.get_origin(annotation) is typing.Annotated:
         inner, *own = typing.get_args(annotation)
         return kind_of(inner, [*own, *metadata])
@@ -26,7 +26,7 @@ def kind_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 
 
 def _bounded(name: str, metadata: Sequence[Any]) -> str:
-    """The name with what `annotated_types` bounds it by; what else is said of a type stands as it is."""
+    """The name with the bounds that `annotated_types` in `metadata` state; other metadata follows as its `str`."""
     limits: dict[str, Any] = {}
     others = []
     for one in metadata:

@@ -1,4 +1,4 @@
-"""What is logged, on a terminal: said, not repeated, and never obeyed."""
+"""Logging to a terminal: control characters are escaped, and repeated messages suppressed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rewards.text.plain import plain
 
 
 class PlainFormatter(logging.Formatter):
-    """Log lines, tracebacks included, in which a terminal finds nothing to obey."""
+    """Formats log records, tracebacks included, with control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text without control characters."""
+        """The record as text with control characters escaped."""
         return plain(super().format(record))
 
 
 class FloodFilter(logging.Filter):
-    """Lets each message pass a few times: what fails for every record of a large file is said, not repeated.
+    """Lets each message pass only a few times, because an error may occur for every record of a large file.
 
-    A message is known by its logger and first line, and where it comes with an exception by that one's type and the lines of
-    code that led to it: the text may hold data, and be another one for every record.
+    Messages are the same where logger and first line are. With an exception, its type and the lines of its traceback count
+    in place of the text, which may contain data that differs for every record.
     """
 
     def __init__(self, passes: int = 3, tracked: int = 10_000) -> None:
@@ -34,7 +34,7 @@ class FloodFilter(logging.Filter):
         self._lines: dict[tuple[str, Hashable], str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this message has not been logged often enough."""
+        """Whether this message may still be logged."""
         try:
             line = record.getMessage().partition("\n")[0]
         except Exception:  # noqa: BLE001  (arguments that do not fit the message: the handler reports that)
@@ -46,7 +46,7 @@ class FloodFilter(logging.Filter):
         return self._seen[key] <= self._passes
 
     def report(self) -> None:
-        """Say on stderr what was held back, and how often."""
+        """Print on stderr which messages were suppressed, and how often."""
         for key, count in self._seen.items():
             if count > self._passes:
                 with ignoring_stderr_errors():
@@ -56,7 +56,7 @@ class FloodFilter(logging.Filter):
 
 
 def _place(record: logging.LogRecord) -> Hashable:
-    """The type of the exception that is logged, and every line of code that its traceback goes through; None without one."""
+    """The type of the logged exception and the lines of code in its traceback; None without an exception."""
     if not isinstance(record.exc_info, tuple) or record.exc_info[0] is None:
         return None
     frames = traceback.walk_tb(record.exc_info[2])
@@ -64,7 +64,7 @@ def _place(record: logging.LogRecord) -> Hashable:
 
 
 def log_to_terminal() -> FloodFilter:
-    """Let this process log warnings on stderr through what is above; its filter, to be asked for a report at the end."""
+    """Log warnings on stderr with this formatter and filter; returns the filter, for its `report` at the end."""
     handler, flood = logging.StreamHandler(sys.stderr), FloodFilter()
     handler.setFormatter(PlainFormatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(flood)
@@ -73,7 +73,7 @@ def log_to_terminal() -> FloodFilter:
 
 
 def log_level(new: int | None = None) -> int:
-    """From which level this package logs; `new` where it is given."""
+    """The level from which this package logs, first set to `new` where that is given."""
     logger = logging.getLogger("rewards")
     if new is not None:
         logger.setLevel(new)

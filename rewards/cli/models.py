@@ -1,4 +1,4 @@
-"""`rewards models`: which embedded models lie on this machine, and fetching, verifying and removing them."""
+"""`rewards models`: lists, fetches, verifies and removes the embedded models on this machine."""
 
 from __future__ import annotations
 

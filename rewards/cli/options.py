@@ -1,4 +1,4 @@
-"""What options of several commands mean."""
+"""Options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 2**63 - 1
 
 
 def countable(value: int | None) -> int | None:
-    """The number an option was given. Raises BadParameter where it is beyond what anything here can count."""
+    """The value of an integer option. Raises BadParameter where its magnitude is above LARGEST."""
     if value is not None and abs(value) > LARGEST:
         raise typer.BadParameter(f"{value} is beyond {LARGEST:,}, which nothing here counts to")
     return value
@@ -59,13 +59,13 @@ Cache = Annotated[Path | None, typer.Option(help="Folder to keep computed featur
 
 
 def settings_of(rewards: Sequence[str], settings: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """The names that `--reward NAME[.KEY=VALUE]` says, and what it and `--set NAME.KEY=VALUE` set, by reward."""
+    """The names in `--reward NAME[.KEY=VALUE]`, and the settings in it and in `--set NAME.KEY=VALUE`, by reward."""
     names = [text.partition(".")[0] if "=" in text else text for text in rewards]
     return names, parse_settings([*(text for text in rewards if "=" in text), *settings])
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What `--set NAME.KEY=VALUE` says, by reward. Raises ConfigError for what does not have that form."""
+    """The settings in `--set NAME.KEY=VALUE`, by reward. Raises ConfigError for any other form."""
     from rewards.config import parse_value  # pydantic and yaml, which `rewards --help` need not pay for
 
     settings: dict[str, dict[str, Any]] = {}

@@ -42,7 +42,7 @@ def show(
     """Print what a reward measures: arguments, models, data, threshold, source; or a suite's file."""
     found = registry()
     rewards, suites = {n for n, _, _ in found.rewards}, {n for n, _, _ in found.suites}
-    if name not in rewards and name in found.suites:  # of two that clash, both are named
+    if name not in rewards and name in found.suites:  # where two suites clash, the error names both
         print(text_of(name), end="")
         return
     name, given, folder = name.partition(".params=")
@@ -99,7 +99,7 @@ def plugins(
 
 
 def _nothing_called(name: str, known: Sequence[str]) -> str:
-    """That no reward and no suite has this name, with the nearest of both; of a file, how it is used."""
+    """The message that no reward or suite has this name, with the nearest one; for a suite's file, how to use it."""
     message = f"no reward or suite is called {name!r}"
     if name.endswith((".yaml", ".yml")) and user_path(name).is_file():
         return f"{message}; a suite in a file of your own is used with --suite {name}"
@@ -107,7 +107,7 @@ def _nothing_called(name: str, known: Sequence[str]) -> str:
 
 
 def _note_more(found: Registry) -> None:
-    """Note, with their plugins, cards and arguments of rewards that cannot be read, and hooks that register nothing."""
+    """Add to the plugins' problems: cards and arguments of rewards that cannot be read, and hooks that register nothing."""
     plugins = {plugin.origin: plugin for plugin in found.plugins}
     for _, reward, origin in found.rewards:
         if reward.card_path is not None and reward.card_path.is_file():  # a file that is missing is noted already
@@ -119,7 +119,7 @@ def _note_more(found: Registry) -> None:
             reward.parse_arguments({})
         except PluginError as error:
             plugins[origin].note(str(error))
-        except ConfigError:  # one has no default
+        except ConfigError:  # an argument has no default
             pass
     for plugin in found.plugins:
         if not (plugin.failed or plugin.registered or plugin.problems):
@@ -127,7 +127,7 @@ def _note_more(found: Registry) -> None:
 
 
 def _warn(found: Registry) -> bool:
-    """Say on stderr what is wrong with the installed plugins; whether anything is."""
+    """Print the problems of the installed plugins on stderr; returns whether there are any."""
     problems = [f"plugin {p.origin} failed to load: {p.failed}" for p in found.failed]
     problems += [f"plugin {p.origin}: {text}" for p in found.plugins for text in p.problems]
     for shelf in (found.rewards, found.suites, found.formats):
@@ -138,7 +138,7 @@ def _warn(found: Registry) -> bool:
 
 
 def _state(plugin: Plugin) -> str:
-    """What a plugin registers, a kind named once, and what is wrong with it."""
+    """What a plugin registers, grouped by kind, and its problems."""
     if plugin.failed:
         return f"failed: {plugin.failed}"
     kinds: dict[str, list[str]] = {}
@@ -150,12 +150,12 @@ def _state(plugin: Plugin) -> str:
 
 
 def _gate(reward: Reward) -> str:
-    """What passes, in brief: `≥ 0.647/0.614` where the profiles differ, the profile's name where only one gates."""
+    """The thresholds in brief: `≥ 0.647/0.614` where the profiles differ, the profile's name where only one gates."""
     values = {profile: f"{threshold.value:.3g}" for profile, threshold in reward.thresholds.items()}
     if not values:
         return ""
-    told = "/".join(dict.fromkeys(values[profile] for profile in PROFILES if profile in values))
-    return f"{_sign(reward)} {told}" + ("" if len(values) == len(PROFILES) else f" ({', '.join(values)})")
+    distinct = "/".join(dict.fromkeys(values[profile] for profile in PROFILES if profile in values))
+    return f"{_sign(reward)} {distinct}" + ("" if len(values) == len(PROFILES) else f" ({', '.join(values)})")
 
 
 def _sign(reward: Reward) -> str:
@@ -172,7 +172,7 @@ def _model(spec: Spec) -> str:
 
 
 def _parts(reward: Reward) -> Iterator[tuple[str, Any]]:
-    """What the card says, by its names; what `limits.json` says, `limits` and `failures`, beside that."""
+    """The entries of the card; those of `limits.json`, `limits` and `failures`, stand on the same level."""
     for key, value in reward.card.items():
         yield from value.items() if key == "limits" and isinstance(value, dict) else [(key, value)]
 

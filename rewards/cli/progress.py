@@ -1,4 +1,4 @@
-"""What the user sees on stderr while something takes long, and the closing table of a file that was scored."""
+"""Progress on stderr, and the closing table of a file that was scored."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _BETWEEN = 30  # seconds between two lines where there is no terminal for a bar
 
 
 class Display:
-    """A progress bar with rate and time left; silent where stderr is not a terminal, save for a line now and then."""
+    """A progress bar with rate and time left; where stderr is not a terminal, only a line now and then."""
 
     def __init__(self, source: str, quiet: bool, verb: str = "scoring", unit: str = "texts") -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._began = time.monotonic()
-        self._told = self._began
+        self._printed = self._began
         self._texts = 0
         self._records = 0
         self._verb, self._unit = verb, unit
@@ -76,7 +76,7 @@ class Display:
         self._progress.stop()
 
     def on_texts(self, texts: int) -> None:
-        """Count texts that a model has just finished: within a chunk, this is what moves."""
+        """Count texts that a model has just finished: the only number that changes within a chunk."""
         self._texts += texts
         self._progress.update(self._task, description=self._verb, texts=self._texts)
         self._tell()
@@ -87,15 +87,15 @@ class Display:
     def _on_records(self, records: int) -> None:
         self._records = records
         rate = f"{records / max(1e-9, time.monotonic() - self._began):,.1f}/s"
-        # What has been read but not scored yet does not count: bytes move with the records.
+        # The bar advances with the records: bytes that were read but not scored yet do not count.
         self._progress.update(self._task, description=self._verb, completed=self._consumed, records=records, rate=rate)
         self._tell()
 
     def _tell(self) -> None:
-        """A line now and then, where there is no terminal for a bar."""
+        """Print a line now and then, where there is no terminal for a bar."""
         now = time.monotonic()
-        if not self._quiet and not self._console.is_terminal and now - self._told > _BETWEEN:
-            self._told = now
+        if not self._quiet and not self._console.is_terminal and now - self._printed > _BETWEEN:
+            self._printed = now
             share = f" ({100 * self._consumed // self._size} % of the file)" if self._size and self._records else ""
             done = f"{self._records:,} records{share}, {self._texts:,} {self._unit}"
             with ignoring_stderr_errors():
@@ -106,7 +106,7 @@ class Display:
         table = self._rewards("appended" in header, suite, summary)
         whole = self._console.measure(table, options=self._console.options.update(width=1_000)).maximum
         folded = whole - max((len(component.name) for component in suite.components), default=0) + _LEAST
-        self._console.width = max(self._console.width, folded)  # on a narrower terminal, it breaks the lines itself
+        self._console.width = max(self._console.width, folded)  # a narrower terminal wraps the lines itself
         with ignoring_stderr_errors():
             self._console.print(table)
             for line in _closing(header, summary, out):
@@ -141,7 +141,7 @@ class Display:
 
 @contextmanager
 def counting(doing: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left; where stderr is no terminal, a line now and then. Yields what takes (done, all of them)."""
+    """A bar with the time left; where stderr is no terminal, a line now and then. Yields a function of (done, total)."""
     console = Console(stderr=True, highlight=False)
     live = not quiet and console.is_terminal
     columns = (
@@ -151,15 +151,15 @@ def counting(doing: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int]
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    told = time.monotonic()
+    printed = time.monotonic()
     with Progress(*columns, console=console, transient=True, disable=not live) as bar:
         task = bar.add_task(doing, total=None)
 
         def report(done: int, total: int) -> None:
-            nonlocal told
+            nonlocal printed
             bar.update(task, completed=done, total=total)
-            if not quiet and not live and time.monotonic() - told > _BETWEEN:
-                told = time.monotonic()
+            if not quiet and not live and time.monotonic() - printed > _BETWEEN:
+                printed = time.monotonic()
                 with ignoring_stderr_errors():
                     print(f"{doing}: {done:,} of {total:,} {unit}", file=sys.stderr)
 
@@ -167,8 +167,8 @@ def counting(doing: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int]
 
 
 def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list[str]:
-    """What stands below the closing table."""
-    own = header["appended"][-1] if "appended" in header else header  # of what this run did
+    """The lines below the closing table."""
+    own = header["appended"][-1] if "appended" in header else header  # of this run only
     counts = own["features"]
     lines = [
         f"{summary.records:,} records ({summary.failed:,} failed), {summary.rejected:,} rejected,"
@@ -202,14 +202,14 @@ def _closing(header: dict[str, Any], summary: Summary, out: Path | None) -> list
         lines.append("there were no records to score")
     lines += [*_commonest("failed", summary.errors), *_commonest("rejected", summary.rejections)]
     lines.append(f"{own['seconds']:.1f} s" + (f"; results in {out}" if out else ""))
-    # The file that --append adds to may have lost its own.
+    # A file that --append adds to may have lost its rejects file.
     if summary.rejected and out and (rejected := rejected_path(out)).exists():
         lines.append(f"rejected lines, with the reason for each, in {rejected}")
     return lines
 
 
 def _commonest(what: str, causes: Mapping[str, int]) -> Iterator[str]:
-    """The causes of most of what failed, and how many others there are."""
+    """A line for each of the commonest causes, and one with the number of all others."""
     listed = _by_count(causes)
     for cause, count in listed[:_MOST]:
         yield f"{what} {count:,}×: {cause}"
@@ -218,7 +218,7 @@ def _commonest(what: str, causes: Mapping[str, int]) -> Iterator[str]:
 
 
 def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The commonest first; of those that are as common, the first that was met."""
+    """The causes with their counts, the commonest first; equal counts stay in their order of occurrence."""
     return sorted(counts.items(), key=lambda item: -item[1])
 
 

@@ -85,7 +85,7 @@ def score(
     fingerprint = {
         "job": {"input": identity(file), "format": format, "append": append, "limit": limit},
         "engine": {"device": device, "dtype": dtype, "token_budget": token_budget},
-        **(chosen.identify() if target else {}),  # models are fetched and hashed for it
+        **(chosen.identify() if target else {}),  # this fetches and hashes the models
         "versions": pipeline.installed(),
     }
     if resume and target is not None:
@@ -142,7 +142,7 @@ def _check_append(
 
 
 def _suite_of_worker(level: int, plan: SuitePlan, device: str) -> Suite:
-    """The suite in a process of its own, which logs as this one does."""
+    """The suite in a worker process, with logging and standard output set up as in this one."""
     sys.stdout = sys.stderr  # standard output is for results
     take_stdout()
     log_to_terminal()

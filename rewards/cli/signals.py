@@ -1,4 +1,4 @@
-"""What ends a process from outside."""
+"""Signals that end a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, by which schedulers and containers end a run, means what Ctrl-C does."""
+    """Treat SIGTERM, which schedulers and containers send to end a run, like Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

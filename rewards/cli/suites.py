@@ -39,7 +39,7 @@ def copy(
 
 
 def print_suites(found: Registry) -> None:
-    """Print a table of the suites and what they pay for."""
+    """Print a table of the suites with their descriptions."""
     rows = [(name, _description(path), origin.distribution) for name, path, origin in found.suites]
     print_table("suites", ("name", "description", "from"), rows, "description", "from")
 

@@ -1,4 +1,4 @@
-"""What strangers write and print, on a terminal: shown, never obeyed, and never among results."""
+"""Terminal output: tables with control characters escaped, and what plugins print kept apart from results."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import typer
 from rewards.stderr import ignoring_stderr_errors, stdout_taken
 from rewards.text.plain import plain
 
-_COMFORT = 30  # columns below which a description makes the spare column give way
-_LEAST = 20  # columns that it keeps on the narrowest terminal
-_HEAD = 10  # columns that a line of a stacked head takes, unless a word is longer
+_COMFORT = 30  # columns: where the folded column would get fewer, the spare column is dropped
+_LEAST = 20  # columns that the folded column keeps on the narrowest terminal
+_HEAD = 10  # columns that a line of a stacked heading may take, unless a word is longer
 
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Standard output for results alone: what plugins, C libraries and processes write to it meanwhile goes to standard error.
+    """Redirect what plugins, C libraries and child processes write to standard output to standard error.
 
-    A `Stream` that was made before still reaches it.
+    Only a `Stream` that was created before still writes to standard output.
     """
     with stdout_taken(), redirect_stdout(sys.stderr):
         yield
 
 
 def stop_where_complete(file: Path, complete: bool | None) -> None:
-    """Leave the command where `file` leaves nothing to resume: with 1 where something in it failed; None is unfinished."""
+    """Exit where `complete` is not None, so that nothing is left to resume: with 0 where all was scored, else with 1."""
     if complete is not None:
         with ignoring_stderr_errors():
             print(f"{file} is complete: nothing to resume", file=sys.stderr)
@@ -39,7 +39,7 @@ def stop_where_complete(file: Path, complete: bool | None) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], wraps: str, spare: str | None = None
 ) -> None:
-    """Print aligned columns. On a terminal column `wraps` is folded to what the others leave, and `spare` gives way first.
+    """Print aligned columns. On a terminal column `wraps` is folded to the width left, after column `spare` was dropped.
 
     Elsewhere each row is one line.
     """
@@ -58,7 +58,7 @@ def print_table(
     if on_terminal():
         if spare in widths and console.width - fixed < min(_COMFORT, widths[wraps]):
             fixed -= widths.pop(spare)
-        console.width = max(console.width, fixed + _LEAST)  # narrower than that, the terminal breaks the lines itself
+        console.width = max(console.width, fixed + _LEAST)  # a narrower terminal wraps the lines itself
     else:
         console.width = sum(widths.values()) + len(title)
     table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -77,7 +77,7 @@ def on_terminal() -> bool:
 
 
 def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a column of names and many of numbers. On a terminal their heads are stacked, and what it lacks room for follows.
+    """Print a column of names and many columns of numbers. On a terminal headings are stacked, and wide tables split.
 
     Elsewhere each row is one line.
     """
@@ -99,13 +99,13 @@ def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence
         parts[-1].append(i)
         room -= widths[i]
     for number, part in enumerate(parts):
-        told = title if len(parts) == 1 else f"{title} ({number + 1} of {len(parts)})"
+        heading = title if len(parts) == 1 else f"{title} ({number + 1} of {len(parts)})"
         print("\n" * (number > 0), end="")
-        print_table(told, [heads[i] for i in part], [[row[i] for i in part] for row in rows], heads[0])
+        print_table(heading, [heads[i] for i in part], [[row[i] for i in part] for row in rows], heads[0])
 
 
 def stacked(name: str) -> str:
-    """The name in lines of at most a comfortable width, broken after underscores and at spaces."""
+    """The name broken after underscores and at spaces into lines of at most _HEAD columns, unless a word is longer."""
     lines = [""]
     for piece in re.findall(r"[^_ ]*[_ ]*", name):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > _HEAD:
