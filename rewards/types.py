@@ -183,7 +183,7 @@ class Revision:
                 pieces += (sentence, gap)
             elif index == last or (len(pieces) > 1 and gap.count("\n") > pieces[-1].count("\n")):
                 pieces[-1] = (
-                    gap  # a deleted sentence leaves one gap behind: that with more line breaks, none at the edges
+                    gap  # of the gaps around a deleted sentence, the one with more line breaks stays; at an edge, the outer one
                 )
         return "".join(pieces)
 

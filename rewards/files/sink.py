@@ -97,7 +97,7 @@ class Stream:
                 sys.stderr.buffer.write(b"rejected: " + dump(rejection(line)))
 
     def finish(self, header: Mapping[str, Any]) -> None:
-        """Do nothing: everything is written, and there is no header."""
+        """Do nothing: everything is written, and no header is."""
 
     def abandon(self) -> None:
         """Do nothing: a stream cannot be resumed."""

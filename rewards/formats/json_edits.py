@@ -55,7 +55,7 @@ def parse(completion: str, sentences: Sequence[str]) -> Parsed:
 
 
 def finish(found: Scan, edits: list[ProposedEdit]) -> Parsed:
-    """The edits of a scanned completion, with what kept it from being read in full."""
+    """The edits of a scanned completion, and the problem where it could not be read in full."""
     if not found.values:
         return Parsed((), "no JSON object")
     if _answers_twice(found.values):

@@ -106,7 +106,7 @@ class _Scanner:
     def _end(self, kind: type) -> None:
         if not self.depth[kind]:
             return
-        while True:  # what lies inside and was not closed ends too
+        while True:  # containers inside it that were not closed end too
             container = self.open.pop()
             self.keys.pop()
             self.depth[type(container)] -= 1

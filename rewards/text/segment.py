@@ -57,7 +57,7 @@ def join_gaps(sentences: Sequence[str]) -> tuple[str, ...]:
 
 
 def spans(sentences: Sequence[str], gaps: Sequence[str]) -> list[tuple[int, int]]:
-    """Where each sentence stands in the text that the sentences make up with the gaps around them, in characters."""
+    """The character span of each sentence in the text that sentences and gaps make up together."""
     edges = list(accumulate(map(len, chain.from_iterable(zip(gaps[:-1], sentences, strict=True)))))
     return list(zip(edges[::2], edges[1::2], strict=True))
 
