@@ -18,7 +18,7 @@ def user_path(name: str) -> Path:
 
 
 def as_text(path: Path | str) -> str:
-    r"""The path as JSON can hold it: bytes of a name that are not UTF-8 are written out, as `\xff`."""
+    r"""The path as text that JSON can hold: bytes that are not UTF-8 are escaped, as `\xff`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
