@@ -17,19 +17,19 @@ from rewards.errors import RewardsError
 from rewards.models.backend import Array
 from rewards.paths import user_path
 
-WAIT = 60  # seconds for other processes
-ENTRY = 300  # bytes that an array takes beside its values: the key, the object, its place in the table
+WAIT = 60  # seconds to wait for the lock of another process
+ENTRY = 300  # bytes of overhead per array: its key, the array object, the slot in the dict
 
 
 class Cache(Protocol):
-    """Where features are kept between passes, with a mark on those of texts that were cut. May be used from any thread."""
+    """Stores features between passes, with a mark on those of texts that were cut. Thread-safe."""
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Array]:
         """The arrays of those keys that are present."""
         ...
 
     def cut(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Those keys that are present and were put as features of a text that was too long for its model."""
+        """Those keys that are present and marked: their text was cut because it was too long for its model."""
         ...
 
     def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
@@ -41,7 +41,7 @@ class Cache(Protocol):
 
 
 class MemoryCache:
-    """The least recently used arrays go once `limit` bytes are exceeded."""
+    """An LRU cache in memory, of at most `limit` bytes."""
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
         self._limit = limit
@@ -66,11 +66,11 @@ class MemoryCache:
             return self._cut.intersection(keys)
 
     def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
-        """Keep these arrays, dropping the oldest where the limit is reached."""
-        # A row of a batch's array would keep the whole batch alive, which `limit` knows nothing of.
+        """Keep these arrays, dropping the least recently used ones where the limit is exceeded."""
+        # A view of a batch's array would keep the whole batch in memory, which `_size` does not count.
         own = {name: array if array.base is None else array.copy() for name, array in items.items()}
         for array in own.values():
-            array.setflags(write=False)  # what one reward gets is what the next one reads
+            array.setflags(write=False)  # rewards share this array
         with self._lock:
             for name, array in own.items():
                 if name not in self._items:
@@ -83,7 +83,7 @@ class MemoryCache:
                 self._cut.discard(name)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         with self._lock:
             self._items.clear()
             self._cut.clear()
@@ -127,7 +127,7 @@ class DiskCache:
         return {name for (name,) in self._select("key", "cut", keys)}
 
     def put(self, items: Mapping[bytes, Array], cut: Collection[bytes] = ()) -> None:
-        """Keep these arrays, all or none of them."""
+        """Keep these arrays, in one transaction."""
         rows = [
             (name, ",".join(map(str, array.shape)), np.ascontiguousarray(array, dtype="<f4").tobytes())
             for name, array in items.items()
@@ -139,16 +139,16 @@ class DiskCache:
     def _select(self, columns: str, table: str, keys: Iterable[bytes]) -> Iterator[Any]:
         """The rows of those keys."""
         wanted = list(keys)
-        for start in range(0, len(wanted), 500):  # SQLite takes a limited number of parameters
+        for start in range(0, len(wanted), 500):  # SQLite limits the number of parameters
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
-            query = f"SELECT {columns} FROM {table} WHERE key IN ({marks})"  # noqa: S608  (only names of ours and marks)
+            query = f"SELECT {columns} FROM {table} WHERE key IN ({marks})"  # noqa: S608  (own names and placeholders)
             with self._lock, _named(self.path):
                 rows = self._database.execute(query, part).fetchall()
             yield from rows
 
     def clear(self) -> None:
-        """Nothing: what is on disk is meant to stay."""
+        """Do nothing: the file is kept for later runs."""
 
 
 def _write_ahead(database: sqlite3.Connection) -> None:
@@ -169,7 +169,7 @@ def _named(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one that names the file and the remedy."""
     try:
         yield
-    except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # a row of other types than ours, too
+    except (sqlite3.Error, ValueError, TypeError, AttributeError) as error:  # the last three: a row of unexpected types
         remedy = _remedy(error, "delete it (features are computed again)")
         raise RewardsError(f"the cache {path} cannot be used: {error}; {remedy}") from error
 

@@ -1,4 +1,4 @@
-"""Classifiers made of other features: what they read, and their probabilities once that is computed."""
+"""Derived classifiers: which features they read, and the probabilities they compute from those."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rewards.models.specs import Checkpoint, Derived, Model, Spec, describe
 
 log = logging.getLogger("rewards.engine")
 ROUNDING = 1e-4
-"""How far outside [0, 1] a probability may lie."""
+"""How far outside [0, 1] a probability may lie, by rounding."""
 
 Feature = Array | Failure
 Reads = Mapping[Request, tuple[Request, ...]]
@@ -58,7 +58,7 @@ def reads(
 
 
 def check_bases(spec: Derived, made: Model, read: Reads, fill: Callable[[Model], Spec]) -> None:
-    """Raise ModelError where the head would read another model's features than it was fitted on."""
+    """Raise ModelError where the head would read features of a model that it was not fitted on."""
     for model in dict.fromkeys(base.model for bases in read.values() for base in bases):
         base = fill(model)
         if not isinstance(base, Checkpoint):
@@ -66,7 +66,7 @@ def check_bases(spec: Derived, made: Model, read: Reads, fill: Callable[[Model],
         if base not in spec.fitted_on:
             fitted = " and ".join(describe(one) for one in spec.fitted_on)
             instead = f"no model for role {model.role!r}"
-            if any(isinstance(one, Checkpoint) for one in made.profiles.values()):  # one can take the head's place
+            if any(isinstance(one, Checkpoint) for one in made.profiles.values()):  # a checkpoint can replace the head
                 instead = f"another model for role {made.role!r} instead of {model.role!r}"
             raise ModelError(
                 f"{describe(spec)} was fitted on {fitted}; the features of {describe(base)} mean something else to it."

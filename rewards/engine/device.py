@@ -1,4 +1,4 @@
-"""Which device and which precision: what the machine is fast at, unless told otherwise."""
+"""Chooses device and dtype: by what this machine is fast at, unless the user names them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rewards.errors import ConfigError
 
 
 def check_device(wanted: Any, setting: str = "device") -> None:
-    """Raise ConfigError, with the setting's name, for what names no device, there or not."""
+    """Raise ConfigError, with the setting's name, unless `wanted` names a device; whether that exists is not checked."""
     name, colon, number = wanted.partition(":") if isinstance(wanted, str) else ("", "", "")
     if wanted not in ("auto", "cpu") and not (name == "cuda" and (number.isdecimal() or not colon)):
         raise ConfigError(f"{setting} {wanted!r}: expected auto, cpu or cuda:N")
 
 
 def pick_device(wanted: str) -> str:
-    """`cpu` or `cuda:N`. Raises ConfigError for a device that is not there."""
+    """`cpu` or `cuda:N`. Raises ConfigError for a device that this machine lacks."""
     check_device(wanted)
     if wanted == "cpu":
         return wanted
@@ -37,7 +37,7 @@ def pick_device(wanted: str) -> str:
 
 
 def _own_gpu(count: int) -> int:
-    """The GPU of this process: what a launcher has given it, else what it has made the current one."""
+    """The index of this process's GPU: LOCAL_RANK where a launcher has set it, else torch's current device."""
     import torch  # only models need torch
 
     given = os.environ.get("LOCAL_RANK", "")
@@ -47,11 +47,11 @@ def _own_gpu(count: int) -> int:
 
 
 def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = False) -> str:
-    """The precision by name. `auto`: float32 for small models, and for others bfloat16 where the device is faster in it.
+    """The dtype by name. `auto`: float32 for small models, and for others bfloat16 where the device is faster in it.
 
     Small are all sentence encoders, and on a GPU the embedded models too. Cosines are compared with thresholds and the
-    shipped heads were fitted in float32: in float32 a GPU gives the scores of a CPU, and there it costs next to nothing.
-    On a CPU the language model takes most of the time, and bfloat16 shortens it on some processors and doubles it on others.
+    shipped heads were fitted in float32: with float32 a GPU gives the same scores as a CPU, at next to no cost.
+    On a CPU the language model takes most of the time; bfloat16 is faster on some processors and half as fast on others.
     """
     if wanted != "auto":
         return wanted
@@ -61,29 +61,30 @@ def pick_dtype(wanted: str, device: str, architecture: str, *, embedded: bool = 
 
 
 def parse_devices(wanted: str, dtype: str) -> list[str]:
-    """The devices of a list with commas. Raises ConfigError where `dtype` auto would mean different ones on them."""
+    """The devices of a comma-separated list. Raises ConfigError where `dtype` auto would not be the same on all of them."""
     devices = [one.strip() for one in wanted.split(",")]
     if len(set(devices)) < 2 or dtype != "auto":
         return devices
     for embedded in (True, False):
         picked = [pick_dtype(dtype, pick_device(one), "causal-lm", embedded=embedded) for one in devices]
         if len(set(picked)) > 1:
-            told = ", ".join(f"{dtype} on {device}" for device, dtype in zip(devices, picked, strict=True))
-            raise ConfigError(f"dtype auto would be {told}: give one for all of them, e.g. float32")
+            choices = ", ".join(f"{dtype} on {device}" for device, dtype in zip(devices, picked, strict=True))
+            raise ConfigError(f"dtype auto would be {choices}: give one for all of them, e.g. float32")
     return devices
 
 
 @contextmanager
 def own_precision(device: str) -> Iterator[None]:
-    """Products of matrices in the precision of their model for as long as this lasts, whatever the caller has set.
+    """Inside this context matrix products have the precision of their model: TF32 and autocast are off.
 
-    Training scripts allow TF32 and compute under autocast; scores would differ in the third digit, and stay so in the cache.
-    Their settings come back afterwards, with the last of the threads that compute at the time: they are the process's.
+    Training scripts enable both; scores would differ in the third digit and be cached like that. The setting of TF32 belongs
+    to the whole process: it is restored when the last thread leaves the context.
     """
     import torch  # only models need torch
 
-    # By backend: torch's one getter for all refuses where `torch.backends.fp32_precision` is set, as transformers does.
-    backends: Any = torch.backends  # mkldnn's attributes are made at run time
+    # Per backend: torch.get_float32_matmul_precision() raises once something, such as transformers, has set
+    # `torch.backends.fp32_precision` to TF32.
+    backends: Any = torch.backends  # mkldnn's attributes are created at run time: type checkers do not see them
     products = (backends.cuda.matmul, backends.mkldnn.matmul)
     with _PRECISION.lock:
         if not _PRECISION.inside:
@@ -104,7 +105,7 @@ def own_precision(device: str) -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Precision:
-    """How many threads compute in their models' own precision, and what was set before the first of them."""
+    """How many threads are inside `own_precision`, and the settings from before the first one entered."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     inside: int = 0
@@ -115,9 +116,10 @@ _PRECISION = _Precision()
 
 
 def _gpu_has_bfloat16(device: str) -> bool:
-    """Whether it has instructions for it; emulated it is slower than float32.
+    """Whether the GPU has instructions for bfloat16; emulated it is slower than float32.
 
-    By its properties: to ask as the current device would take some hundred megabytes of it, in every process that asks.
+    Read from the device's properties: torch's own check needs it as the current device, which takes some hundred
+    megabytes of its memory in every process.
     """
     import torch  # only models need torch
 
@@ -125,13 +127,13 @@ def _gpu_has_bfloat16(device: str) -> bool:
 
 
 def _cpu_gains_from_bfloat16() -> bool:
-    """Whether products of matrices take less time than in float32: by rule, so that a machine never changes its mind.
+    """Whether matrix products are faster in bfloat16 than in float32: by rule, so that a machine always gives one answer.
 
-    AMX and AMD's AVX512_BF16 do; Intel's AVX512_BF16 without AMX, which is what virtual machines often show, runs at half
-    the pace of float32 (measured: docs/log.md).
+    They are with AMX and with AMD's AVX512_BF16. With Intel's AVX512_BF16 without AMX, which virtual machines often show,
+    they run at half the speed of float32 (measured: docs/log.md).
     """
     import torch  # only models need torch
 
     has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    amd = has.get("sse4a")  # the one set of instructions that AMD's have and Intel's never had
+    amd = has.get("sse4a")  # instructions that AMD's processors have and no Intel processor ever had
     return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and amd))

@@ -1,4 +1,4 @@
-"""One flat pass: requests of all rewards, deduplicated, looked up, computed in batches by each model once, handed back."""
+"""One flat pass over the requests of all rewards: deduplicated, looked up in the cache, computed in batches by model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(slots=True)
 class _Used:
-    """A checkpoint in use: where its files are and what identifies them, and where and how it computes."""
+    """A checkpoint in use: the folder and the digest of its files, device, dtype, and the prefix of its cache keys."""
 
     folder: Path
     device: str
@@ -69,12 +69,12 @@ class _Used:
 
 @dataclass(slots=True)
 class Engine:
-    """Computes features for rewards. Models load when a feature is not in the cache, and stay.
+    """Computes features for rewards. A model is loaded when one of its features is not in the cache, and stays loaded.
 
     `device` is `auto`, `cpu` or `cuda:N`; `dtype` is a name or `auto`: float32 for small models (sentence encoders and,
     on a GPU, the embedded ones), for others bfloat16 where the device is faster in it and float32 elsewhere;
-    `token_budget` bounds the padded tokens of one batch (0 chooses by device); `models` puts another hub id or local
-    folder in the place of a role. One thread computes at a time; others wait.
+    `token_budget` bounds the padded tokens of one batch (0 chooses by device); `models` maps roles to the hub ids or local
+    folders of other models. One thread computes at a time; others wait.
     """
 
     profile: Profile = DEFAULT_PROFILE
@@ -117,16 +117,17 @@ class Engine:
         raise TypeError("an engine, and a suite on it, cannot be pickled: load the suite in each process")
 
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
-        """The feature of every distinct request, or the Failure that took its place.
+        """The feature of every distinct request, or a Failure in its place.
 
-        Raises ModelError for lack of a model or one of another kind, and PluginError for what is no request.
+        Raises ModelError where a role has no model or one that does not give such features, and PluginError where
+        something is not a request.
         """
         asked = checked(requests, "Engine.compute")
         with self._lock:
             return self._compute(asked)
 
     def spec(self, model: Model) -> Spec:
-        """The model that fills a role under this engine's profile and overrides. Raises ModelError for lack of one."""
+        """The model that fills a role under this engine's profile and overrides. Raises ModelError where there is none."""
         return roles.fill(model, self.profile, self.models)
 
     def check_roles(self, known: Iterable[str]) -> None:
@@ -134,9 +135,9 @@ class Engine:
         roles.check(self.models, known)
 
     def identify(self, models: Iterable[Model]) -> dict[str, Any]:
-        """What the features of each role depend on: files, precision, kind of device, settings; known without loading.
+        """What the features of each role depend on: files, dtype, kind of device, settings; determined without loading.
 
-        Raises ModelError for a model that is not there.
+        Raises ModelError for a role without a model and for a model that cannot be found.
         """
         find = functools.cache(self._find)  # one model may fill several roles: ask the hub once
         return {model.role: _identity(self.spec(model), find) for model in models}
@@ -229,7 +230,7 @@ class Engine:
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
         if missing:
-            with own_precision(used.device):  # loading too: an adapter is folded in there
+            with own_precision(used.device):  # also while loading: that multiplies an adapter's matrices
                 backend = self._backend(used, checkpoint)
                 results = self._run(backend, checkpoint, [request for _, request in missing])
             used.cut |= backend.cut & {one.text_key for one in asked.values()}
@@ -245,7 +246,7 @@ class Engine:
         return {request: found[name] for request, name in names.items()}
 
     def _backend(self, used: _Used, checkpoint: Checkpoint) -> Backend:
-        """The model of the checkpoint, loaded when it is first asked for."""
+        """The model of the checkpoint, loaded on first use."""
         name = checkpoint, used.device, used.dtype
         place = Placement(used.device, used.dtype, self.token_budget or (512 if used.device == "cpu" else 65536))
         if name not in self._loaded:
@@ -278,8 +279,8 @@ class Engine:
         return self._used[name]
 
     def _find(self, checkpoint: Checkpoint) -> _Used:
-        """Where the checkpoint lies and what identifies its features: known from files, before any model is loaded."""
-        from rewards.models import store  # fetching and hashing, only when a model is used
+        """Folder, device, dtype and digest of the checkpoint: determined from its files, before the model is loaded."""
+        from rewards.models import store  # only needed for fetching and hashing a model
 
         source = checkpoint.source
         if source is None:

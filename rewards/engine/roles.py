@@ -26,11 +26,11 @@ def fill(model: Model, profile: Profile, named: Mapping[str, str]) -> Spec:
 
 
 def _in_place(model: Model, name: str, profile: Profile) -> Spec:
-    """The checkpoint a user puts in a role's place; it is used as that role's loadable checkpoint is."""
+    """The checkpoint that a user names for a role, with the settings of the role's own loadable checkpoint."""
     specs = [model.profiles[p] for p in (profile, "full", "embedded") if p in model.profiles]
     source = source_of(name)
     for spec in specs:
-        if isinstance(spec, Checkpoint) and spec.source == source:  # by its name: as it is
+        if isinstance(spec, Checkpoint) and spec.source == source:  # one of the role's own models: unchanged
             return spec
     for spec in specs:
         if isinstance(spec, Checkpoint) and spec.adapter is None:  # an adapter fits its own model only
@@ -43,7 +43,7 @@ def _own_prompts(spec: Checkpoint, instead_of: Wheel | Hub | None) -> Checkpoint
     prompts = (spec.query_prompt, spec.document_prompt)
     if not any(prompts) or not isinstance(instead_of, Hub):
         return spec
-    if not isinstance(spec.source, Hub):  # no embedded model was trained with any
+    if not isinstance(spec.source, Hub):  # no embedded model was trained with prompts
         stated = set[str]()
     elif (folder := Path(spec.source.id)).is_dir():
         stated = _prompts_of(folder)
@@ -63,9 +63,9 @@ def _prompts_of(folder: Path) -> set[str]:
 
 
 def check(named: Iterable[str], known: Iterable[str], key: str = "") -> None:
-    """Raise ConfigError, with the nearest role, where the user names a model for a role that nothing here reads.
+    """Raise ConfigError, with the nearest role, where the user names a model for a role that is not a known one.
 
-    `key` stands before the role where that is the key of a file.
+    `key` precedes the role in the message, such as `models.` for the key of a file.
     """
     roles = sorted(set(known))
     for role in named:
