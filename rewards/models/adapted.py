@@ -1,8 +1,8 @@
-"""A classifier made of a causal language model: its first blocks with low-rank changes, and a head on token states.
+"""A classifier made of a causal language model: its first blocks with low-rank (LoRA) changes, and a head on token states.
 
-The model reads the pair, a line break, the text and a line break. Each token of the text (and the break after it, which
-sees where the text ends) has two scores per label: a weight that is averaged over tokens, and evidence of which the
-strongest counts (a smooth maximum), because one insult or one broken seam is enough.
+The input is the pair, a line break, the text and a line break. Each token of the text (and the break after it, whose state
+depends on where the text ends) gets two scores per label: one is averaged over the tokens, of the other a smooth maximum
+is taken, because one insult or one ungrammatical join is enough.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEAD = ("mean", "peak", "scale", "bias")
 
 
 class AdaptedClassifier:
-    """Class probabilities from the first blocks of a causal language model, with an adapter's weights added to its own."""
+    """Class probabilities from the first blocks of a causal language model, with an adapter merged into the weights."""
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement) -> None:
         if checkpoint.adapter is None:
@@ -77,20 +77,20 @@ class AdaptedClassifier:
 
 
 def line_break(tokenizer: Any) -> int:
-    """The token that ends the pair and the text."""
+    """The token of the line break that ends the pair and the text."""
     return int(tokenizer("\n", add_special_tokens=False)["input_ids"][-1])
 
 
 def layout(pair: list[int], text: list[int], end: int) -> tuple[list[int], int]:
-    """The tokens that the model reads, and where those of the text begin. The first token never is the text's.
+    """The input tokens, and the index of the first one of the text, which is never the first of the input.
 
-    Attention parks what it does not need on the first token, so its state says nothing of the text.
+    The first token of the input is an attention sink: its state says nothing about the text.
     """
     return [*pair, end, *text, end], len(pair) + 1
 
 
 def padded(rows: Sequence[tuple[Sequence[int], int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Tokens, attention mask and mask of the text, each (B, T), of tokens with the place where the text begins."""
+    """Tokens, attention mask and text mask, each (B, T), padded on the right. A row is as from `layout`."""
     width = max(len(tokens) for tokens, _ in rows)
     ids, attended, mask = (torch.zeros(len(rows), width, dtype=torch.long) for _ in range(3))
     for number, (tokens, start) in enumerate(rows):
@@ -103,7 +103,7 @@ def padded(rows: Sequence[tuple[Sequence[int], int]]) -> tuple[torch.Tensor, tor
 def evidence(hidden: torch.Tensor, mask: torch.Tensor, head: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Logits (B, C) of hidden states (B, T, D) of the tokens where mask (B, T) is 1.
 
-    States are brought to unit root mean square first, for their length says more about the position than the text.
+    States are scaled to unit root mean square first: their norm says more about the position than about the text.
     """
     states = _unit(hidden)
     count = mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
@@ -113,12 +113,12 @@ def evidence(hidden: torch.Tensor, mask: torch.Tensor, head: Mapping[str, torch.
 
 
 def evidence_of_rows(hidden: torch.Tensor, lengths: torch.Tensor, head: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Logits (B, C) as `evidence` gives them, of the hidden states (N, D) of B texts one after another, lengths (B,)."""
+    """Logits (B, C) as from `evidence`, of the concatenated hidden states (N, D) of B texts with these lengths (B,)."""
     states = _unit(hidden)
     owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)  # (N,)
     count = lengths.float()[:, None]  # (B, 1)
     peak = states @ head["peak"]  # (N, C)
-    # Each text's sum in the order of its tokens: `index_add` adds in any order on a GPU, so that no two runs are alike.
+    # segment_reduce adds in the order of the tokens; `index_add` adds in any order on a GPU, so results would vary.
     mean = torch.segment_reduce(states @ head["mean"], "sum", lengths=lengths) / count
     highest = torch.segment_reduce(peak, "max", lengths=lengths)
     strongest = (
@@ -133,11 +133,11 @@ def _unit(hidden: torch.Tensor) -> torch.Tensor:
 
 
 def read_adapter(file: Path) -> tuple[int, float, dict[str, torch.Tensor]]:
-    """How many blocks it reads, by what its changes are multiplied, and its tensors. Raises ModelError."""
+    """The number of blocks, the factor on the low-rank changes, and the tensors. Raises ModelError for any other file."""
     try:
         with safe_open(file, framework="pt") as stored:
             stated = json.loads((stored.metadata() or {}).get("adapter", "{}"))
-            # Copies: while tensors lie in the file, Windows lets nobody replace it, as a fit does to calibrate it.
+            # Copies: Windows does not let a fit replace (to calibrate) a file while tensors are mapped from it.
             tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118  (no dict)
         depth, scaling = int(stated["depth"]), float(stated["scaling"])
     except Exception as error:

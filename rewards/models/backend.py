@@ -1,4 +1,4 @@
-"""What the engine asks of a loaded model, and how a checkpoint becomes one."""
+"""The interface of a loaded model to the engine, and how a checkpoint is loaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and in which precision a model runs, and how many tokens a batch may hold, padding included where there is any."""
+    """A model's device and dtype, and the number of tokens that a batch may hold, padding included."""
 
     device: str
     dtype: str
@@ -36,14 +36,14 @@ class Placement:
 class Backend(Protocol):
     """A loaded model. `cut` holds the `Identity.text_key` of each text that was too long for it.
 
-    The token budget of its `placement` may be changed between calls; the model stays where it is.
+    Between calls the engine may set a `placement` with another token budget, but the same device and dtype.
     """
 
     cut: set[bytes]
     placement: Placement
 
     def compute(self, requests: Sequence[Request], progress: Progress) -> list[Array | Failure]:
-        """One array (or Failure) per request, each distinct by its identity; `progress` is told of finished texts."""
+        """One array (or Failure) per request, all of distinct identities; `progress` gets the number of texts just done."""
         ...
 
 
@@ -54,7 +54,7 @@ def load(checkpoint: Checkpoint, folder: Path, placement: Placement) -> Backend:
 
 
 def _backend(architecture: Architecture) -> Callable[..., Backend]:
-    """The class of this architecture, imported alone: sentence-transformers takes as long to import as all else together."""
+    """The class for this architecture. Imports no other: sentence-transformers takes as long to import as all the rest."""
     if architecture == "sentence-encoder":
         from rewards.models.encoder import Encoder
 
@@ -74,9 +74,9 @@ def _backend(architecture: Architecture) -> Callable[..., Backend]:
 
 @contextmanager
 def loading(failure: str) -> Iterator[None]:
-    """Quiet for as long as loading takes; whatever goes wrong is a ModelError that begins with `failure`.
+    """Hide progress bars, and turn any exception but a RewardsError into a ModelError that begins with `failure`.
 
-    Damaged or foreign files surface in many exceptions, safetensors' and tokenizers' own among them; to the user they are one.
+    Damaged or foreign files raise many kinds of exceptions, also safetensors' and tokenizers' own; to users all are one.
     """
     try:
         with quiet_loading():
@@ -90,7 +90,7 @@ def loading(failure: str) -> Iterator[None]:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """No progress bars of transformers for the second that loading takes; the user's setting comes back afterwards."""
+    """Hide the progress bars of transformers inside this context; the user's setting is restored afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -103,7 +103,7 @@ def quiet_loading() -> Iterator[None]:
 
 
 def weights_only(**more: Any) -> dict[str, Any]:
-    """The loading options every model is loaded with: safetensors only, no remote code, no network."""
+    """The options that every model is loaded with: safetensors only, no remote code, no network."""
     return {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True, **more}
 
 

@@ -1,4 +1,4 @@
-"""Length-sorted batches under a token budget, halved when memory runs out, and taken apart when something fails."""
+"""Length-sorted batches under a token budget, split in halves when memory runs out or an item fails."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def run_all(
     what: str,
     split: Callable[[Item], Sequence[Item]] | None = None,
 ) -> None:
-    """Run `forward` on every batch, halved where memory runs out; what fails otherwise fails alone.
+    """Run `forward` on every batch, in halves where memory runs out; an item that fails otherwise does not fail the others.
 
-    `split` takes an item apart that is several texts; `what` names the model in reasons and in the log.
+    `split` divides an item that holds several texts; `what` names the model in reasons and in the log.
     """
     isolate(parts, lambda part: run_halving(part, forward, failed, split), failed, what, split)
 
@@ -57,7 +57,7 @@ def run_halving(
 ) -> None:
     """Run `forward` on the batch, in halves where memory runs out; an item too large on its own goes to `failed`.
 
-    An item that `split` takes apart is tried in its parts first, one after the other.
+    A single item that `split` can divide is tried in its parts, one by one.
     """
     try:
         forward(batch)
@@ -84,8 +84,8 @@ def isolate(
 ) -> None:
     """Run `work` on every part, in halves where it raises, so that only the items at fault go to `failed`.
 
-    The first error is logged with its traceback, the others would say the same. A RewardsError is not about an item but
-    about the model or a plugin: it propagates.
+    Only the first error is logged with its traceback. A RewardsError propagates: it is about the model or a plugin, not
+    about an item. Raises ModelError where the device itself failed.
     """
     logged = False
     for whole in parts:
@@ -114,7 +114,7 @@ def isolate(
 
 
 def _smaller(batch: list[Item], split: Callable[[Item], Sequence[Item]] | None) -> list[list[Item]]:
-    """The batch's halves; of a single item its parts, each alone; nothing where it has none."""
+    """The two halves of the batch; for a single item its parts, one per batch; empty where it cannot be divided."""
     if len(batch) > 1:
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
@@ -130,7 +130,7 @@ NO_MEMORY = (
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this is how torch, the libraries of CUDA or the system say that memory ran out."""
+    """Whether this error of torch, of a CUDA library or of the system means that memory ran out."""
     import torch  # only models need torch
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
@@ -139,7 +139,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def _device_failed(error: BaseException) -> bool:
-    """Whether it is the GPU that failed (an assertion in a kernel, an illegal access): every later call would fail too."""
+    """Whether the GPU itself failed (an assertion in a kernel, an illegal access), so that every later call fails too."""
     torch = sys.modules.get("torch")  # without it no device was used
     return torch is not None and isinstance(error, torch.AcceleratorError) and not out_of_memory(error)
 

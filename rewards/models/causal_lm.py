@@ -25,20 +25,20 @@ from rewards.models.keys import MAX_TOKENS, key
 from rewards.models.specs import Checkpoint, describe
 from rewards.models.tries import PackedRow, pack
 
-Paths = list[tuple[int, list[int]]]  # of each text its index, and where its tokens lie
+Paths = list[tuple[int, list[int]]]  # for each text its index, and the positions of its tokens
 Pool = Callable[[Paths, torch.Tensor], "list[tuple[int, Array]]"]
 
-ROW_TOKENS = 512  # texts that begin alike share rows of up to this many tokens
+ROW_TOKENS = 512  # the most tokens of a row that texts with a common prefix share
 LONG_ROW_TOKENS = 2 * MAX_TOKENS  # the same, where no mask over the row is needed
 WINDOWS = ("window", "window_size", "window_len", "attention_chunk_size")
 """Endings of the settings that limit how far attention reaches back: `sliding_window`, GPT-Neo's `window_size` …"""
-ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}  # kinds of layers that a mask rules
-POOLED_TOKENS = 8192  # tokens whose hidden states are held once more, in float32, while they are averaged
+ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}  # types of layers that obey the mask
+POOLED_TOKENS = 8192  # tokens whose hidden states are copied to float32 at a time, to be averaged
 LOGIT_ROWS = 512  # positions whose logits over the vocabulary are held at a time
 
 
 class CausalLM:
-    """A causal language model that runs once for each layer asked for, no deeper, and reads shared beginnings once."""
+    """A causal language model. It runs once per (layer, skip), up to that layer, and reads shared prefixes once."""
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, placement: Placement, layers: int = 0) -> None:
         self.cut: set[bytes] = set()
@@ -47,7 +47,7 @@ class CausalLM:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         options = weights_only(dtype=torch_dtype(placement.dtype))
         model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
-        if layers:  # the others, which nobody will ask for, need not be held
+        if layers:  # free the other blocks, which will not be used
             model.base_model.layers = model.base_model.layers[:layers]
         self._model = model.to(placement.device).eval()
         start = checkpoint.start_token or self.tokenizer.bos_token or self.tokenizer.eos_token
@@ -80,7 +80,7 @@ class CausalLM:
         if depth:
             empty = np.zeros(self._model.config.get_text_config().hidden_size, dtype=np.float32)
             return self.read(depth, sequences, functools.partial(_means, skip), empty, progress)
-        self._trunk_name()  # where there is none, reading would fail text by text
+        self._trunk_name()  # raise at once where there is no trunk, instead of a failure for every text
         sequences = [[self._start, *tokens] for tokens in sequences]
         pool = functools.partial(self._log_probabilities, sequences)
         return self.read(0, sequences, pool, np.zeros(0, dtype=np.float32), progress)
@@ -88,9 +88,10 @@ class CausalLM:
     def read(
         self, depth: int, sequences: Sequence[list[int]], pool: Pool, empty: Array, progress: Progress
     ) -> list[Array | Failure]:
-        """What `pool` makes of the hidden states after `depth` blocks (0: all) of each sequence; `empty` for the empty one.
+        """For each sequence the array that `pool` makes of its hidden states after `depth` blocks (0: all).
 
-        `pool` gets where the tokens of some sequences lie among states (N, D), and gives an array for each by its index.
+        `pool` gets the positions of some sequences' tokens among the states (N, D) and returns pairs of index and array.
+        An empty sequence gets `empty`.
         """
         results: list[Array | Failure] = [empty for _ in sequences]
 
@@ -111,7 +112,7 @@ class CausalLM:
                 results[index] = Failure(reason)
 
         rows = [row for row in pack(sequences, self._row_tokens) if len(row)]
-        # Of rows that are padded, a batch of plain chains needs no mask of its own.
+        # Padded rows: those that branch are batched apart, because a batch without any needs no mask.
         kinds = [rows] if self.segmented else [[row for row in rows if row.branches is yes] for yes in (False, True)]
         for chosen in kinds:
             parts = batches(chosen, len, self.placement.token_budget, padded=not self.segmented)
@@ -124,7 +125,7 @@ class CausalLM:
         return [tokens[: self._limit] for tokens in encoded]
 
     def _forward(self, depth: int, rows: list[PackedRow]) -> tuple[list[int], torch.Tensor]:
-        """Where each packed row begins among the hidden states, and these (N, D)."""
+        """The offset of each packed row among the hidden states, and the hidden states (N, D)."""
         if self.segmented:
             firsts = list(itertools.accumulate((len(row) for row in rows[:-1]), initial=0))
             inputs = segments.inputs(rows, firsts, torch_dtype(self.placement.dtype))
@@ -168,20 +169,20 @@ class CausalLM:
         """The whole model with its trunk replaced by the identity: hidden states in, logits out.
 
         Many models do more than multiply by `lm_head` (Gemma caps the logits, Granite and Cohere scale them, each by a
-        setting of its own), and their own code knows best what. It is tried once, on the first of the states (N, D). Raises
-        ModelError where it does not ask its trunk (OPT asks a part of it), or asks for more than the trunk's states.
+        setting of its own), so the model's own code is run. It is tried once, on the first of the states (N, D). Raises
+        ModelError where it does not call its trunk (OPT calls a part of it), or needs more than the trunk's states.
         """
         if self._given_head is None:
-            name, hand_on = self._trunk_name(), _HandOn()
+            name, identity = self._trunk_name(), _IdentityTrunk()
             trunk = copy.copy(self._model.base_model)
-            trunk.forward = hand_on
+            trunk.forward = identity
             head = copy.copy(self._model)
             head._modules = {**self._model._modules, name: trunk}
             try:
                 _ = head(inputs_embeds=states[:1][None], use_cache=False).logits[0]
-            except (AttributeError, LookupError, TypeError, ValueError) as error:  # so would every text
+            except (AttributeError, LookupError, TypeError, ValueError) as error:  # every text would raise it
                 raise ModelError(f"{self._no_head()}: {type(error).__name__}: {error}") from error
-            if not hand_on.called:
+            if not identity.called:
                 raise ModelError(self._no_head())
             self._given_head = head
         return self._given_head
@@ -202,7 +203,7 @@ class CausalLM:
     def _log_probabilities(
         self, sequences: list[list[int]], paths: Paths, states: torch.Tensor
     ) -> list[tuple[int, Array]]:
-        """Log-probabilities of each text's tokens, without ever holding (N, V) logits."""
+        """Log-probabilities of each text's tokens, in chunks: (N, V) logits are never held at once."""
         places = [place for _, path in paths for place in path[:-1]]
         targets = [token for index, _ in paths for token in sequences[index][1:]]
         chosen = torch.empty(len(places), dtype=torch.float32)
@@ -222,7 +223,7 @@ class CausalLM:
 def padded_inputs(rows: list[PackedRow]) -> dict[str, torch.Tensor]:
     """The tokens (rows, width) of packed rows, padded on the right.
 
-    Where one of them branches also the mask (rows, 1, width, width), true where a token sees another, and the positions.
+    Where a row branches, also the mask (rows, 1, width, width), true where a token attends to another, and the positions.
     """
     width = max(len(row) for row in rows)
     tokens = torch.zeros(len(rows), width, dtype=torch.long)
@@ -242,44 +243,44 @@ def _tree_inputs(rows: list[PackedRow], width: int) -> dict[str, torch.Tensor]:
 
 
 def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to attention scores: 0 where the mask is true. Eager attention adds even a mask of booleans."""
+    """The mask as numbers to add to attention scores, 0 where it is true: eager attention would add the booleans."""
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-class _HandOn:
-    """The forward of a trunk that gives its input back, and knows whether it was called."""
+class _IdentityTrunk:
+    """The forward of a trunk that returns its input, and records whether it was called."""
 
     called = False
 
     def __call__(self, *_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
         self.called = True
-        return _Handed(last_hidden_state=inputs_embeds)
+        return _TrunkOutput(last_hidden_state=inputs_embeds)
 
 
-class _Handed(BaseModelOutput):
-    """A trunk's output whose every other field is None: heads pass on router logits, states of images and more."""
+class _TrunkOutput(BaseModelOutput):
+    """A trunk's output whose every other field is None: heads copy router logits, image states and more from it."""
 
     def __getattr__(self, name: str) -> None:
-        if name.startswith("_"):  # no field, but what Python and libraries look for
+        if name.startswith("_"):  # not a field of an output: Python and libraries look for such names
             raise AttributeError(name)
 
 
 def row_tokens(model: Any) -> int:
-    """How many tokens a packed row may hold: no more than the model's attention reaches back; 0 packs nothing.
+    """How many tokens a packed row may hold, at most the model's attention window; 0 where its texts cannot be packed.
 
-    The row's own mask, or its segments, take the place of the model's, and with it of a sliding window.
+    The row's own mask, or its segments, replace the model's mask and with it a sliding window.
     """
     if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
-        return 0  # it takes its positions from the order of tokens, which in a packed row is another one
+        return 0  # it derives positions from the order of the tokens, which would be wrong in a packed row
     config = model.config.get_text_config()
     if model._is_stateful or not ATTENTION.issuperset(getattr(config, "layer_types", None) or ()):
-        return 0  # recurrences and convolutions run along the row, from text to text, whatever the mask says
+        return 0  # recurrences and convolutions ignore the mask: they would mix the texts of a row
     windows = [getattr(config, name) for name in dir(config) if name.endswith(WINDOWS)]
-    return min([LONG_ROW_TOKENS, *(one for one in windows if type(one) is int and one > 0)])  # no bool says how far
+    return min([LONG_ROW_TOKENS, *(one for one in windows if type(one) is int and one > 0)])  # a bool is no size
 
 
 def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Array]]:
-    """The mean hidden state over each text's tokens but the first `skip`, pooled where they lie: only means are copied."""
+    """Each text's mean hidden state over its tokens after the first `skip`, taken on the device: only means are copied."""
     places = torch.tensor([place for _, path in paths for place in path[skip:]], dtype=torch.long)
     lengths = torch.tensor([len(path[skip:]) for _, path in paths])
     owners = torch.repeat_interleave(torch.arange(len(paths)), lengths)
@@ -288,7 +289,7 @@ def _means(skip: int, paths: Paths, states: torch.Tensor) -> list[tuple[int, Arr
         where = places[start : start + POOLED_TOKENS].to(states.device)
         whose = owners[start : start + POOLED_TOKENS]
         first, counts = int(whose[0]), torch.bincount(whose - whose[0])
-        # In the order of the tokens: `index_add_` adds in any order on a GPU, so that no two runs are alike.
+        # segment_reduce adds in the order of the tokens; `index_add_` adds in any order on a GPU, so results would vary.
         part = torch.segment_reduce(states[where].float(), "sum", lengths=counts.to(states.device))
         sums[first : first + len(counts)] += part
     means = to_numpy(sums / lengths.to(states.device).clamp(min=1)[:, None])

@@ -62,7 +62,7 @@ class Classifier:
         return results
 
     def _tokenize(self, requests: Sequence[Request]) -> list[Encoded]:
-        """What the model reads for each request; texts that are too long are cut, and counted."""
+        """The model's inputs for each request; a text that is too long is cut and noted in `cut`."""
         asked = [identity(self._checkpoint, request) for request in requests]
         encoded = self._encode([one.text for one in asked])
         long = [index for index, one in enumerate(encoded) if len(one["input_ids"]) > self._limit]
@@ -73,10 +73,10 @@ class Classifier:
         return encoded
 
     def _encode(self, texts: Sequence[tuple[str, ...]], **options: Any) -> list[Encoded]:
-        """Tokens and masks of single texts and of pairs: all of a kind in one call, which costs a quarter less."""
+        """Tokens and masks: of single texts in one call and of pairs in another, which takes a quarter less time."""
         encoded: list[Encoded] = [{} for _ in texts]
         for paired in (False, True):
-            # A lone pair whose second text is empty is a single text to transformers; in a batch it would not be.
+            # A pair with an empty second text counts as a single text, as transformers treats it alone but not in a batch.
             chosen = [index for index, text in enumerate(texts) if any(text[1:]) is paired]
             columns = [[texts[index][place] for index in chosen] for place in range(1 + paired)]
             found = self._tokenizer(*columns, verbose=False, **options) if chosen else {}
@@ -89,7 +89,7 @@ class Classifier:
     def _forward(self, encoded: list[dict[str, list[int]]]) -> list[Array]:
         padded = self._tokenizer.pad(encoded, return_tensors="pt").to(self.placement.device)
         logits = self._model(**padded).logits.float()
-        # Over all labels of the model, also where the checkpoint names some of them.
+        # The softmax is over all labels of the model, even where the checkpoint names only some of them.
         probabilities = torch.sigmoid(logits) if self._checkpoint.multi_label else torch.softmax(logits, -1)
         return list(to_numpy(probabilities[:, self._order]))  # (B, C)
 
@@ -103,14 +103,14 @@ class Classifier:
         if -1 not in order:
             return order
         if len(names) == len(order) and all(name == f"LABEL_{index}" for index, name in names.items()):
-            return list(range(len(order)))  # an unnamed head: the checkpoint's documented order is all there is
+            return list(range(len(order)))  # the model does not name its labels: trust the order of the checkpoint
         raise ModelError(
             f"{describe(self._checkpoint)} has the labels {list(names.values())}; expected {list(self._checkpoint.labels)}"
         )
 
 
 def _agree_on_padding(tokenizer: Any, model: Any) -> None:
-    """One token pads: a decoder is read at the last token that is not its configuration's, and rows get the tokenizer's."""
+    """Make model and tokenizer pad with one token: a decoder is read at the last token that its config does not pad with."""
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     for config in (model.config, model.config.get_text_config()):

@@ -78,7 +78,7 @@ class Encoder:
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         encoded = self._tokenizer(texts, truncation=True, max_length=self._limit, return_overflowing_tokens=False)
         for length, text in zip(map(len, encoded["input_ids"]), texts, strict=True):
-            # A text that fills the limit may have been cut; only then is it worth tokenising again to know.
+            # A text that fills the limit may have been cut; only tokenising it again without the limit tells.
             if length >= self._limit and len(self._tokenizer(text, verbose=False)["input_ids"]) > self._limit:
                 self.cut.add(key(text))
         ids: list[list[int]] = encoded["input_ids"]
@@ -86,7 +86,7 @@ class Encoder:
 
     @torch.inference_mode()
     def _forward(self, encoded: list[list[int]], with_tokens: bool) -> tuple[list[Array], list[Array]]:
-        """The texts' embeddings and, where wanted, those of their tokens, which are many times as much to copy."""
+        """The embeddings of the texts and, only where wanted, of their tokens, which are far more data to copy."""
         padded = self._tokenizer.pad({"input_ids": encoded}, return_tensors="pt")
         features = {name: padded[name].to(self.placement.device) for name in ("input_ids", "attention_mask")}
         out = self._model(features)
@@ -102,7 +102,10 @@ class Encoder:
 
 
 def _special(tokenizer: Any) -> list[int]:
-    """The tokens that stand for no part of a text. An unknown word is one: it was said, and can be taken away."""
+    """The ids of special tokens, which stand for no part of a text.
+
+    The unknown token stands for a word, so it is not among them, unless the tokenizer also uses it for something else.
+    """
     frame = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id, tokenizer.cls_token_id)
     unknown = tokenizer.unk_token_id
     aside = unknown in (*frame, tokenizer.pad_token_id, tokenizer.mask_token_id)
@@ -110,7 +113,7 @@ def _special(tokenizer: Any) -> list[int]:
 
 
 def _keep_layers(model: Any, checkpoint: Checkpoint) -> None:
-    """Take the blocks off that the checkpoint does not ask for. Raises ModelError where there are fewer."""
+    """Remove the blocks after the first `checkpoint.layers`. Raises ModelError where the model has fewer."""
     stack = getattr(getattr(model[0].auto_model, "encoder", None), "layer", None)
     if stack is None or len(stack) < checkpoint.layers:
         found = "no list of blocks" if stack is None else f"{len(stack)} blocks"

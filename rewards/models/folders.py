@@ -1,4 +1,4 @@
-"""Model folders: which of their files loading reads, what identifies those, which are refused."""
+"""Model folders: which files loading reads, the digest of these, and which folders are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def short(*parts: str) -> str:
 
 
 def _read(folder: Path) -> set[Path]:
-    """Return the files that loading reads: those in the folder itself and in its modules, no checkpoints below it."""
+    """Return the files that loading reads: those in the folder itself and in its modules, but no checkpoints below it."""
     found = set(folder.iterdir())
     for module, _ in _modules(folder):
         if module != folder:
@@ -57,7 +57,7 @@ def _read(folder: Path) -> set[Path]:
 def _modules(folder: Path) -> list[tuple[Path, str]]:
     """Return the folder and the class of each module of a sentence-transformers model; none for other models.
 
-    Raises ModelError where they cannot be told, and for a router, which reads queries and documents by different modules.
+    Raises ModelError where the list cannot be read, and for a router, which has different modules for queries and documents.
     """
     path = folder / _MODULES
     if not path.is_file():
@@ -67,15 +67,14 @@ def _modules(folder: Path) -> list[tuple[Path, str]]:
         found = [_module(folder, module) for module in modules]
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
-    if any(
-        kind in ("Asym", "Router") for _, kind in found
-    ):  # it keeps modules of its own, and texts would take one route
+    # A router nests modules of its own, and all texts would take the same route.
+    if any(kind in ("Asym", "Router") for _, kind in found):
         raise ModelError(f"{path}: routers, which read queries and documents by different modules, are not supported")
     return found
 
 
 def _module(folder: Path, module: dict[str, Any]) -> tuple[Path, str]:
-    place = Path(os.path.normpath(folder / module["path"]))  # not resolved: a snapshot is made of links
+    place = Path(os.path.normpath(folder / module["path"]))  # not resolve(): the files of a hub snapshot are symlinks
     if not place.is_relative_to(os.path.normpath(folder)):
         raise ValueError(f"the module {module['path']!r} lies outside the folder")
     return (folder / place.relative_to(os.path.normpath(folder)), str(module["type"]).rpartition(".")[2])
@@ -84,7 +83,7 @@ def _module(folder: Path, module: dict[str, Any]) -> tuple[Path, str]:
 def require_safetensors(folder: Path, name: str) -> None:
     """Raise ModelError, with a remedy, where the folder holds no safetensors at all, or an adapter in place of a model.
 
-    Loading an adapter reads its base too, which may change without a trace in the folder, or in its digest.
+    Loading an adapter also reads its base model, whose changes would show neither in the folder nor in its digest.
     """
     if (folder / ADAPTER).is_file():
         raise ModelError(
@@ -102,8 +101,8 @@ def require_safetensors(folder: Path, name: str) -> None:
 def refuse_pickled_modules(folder: Path, name: str) -> None:
     """Raise ModelError where sentence-transformers would open a pickle for one of the model's modules.
 
-    It reads a module's pytorch_model.bin wherever model.safetensors is missing. Of a hub model the pickle was never
-    downloaded, so there the missing file alone tells.
+    It reads a module's pytorch_model.bin wherever model.safetensors is missing. The pickle of a hub model was never
+    downloaded, so there the missing safetensors file is the only sign.
     """
     for module, kind in _modules(folder):
         inner = [path for path in module.rglob("*") if path.is_dir()] if module != folder else []

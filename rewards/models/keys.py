@@ -1,6 +1,6 @@
-"""What identifies a feature: everything that its array depends on, known without loading a model.
+"""The cache keys of features: everything that an array depends on, determined without loading a model.
 
-A cache is asked before a model is loaded, so that a pass whose features are all there never loads one.
+The cache is searched before a model is loaded, so a pass that finds all its features there loads none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rewards.features import (
 from rewards.models.specs import Checkpoint, describe
 from rewards.versions import version
 
-MAX_TOKENS = 1024  # of a text for a causal model, and for a classifier that states no limit; longer ones are cut
+MAX_TOKENS = 1024  # the limit of a text for a causal model and for a model that states none; longer ones are cut
 
 _KINDS = {
     "adapted-classifier": "classifier",
@@ -31,12 +31,12 @@ _KINDS = {
     "classifier": "classifier",
     "sentence-encoder": "sentence encoder",
 }
-# The source stands in the digest of its files, the prompts in the text that is put to the model.
+# In the key by other means: the source by the digest of its files, the prompts by the text, which begins with one.
 _NOT_SETTINGS = ("source", "query_prompt", "document_prompt")
 
 
 def key(*parts: str) -> bytes:
-    """A digest of the parts. Lengths are hashed too, so that parts cannot run together."""
+    """A digest of the parts. Lengths are hashed too, so that ("ab", "c") and ("a", "bc") differ."""
     digest = hashlib.blake2b(digest_size=20)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
@@ -53,7 +53,7 @@ class Identity(NamedTuple):
 
     @property
     def text_key(self) -> bytes:
-        """A digest of what is read, the text and where there is one its pair: cut texts are counted by it, however asked."""
+        """A digest of the text and its pair, if any: cut texts are counted by it, whatever kind of feature was requested."""
         return key(*self.text)
 
 
@@ -78,7 +78,7 @@ def identity(checkpoint: Checkpoint, request: Request) -> Identity:
 
 
 def prefix(checkpoint: Checkpoint, digest: str, dtype: str, device: str) -> tuple[str, ...]:
-    """What all features of a model have in common: files, precision, kind of device, settings, and the libraries that compute."""
+    """The part of the key that all features of a model share: libraries, files, dtype, kind of device, settings."""
     return (FEATURES_VERSION, *_libraries(checkpoint), digest, dtype, device, str(MAX_TOKENS), settings(checkpoint))
 
 
@@ -89,10 +89,7 @@ def _libraries(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def settings(checkpoint: Checkpoint) -> str:
-    """Every setting that changes outputs.
-
-    They are listed by what they are not, so that one that is added later is part of the key without being named.
-    """
+    """The settings that change outputs, as JSON: all fields but _NOT_SETTINGS, so that a new field is part of the key."""
     found = {
         field.name: str(getattr(checkpoint, field.name))
         for field in dataclasses.fields(checkpoint)
@@ -104,7 +101,7 @@ def settings(checkpoint: Checkpoint) -> str:
 
 
 def positions(model: Any, unstated: float = MAX_TOKENS) -> float:
-    """How many tokens a model of transformers has positions for: in the family of RoBERTa those of padding are not used."""
+    """How many tokens a transformers model has positions for; in models like RoBERTa they start after that of padding."""
     count = getattr(model.config, "max_position_embeddings", None) or unstated
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
@@ -112,5 +109,5 @@ def positions(model: Any, unstated: float = MAX_TOKENS) -> float:
 
 
 def token_limit(stated: float) -> int:
-    """How many tokens of a text are read by a model that states this limit; tokenizers state 1e30 where they know none."""
+    """The most tokens of a text for a model that states this limit; MAX_TOKENS for the 1e30 of tokenizers without one."""
     return int(stated) if stated < 1_000_000 else MAX_TOKENS

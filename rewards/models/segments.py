@@ -1,7 +1,7 @@
-"""Attention within packed rows, piece by piece: each piece of a text sees the beginning that it shares and itself.
+"""Attention within packed rows, segment by segment: a segment attends to the prefix that it shares and to itself.
 
-Rows lie end to end in one batch of one, so nothing is padded and no mask spans a row. On a CPU that is the faster way: the
-cost of attention is that of the texts, not the square of the row.
+Rows are concatenated into a batch of one, so nothing is padded and no mask spans a row. On a CPU this is faster: attention
+costs what the texts alone would, not the square of the row.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from rewards.models.tries import PackedRow
 
 NAME = "rewards_segments"
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Whose attention is the plain one: no cap on its scores, no sinks, no bias of its own."""
+"""Architectures with plain attention: no cap on the scores, no sinks, no bias."""
 
 
 @dataclass(slots=True)
 class Segment:
-    """A run of new tokens and what they see: everything from its start on, or the places `seen` under a mask."""
+    """A run of new tokens and what they attend to: each other, causally, or the positions `seen` under a mask."""
 
     start: int
     end: int
@@ -31,19 +31,19 @@ class Segment:
 
 
 def usable(model: Any, device: str) -> bool:
-    """Whether the model's attention can be done piece by piece, where that is worth it."""
+    """Whether the model's attention can be computed by segments, on a device where that is worth it."""
     config = model.config.get_text_config()
     return device == "cpu" and config.model_type in ARCHITECTURES and config._attn_implementation == "sdpa"
 
 
 def use(model: Any) -> None:
-    """Let the model attend piece by piece from now on."""
+    """Switch the model to attention by segments."""
     AttentionInterface.register(NAME, _attend)
     model.set_attn_implementation(NAME)
 
 
 def inputs(rows: Sequence[PackedRow], firsts: Sequence[int], dtype: torch.dtype) -> dict[str, Any]:
-    """What the model reads: rows end to end, each from its place in `firsts` on."""
+    """The model's inputs: the concatenated rows, each of which starts at its offset in `firsts`."""
     return {
         "input_ids": torch.tensor([[token for row in rows for token in row.tokens]]),
         "position_ids": torch.tensor([[position for row in rows for position in row.positions()]]),
@@ -76,8 +76,8 @@ def _attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """As transformers calls it: query (1, H, T, D), key and value with as many heads or fewer; (1, T, H, D)."""
-    del module, attention_mask  # None: transformers makes no mask for attention that it does not know
+    """The attention (1, T, H, D), called by transformers: query (1, H, T, D), key and value with H or fewer heads."""
+    del module, attention_mask  # the mask is None: transformers makes none for an attention that it does not know
     shared = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])

