@@ -1,4 +1,4 @@
-"""Fitting rewards to data: what a family offers, the job it gets, and what it hands back."""
+"""Fitting rewards to data: the Fitter that a family offers, and the Job that it gets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rewards.fitting.rows import Row
     from rewards.fitting.unseen import Unseen
 
-REPORT_EVERY = 20.0  # seconds between two lines that say how far something is
+REPORT_EVERY = 20.0  # seconds between two lines of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Job:
     unseen: Unseen | None = None
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the files that shares no run of words with what must stay unseen; says how many do.
+        """Every row of the files that shares no n-gram with the `unseen` texts; reports how many rows are left out.
 
-        A fit that reads splits may read the unseen file itself: its rows say which of them are held out.
-        Raises ConfigError at the first line that holds no object.
+        Where the fit reads splits, the rows of the unseen file itself are not left out: the fit holds out its test rows.
+        Raises ConfigError at the first line that is not a JSON object.
         """
         from rewards.fitting.rows import read_rows
 
@@ -56,7 +56,7 @@ class Job:
             self.say(f"{left_out:,} of {total:,} rows share words with {self.unseen.file} and are left out")
 
     def features(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
-        """What the engine finds for each of these. Raises ModelError where a model failed on one: none may be left out."""
+        """The feature of each request. Raises ModelError where a model failed on one: none may be left out."""
         before, self.engine.progress = self.engine.progress, self._counted(len(set(requests)))
         try:
             found = self.engine.compute(requests)
@@ -71,14 +71,14 @@ class Job:
         return arrays
 
     def _counted(self, total: int) -> Callable[[int], None]:
-        """What is told of texts that were read, and says how many of `total` it was told of, now and then."""
-        done, told = 0, time.monotonic()
+        """A callback for the engine's progress, which adds up the texts and reports their sum every REPORT_EVERY seconds."""
+        done, reported = 0, time.monotonic()
 
         def read(texts: int) -> None:
-            nonlocal done, told
+            nonlocal done, reported
             done += texts
-            if time.monotonic() - told > REPORT_EVERY:
-                told = time.monotonic()
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
                 self.say(f"{done:,} of {total:,} texts read")
 
         return read
@@ -90,8 +90,8 @@ class Fitter:
 
     `fit(job, **options)` writes safetensors to `job.out` and returns the card; its keyword-only parameters are the
     options of `rewards fit NAME --set OPTION=VALUE`. `load(folder)` gives the reward with the parameters and the card of
-    that folder. `any_models`: the fit may read those of another profile, or that the user names, as one can that only
-    calibrates a threshold.
+    that folder. `any_models`: the fit may use models of another profile or ones that the user names; a fit that only
+    calibrates a threshold can.
     """
 
     fit: Callable[..., Mapping[str, Any]]

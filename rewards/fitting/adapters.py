@@ -1,4 +1,4 @@
-"""Fits a classifier by gradient descent, as an adapter (`rewards.models.adapted`) or a teacher; data and seed say which."""
+"""Fits a classifier by gradient descent, as an adapter (`rewards.models.adapted`) or a teacher, seeded."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from rewards.models.adapted import HEAD, evidence, padded
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SHUFFLED = 512  # examples among which batches of like length are formed
+SHUFFLED = 512  # shuffled examples at a time that are sorted by length into batches
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterRecipe:
-    """How an adapter is fitted. The first `first` of `depth` blocks stay as they are and are computed once."""
+    """How an adapter is fitted. The first `first` of `depth` blocks are frozen, and computed once."""
 
     depth: int = 12
     first: int = 4
@@ -39,20 +39,20 @@ class AdapterRecipe:
     learning_rate: float = 1e-3
     head_rate: float = 3.0  # times the learning rate
     epochs: int = 1
-    tokens: int = 1024  # padded, in one step
-    longest: int = 320  # tokens of a text or a pair
+    tokens: int = 1024  # in one step, padding included
+    longest: int = 320  # the most tokens of a text, and of a pair
     multi_label: bool = False
-    balanced: bool = True  # the loss of every class counts alike, however rare it is
+    balanced: bool = True  # every class has the same weight in the loss, however rare it is
 
     def stated(self) -> dict[str, Any]:
-        """What a card says of it, and what products of matrices are computed in."""
+        """What a card states: the settings of the training, and the dtype of matrix products."""
         found = {"learning_rate": self.learning_rate, "epochs": self.epochs, "tokens": self.tokens}
         return {**found, "products": _precision()}
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with its pair, and its label: the index of a class, or with many labels for each 0, 1, a share or -1 (unknown)."""
+    """A text with its pair and label: a class index, or with `multi_label` for each label 0, 1, a share or -1 (unknown)."""
 
     text: str
     pair: str
@@ -82,7 +82,7 @@ def fit_teacher(
     seed: int,
     say: Callable[[str], None],
 ) -> NDArray[np.float64]:
-    """The logits (N + M, C) of N examples, which the upper half of the encoder in `folder` is fitted to, and of M others."""
+    """Fit the upper half of the encoder in `folder` to N examples; the logits (N + M, C) of these and of M others."""
     trunk = EncoderTrunk(folder)
     batches = _Batches(trunk, [*examples, *others], recipe, say)
     head = _fit(trunk, batches, examples, classes, recipe, seed, say)
@@ -105,7 +105,7 @@ def _fit(
     seed: int,
     say: Callable[[str], None],
 ) -> dict[str, torch.Tensor]:
-    """The head, after the trunk's upper blocks have changed; `examples` are the first of the batches."""
+    """Train the trunk's upper blocks in place, and a head, which is returned; `examples` are the first ones of `batches`."""
     torch.manual_seed(seed)
     targets = [name for name, module in trunk.model.named_modules() if isinstance(module, torch.nn.Linear)]
     inject_adapter_in_model(LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=targets), trunk.model)
@@ -137,9 +137,9 @@ def _fit(
 
 
 def quick_products() -> torch.autocast:
-    """Products of matrices in bfloat16 for as long as this lasts, where the processor is faster in it.
+    """A context with matrix products in bfloat16, where the processor is faster in it: in as little as a third of the time.
 
-    That takes down to a third of the time. Weights, what is learnt and the head stay in float32.
+    Weights, trained parameters and the head stay in float32.
     """
     return torch.autocast("cpu", torch.bfloat16, enabled=_precision() == "bfloat16")
 
@@ -159,14 +159,14 @@ def write_adapter(file: Path, tensors: dict[str, torch.Tensor], recipe: AdapterR
 
 def rescale_adapter(file: Path, recipe: AdapterRecipe, scale: Any, shift: Any) -> None:
     """Calibrate a stored adapter: its logits z become scale · z + shift, for each of C classes or for all alike."""
-    stored = load(file.read_bytes())  # not mapped: Windows replaces no file that is
+    stored = load(file.read_bytes())  # not memory-mapped: Windows cannot replace a mapped file
     bias = stored["bias"].numpy().astype(np.float64) * scale + shift
     stored["scale"] = torch.tensor(stored["scale"].numpy() * np.float64(scale), dtype=torch.float32)
     write_adapter(file, {**stored, "bias": torch.tensor(bias, dtype=torch.float32)}, recipe)
 
 
 class _Batches:
-    """Examples as padded batches of like length."""
+    """Examples as padded batches of similar length."""
 
     def __init__(
         self, trunk: Trunk, examples: Sequence[Example], recipe: AdapterRecipe, say: Callable[[str], None]
@@ -182,7 +182,7 @@ class _Batches:
 
     @torch.inference_mode()
     def _start(self, say: Callable[[str], None]) -> None:
-        """Compute what the blocks that stay as they are make of every example, once for all epochs."""
+        """Compute the states of every example after the frozen blocks, once for all epochs."""
         say(f"{sum(len(tokens) for tokens, _ in self._rows):,} tokens through the blocks that stay as they are")
         self._trunk.lower()
         every = self.of_like_length(range(len(self._rows)))
@@ -197,7 +197,7 @@ class _Batches:
         self._trunk.upper()
 
     def order(self, count: int, rng: Random) -> list[list[int]]:
-        """The batches of the first `count` examples in all epochs, in the order they are seen in."""
+        """The batches of the first `count` examples in all epochs, in training order."""
         found = []
         for _ in range(self._recipe.epochs):
             places = list(range(count))
@@ -212,7 +212,7 @@ class _Batches:
         return found
 
     def of_like_length(self, places: Sequence[int]) -> list[list[int]]:
-        """These examples in batches of so many tokens at most as the recipe says."""
+        """These examples in batches of similar length, of at most `recipe.tokens` tokens with padding."""
         found: list[list[int]] = [[]]
         for place in sorted(places, key=lambda each: len(self._rows[each][0])):
             if found[-1] and len(self._rows[place][0]) * (len(found[-1]) + 1) > self._recipe.tokens:
@@ -230,21 +230,21 @@ class _Batches:
 
 
 class _Report:
-    """Says how far something is, now and then."""
+    """Reports progress every REPORT_EVERY seconds, and at the end."""
 
     def __init__(self, unit: str, total: int, say: Callable[[str], None]) -> None:
         self._unit, self._total, self._say, self._losses = unit, total, say, list[float]()
         self._done = 0
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
 
     def __call__(self, loss: float | None = None) -> None:
-        """One more is done, with this loss."""
+        """Count one more unit as done, with its loss where it has one."""
         self._done += 1
         if loss is not None:
             self._losses.append(loss)
         now = time.monotonic()
-        if now - self._told > REPORT_EVERY or self._done == self._total:
-            self._told = now
+        if now - self._reported > REPORT_EVERY or self._done == self._total:
+            self._reported = now
             left = (now - self._began) / self._done * (self._total - self._done)
             recent = f", loss {float(np.mean(self._losses[-50:])):.3f}" if self._losses else ""
             self._say(f"{self._unit} {self._done:,} of {self._total:,}{recent}, {left / 60:.1f} minutes left")
@@ -256,7 +256,7 @@ def _head(size: int, classes: int) -> dict[str, torch.Tensor]:
 
 
 def _class_weights(examples: Sequence[Example], classes: int, recipe: AdapterRecipe) -> torch.Tensor:
-    """(C,): the loss of every class counts alike; with many labels that of 1 up to six times that of 0."""
+    """(C,): weights that balance the classes; with `multi_label` the weight of a label's 1s, at most 6, against its 0s."""
     if not recipe.balanced:
         return torch.ones(classes)
     labels: NDArray[Any] = np.array([one.label for one in examples])
@@ -278,7 +278,7 @@ def _loss(logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor, mul
 
 
 def _changes(trunk: Trunk) -> dict[str, torch.Tensor]:
-    """The low-rank changes by the name of the weight they belong to in the whole model."""
+    """The low-rank matrices, by the name of their weight in the whole model."""
     found = {}
     for name, parameter in trunk.model.named_parameters():
         if ".lora_" in name:

@@ -1,4 +1,4 @@
-"""A threshold for any reward: the percentile of what it says of edits that people made."""
+"""Calibrates a threshold for any reward: a percentile of its values on edits that people made."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rewards.plugins import registry
 from rewards.records import read_revision
 from rewards.suite import suite_of
 
-LEAST = 20  # values: below, a percentile of the tail is one person's habit
+LEAST = 20  # values: with fewer, a percentile in the tail reflects one person's habit
 
 
 def threshold_fit(name: str) -> Callable[..., dict[str, Any]]:
-    """The `fit` of a reward that has none of its own: it finds the threshold alone."""
+    """The `fit` for a reward that has none of its own: it only calibrates the threshold."""
 
     def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> dict[str, Any]:
         return {"threshold": calibrate(name, job, percentile)}
@@ -29,10 +29,10 @@ def threshold_fit(name: str) -> Callable[..., dict[str, Any]]:
 
 
 def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
-    """`{value, source, percentile, n, interval_95}`: of `percentile` percent of the edits in the files, the worst, fail.
+    """The threshold that the worst `percentile` percent of the edits in the files fail, in the form of `threshold_of`.
 
-    The files are of any shape that `rewards score` reads. Raises ConfigError where a row cannot be read, and where the
-    reward says too little of them.
+    The files may have any shape that `rewards score` reads. Raises ConfigError for a global reward, a row that cannot be
+    read, a failure of the reward, and fewer than LEAST values.
     """
     reward, _ = registry().reward(name)
     if reward.level == "global":
@@ -66,7 +66,7 @@ def calibrate(name: str, job: Job, percentile: float) -> dict[str, Any]:
 def threshold_of(
     values: Any, percentile: float, higher_is_better: bool, seed: int, of: str = "human edits", owners: Any = None
 ) -> dict[str, Any]:
-    """The threshold that `percentile` percent of `values` (N,) fail, as a card states it; `owners` as `interval` has them."""
+    """The threshold that `percentile` percent of `values` (N,) fail, as a card states it; `owners` as in `interval`."""
     if not 0 < percentile < 100:
         raise ConfigError(f"percentile is {percentile:g}; expected a number between 0 and 100")
     rank = percentile if higher_is_better else 100 - percentile
@@ -75,7 +75,7 @@ def threshold_of(
         return float(np.percentile(some, rank))
 
     return {
-        "value": cut(values),  # not rounded: of equal values all or none would fail
+        "value": cut(values),  # not rounded: all values that are equal to it might fail then
         "source": f"{rank:g}th percentile of {len(values):,} {of}",
         "percentile": rank,
         "n": len(values),

@@ -19,8 +19,8 @@ PERFECT = 200  # draws of labels for the calibration error that a perfect model 
 def interval(measure: Callable[..., float], *columns: Any, seed: int, owners: Any = None) -> list[float]:
     """The 95 % percentile-bootstrap interval of `measure` over resampled rows of `columns`, each of length N.
 
-    Rows that hang together, as the edits of one argument do, are drawn together: `owners` (N,) says which. Empty where no
-    resample has a value.
+    Rows with the same value in `owners` (N,), such as the edits of one argument, are drawn together (cluster bootstrap).
+    Empty where no resample has a value.
     """
     rng = np.random.default_rng(seed)
     count = len(columns[0])
@@ -38,7 +38,7 @@ def interval(measure: Callable[..., float], *columns: Any, seed: int, owners: An
 
 
 def percentiles(found: Sequence[float]) -> list[float]:
-    """The 95 % interval of what resamples gave; empty where none gave a value."""
+    """The 95 % interval of the values of resamples; empty where there are none."""
     return [round(float(np.quantile(found, level)), 4) for level in (0.025, 0.975)] if found else []
 
 
@@ -68,7 +68,7 @@ def macro_f1(label: Any, decided: Any) -> float:
 
 
 def calibration_bins(label: Any, probability: Any) -> list[tuple[float, float, int]]:
-    """Mean probability, share of the label and n of each of `BINS` equally wide bins that holds any."""
+    """Mean probability, share of the label and n for each of `BINS` equally wide bins that is not empty."""
     label, probability = np.asarray(label), np.asarray(probability)
     places = np.minimum((probability * BINS).astype(int), BINS - 1)
     return [
@@ -95,7 +95,7 @@ def calibration_curve(label: Any, probability: Any) -> list[dict[str, float]]:
 def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any]:
     """The calibration error of P(label), both (N,), its curve, and the error that a perfectly calibrated model would have.
 
-    Bins of some forty texts are noisy: the error of a perfect model is far from 0.
+    Bins of some forty texts are noisy: even a perfect model has an error far from 0.
     """
     rng = np.random.default_rng(seed)
     ideal = [calibration_error(rng.random(len(probability)) < probability, probability) for _ in range(PERFECT)]
@@ -109,7 +109,7 @@ def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any
 
 
 def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, float]:
-    """Slope, at least 0, and shift that calibrate logits (N,) to labels (N,): the label's own log-odds at a slope of 0."""
+    """Slope (at least 0) and shift that calibrate logits (N,) to labels (N,); at slope 0 the labels' log-odds remain."""
     from sklearn.linear_model import LogisticRegression
 
     head = LogisticRegression(C=1e3, class_weight="balanced" if balanced else None)
@@ -122,7 +122,7 @@ def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, 
 
 
 def check_classes(label: Any, what: str) -> None:
-    """Raise ConfigError where the rows hold one class only: nothing can be told apart."""
+    """Raise ConfigError where the rows hold only one class."""
     label = np.asarray(label)
     if not 0 < label.sum() < len(label):
         raise ConfigError(f"{what}: all {len(label)} rows are of one class; both are needed")

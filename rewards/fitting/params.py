@@ -1,4 +1,4 @@
-"""Folders of fitted parameters: how they are written whole, and how a reward takes them."""
+"""Folders of fitted parameters: how a reward loads them, and what their card and digest state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CARD = "card.json"
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """A folder of parameters that was put in the place of a reward's own, and the digest of its files."""
+    """A folder of parameters that replace a reward's own, and the digest of its files."""
 
     folder: Path
     digest: str
@@ -29,7 +29,7 @@ class Params:
 def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
     """The reward with the parameters in `folder`, and what identifies them.
 
-    A reward that offers no fit of its own takes only the threshold. Raises ConfigError where the folder is not of
+    A reward without a fit of its own takes only the threshold. Raises ConfigError where the folder was not written by
     `rewards fit` for this reward.
     """
     stated = read_card(folder)
@@ -46,7 +46,7 @@ def load_params(reward: Reward, folder: Path) -> tuple[Reward, Params]:
         loaded = reward.fitter.load(folder) if reward.fitter else _with_threshold(reward, folder)
     _check_loaded(reward, loaded, folder)
     profile: Any = stated.get("profile")
-    if reward.models and profile in loaded.thresholds:  # found with the models of that profile: those of others stay
+    if reward.models and profile in loaded.thresholds:  # calibrated in that profile: the thresholds of others stay
         loaded = replace(loaded, thresholds={**reward.thresholds, profile: loaded.thresholds[profile]})
     return loaded, Params(folder, digest_of(folder))
 
@@ -75,13 +75,13 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def rewards_of(card: Mapping[str, Any]) -> list[Any]:
-    """The names of the rewards that a card says it is of."""
+    """The names of the rewards that a card is about."""
     stated = card.get("rewards") or card.get("reward")
     return stated if isinstance(stated, list) else [stated] if stated else []
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 over names and contents of the files; of the card without its date, so that a fit made again has it too."""
+    """SHA-256 over names and contents of the files; the card without its date, so that a repeated fit has the same."""
     stated = {**read_card(folder), "date": None}
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
     for file in sorted(path for path in folder.iterdir() if path.is_file() and path.name != CARD):
@@ -90,12 +90,12 @@ def digest_of(folder: Path) -> str:
 
 
 def thresholds_of(folder: Path, others: Mapping[Profile, Threshold]) -> dict[Profile, Threshold]:
-    """The threshold of a folder's card, for the profile it was found in, among the `others`."""
+    """The `others`, with the threshold of a folder's card for the profile that it was calibrated in."""
     profile: Profile = read_card(folder).get("profile", DEFAULT_PROFILE)
     return {**others, profile: Threshold.from_card(folder / CARD)}
 
 
 def _with_threshold(reward: Reward, folder: Path) -> Reward:
-    everywhere = dict.fromkeys(PROFILES, Threshold.from_card(folder / CARD))  # without models profiles are alike
+    everywhere = dict.fromkeys(PROFILES, Threshold.from_card(folder / CARD))  # without models all profiles are the same
     thresholds = thresholds_of(folder, reward.thresholds) if reward.models else everywhere
     return replace(reward, thresholds=thresholds, card_path=folder / CARD)

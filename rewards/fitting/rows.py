@@ -1,4 +1,4 @@
-"""The rows that a fit reads: every bad one is an error that names file, line and field, because none may be left out unseen."""
+"""The rows that a fit reads: a bad one is an error that names file, line and field, because none may be skipped silently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a data file, with the place it stands at: its columns that are not `null`, and all of them as read."""
+    """One record of a data file, with its file and line: the columns that are not `null`, and in `raw` all of them."""
 
     file: Path
     number: int
@@ -27,12 +27,12 @@ class Row:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def owner(self, otherwise: str) -> str:
-        """Who wrote it: the writer of its document (column `doc`), or where it names none, this."""
+        """The writer of its document (column `doc`), or `otherwise` where it names none."""
         document = self.record.get("doc", "")
         return otherwise if document == "" else writer_of(str(document))
 
     def text(self, *names: str) -> str:
-        """The text in the first of these columns that the row has. Raises ConfigError where it has none, or no text."""
+        """The text in the first of these columns that the row has. Raises ConfigError where it has none, or another type."""
         for name in names:
             if name in self.record:
                 value = self.record[name]
@@ -42,7 +42,7 @@ class Row:
         raise self.wrong(f"it has no column {' or '.join(names)}; it has {', '.join(map(str, self.record))}")
 
     def texts(self, name: str) -> list[str]:
-        """The list of texts in this column. Raises ConfigError where there is none."""
+        """The list of texts in this column. Raises ConfigError where it holds anything else."""
         found = self.record.get(name)
         if not (isinstance(found, list) and all(isinstance(one, str) for one in found)):
             raise self.wrong(f"{name}: expected a list of texts")
@@ -54,7 +54,7 @@ class Row:
 
 
 def read_rows(files: Sequence[Path]) -> Iterator[Row]:
-    """Every row of JSONL, JSONL.gz or Parquet files. Raises ConfigError at the first line that holds no object."""
+    """Every row of JSONL, JSONL.gz or Parquet files. Raises ConfigError at the first line that is not a JSON object."""
     for file in files:
         empty = True
         for line in read_lines(str(file)):
@@ -69,16 +69,16 @@ def read_rows(files: Sequence[Path]) -> Iterator[Row]:
 
 
 def _stated(value: Any) -> Any:
-    """The value without columns that are null: in Parquet every row has every column, of objects inside it too."""
+    """The value without columns that are null, also in nested objects: in Parquet every row has every column."""
     if isinstance(value, Mapping):
         return {name: _stated(one) for name, one in value.items() if one is not None}
     return [_stated(one) for one in value] if isinstance(value, list) else value
 
 
 def revised(row: Row, left_out: Counter[str], words: int = 1) -> tuple[str, str] | None:
-    """A sentence before and after people changed it, of so many words at least; None, and counted why, where it is not that.
+    """A sentence before and after a revision, both of at least `words` words; else None, and the reason is counted.
 
-    Raises ConfigError where the row has neither column.
+    `left_out` counts the reasons. Raises ConfigError where the row has neither column.
     """
     if "before" not in row.record and "after" not in row.record:
         raise row.wrong(f"expected columns before and after; it has {', '.join(map(str, row.record))}")
@@ -95,12 +95,12 @@ def revised(row: Row, left_out: Counter[str], words: int = 1) -> tuple[str, str]
 
 
 def text_beside(row: Row) -> str | None:
-    """The text of a row that stands beside revisions and is none itself; None of others."""
+    """The text of a row with a column `text` and no revision (`before`, `after`); None for other rows."""
     return row.text("text") if "text" in row.record and not {"before", "after"} & row.record.keys() else None
 
 
 def say_left_out(say: Callable[[str], None], left_out: Counter[str]) -> None:
-    """One line that says how many rows a fit leaves out, and why; none where it takes all."""
+    """Report in one line how many rows a fit leaves out, and why; nothing where it takes all."""
     if left_out:
         say(f"rows left out: {', '.join(f'{count:,} {why}' for why, count in left_out.items())}")
 
@@ -108,7 +108,7 @@ def say_left_out(say: Callable[[str], None], left_out: Counter[str]) -> None:
 def split_of(row: Row, key: str, fold: str) -> Split:
     """The part a row belongs to: its column `folds` at `fold`, its column `split`, or by the SHA-256 of `key` (70/10/20 %).
 
-    What shares a key shares the part: give the document, where several rows come from one.
+    Rows with the same key get the same part by it: where several rows come from one document, that should be the key.
     """
     stated = row.record.get("split")
     folds = row.record.get("folds")
@@ -128,6 +128,6 @@ def split_of(row: Row, key: str, fold: str) -> Split:
 
 
 def need(count: int, least: int, what: str) -> None:
-    """Raise ConfigError where there is too little to fit or to measure on."""
+    """Raise ConfigError where `count`, of what a fit learns from or measures on, is less than `least`."""
     if count < least:
         raise ConfigError(f"too few {what}: {count}; at least {least} are needed")

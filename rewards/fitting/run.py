@@ -1,4 +1,4 @@
-"""Runs the fit of a reward: checks its options, lets it write into a folder that nobody sees yet, adds what every card has."""
+"""Runs the fit of a reward: checks options, lets it write to a temporary folder, completes the card, moves the folder."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def run(
     say: Callable[[str], None],
     unseen: Path | None = None,
 ) -> dict[str, Any]:
-    """The card of the fit, whose files then lie in `out`; nothing lies there where it fails. Raises ConfigError.
+    """Run the fit, write its files to `out` and return its card; where it fails, `out` stays as it was. Raises ConfigError.
 
-    Where something had been fitted by then, a note of the error says in which folder it is kept. Rows that share words
+    Files that were written before an error are kept, and a note of the error names their folder. Rows that share an n-gram
     with the test rows of `unseen` are left out.
     """
     reward, origin = registry().reward(name)
@@ -50,7 +50,7 @@ def run(
     if not calibrates and (engine.profile != DEFAULT_PROFILE or engine.models):
         raise ConfigError(f"the fit of {name!r} reads no models but its own: leave out --profile and --model")
     engine.check_roles(model.role for model in reward.models)
-    described = _all_described("--data", files)  # before the fit: what it is about to read
+    described = _all_described("--data", files)  # before the fit, in the state that it will read
     described_unseen = _all_described("--unseen", [unseen] if unseen else [])
     kept = Unseen.of(unseen, chosen) if unseen else None
     out = out.resolve()
@@ -72,24 +72,24 @@ def run(
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
         _check_usable(f"{name!r} of {origin.of}", reward, folder)
     except BaseException as error:
-        told = error
+        shown = error
         if isinstance(error, OSError):
-            told = RewardsError(f"{error.filename or out}: {error.strerror or error}")
+            shown = RewardsError(f"{error.filename or out}: {error.strerror or error}")
         if any(folder.iterdir()):
-            told.add_note(f"what was fitted before this stopped is kept in {folder}")
+            shown.add_note(f"what was fitted before this stopped is kept in {folder}")
         else:
             folder.rmdir()
-        if told is error:
+        if shown is error:
             raise
-        raise told from error
+        raise shown from error
     _move(folder, out, name)
     return card
 
 
 def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The card that the fit returned, as JSON holds it; checks that the fit wrote safetensors alone.
+    """Run the fit and return its card as plain JSON values; check that it wrote nothing but safetensors files.
 
-    Raises PluginError that names the fit for whatever it raises besides errors that the user can act on.
+    Any exception but a RewardsError or OSError, which users can act on, becomes a PluginError that names the fit.
     """
 
     def failed(error: BaseException) -> PluginError:
@@ -100,7 +100,7 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
         if not isinstance(card, Mapping):
             raise TypeError(f"it returned {type(card).__name__}; expected the card, a mapping")
         stated: dict[str, Any] = json.loads(json.dumps({**card}, allow_nan=False, default=_number))
-    if job.unseen is not None and not job.unseen.asked:
+    if job.unseen is not None and not job.unseen.used:
         raise PluginError(f"the fit of {who} does not read its data with `job.rows()`: --unseen has no effect on it")
     others = [path.name for path in sorted(job.out.iterdir()) if path.suffix != ".safetensors" or not path.is_file()]
     if others:
@@ -109,7 +109,7 @@ def _fitted(who: str, fit: Callable[..., Any], job: Job, options: Mapping[str, A
 
 
 def _check_usable(who: str, reward: Reward, folder: Path) -> None:
-    """Raise PluginError where the reward cannot be loaded with what was fitted."""
+    """Raise PluginError where the reward cannot be loaded with the fitted parameters."""
     try:
         load_params(reward, folder)
     except RewardsError as error:
@@ -117,14 +117,14 @@ def _check_usable(who: str, reward: Reward, folder: Path) -> None:
 
 
 def _number(value: Any) -> Any:
-    """A number of numpy or torch as JSON has it."""
+    """A numpy or torch scalar as a plain number, for `json.dumps`."""
     if callable(item := getattr(value, "item", None)):
         return item()
     raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
 
 def _scratch(out: Path, name: str) -> Path:
-    """An empty folder beside `out`. Raises ConfigError where `out` holds anything that a fit of this reward does not write."""
+    """A new empty folder beside `out`. Raises ConfigError where `out` holds anything that no fit of this reward wrote."""
     _check_replaceable(out, name)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _check_replaceable(out: Path, name: str) -> None:
         return
     except OSError as error:
         raise ConfigError(f"-o {out} cannot be replaced: {error.strerror or error}") from error
-    # Weights without a card are somebody's model.
+    # Even safetensors files count without a card: they may be somebody's model.
     strangers = [name for name in found if CARD not in found or not (name == CARD or name.endswith(".safetensors"))]
     if strangers:
         raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
@@ -150,7 +150,7 @@ def _check_replaceable(out: Path, name: str) -> None:
 
 
 def _check_fit_of(out: Path, name: str) -> None:
-    """Raise ConfigError where the card in `out` is not of a fit of this reward: hours may have gone into another's."""
+    """Raise ConfigError where the card in `out` is not of a fit of this reward: another fit may have taken hours."""
     try:
         card = read_card(out)
     except ConfigError as error:
@@ -159,14 +159,14 @@ def _check_fit_of(out: Path, name: str) -> None:
     if not fitted:
         raise ConfigError(f"-o {out} holds a {CARD} that states no reward, which no fit wrote; give another -o")
     if name not in fitted:
-        told = ", ".join(map(repr, fitted))
-        raise ConfigError(f"-o {out} holds a fit of {told}, which one of {name!r} would replace; give another -o")
+        names = ", ".join(map(repr, fitted))
+        raise ConfigError(f"-o {out} holds a fit of {names}, which one of {name!r} would replace; give another -o")
 
 
 def _move(folder: Path, out: Path, name: str) -> None:
-    """Put the finished folder in its place; an earlier fit there goes when the new one stands.
+    """Move the finished folder to `out`; an earlier fit there is deleted after that.
 
-    Raises ConfigError where something else has come to lie there since the fit began.
+    Raises ConfigError where something else was put there since the fit began.
     """
     try:
         _check_replaceable(out, name)
@@ -186,7 +186,7 @@ def _move(folder: Path, out: Path, name: str) -> None:
 
 
 def fit_of(reward: Reward) -> Callable[..., Any]:
-    """What `rewards fit` runs for a reward: its own, or the one that finds a threshold alone."""
+    """The function that `rewards fit` runs for a reward: its own, or one that only calibrates a threshold."""
     return reward.fitter.fit if reward.fitter else threshold_fit(reward.name)
 
 
@@ -211,7 +211,7 @@ def options_of(name: str, fit: Callable[..., Any]) -> dict[str, tuple[Any, Any]]
 
 
 def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fit's options, those given checked and converted, and the defaults of the others; and the same as JSON has them."""
+    """All options of the fit, those given checked and converted, the others by default; and the same as JSON values."""
     from pydantic import ConfigDict, PydanticUserError, ValidationError, create_model
     from pydantic_core import PydanticSerializationError
 
@@ -238,7 +238,7 @@ def _options(name: str, fit: Callable[..., Any], given: Mapping[str, Any]) -> tu
 
 
 def _all_described(option: str, files: Sequence[Path]) -> list[dict[str, Any]]:
-    """What a card says of each file. Raises ConfigError for one that cannot be read twice, or is the same as another."""
+    """The card's entry for each file. Raises ConfigError for one that is missing, cannot be read twice or equals another."""
     found: dict[str, Path] = {}
     described = []
     for file in files:

@@ -1,4 +1,4 @@
-"""The data that the shipped parameters were fitted to, by the SHA-256 of the file: cards say whose it is, and its licence."""
+"""The data that the shipped parameters were fitted to, by the SHA-256 of the file: source and licence, for cards."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ KNOWN: dict[str, tuple[str, str]] = {
 
 
 def writer_of(document: str) -> str:
-    """Who wrote a document: drafts by one writer of ArgRewrite share the number in their names; else the document itself."""
+    """The writer of a document: in ArgRewrite the number in its name, which all drafts by a writer share; else its name."""
     number = re.search(r"argrewrite_(\d+)", document)
     return number[1] if number else document
 
 
 def describe(digest: str) -> dict[str, str]:
-    """`{source, licence}` of a known file, and nothing of others: what their licence is, their owner knows."""
+    """`{source, licence}` of a known file; empty for others, whose licence only their owner knows."""
     if digest not in KNOWN:
         return {}
     source, licence = KNOWN[digest]

@@ -1,4 +1,4 @@
-"""The models that a classifier is fitted on: their blocks, of which the first stay as they are, and how they read a pair."""
+"""The models that a classifier is fitted on: their blocks, of which the first are frozen, and how they encode a pair."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rewards.models.backend import loading, weights_only
 from rewards.models.keys import positions, token_limit
 
 TokenRow = tuple[list[int], int]
-"""The tokens of a pair and a text, and where those of the text begin."""
+"""The tokens of a pair and a text, and the index of the text's first one."""
 
 
 class Trunk(ABC):
-    """Some blocks of a model at a time: `lower` are the first, which stay as they are, `upper` are those that change.
+    """A model that runs some blocks at a time: after `lower()` the first, frozen ones, after `upper()` the trained ones.
 
-    `model` is what runs. Given token ids it starts from their embeddings, given `inputs_embeds` from these.
+    `model` is the part that runs: from the embeddings of token ids, or from the states given as `inputs_embeds`.
     """
 
     def __init__(self, folder: Path, first: int | None = None, depth: int | None = None) -> None:
-        """Of `depth` blocks (all) the first `first` (half of them) stay as they are. Raises ModelError for other files."""
+        """Take `depth` blocks (all), of which the first `first` (half) are frozen. Raises ModelError for other files."""
         with loading(f"{folder} cannot be fitted"):
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             self.model, self._owner, self._name = self._load(folder)
@@ -35,29 +35,29 @@ class Trunk(ABC):
 
     @property
     def size(self) -> int:
-        """Of a token's state."""
+        """The dimension of hidden states."""
         return int(self.model.config.hidden_size)
 
     def lower(self) -> None:
-        """From now on `model` is the first blocks."""
+        """Let `model` be the first blocks."""
         setattr(self._owner, self._name, self._blocks[: self.first])
 
     def upper(self) -> None:
-        """From now on `model` is the blocks that change."""
+        """Let `model` be the trained blocks."""
         setattr(self._owner, self._name, self._blocks[self.first :])
 
     def run(self, attended: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:
-        """The states (B, T, D) that the blocks at hand make of `input_ids` (B, T) or `inputs_embeds` (B, T, D)."""
+        """The states (B, T, D) after the current blocks, of `input_ids` (B, T) or `inputs_embeds` (B, T, D)."""
         states: torch.Tensor = self.model(attention_mask=attended, **given).last_hidden_state
         return states
 
     @abstractmethod
     def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[TokenRow], int]:
-        """What the model reads of each text under its pair, and how many were cut to `longest` tokens."""
+        """The model's input for each text with its pair, and how many texts and pairs were cut to `longest` tokens."""
 
     @abstractmethod
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
-        """The model, and the module and name under which it keeps its blocks."""
+        """The model, the module that holds its blocks, and the name of that attribute."""
 
     def _coded(self, texts: Sequence[str]) -> list[list[int]]:
         coded: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
@@ -65,7 +65,7 @@ class Trunk(ABC):
 
 
 class CausalTrunk(Trunk):
-    """A causal language model without its last norm and its vocabulary."""
+    """A causal language model without its final norm and LM head."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
         trunk: Any = AutoModelForCausalLM.from_pretrained(folder, **weights_only(dtype=torch.float32)).base_model
@@ -81,7 +81,7 @@ class CausalTrunk(Trunk):
 
 
 class EncoderTrunk(Trunk):
-    """An encoder that reads in both directions: BERT, MPNet and whatever keeps its blocks where they do."""
+    """A bidirectional encoder: BERT, MPNet and others that keep their blocks in `encoder.layer`."""
 
     def _load(self, folder: Path) -> tuple[Any, Any, str]:
         model: Any
@@ -89,7 +89,7 @@ class EncoderTrunk(Trunk):
         if missing := sorted(name for name in report["missing_keys"] if not name.startswith("pooler.")):
             raise ModelError(f"{folder} lacks weights of a {type(model).__name__}: {', '.join(missing[:3])}")
         keeps = hasattr(model, "embeddings") and hasattr(getattr(model, "encoder", None), "layer")
-        if not keeps or hasattr(model, "embeddings_project"):  # its blocks do not start from what embeddings are
+        if not keeps or hasattr(model, "embeddings_project"):  # projected before the first block
             raise ModelError(
                 f"{folder} holds a {type(model).__name__}: a teacher is an encoder such as BERT, MPNet or DeBERTa"
             )
@@ -98,18 +98,18 @@ class EncoderTrunk(Trunk):
         return model, model.encoder, "layer"
 
     def lower(self) -> None:
-        """The first blocks, on the embeddings of tokens."""
+        """Let `model` be the first blocks, which start from token embeddings."""
         super().lower()
         self.model.embeddings = self._embeddings
 
     def upper(self) -> None:
-        """The other blocks, on what the first have made: no embedding is added to it."""
+        """Let `model` be the other blocks, which start from the states after the first ones, without embeddings."""
         super().upper()
         self.model.embeddings = _AsGiven()
 
     def rows(self, pairs: Sequence[str], texts: Sequence[str], longest: int) -> tuple[list[TokenRow], int]:
-        """The pair and the text, with the marks that the tokenizer sets around them."""
-        start, middle, end = self._marks()
+        """The pair and the text, with the special tokens that the tokenizer puts around them."""
+        start, middle, end = self._special_tokens()
         room = self._room - len(start) - len(middle) - len(end)
         found, cut = list[TokenRow](), 0
         for pair, text in zip(self._coded(pairs), self._coded(texts), strict=True):
@@ -120,8 +120,8 @@ class EncoderTrunk(Trunk):
             found.append(([*before, *body, *end], len(before)))
         return found, cut
 
-    def _marks(self) -> tuple[list[int], list[int], list[int]]:
-        """The marks that this tokenizer sets before, between and after the two parts of a pair."""
+    def _special_tokens(self) -> tuple[list[int], list[int], list[int]]:
+        """The special tokens that this tokenizer puts before, between and after the two parts of a pair."""
         (one,) = self._coded(["a"])
         marked: list[int] = self.tokenizer("a", "a")["input_ids"]
         places = [place for place in range(len(marked)) if marked[place : place + len(one)] == one]
@@ -130,7 +130,7 @@ class EncoderTrunk(Trunk):
 
 
 class _AsGiven(torch.nn.Module):
-    """Stands for embeddings where states are given."""
+    """Replaces the embeddings: returns the states that are given in their place."""
 
     def forward(self, *, inputs_embeds: torch.Tensor, **_: Any) -> torch.Tensor:
         return inputs_embeds

@@ -1,4 +1,4 @@
-"""What a fit must not learn from: texts that it will be measured on may stand in other files too."""
+"""Keeps texts that a fit will be measured on out of its data: they may occur in other files too."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from rewards.errors import ConfigError
 from rewards.fitting.rows import Row, read_rows, split_of
 
-RUN = 8  # words in a row that two texts do not share by chance
+RUN = 8  # words of an n-gram: two texts do not share such a long one by chance
 
 
 @dataclass(slots=True)
 class Unseen:
-    """The runs of `RUN` words of the texts in a file that are kept for measuring.
+    """The n-grams (`runs` of `RUN` words) of a file's test rows, which are kept for measuring.
 
-    `rows` are their numbers in it. Where the fit reads `splits` and this file is also its data, rows of this file are not
-    left out: the fit holds out its own test rows. `asked` says whether anybody has asked about a row.
+    `rows` are the line numbers of these rows. With `splits` the fit reads splits: where this file is also its data, no row
+    of it is left out, because the fit holds out its own test rows. `used` tells whether `holds` was called.
     """
 
     file: Path
     runs: frozenset[str]
     rows: frozenset[int]
     splits: bool
-    asked: bool = False
+    used: bool = False
 
     @classmethod
     def of(cls, file: Path, options: Mapping[str, Any]) -> Unseen:
-        """Of the rows whose `folds` or `split` says test; where a row says neither, it is kept too.
+        """From the rows whose `folds` or `split` says test, and from those that have neither.
 
         A fit whose `options` have a `fold` reads splits. Raises ConfigError where no row has a text of that many words.
         """
@@ -46,8 +46,8 @@ class Unseen:
         return cls(file, frozenset(found), frozenset(rows), "fold" in options)
 
     def holds(self, row: Row) -> bool:
-        """Whether a fit must not learn from the row: a text of it shares a run of words with these, or it is one of these."""
-        self.asked = True
+        """Whether a fit must not learn from the row: it is one of `rows`, or a text of it contains one of `runs`."""
+        self.used = True
         if row.file.resolve() == self.file.resolve():
             if self.splits:
                 return False
@@ -57,9 +57,9 @@ class Unseen:
 
 
 def runs(record: Mapping[str, Any]) -> set[str]:
-    """Every `RUN` words in a row in its texts. Letters' case and marks do not count.
+    """All n-grams of `RUN` words in the record's texts, without case and punctuation.
 
-    Rows of one file share their issue, so that is no text of theirs.
+    The issue is left out: rows of one file share it.
     """
     found: set[str] = set()
     for text in _texts([value for name, value in record.items() if name != "issue"]):
