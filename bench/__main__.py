@@ -82,7 +82,7 @@ def compared(data: Path, token_budget: int) -> dict[str, Any]:
 
 
 def parts(revisions: list[Any], size: int) -> list[list[Any]]:
-    """As large as said."""
+    """The revisions in parts of this size."""
     return [revisions[start : start + size] for start in range(0, len(revisions), size)]
 
 
@@ -105,7 +105,7 @@ def scored(data: Path) -> dict[str, Any]:
 
 
 def growth(data: Path, token_budget: int) -> dict[str, Any]:
-    """With edits, completions, rewards."""
+    """How time and memory grow with edits, completions of a group, and rewards."""
     from bench import growth
     from rewards.engine.engine import Engine
     from rewards.suite import load_suite

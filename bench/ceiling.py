@@ -1,4 +1,4 @@
-"""How fast the bare models read as many tokens as the engine gave them, in batches without padding."""
+"""An upper bound for the engine's speed: the bare models on as many tokens, in batches without padding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rewards.models.causal_lm import CausalLM
 
 @torch.inference_mode()
 def seconds(readings: Sequence[Reading], one_in: int = 1) -> float:
-    """Of the transformers' blocks alone: no tokenising, no packing, no masks, no heads, nothing handed back.
+    """Seconds of the transformer blocks alone: no tokenising, no packing, no masks, no heads, no results.
 
-    One in so many tokens is read, and the time multiplied.
+    Only one in `one_in` tokens is read, and the time multiplied by that.
     """
     total = 0.0
     for reading in readings:
         blocks = bare(reading)
-        length = max(1, round(reading.seen / reading.tokens))  # of texts whose tokens see as many others
+        length = max(1, round(reading.seen / reading.tokens))  # of texts with the same attention per token
         rows = max(1, reading.model.placement.token_budget // length)  # batches as large as the engine's
         ids = torch.randint(10, 1000, (rows, length), device=reading.model.placement.device)
         times, rest = divmod(reading.tokens // one_in, rows * length)
@@ -42,7 +42,7 @@ def seconds(readings: Sequence[Reading], one_in: int = 1) -> float:
 
 @contextmanager
 def plain_attention(reading: Reading) -> Iterator[None]:
-    """A causal model attends as transformers has it, for as long as this is open."""
+    """Inside this context a causal model uses transformers' own attention."""
     if not isinstance(reading.model, CausalLM):
         yield
         return
@@ -65,7 +65,7 @@ def bare(reading: Reading) -> Any:
 
 
 def flops(readings: Sequence[Reading]) -> float:
-    """Of the matrix products with weights: twice the blocks' parameters for each token; attention is left out."""
+    """FLOPs of the matrix products with weights: two per weight of the blocks and token; attention is left out."""
     total = 0.0
     for reading in readings:
         if isinstance(reading.model, CausalLM):

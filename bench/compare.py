@@ -1,4 +1,4 @@
-"""Engine, peers and ceiling on the same work, part by part in one process, so that what else the machine does hits all."""
+"""Engine, peers and ceiling on the same work, part by part in one process, so that other load on the machine hits all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def peers(models: Models) -> dict[str, Peer]:
 
 
 def thresholds_of(suite: Suite) -> dict[str, float]:
-    """Of the rewards that gate."""
+    """The thresholds of the gates, by reward."""
     return {c.name: c.threshold.value for c in suite.components if c.gate and c.threshold}
 
 
@@ -40,9 +40,9 @@ def compare(
     everyone: Mapping[str, Peer],
     lower: Suite | None = None,
 ) -> dict[str, Any]:
-    """For each work, its parts through the engine, and so many of them through each peer: medians, and what differs.
+    """Time the engine on all parts of each work, and each peer on the stated number of them: medians, and differences.
 
-    `suite` computes in float32, as the peers do; `lower` is the same suite in the precision that the device is faster in.
+    `suite` computes in float32, as the peers do; `lower` is the same suite in the dtype that the device is faster in.
     """
     thresholds = thresholds_of(suite)
     warm = next(iter(works.values()))[0][0][:2]
@@ -61,7 +61,7 @@ def compare(
 
 @dataclass(slots=True)
 class Pass:
-    """What an engine did on all parts of a work."""
+    """The measurements of one suite on all parts of a work."""
 
     suite: Suite
     seconds: list[float] = field(default_factory=list)
@@ -75,17 +75,17 @@ class Pass:
     flops: float = 0.0
 
     def score(self, part: Sequence[Revision], watch: Watch, bare_one_in: int = 1) -> list[Result]:
-        """One part, with nothing remembered, again from the cache, and its tokens, or one in so many, through the bare models."""
+        """Score a part from an empty cache, then from a full one, and run one in `bare_one_in` tokens by the bare models."""
         self.suite.engine.cache.clear()
         watch.clear()
         counts = self.suite.engine.counts
-        asked, different = counts.requested, counts.computed
+        requested, computed = counts.requested, counts.computed
         found: list[Result] = timed(self.seconds, partial(self.suite.score, part))
         readings = list(watch.readings.values())
         for phase, spent in watch.seconds.items():
             self.phases[phase] += spent
-        self.requested += counts.requested - asked
-        self.computed += counts.computed - different
+        self.requested += counts.requested - requested
+        self.computed += counts.computed - computed
         self.tokens += watch.tokens()
         self.padded += sum(one.padded for one in readings)
         self.flops += ceiling.flops(readings)
@@ -118,10 +118,10 @@ def _work(
 ) -> dict[str, Any]:
     peers: dict[str, list[float]] = {name: [] for name in named}
     off: dict[str, dict[str, Any]] = {name: {"largest_difference": 0.0, "decisions": 0} for name in named}
-    engine, faster = Pass(suite), Pass(lower) if lower and named else None  # beside peers; alone it would say nothing
+    engine, faster = Pass(suite), Pass(lower) if lower and named else None  # only to compare with peers
     gap = {"largest_difference": 0.0, "decisions": 0}
     for number, part in enumerate(parts):
-        found = engine.score(part, watch, 1 if named else 4)  # alone a work is large
+        found = engine.score(part, watch, 1 if named else 4)  # works without peers are large
         for name, (peer, times) in named.items():
             if number < times:
                 differences(found, timed(peers[name], partial(score, part, peer, thresholds)), off[name])
@@ -130,7 +130,7 @@ def _work(
     edits = sum(len(one.edits) for part in parts for one in part)
 
     def beside(one: Pass) -> dict[str, Any]:
-        """How many times as long as the engine; of the ceiling, how many times as long the engine takes."""
+        """The engine's time in multiples of the ceiling's, and the time of each peer in multiples of the engine's."""
         return {"ceiling": ratios(one.seconds, one.ceiling)} | {
             name: ratios(seconds, one.seconds) for name, seconds in peers.items()
         }
@@ -152,12 +152,12 @@ def _work(
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Of each part that both have: median and extremes."""
+    """Median and extremes of the ratios, over the parts that both have."""
     return spread([a / b for a, b in zip(above, below, strict=False)])
 
 
 def _plainly(result: Result) -> dict[str, Any]:
-    """What `differences` compares, as `peers.score` gives it."""
+    """The result in the form of `peers.score`, for `differences`."""
     before, after = (result.details["appropriateness"][when]["Inappropriateness"] for when in ("before", "after"))
     return {
         "edits": {
@@ -172,7 +172,7 @@ def _plainly(result: Result) -> dict[str, Any]:
 
 
 def timed(into: list[float], work: Callable[[], Any]) -> Any:
-    """What `work` gives; its seconds go into the list."""
+    """What `work` returns; its seconds are appended to `into`."""
     began = time.perf_counter()
     found = work()
     into.append(time.perf_counter() - began)
@@ -180,7 +180,7 @@ def timed(into: list[float], work: Callable[[], Any]) -> Any:
 
 
 def differences(found: Sequence[Result], other: Sequence[dict[str, Any]], off: dict[str, Any]) -> None:
-    """The largest difference of any score, infinite where one has none, and how many edits one accepts and the other does not."""
+    """Add to `off` the largest difference of a score (infinite where one is missing) and the edits that only one accepts."""
     for one, plain in zip(found, other, strict=True):
         off["decisions"] += len(set(one.accepted) ^ set(plain["accepted"]))
         gaps = [

@@ -1,4 +1,4 @@
-"""The data sets that a measurement reads: what a folder lacks is told before anything is measured."""
+"""The data sets that a measurement reads: missing files are reported before anything is measured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SYSTEMS = ("base", "v11")
-"""Of the reference."""
+"""The systems of the reference."""
 
 
 def need(folder: Path, names: Iterable[str]) -> None:
-    """End with one line where the folder lacks one of these files."""
+    """Exit with one line where the folder lacks one of these files."""
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise SystemExit(
             f"{folder} lacks {', '.join(missing)}: docs/fitting.md says what they hold and where they are from"

@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def make_files(data: Path, out: Path, limit: int | None) -> dict[str, Path]:
-    """One file of records a system, all of the same arguments."""
+    """One file of records for each system, all of the same arguments."""
     from rewards_eval.baselines.cleanup import clean_up
 
     files = {}
@@ -83,7 +83,7 @@ def make_files(data: Path, out: Path, limit: int | None) -> dict[str, Path]:
 
 
 def write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
-    """A JSONL file of records; left alone where it holds them already, so that a run can go on."""
+    """A JSONL file of records; not touched where it holds them already, so that a run can be resumed."""
     text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
@@ -91,7 +91,7 @@ def write(path: Path, records: Sequence[dict[str, Any]]) -> Path:
 
 
 def edit(arguments: Path, target: Path, options: Sequence[str]) -> Path:
-    """What a policy makes of the arguments."""
+    """The file `target`, with a policy's edits of the arguments."""
     command = [*REWARDS, "edit", str(arguments), "-o", str(target), *options, "--batch-size", "64", "--resume"]
     done = subprocess.run(command, check=False)
     if done.returncode not in (0, 1):  # 1: some records failed, and are counted
@@ -119,7 +119,7 @@ def page(report: dict[str, Any]) -> list[str]:
 
 
 def show_cell(cell: dict[str, Any], digits: int, usual: int | None) -> str:
-    """A value with its interval, and its n where it is another than that of the row."""
+    """A value with its interval, and its n where that differs from the row's."""
     if cell["value"] is None:
         return "–"
     text = show(cell["value"], digits)

@@ -1,7 +1,7 @@
 """The careful user's models as compiled graphs: what sentence-transformers' ONNX and OpenVINO backends run.
 
-Those backends come through optimum, whose releases do not admit the transformers that this project is pinned to; so the
-graphs are made here, by torch.onnx and openvino, of the same blocks in float32.
+Those backends need optimum, whose releases exclude the version of transformers that this project pins; so the graphs are
+exported here, by torch.onnx and openvino, from the same blocks in float32.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _classifier(one: Classifier, make: Callable[[Any], Blocks]) -> Classifier:
 
 
 class _States(torch.nn.Module):
-    """A model as a function of two tensors to one."""
+    """A model as a function from token ids and attention mask to hidden states."""
 
     def __init__(self, model: Any, **options: Any) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def onnx(model: Any) -> Blocks:
 
 
 def _example() -> tuple[Any, Any]:
-    """With padding: a graph made without it would leave the mask out."""
+    """Inputs with padding: a graph that is traced without it would ignore the mask."""
     ids, mask = torch.randint(10, 1000, (2, 16)), torch.ones(2, 16, dtype=torch.long)
     mask[1, 9:] = 0
     return ids, mask

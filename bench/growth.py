@@ -22,7 +22,7 @@ EDITS = (1_000, 3_000, 10_000, 100_000)
 
 
 def with_edits(sizes: tuple[int, ...] = EDITS, reward: str = "token_similarity") -> list[dict[str, Any]]:
-    """Seconds (without those of starting) and memory of `rewards score` on files of so many edits, by one small model."""
+    """Seconds (without those of starting) and memory of `rewards score` on files of these sizes, with one small model."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         start = 0.0
@@ -42,17 +42,17 @@ def with_edits(sizes: tuple[int, ...] = EDITS, reward: str = "token_similarity")
 
 
 def exponent(rows: list[dict[str, Any]]) -> float:
-    """The slope of log time over log texts that were computed."""
+    """The slope of log seconds over log computed texts."""
     return float(np.polyfit(np.log([row["computed"] for row in rows]), np.log([row["seconds"] for row in rows]), 1)[0])
 
 
 def with_group(
     systems: Sequence[list[Revision]], suite: Suite, sizes: tuple[int, ...] = (1, 2, 4, 8, 16), arguments: int = 6
 ) -> list[dict[str, Any]]:
-    """Seconds for so many completions of each of the same arguments, and how many times those of one."""
+    """Seconds for different numbers of completions of the same arguments, and their ratio to those for one completion."""
     everything = work.groups(systems, arguments, max(sizes))
     found = []
-    suite.score(everything[:1])  # models are loaded for the first
+    suite.score(everything[:1])  # loads the models
     for size in sizes:
         chosen = [one for at, one in enumerate(everything) if at % max(sizes) < size]
         found.append({"completions": size, "seconds": round(seconds(suite, chosen), 3)})
@@ -69,7 +69,7 @@ ADDED = (
 
 
 def with_rewards(revisions: list[Revision], engine: Engine) -> list[dict[str, Any]]:
-    """What a third reward adds to the time of two, and to the tokens that models read."""
+    """By how much a third reward increases the time of two, and the tokens that models read."""
     rows = []
     for two, third in ADDED:
         before, after = suite_of(two, engine=engine), suite_of((*two, third), engine=engine)
@@ -86,7 +86,7 @@ def with_rewards(revisions: list[Revision], engine: Engine) -> list[dict[str, An
 
 
 def seconds(suite: Suite, revisions: list[Revision]) -> float:
-    """From an empty cache."""
+    """Seconds to score the revisions from an empty cache."""
     suite.engine.cache.clear()
     began = time.perf_counter()
     suite.score(revisions)

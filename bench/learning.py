@@ -171,9 +171,9 @@ def report(
     rows = {name: compare(measure, before, after, samples) for name, measure in MEASURES.items()}
     rows[PLAIN] = compare(float, plain(before, suite.engine), plain(after, suite.engine), samples)
     components = {c.name: compare(value_of(c.name), before, after, samples) for c in suite.components}
-    told = [cells(name, row) for name, row in rows.items()]
-    told += [cells(f"{c.name} ({kind(c)})", components[c.name]) for c in suite.components]
-    lines = table(("", "before", "after", "difference [95 %]", "n"), told)
+    shown = [cells(name, row) for name, row in rows.items()]
+    shown += [cells(f"{c.name} ({kind(c)})", components[c.name]) for c in suite.components]
+    lines = table(("", "before", "after", "difference [95 %]", "n"), shown)
     total = sum(value for name, value in seconds.items() if not name.startswith("evaluation"))
     lines += ["", "Held out (weight 0, not optimised): " + (audit(suite, components) or "nothing was measured.")]
     parts = {**seconds, "pairs, warm start and GRPO together": total}
@@ -187,9 +187,9 @@ def report(
 
 
 def plain(results: Sequence[Result], engine: Engine) -> list[float]:
-    """.4 · the share of the edits that are valid + .6 · what all of these gain, where over 60 % of the words stay.
+    """.4 · the share of valid edits + .6 · the gain of all valid edits in appropriateness, if over 60 % of the words stay.
 
-    A reward without gates, on whose scale a plain trial of GRPO with this policy went from .258 to .336.
+    A reward without gates; on this scale a plain trial of GRPO with this policy went from .258 to .336.
     """
     ungated = suite_of(("appropriateness_gain",), engine=engine).score([result.revision for result in results])
     found = []
@@ -234,17 +234,17 @@ def by_argument(measure: Callable[[Any], float | None], results: Sequence[Any], 
 
 
 def audit(suite: Suite, components: dict[str, dict[str, Any]]) -> str:
-    """What became of the rewards that were measured and neither paid nor gated."""
-    told = []
+    """How the rewards that have neither weight nor gate changed, in one line; empty where none was measured."""
+    changes = []
     for c in suite.components:
         row = components[c.name]
         if not c.weight and not c.gate and row["n"]:
             better = row["difference"] if c.reward.higher_is_better else -row["difference"]
             bound = row["high"] if c.reward.higher_is_better else -row["low"]
-            told.append(
+            changes.append(
                 f"{c.name} {'better' if better > 0 else 'worse'} by {abs(better):.4f}, {'FELL' if bound < 0 else 'did not fall'}"
             )
-    return "; ".join(told) + "." if told else ""
+    return "; ".join(changes) + "." if changes else ""
 
 
 def kind(component: Any) -> str:
@@ -259,7 +259,7 @@ def cells(name: str, row: dict[str, Any]) -> list[Any]:
 
 
 def examples(before: list[Result], after: list[Result], samples: int, count: int = 3) -> list[str]:
-    """The first arguments of the unseen ones, as they are: not chosen by what came out."""
+    """The first of the unseen arguments, not selected by their results."""
     lines = ["`[-old-]{+new+}` was accepted, `[~old~]{~new~}` was not.", ""]
     for index in range(0, min(count * samples, len(before)), samples):
         lines += [f"**{before[index].revision.issue}**", ""]
@@ -293,7 +293,7 @@ def curve(log: Path, to: Path) -> None:
 
 
 def spent(out: Path, seconds: dict[str, float]) -> dict[str, float]:
-    """The seconds, of parts that were there already as they took then."""
+    """The seconds of all parts; for a part that an earlier run did, the seconds it took then."""
     run_folder = out / "run"
     then = {
         "pairs": folder.read_state(out).get("pairs", {}),
@@ -311,7 +311,7 @@ def timed(work: Callable[[], None]) -> float:
 
 def write(path: Path, records: Sequence[dict[str, Any]]) -> None:
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    if not path.exists():  # started again, it goes on with the same data
+    if not path.exists():  # a resumed run keeps its data
         path.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What numbers were measured on, and how commands are timed."""
+"""The machine that numbers were measured on, and how commands are timed."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def machine() -> dict[str, Any]:
 
 
 def timed(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds, and peak resident memory in MB, of a command of its own."""
-    with tempfile.TemporaryFile() as told:
+    """Seconds, and peak resident memory in MB, of a command run as a process."""
+    with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         peak = 0.0
         while child.poll() is None:
             peak = max(peak, _peak(child.pid))
             time.sleep(0.02)
         seconds = time.perf_counter() - began
         if child.returncode not in (0, 1):
-            told.seek(0)
-            raise SystemExit(told.read().decode())
+            errors.seek(0)
+            raise SystemExit(errors.read().decode())
     return seconds, peak
 
 
 def _peak(process: int) -> float:
-    """MB. Not what `wait4` says: to Linux, the peak of a child is at least that of the process which started it."""
+    """The peak memory of a process in MB, not by `wait4`: on Linux that includes the peak of the process that forked it."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:  # it has just ended, or this is no Linux

@@ -1,4 +1,4 @@
-"""The models of the suite `default` as libraries give them: weights, tokenizers and heads, nothing of the engine."""
+"""The models of the suite `default` as libraries load them: weights, tokenizers and heads, without the engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Classifier:
         self.device = device
 
     def encode(self, pair: str, text: str) -> tuple[list[int], int]:
-        """Token ids, and where those of the text begin."""
+        """Token ids, and the index of the text's first one."""
         first, second = self.tokenizer([pair, text], add_special_tokens=False)["input_ids"]
         return layout(first[:512], second[: 1022 - len(first[:512])], line_break(self.tokenizer))
 
@@ -80,7 +80,7 @@ class Models:
         )
 
     def kept(self, gone: Any, come: Any) -> float:
-        """How surely no praise takes the place of blame, of the vectors (N, D) and (M, D) of the words that go and come."""
+        """The score of `no_praise_for_blame` for the vectors (N, D) of the removed words and (M, D) of the added ones."""
         weight, bias = self.valence["weight"], self.valence["bias"]
         return kept(*(torch.softmax(vectors @ weight.T + bias, -1).tolist() for vectors in (gone, come)))
 

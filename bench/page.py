@@ -21,28 +21,28 @@ def put(path: Path, name: str, lines: Sequence[str]) -> None:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Every part that was measured; the others stay as they are."""
+    """Write every part that was measured to the page; the others stay as they are."""
     kind = "GPU" if results["machine"]["gpu"] else "CPU"
     makers = {"compare": compare, "score": score, "growth": growth, "throughput": throughput, "startup": startup}
-    if kind == "GPU":  # the page has one table of it
+    if kind == "GPU":  # the page has only one table for GPUs
         makers = {"compare": compare}
     for name in makers.keys() & results.keys():
         dtype = "float32" if name == "compare" else results["machine"]["dtype"]
-        told = [machine(results["machine"], dtype), "", *makers[name](results[name])]
-        put(DOCS / "performance.md", f"{kind} {name}", told)
+        lines = [machine(results["machine"], dtype), "", *makers[name](results[name])]
+        put(DOCS / "performance.md", f"{kind} {name}", lines)
     if "growth" in makers.keys() & results.keys():
         plot(results["growth"], DOCS / "performance.svg")
 
 
 def machine(found: dict[str, Any], dtype: str) -> str:
-    """One line."""
+    """The machine and the versions, in one line."""
     where = found["gpu"] or f"{found['cpu']}, {found['threads']} threads"
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     return f"{when}; {where}; language model in {dtype}; torch {found['torch']}, transformers {found['transformers']}."
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """In Markdown."""
+    """A table in Markdown."""
     return [
         "| " + " | ".join(heads) + " |",
         "|" + "---|" * len(heads),
@@ -157,7 +157,7 @@ def startup(found: dict[str, float]) -> list[str]:
 
 
 def times(spread: dict[str, float] | None, digits: int = 2) -> str:
-    """Median and extremes."""
+    """The median of ratios with their extremes, as text."""
     if spread is None:
         return "–"
     median, low, high = (f"{spread[one]:.{digits}f}" for one in ("median", "low", "high"))

@@ -1,9 +1,9 @@
 """What people run today, on the models of the suite `default`: same weights, same thresholds, same scores.
 
 `Loop` is the reference's way: one call per edit and model, batch size 1. `Trl` is the way of TRL's reward functions: each
-is called with all completions and puts its own texts through its model, padded, in the order in which they come. `Careful` is a
-careful user: distinct texts only, `SentenceTransformer.encode(batch_size=32)`, which sorts by length, and a
-`transformers.Pipeline` with `batch_size=32` on texts sorted by length. All in float32, nothing remembered.
+is called with all completions and runs its own texts through its model, padded, in the given order. `Careful` is a careful
+user: distinct texts only, `SentenceTransformer.encode(batch_size=32)`, which sorts by length, and a
+`transformers.Pipeline` with `batch_size=32` on texts sorted by length. All in float32, without a cache.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ BATCH = 32
 
 
 class Peer(Protocol):
-    """Puts pairs of texts to the models."""
+    """A way to run the models on pairs of texts."""
 
     models: Models
 
     def tokens(self, pairs: Sequence[Pair]) -> list[tuple[Any, Any]]:
-        """Token vectors of both texts, (T, D) of unit length; each call computes anew."""
+        """Token vectors of both texts, (T, D) of unit length; nothing is cached between calls."""
 
     def vectors(self, groups: Sequence[Sequence[str]]) -> list[Any]:
-        """(N, D) of unit length for the texts of each group, as one edit has them."""
+        """(N, D) of unit length for each group, which holds the N texts of one edit."""
 
     def fluent(self, pairs: Sequence[Pair]) -> list[float]:
         """P(fluent) of sentences (before, after)."""
@@ -70,7 +70,7 @@ def score(revisions: Sequence[Revision], peer: Peer, thresholds: Mapping[str, fl
 def accept(
     revisions: Sequence[Revision], found: Sequence[dict[str, Any]], peer: Peer, thresholds: Mapping[str, float]
 ) -> list[list[int]]:
-    """The edits that pass alone and, those of one sentence, together."""
+    """The indices of the edits that pass alone and together with the others of their sentence."""
     alone, together = [], []
     for n, one in enumerate(revisions):
         sentences = one.edited_sentences()
@@ -103,7 +103,7 @@ def accept(
 
 
 def judged(peer: Peer, edits: Sequence[Edit]) -> list[dict[str, float]]:
-    """What the models say of each edit."""
+    """The scores of each edit by models."""
     found = [{"fluency": p} for p in peer.fluent([(edit.sentence_before, edit.sentence_after) for edit in edits])]
     changed = [(scores, edit) for scores, edit in zip(found, edits, strict=True) if edit.changes]
     similar = peer.tokens([(edit.sentence_before, edit.sentence_after) for _, edit in changed])
@@ -117,7 +117,7 @@ def judged(peer: Peer, edits: Sequence[Edit]) -> list[dict[str, float]]:
 
 
 def passes(edit: Edit, scores: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
-    """Whether the edit, or what is accepted in a sentence as one edit, passes the gates at edit level."""
+    """Whether the edit, which may be a sentence's accepted edits as one, passes the gates at edit level."""
     rules = {
         "plain_text": plain_text([edit])[0],
         "no_new_numbers": no_new_numbers([edit])[0],
@@ -129,7 +129,7 @@ def passes(edit: Edit, scores: Mapping[str, float], thresholds: Mapping[str, flo
 
 
 def perplexities(models: Models, pairs: Sequence[Pair]) -> list[float]:
-    """Of how sentences were edited."""
+    """The perplexity of the operations that edited each sentence."""
     return [float(models.patterns.perplexity([operations(before, after)])[0]) for before, after in pairs]
 
 
@@ -164,7 +164,7 @@ class Loop:
 
 
 class Trl:
-    """One padded forward after the other, for each reward function anew."""
+    """Padded batches in the given order; each reward function computes its own."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -235,7 +235,7 @@ class Careful:
 
 
 class Pairs(Pipeline):
-    """Pairs of texts to logits (C,), batched as transformers batches."""
+    """Pairs of texts to logits (C,), batched by transformers."""
 
     def __init__(self, classifier: Classifier) -> None:
         classifier.tokenizer.padding_side = "right"

@@ -1,4 +1,4 @@
-"""`python -m bench.phases OUT COMMAND …`: `rewards COMMAND …` as it always runs, and in OUT the seconds of its phases."""
+"""`python -m bench.phases OUT COMMAND …`: runs `rewards COMMAND …` as usual, and writes the seconds of its phases to OUT."""
 
 from __future__ import annotations
 

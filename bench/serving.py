@@ -1,7 +1,7 @@
-"""`python -m bench.serving`: what it costs to ask a server (`rewards serve`) instead of scoring in the process that asks.
+"""`python -m bench.serving`: what scoring by a server (`rewards serve`) costs, compared with scoring in the same process.
 
-The same groups of 8 completions, each way on models that are loaded and a cache that is empty: in one call here; over HTTP in
-one request, one completion a request with all at once, and one after the other.
+The same groups of 8 completions, always with loaded models and an empty cache: in one call in this process; over HTTP in one
+request, in one request per completion with many at once, and in one per completion, one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.machine import machine
-from bench.training import asked
+from bench.training import records_of
 from rewards.records import read_revision
 from rewards.suite import load_suite
 from rewards_train import data
@@ -40,23 +40,23 @@ def main() -> None:
     for name, ask in ways.items():
         seconds[name], rewards = there(records, ask)
         differences[name] = max(abs(a - b) for a, b in zip(rewards, expected, strict=True))
-    told = {
+    results = {
         "completions": len(records),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "times_in_process": {name: round(value / alone, 2) for name, value in seconds.items()},
         "largest_difference_of_a_reward": differences,
     }
-    print(json.dumps({"machine": machine(), **told}, indent=2))
+    print(json.dumps({"machine": machine(), **results}, indent=2))
 
 
 def work(arguments: int = 12) -> list[dict[str, Any]]:
-    """Eight completions, as a policy samples them, of each of so many arguments of the examples."""
+    """Eight completions, as a policy samples them, of each of the first `arguments` of the examples."""
     records = list(data.records(EXAMPLES, "train"))[:arguments]
-    return [one for number, record in enumerate(records) for one in asked(record, random.Random(number))]
+    return [one for number, record in enumerate(records) for one in records_of(record, random.Random(number))]
 
 
 def here(records: Sequence[dict[str, Any]]) -> tuple[float, list[float]]:
-    """Seconds and rewards of one call."""
+    """Seconds and rewards of one call in this process."""
     suite = load_suite()
     suite.score([read_revision(records[-1], format="compact")])  # loads the models
     suite.engine.cache.clear()
@@ -66,7 +66,7 @@ def here(records: Sequence[dict[str, Any]]) -> tuple[float, list[float]]:
 
 
 def there(records: Sequence[dict[str, Any]], ask: Ask) -> tuple[float, list[float]]:
-    """Seconds and rewards of a server of its own."""
+    """Seconds and rewards of the same by a server that is started for it."""
     command = [sys.executable, "-m", "rewards", "serve", "--format", "compact", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

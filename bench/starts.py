@@ -1,4 +1,4 @@
-"""Pairs for the warm start of a small policy: edits that the suite accepts, on text like the text it will be asked about."""
+"""Pairs for the warm start of a small policy: edits that the suite accepts, of texts like those that it will be given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 SENTENCES = 3  # as in the recipe `small`
 LINES, WORDS = 4, 45  # the longest completion
 LEAST = 0.02  # the reward a pair must earn
-FLUENT = 0.7  # what the suite calls fluent by a hair is no example
+FLUENT = 0.7  # above the gate's threshold: edits that only just pass are no good examples
 WORD = re.compile(r"[\w'’-]+")
 FUNCTION_WORDS = re.compile(
     r"(an?|the|and|or|but|nor|so|yet|if|of|in|on|at|to|for|from|with|by|as|is|are|was|were|be|been|am|do|does|did|has|have|had"
@@ -37,8 +37,8 @@ FUNCTION_WORDS = re.compile(
 def start_pairs(source: Path, arguments: Iterable[Record], count: int, suite: str = "default") -> list[Record]:
     """A third each, where there is enough: arguments cleaned up by rule, insults left out, rewrites by people.
 
-    Only edits that the suite accepts are kept, and of these only what earns at least `LEAST`: what a policy writes after such
-    a start is near enough to what is paid for GRPO to find the rest.
+    Only edits that the suite accepts are kept, and only pairs whose reward is at least `LEAST`: after such a start the
+    completions of a policy are close enough to rewarded ones for GRPO to find the rest.
     """
     draw = random.Random(0)
     judge = load_suite(suite)
@@ -56,7 +56,7 @@ def start_pairs(source: Path, arguments: Iterable[Record], count: int, suite: st
 
 
 def chosen(candidates: Iterator[Record], judge: Suite, count: int, batch: int = 64) -> list[Record]:
-    """The first `count` candidates that earn enough, with a completion that states their accepted edits."""
+    """The first `count` candidates with enough reward, each with a completion that states its accepted edits."""
     made: list[Record] = []
     waiting: list[tuple[Record, Revision]] = []
     for record in candidates:
@@ -82,7 +82,7 @@ def _accepted(candidates: Sequence[tuple[Record, Revision]], results: list[Resul
         edits = tuple(result.revision.edits[i] for i in result.accepted)
         try:
             completion = pairs.completion(replace(result.revision, edits=edits), "compact")
-        except RecordError:  # what cannot be written exactly is no example
+        except RecordError:  # its format cannot express these edits exactly
             continue
         if completion.count("\n") < LINES and len(completion.split()) <= WORDS:
             made.append({key: record[key] for key in ("id", "issue", "sentences")} | {"completion": completion})
@@ -98,7 +98,7 @@ def cleaned(arguments: Iterable[Record]) -> Iterator[Record]:
 
 
 def without_insults(source: Path, draw: random.Random) -> Iterator[Record]:
-    """Comments of which people marked the toxic words, without these words where they stand before what they insult."""
+    """Comments without the toxic words that people marked in them, if each of these precedes a noun that it may modify."""
     found = [json.loads(line) for line in source.open(encoding="utf-8")]
     draw.shuffle(found)
     for number, one in enumerate(found):
@@ -122,7 +122,7 @@ def without_insults(source: Path, draw: random.Random) -> Iterator[Record]:
 
 
 def _before_a_noun(text: str, words: Sequence[re.Match[str]], place: int) -> bool:
-    """Whether a word is followed, after one space, by a word that it may belong to: a guess, judged by the suite after it."""
+    """Whether a word is followed, after one space, by one that it may modify: a heuristic; the suite judges the result."""
     if place + 1 == len(words):
         return False
     word, following = words[place], words[place + 1]
@@ -132,7 +132,7 @@ def _before_a_noun(text: str, words: Sequence[re.Match[str]], place: int) -> boo
 def rewritten(source: Path, draw: random.Random) -> Iterator[Record]:
     """Small arguments of one to three sentences of ParaDetox, some of them neutral already, with their rewrites.
 
-    Only rewrites that keep at least half of the words: the policy should edit, not write anew.
+    Only rewrites that keep at least half of the words: the policy should learn to edit, not to rewrite.
     """
     found = []
     for text in source.open(encoding="utf-8"):

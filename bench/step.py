@@ -1,6 +1,7 @@
-"""`python -m bench.step`: what a step of GRPO on a CPU costs a policy as TRL reads a group, and with its prompt read once.
+"""`python -m bench.step`: the time of a GRPO step on a CPU, in TRL's way and with the prompt of a group read only once.
 
-SmolLM2-135M with LoRA, eight completions of one example; seconds of the parts, in turns, medians. Rewards are not among them.
+SmolLM2-135M with LoRA, eight completions of one example; median seconds of the parts, the ways interleaved. Rewards are not
+included.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rewards_train.recipe import EXAMPLES
 from rewards_train.sharing import ROW_TOKENS, shared
 
 TOKENS = 24
-"""Of each completion that is generated."""
+"""The length of each generated completion."""
 WAYS = ("TRL's way", "prompts not projected", "prompts read once")
 
 
@@ -79,7 +80,7 @@ def batch(record: dict[str, Any], draw: Any, tokenizer: Any) -> dict[str, torch.
 
 
 def parts(model: Any, given: dict[str, torch.Tensor], bf16: bool) -> dict[str, float]:
-    """Seconds of generating, of the reference's log-probabilities, and of the policy's with what flows back."""
+    """Seconds of generation, of the reference's log-probabilities, and of the policy's with the backward pass."""
     scored = {name: given[name] for name in ("input_ids", "attention_mask", "labels")}
     prompt = given["prompt"]
 

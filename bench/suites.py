@@ -25,7 +25,7 @@ from rewards.suite import Suite, load_suite
 
 SEED = 20261122
 SIZE = 8  # completions of a group
-FLAT = 1e-3  # a spread below this teaches nothing
+FLAT = 1e-3  # a group with a lower standard deviation gives no learning signal
 PEOPLE = {"v11": 2.36, "base": 2.65}
 """Mean rank that people gave to whole results (arXiv 2604.12770); lower is better."""
 
@@ -59,7 +59,7 @@ def make_groups(systems: dict[str, list[rewards.Revision]], count: int) -> list[
 def measure(
     suite: Suite, systems: dict[str, list[rewards.Revision]], groups: list[list[rewards.Revision]]
 ) -> dict[str, Any]:
-    """Means of the systems with intervals, share of groups without spread, what the spread is made of."""
+    """Means of the systems, share of groups without spread, and each reward's share of the spread."""
     totals = {name: np.array([one.reward or 0.0 for one in suite.score(found)]) for name, found in systems.items()}
     difference = totals["v11"] - totals["base"]
     results = [suite.score(group) for group in groups]

@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def group(arguments: int = 12) -> dict[str, Any]:
-    """Seconds of the processor for 8 different completions of one argument, and for one of them, from an empty cache."""
+    """CPU seconds to score 8 different completions of one argument, and one of them, from an empty cache."""
     suite = load_suite()
     records = list(data.records(EXAMPLES, "train"))[:arguments]
     groups = [completions(record, random.Random(number)) for number, record in enumerate(records)]
@@ -54,18 +54,18 @@ def group(arguments: int = 12) -> dict[str, Any]:
 
 
 def completions(record: dict[str, Any], draw: random.Random) -> list[Revision]:
-    """Eight completions as a policy samples them, read."""
-    return [read_revision(one, format="compact") for one in asked(record, draw)]
+    """Eight completions as a policy samples them, as revisions."""
+    return [read_revision(one, format="compact") for one in records_of(record, draw)]
 
 
-def asked(record: dict[str, Any], draw: random.Random) -> list[dict[str, Any]]:
+def records_of(record: dict[str, Any], draw: random.Random) -> list[dict[str, Any]]:
     """The records of eight completions as a policy samples them."""
     carried = {"id": record["id"], "issue": record["issue"], "argument": record["argument"]}
     return [{**carried, "completion": text} for text in sampled(record, draw)]
 
 
 def sampled(record: dict[str, Any], draw: random.Random) -> list[str]:
-    """Eight completions of one to three edits each, of those a person made and of random ones."""
+    """Eight completions of one to three edits each, drawn from a person's edits and random ones."""
     person = read_revision(record)
     known = pairs.completion(person, "compact").split("\n")
     for number, sentence in enumerate(person.sentences, 1):
@@ -78,7 +78,7 @@ def sampled(record: dict[str, Any], draw: random.Random) -> list[str]:
 
 
 def seconds(suite: Suite, revisions: list[Revision]) -> float:
-    """Seconds of the processor, so that what else a machine does leaves the ratio alone."""
+    """CPU seconds, so that other load on the machine does not affect the ratio."""
     suite.engine.cache.clear()
     began = time.process_time()
     suite.score(revisions)

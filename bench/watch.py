@@ -38,12 +38,12 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (Result, "to_record", "write"),
     (File, "write", "write"),
 )
-"""A phase's time is that of its functions without what other phases spend inside them."""
+"""Functions and their phases. The time of a function excludes that of others in this list that it calls."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What one model read: tokens, these with padding, and how many tokens each saw, causal ones counted twice."""
+    """What one model read: tokens, tokens with padding, and the sum of attended positions, doubled for causal models."""
 
     model: Any
     depth: int
@@ -65,7 +65,7 @@ class Watch:
         self.readings.clear()
 
     def tokens(self) -> int:
-        """Those that all models have read."""
+        """How many tokens all models have read."""
         return sum(one.tokens for one in self.readings.values())
 
     def timed(self, work: Callable[..., Any], phase: str) -> Callable[..., Any]:
@@ -92,7 +92,7 @@ class Watch:
         reading = self.readings.setdefault(id(model), Reading(model, given[0] if causal else 0))
         reading.tokens += sum(lengths)
         reading.padded += sum(lengths) if causal and model.segmented else len(lengths) * max(lengths)
-        # A text of n tokens counts n² in both: causal ones see half as many, at half the cost.
+        # A text of n tokens counts n² in both kinds of models: causal attention reads half as much, at half the cost.
         reading.seen += (
             sum(2 * at + 1 for row in rows for at in row.positions()) if causal else sum(n * n for n in lengths)
         )

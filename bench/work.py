@@ -1,4 +1,4 @@
-"""What is scored: the reference's completions, batches as GRPO makes them, long arguments, a file of many duplicates."""
+"""The workloads: the reference's completions, batches as in GRPO, long arguments, a file of many duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rewards.types import Revision
 
 
 def files(data: Path) -> dict[str, Path]:
-    """The reference's completions where they are at hand, else the examples of this repository, by name."""
+    """The reference's completions where they exist, else the examples of this repository, by name."""
     found = {name: data / "reference" / f"{name}.generated.jsonl" for name in ("v11", "base")}
     return found if all(path.exists() for path in found.values()) else {"examples": EXAMPLES}
 
@@ -30,7 +30,7 @@ def every(revisions: list[Revision], count: int) -> list[Revision]:
 
 
 def groups(systems: Iterable[list[Revision]], arguments: int, size: int) -> list[Revision]:
-    """`size` completions for each of so many arguments: random halves of what the systems propose for them."""
+    """`size` completions for each of the first `arguments`: random halves of what the systems propose for them."""
     return [
         revision
         for same in list(zip(*systems, strict=True))[:arguments]
@@ -50,7 +50,7 @@ def resampled(proposals: list[Revision], size: int, draw: random.Random) -> list
 
 
 def long(revisions: list[Revision], count: int, times: int = 6) -> list[Revision]:
-    """Arguments of about 800 words: so many in a row become one, with all their edits."""
+    """`count` arguments of about 800 words, each joined from `times` of the longest ones, with all their edits."""
     made = []
     ordered = sorted(revisions, key=lambda one: -len(one.argument))
     for start in range(0, count * times, times):
@@ -87,9 +87,9 @@ WORDS = TEXT.split()
 
 
 def synthetic(path: Path, edits: int, distinct: float = 0.4) -> None:
-    """A file of so many edits, two in each argument of four sentences; of them only the share `distinct` is new.
+    """Write a file of `edits` edits, two in each argument of four sentences; only a share `distinct` of arguments is new.
 
-    In the log of a run of `small`, 38 % of the sentences that its edits ask for are distinct.
+    For comparison: in the log of a run of the recipe `small`, 38 % of the sentences that its edits request are distinct.
     """
     draw = random.Random(0)
     with path.open("w", encoding="utf-8") as file:

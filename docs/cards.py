@@ -99,7 +99,7 @@ def _bins(card: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figures(found: Mapping[str, Any]) -> Iterator[str]:
-    """Numbers with their intervals: one table for what lies side by side, one for each group below."""
+    """Tables of numbers with their intervals: one for the top level, and one for the groups below or for each of them."""
     rows = {
         key: _number(value) + _interval(found.get(f"{key}_95"))
         for key, value in found.items()

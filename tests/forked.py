@@ -1,10 +1,9 @@
-"""`rewards` in a process of its own that need not import anew what others imported: it is forked from one that did.
+"""Runs `rewards` in a process of its own that is forked from one in which libraries are imported already.
 
-A command begins here as `python -m rewards` does (or a program of a test that ends in it), with its own standard
-streams, environment, current folder and search path, and ends as the interpreter ends. What it imported of installed
-libraries, the next ones find imported; of ours, they find what every command imports. Not as in a process from scratch:
-the seed of hashes is the same in all of them, and what libraries do at import (read the environment, print) is done
-already.
+A command starts here like `python -m rewards` (or a program of a test that ends in it), with its own standard streams,
+environment, current folder and search path, and ends like the interpreter. Libraries that one command imported are
+imported for the next ones; of our own modules only those that every command imports. Unlike in a process from scratch,
+the hash seed is the same in all of them, and what libraries do at import (read the environment, print) has been done.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ FROM_SCRATCH = (
     "CUDA_",
     "LOCAL_RANK",
 )
-"""Variables that the interpreter or libraries may read at their start: with others, nothing is forked."""
+"""Prefixes of variables that the interpreter or libraries read at start: where one has another value, nothing is forked."""
 PIPE = 32_768
-"""Bytes that any pipe takes without a reader."""
+"""The bytes that can be written to any pipe before something reads from it."""
 
 
 class Started:
-    """A command that was forked; what it writes is kept in files."""
+    """A forked command; its output goes to temporary files."""
 
     def __init__(self, line: socket.socket, pid: int, streams: list[IO[bytes]], ended: Callable[[], None]) -> None:
         self.pid = pid
@@ -54,18 +53,18 @@ class Started:
         self._line, self._streams, self._ended = line, streams, ended
 
     def send_signal(self, number: int) -> None:
-        """As that of `subprocess.Popen`."""
+        """Like that of `subprocess.Popen`."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def poll(self) -> int | None:
-        """As that of `subprocess.Popen`."""
+        """Like that of `subprocess.Popen`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
     def wait(self, timeout: float) -> int:
-        """As that of `subprocess.Popen`."""
+        """Like that of `subprocess.Popen`."""
         if self.returncode is None:
             if not select.select([self._line], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("rewards", timeout)
@@ -74,7 +73,7 @@ class Started:
         return self.returncode
 
     def communicate(self, timeout: float = 300) -> tuple[bytes, bytes]:
-        """As that of `subprocess.Popen`, once; ends what takes longer, as `subprocess.run` does."""
+        """Like that of `subprocess.Popen`, but only once; kills the process after the timeout, like `subprocess.run`."""
         try:
             self.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -91,7 +90,7 @@ class Started:
 
 
 class Forks:
-    """The process from which commands are forked, started with the first; one command at a time."""
+    """The process from which commands are forked, one at a time; started with the first command."""
 
     def __init__(self) -> None:
         self._environment = {**os.environ}
@@ -101,7 +100,7 @@ class Forks:
     def start(
         self, program: Path | None, arguments: list[str], stdin: bytes, environment: dict[str, str]
     ) -> Started | None:
-        """`rewards`, or `program`, with these arguments; None where only a process from scratch is the same."""
+        """Start `rewards`, or `program`, with these arguments; None where a fork might behave differently, or one runs."""
         names = {name for name, _ in {*environment.items()} ^ {*self._environment.items()}} - {"PYTHONPATH"}
         if sys.platform != "linux" or len(stdin) > PIPE or any(name.startswith(FROM_SCRATCH) for name in names):
             return None
@@ -117,7 +116,7 @@ class Forks:
 
     def _begin(self, program: Path | None, arguments: list[str], stdin: bytes, environment: dict[str, str]) -> Started:
         line = self._line = self._line or self._served()
-        streams: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115  (closed with what began)
+        streams: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115  (`communicate` closes them)
         reader, writer = os.pipe()
         os.write(writer, stdin)
         os.close(writer)
@@ -143,7 +142,7 @@ class Forks:
 
 
 def _shadows(path: str, ours: str) -> bool:
-    """Whether what is added to the search path stands before an installed library, or runs when the interpreter starts."""
+    """Whether an entry added to the search path shadows an installed library, or runs when the interpreter starts."""
     site = Path(sysconfig.get_path("purelib"))
     added = {*path.split(os.pathsep)} - {*ours.split(os.pathsep), ""}
     names = {entry.stem for folder in added if Path(folder).is_dir() for entry in Path(folder).iterdir()}
@@ -152,7 +151,7 @@ def _shadows(path: str, ours: str) -> bool:
 
 
 def _serve(line: socket.socket) -> str | None:
-    """Fork for each command that comes in, and import what it imported; in the fork, the program that it is to run."""
+    """Fork for each command, and import what it imported. Returns in the fork: the program to run, None for `rewards`."""
     from rewards.cli import build
     from rewards.plugins import registry
 
@@ -160,7 +159,7 @@ def _serve(line: socket.socket) -> str | None:
     build()  # imports our own plugins, as every command does
     registry.cache_clear()
     while True:
-        gc.freeze()  # what is here now is not looked at, hence not copied, in the forks
+        gc.freeze()  # in the forks the garbage collector would touch these objects, and so copy their pages
         given, streams, _, _ = socket.recv_fds(line, 1 << 20, 3)
         if not given:
             os._exit(0)
@@ -177,7 +176,7 @@ def _serve(line: socket.socket) -> str | None:
             names = learnt.read().split()
         line.send(str(os.waitpid(child, 0)[1]).encode())
         for name in names:
-            with contextlib.suppress(Exception):  # some modules are only made by others
+            with contextlib.suppress(Exception):  # some modules are only created by the import of others
                 importlib.import_module(name)
 
 
@@ -200,23 +199,23 @@ def _become(
     ]
     importlib.invalidate_caches()
     before = {*sys.modules}
-    atexit.register(_tell, writer, before)
+    atexit.register(_send_imports, writer, before)
     return program
 
 
-def _tell(writer: int, before: set[str]) -> None:
-    """Which modules of installed libraries were imported; ours are imported by each process in its own order."""
+def _send_imports(writer: int, before: set[str]) -> None:
+    """Write the names of imported library modules; without our own, which each process should import in its own order."""
     places = tuple(sysconfig.get_path(name) for name in ("purelib", "stdlib"))
     names = [
         name for name, module in {**sys.modules}.items()
         if name not in before and str(getattr(getattr(module, "__spec__", None), "origin", "")).startswith(places)
     ]  # fmt: skip
-    with os.fdopen(writer, "w") as told:
-        told.write("\n".join(names))
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write("\n".join(names))
 
 
 def _end(code: Any) -> None:
-    """End as the interpreter does, but for taking everything apart, which the system does faster."""
+    """End like the interpreter, but without deallocating everything: the system does that faster."""
     threading._shutdown()  # type: ignore[attr-defined]  # it waits for threads
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -64,7 +64,7 @@ def politeness(arguments: list[rewards.Argument]) -> list[rewards.Score]:
 
 
 def suite(folder: Path, joint: bool = False) -> Suite:
-    """A suite of toy rewards: one gates, one pays; with `joint` another gates, which judges edits together too."""
+    """A suite of toy rewards: one is a gate, one is paid; with `joint` the gate also judges a sentence's edits as one."""
     path = folder / "toy.yaml"
     gate = "reach: {gate: true, together: true}" if joint else "shortness: {gate: true}"
     path.write_text(
@@ -80,7 +80,7 @@ def score(folder: Path, *raw: Mapping[str, Any], joint: bool = False) -> list[di
 
 
 def clashing(text: str) -> dict[str, Any]:
-    """A record with two edits that `reach` accepts alone and not as one, and one that it does not accept alone."""
+    """A record with two edits that `reach` accepts alone but not together, and one that it does not accept alone."""
     edits = [("is", "seems"), ("short", "brief"), ("Everybody knows", "I know")]
     return {
         "id": text,
@@ -94,7 +94,7 @@ def clashing(text: str) -> dict[str, Any]:
 
 
 def hostile(identifier: Any, text: str) -> dict[str, Any]:
-    """A record that is hostile wherever a text can be."""
+    """A record with hostile text in every field that takes text."""
     return {
         "id": f"{identifier} {text}",
         "issue": text,
@@ -128,7 +128,7 @@ def arguments(systems: Mapping[str, Sequence[Mapping[str, Any]]], **more: Any) -
 
 
 def stated_suite() -> dict[str, Any]:
-    """What a scored file's header says of a suite."""
+    """A suite as the header of a scored file states it."""
     return {"suite": "toy", "rewards": {"shortness": {"gate": True, "threshold": 0.5, "higher_is_better": True}}}
 
 
@@ -175,9 +175,9 @@ FLAGS = [
 
 
 def start_browser(profile: Path) -> Any:
-    """A headless Chromium with a profile of its own, whose log of requests is kept."""
+    """A headless Chromium with a profile of its own, which logs its requests."""
     if not CHROMIUM or not DRIVER:
-        if os.environ.get("CI") and not os.environ.get("WITHOUT_BROWSER"):  # .ci/run says so where none can be had
+        if os.environ.get("CI") and not os.environ.get("WITHOUT_BROWSER"):  # .ci/run sets it where there is none
             raise RuntimeError("CI must have chromium and chromedriver: skipped there, these tests would never run")
         pytest.skip("there is no chromium with its driver")
     from selenium import webdriver
@@ -203,7 +203,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def resize(browser: Any, width: int, dark: bool = False) -> None:
-    """A window of this width, in light or dark."""
+    """Set the width of the window, and light or dark mode."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
@@ -213,7 +213,7 @@ def resize(browser: Any, width: int, dark: bool = False) -> None:
 
 
 def press(browser: Any, *keys: str) -> None:
-    """These keys, one after the other, wherever the focus is."""
+    """Press these keys, one after the other, wherever the focus is."""
     from selenium.webdriver import ActionChains
 
     for key in keys:
@@ -238,7 +238,7 @@ def texts(browser: Any, selector: str) -> list[str]:
 
 
 def requested(browser: Any) -> list[str]:
-    """What was asked for over the network since the last call, by address."""
+    """The addresses that were requested over the network since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     addresses = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     return [address for address in addresses if not address.startswith(("data:", "about:", "chrome"))]

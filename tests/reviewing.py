@@ -29,12 +29,12 @@ class Serving:
         self.token = self.url.partition("token=")[2]
 
     def kill(self) -> None:
-        """End it without a chance to say goodbye."""
+        """Kill it, so that it cannot clean up."""
         self.process.kill()
         self.process.communicate()
 
     def interrupt(self) -> tuple[int, str]:
-        """End it as Ctrl-C does; its exit code and what it said."""
+        """End it as Ctrl-C does; its exit code and standard error."""
         self.process.send_signal(signal.SIGINT)
         said = self.process.communicate(timeout=30)[1]
         return self.process.returncode, said

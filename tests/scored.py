@@ -1,4 +1,4 @@
-"""Scored records made by toy rewards, without any model, for whatever reads scored files."""
+"""Records scored by toy rewards, without any model, for the tests of all that reads scored files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rewards serve` as a process of its own, with a plugin that is slow, breaks, or does not care."""
+"""`rewards serve` as a process of its own, with a plugin that is slow, interrupts or fails where a record asks for it."""
 
 from __future__ import annotations
 
@@ -76,22 +76,22 @@ class Served:
         return requests.post(f"{self.url}{path}", json=body, timeout=60, **more)
 
     def health(self) -> dict[str, Any]:
-        """What it says of itself."""
+        """The answer of `/health`."""
         return dict(requests.get(f"{self.url}/health", timeout=60).json())
 
     def busy(self, records: int = 1) -> None:
-        """Return once so many completions wait or are being scored."""
+        """Return once `records` completions wait or are being scored."""
         ends = time.monotonic() + 30
         while self.health()["waiting"] < records:
             assert time.monotonic() < ends
             time.sleep(0.01)
 
     def interrupt(self) -> tuple[int, str]:
-        """End it as Ctrl-C does; its exit code and what it said."""
+        """End it as Ctrl-C does; its exit code and standard error."""
         return self.end(signal.SIGINT)
 
     def end(self, *signals: signal.Signals) -> tuple[int, str]:
-        """End it by signals, one after the other; its exit code and what it said."""
+        """End it by signals, one after the other; its exit code and standard error."""
         for one in signals:
             self.process.send_signal(one)
             time.sleep(0.3)

@@ -79,9 +79,9 @@ def causal(folder: Path) -> Path:
 
 
 def more_than_a_matrix(folder: Path, architecture: str) -> Path:
-    """A causal model whose head caps (gemma2) or scales (granite, cohere) its logits, or passes on its routes (mixtral).
+    """A causal model whose head caps (gemma2) or scales (granite, cohere) its logits, or returns router logits (mixtral).
 
-    gemma2 has a short window too.
+    gemma2 also has a short attention window.
     """
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
@@ -105,9 +105,9 @@ def more_than_a_matrix(folder: Path, architecture: str) -> Path:
 
 
 def differently_built(folder: Path, architecture: str, positions: int = 2048) -> Path:
-    """A causal model that counts its window in the row (gptneo), asks a part of its trunk (opt), sees images (gemma3).
+    """A causal model with a window over the row (gptneo), a head on a part of its trunk (opt), or images (gemma3).
 
-    gptneo has a table of so many positions.
+    `positions` is the size of gptneo's position table.
     """
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
@@ -138,7 +138,7 @@ def differently_built(folder: Path, architecture: str, positions: int = 2048) ->
 
 
 def convolutional(folder: Path) -> Path:
-    """An LFM2: a layer of short convolutions, which run along the row whatever the mask says, and one of attention."""
+    """An LFM2: a layer of short convolutions, which ignore the attention mask, and one of attention."""
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
     config = Lfm2Config(
@@ -190,7 +190,7 @@ def sentence_encoder(folder: Path, architecture: str) -> Path:
 
 
 def static(folder: Path) -> Path:
-    """A sentence-transformers model that looks each word up, whose tokenizer is no tokenizer of transformers."""
+    """A sentence-transformers model of static embeddings, whose tokenizer is not one of transformers."""
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -205,7 +205,7 @@ def static(folder: Path) -> Path:
 
 
 def roberta(folder: Path, labels: int = 2) -> Path:
-    """A RoBERTa classifier with 32 positions, of which texts have 31, whose tokenizer states no limit."""
+    """A RoBERTa classifier with 32 positions, of which texts can use 31, whose tokenizer states no limit."""
     size = tokenizer(folder, pair=True, limit=10**9)
     torch.manual_seed(0)
     config = RobertaConfig(
@@ -218,7 +218,7 @@ def roberta(folder: Path, labels: int = 2) -> Path:
 
 
 def decoder_classifier(folder: Path, padding: int | None) -> Path:
-    """A Llama classifier whose configuration pads with another token than its tokenizer, or with none."""
+    """A Llama classifier whose config names another padding token than its tokenizer, or none."""
     size = tokenizer(folder, pair=False, limit=2048)
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -231,7 +231,7 @@ def decoder_classifier(folder: Path, padding: int | None) -> Path:
 
 
 def gemma(folder: Path) -> Path:
-    """An EmbeddingGemma: Gemma 3 with attention to both sides, mean pooling, two projections, normalisation."""
+    """An EmbeddingGemma: Gemma 3 with bidirectional attention, mean pooling, two projections, normalisation."""
     from sentence_transformers import SentenceTransformer
 
     try:

@@ -1,4 +1,4 @@
-"""What type checkers must see of the interface: `make check` runs mypy on it, to which an ignore without an error is one."""
+"""Right and wrong uses of the interface, for type checkers: mypy (`make check`) rejects an ignore without an error."""
 
 from __future__ import annotations
 

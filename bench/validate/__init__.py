@@ -1,1 +1,1 @@
-"""What the shipped rewards measure, on data that was never fitted: `python -m bench.validate DATA`."""
+"""Measures the shipped rewards again, and compares with what their package states: `python -m bench.validate DATA`."""

@@ -1,12 +1,13 @@
 """Measure the shipped rewards: `python -m bench.validate DATA [--only FAMILY …] [--write] [--fold fold0.1=PARAMS …]`.
 
 DATA is a folder with `arguments/`, `human_edits/`, `fluency/`, `toxicity/` and `reference/`. Every number that the package
-states (`plugins/rewards_*/params/`) is found again: those of `validation.json`, and those that a fit wrote to `card.json`, on
-the data that the card names. The exit code is 1 where one lies outside its interval or is not found any more.
+states (`plugins/rewards_*/params/`) is measured again: those of `validation.json`, and those that a fit wrote to
+`card.json`, on the data that the card names. The exit code is 1 where one lies outside its interval or is not produced any
+more.
 
-`--write` states those of `validation.json` anew; a card is a fit's to write. What is stated of classifiers that were fitted
-on other splits of the corpus needs their parameters (`rewards fit appropriateness --set fold=fold0.1 …`), given by `--fold`;
-without, it stays as it is and is listed as not recomputed.
+`--write` writes the new numbers to `validation.json`; only a fit writes cards. Numbers of classifiers that were fitted on
+other splits of the corpus need their parameters (`rewards fit appropriateness --set fold=fold0.1 …`), given by `--fold`;
+without them these numbers stay as they are and are listed as not recomputed.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def stated_files(bench: Bench, folds: dict[str, Path]) -> list[tuple[str, Path, Callable[[], dict[str, Any]]]]:
-    """Every file with figures: the family it is of, and what finds them again."""
+    """For every file with figures: its family, its path, and the function that measures them again."""
     similar, tokens = rewards_semantic_similarity.PARAMS, rewards_semantic_similarity.TOKENS
     patterns, fluent, proper = rewards_pattern_conformity.PARAMS, rewards_fluency.PARAMS, rewards_appropriateness.PARAMS
     return [
@@ -82,7 +83,7 @@ def stated_files(bench: Bench, folds: dict[str, Path]) -> list[tuple[str, Path, 
 
 
 def compare(name: str, file: Path, measure: Callable[[], dict[str, Any]], *, write: bool = False) -> int:
-    """How many figures of the file are not as stated; all are printed. With `write` the file states what is found."""
+    """The number of figures that do not agree with the file; prints all. With `write` the new ones replace the old ones."""
     began = time.monotonic()
     if not file.exists() and not write:
         sys.exit(f"{file} is missing: there is nothing to compare with; state the figures with --write")

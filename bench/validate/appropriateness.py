@@ -22,7 +22,7 @@ CORPUS = "arguments/appropriateness_corpus.jsonl"
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit said of the shipped parameters."""
+    """The card of the shipped parameters, measured again."""
     job, options = bench.job(PARAMS, PARAMS)
     return card_of(job, Options(**options))
 
@@ -49,7 +49,7 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
 
 
 def _mean_of_folds(unseen: Mapping[str, tuple[list[dict[str, Any]], np.ndarray]]) -> dict[str, Any]:
-    """Macro-F1 of each main dimension, mean over the folds' fits; what several folds test is drawn for all of them."""
+    """Macro-F1 of each main dimension, mean over the folds' fits; an argument that several folds test is drawn for all."""
     every = [row for rows, _ in unseen.values() for row in rows]
     fold = np.concatenate([np.full(len(rows), number) for number, (rows, _) in enumerate(unseen.values())])
     called = np.concatenate([found >= 0.5 for _, found in unseen.values()])
@@ -76,7 +76,7 @@ def _reference(bench: Bench, system: str) -> dict[str, Any]:
         ours.append(bench.classes(model, [(row[text], row["issue"]) for row in rows])[:, 0])
         theirs.append(np.array([row[f"predicted_scores_{scores}"][label] for row in rows]))
     here, there = np.concatenate(ours), np.concatenate(theirs)
-    changed = (theirs[0] >= 0.5) != (theirs[1] >= 0.5)  # its scores are decisions, 0 or 1: nothing else of it moves
+    changed = (theirs[0] >= 0.5) != (theirs[1] >= 0.5)  # its scores are decisions, 0 or 1
     better, ours_better = (theirs[1] < theirs[0])[changed], (ours[1] < ours[0])[changed]
     same = better == ours_better
     owners = np.tile(np.arange(len(rows)), 2)

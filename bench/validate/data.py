@@ -1,4 +1,4 @@
-"""The data that the rewards are measured on, as the shared folder has it."""
+"""The data that the rewards are measured on, in the layout of the shared folder."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ FILES = (
     "fluency/blimp.jsonl", "fluency/jfleg_test.jsonl", "toxicity/paradetox.jsonl", "toxicity/toxic_spans_train.jsonl",
     "toxicity/toxic_spans_trial.jsonl", *(f"reference/{system}.scored.jsonl" for system in SYSTEMS),
 )  # fmt: skip
-"""What all families together are measured on."""
+"""The files that all families together are measured on."""
 
 
 class Judged(NamedTuple):
-    """A sentence before and after an edit of the reference, its verdict on it, and which argument it is of."""
+    """A sentence before and after an edit of the reference, whether its gate passed it, and the index of the argument."""
 
     before: str
     after: str
@@ -43,7 +43,7 @@ class Judged(NamedTuple):
 
 
 class Single(NamedTuple):
-    """A sentence before and after one of the edits that a person made to it, who that is, and of which split."""
+    """A sentence before and after one of the edits that a person made to it, the writer, and the split."""
 
     before: str
     after: str
@@ -69,7 +69,7 @@ def share_of(passes: np.ndarray, owners: Sequence[str | int]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the data lies and what computes features."""
+    """The folder of the data, and the engine that computes features."""
 
     data: Path
     engine: Engine
@@ -93,13 +93,13 @@ class Bench:
         return job, options
 
     def refit(self, params: Path, fit: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-        """What the fit that wrote the card in `params` says when it is done again; what it writes is thrown away."""
+        """The card from a repetition of the fit that wrote the card in `params`; its other files are discarded."""
         with tempfile.TemporaryDirectory() as folder:
             job, options = self.job(params, Path(folder))
             return fit(job, **options)
 
     def named(self, described: Mapping[str, str]) -> Path:
-        """The file that a card describes."""
+        """The file that a card describes; exits where there is none."""
         for file in self.data.rglob(described["file"]):
             if file_digest(file) == described["sha256"]:
                 return file
@@ -114,7 +114,7 @@ class Bench:
         return np.stack(self.features([ClassProbabilities(text, model, pair) for text, pair in texts]))
 
     def single_edits(self) -> list[Single]:
-        """Every edit of people's revised sentences (ArgRewrite) alone, as a gate sees it: word differences, as of a rewrite."""
+        """Every single edit in people's revised sentences (ArgRewrite), from a word diff, as a gate would see it."""
         file = self.file("human_edits/argrewrite.jsonl")
         found = []
         for row in read_rows([file]):
@@ -130,7 +130,7 @@ class Bench:
         return found
 
     def judged_edits(self, system: str, reward: str) -> list[Judged]:
-        """The reference's valid edits that change something."""
+        """The reference's valid edits that change something, judged by its gate `reward`."""
         found = []
         for number, row in enumerate(self.rows(f"reference/{system}.scored.jsonl")):
             for edit in row["edits"]:

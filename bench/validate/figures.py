@@ -1,4 +1,4 @@
-"""What is found beside what the package states: every number, those of lists and texts too."""
+"""Compares measured numbers with those that the package states: every number, also in lists and texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SLACK = 0.005  # what another machine's rounding may move
+SLACK = 0.005  # tolerance for the rounding of another machine
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 MEASURED = (
     "rows",
@@ -24,20 +24,20 @@ MEASURED = (
     "perplexity_per_operation_unseen_writers",
     "test",
 )
-"""What a card states that was measured; the rest says how the parameters were made."""
+"""The keys of a card whose values were measured; the rest says how the parameters were made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number, what was found for it, and the interval that is stated (its own value where none is)."""
+    """The name of a number, its measured value, and the stated interval (twice the stated value where there is none)."""
 
     name: str
-    found: float | None  # None: it is stated, and nothing produces it any more
+    found: float | None  # None: stated, but not produced any more
     stated: tuple[float, float] | None
 
     @property
     def bad(self) -> bool:
-        """Whether it lies outside what is stated, or was not found."""
+        """Whether the number lies outside the stated interval, or was not produced."""
         if self.stated is None:
             return False
         low, high = self.stated
@@ -50,7 +50,7 @@ class Figure:
 
 
 def figures(found: Any, stated: Any) -> Iterator[Figure]:
-    """Every number that is found or stated; that of `x` should lie in the stated interval `x_95`."""
+    """Every measured or stated number; the one of `x` should lie in the stated interval `x_95`."""
     here, there = dict(_numbers(found)), dict(_numbers(stated))
     for name in dict.fromkeys([*here, *there]):
         low, high = (there.get(f"{name}_95.{end}", there.get(name)) for end in (0, 1))
@@ -73,13 +73,13 @@ def measured(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_folds(found: Mapping[str, Any], stated: Mapping[str, Any]) -> list[str]:
-    """What is stated and hangs on folds of which no parameters were given, the means over all folds included."""
+    """The stated keys that depend on folds without given parameters, including those of means over all folds."""
     missing = [name for name in stated if name.startswith("fold") and name not in found]
     return missing + [name for name in stated if name.endswith("_of_folds")] if missing else []
 
 
 def merged(found: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
-    """What to state after this: what was found and, of folds without parameters, what is stated."""
+    """The new content of the file: the measured figures and, for folds without parameters, the stated ones."""
     kept = without_folds(found, stated)
     keys = [key for key in dict.fromkeys([*stated, *found]) if key in found or key in kept]
     return {key: stated[key] if key in kept else found[key] for key in keys}

@@ -18,7 +18,7 @@ FLUENT = LABELS.index("fluent")
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit said of the shipped parameters."""
+    """The card of the shipped parameters, measured again."""
     job, options = bench.job(PARAMS, PARAMS)
     return card_of(job, Options(**options))
 
@@ -62,9 +62,9 @@ def validate(bench: Bench) -> dict[str, Any]:
 
 
 def _preferred(score: Any, pairs: Sequence[Sequence[str]], owners: Sequence[str] | None = None) -> dict[str, Any]:
-    """How often the way to the better sentence is a better edit than the way back, and how often each passes.
+    """How often the edit to the better sentence scores above the reverse edit, and how often each of them passes.
 
-    `owners`, where given, says which pairs hang together.
+    Pairs with the same value in `owners`, where given, are resampled together.
     """
     there, back = score(pairs), score([(after, before) for before, after in pairs])
     right = (there > back).astype(float)

@@ -17,7 +17,7 @@ GATES = {
     "no_bare_negation": "yes or no",
     "no_repetition": "a quarter of the words",
 }
-"""What each goes by."""
+"""What the threshold of each gate means, stated in its source."""
 
 
 def card(bench: Bench) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How patterns of edits tell unseen people from language models, as they are and with length and extent controlled."""
+"""How well patterns of edits tell unseen people from language models, with and without control of length and extent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAWS = 500
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit says when it is done again: it takes seconds."""
+    """The card of the fit, done again: it takes seconds."""
     return bench.refit(PARAMS, fit)
 
 
@@ -56,7 +56,7 @@ def _compare(bench: Bench, model: PatternModel, people: list[tuple[str, str]], s
 def _matched(
     name: str, label: np.ndarray, score: np.ndarray, owners: list[str], by: tuple[np.ndarray, ...]
 ) -> dict[str, Any]:
-    """ROC-AUC with as many of either side from each cell of `by`: mean, and 95 % over owners drawn with replacement."""
+    """ROC-AUC on as many people as models from each cell of `by`: mean over draws, and 95 % interval over owners."""
     keys = list(zip(*by, strict=True))
     rng = np.random.default_rng(SEED)
 
@@ -81,7 +81,7 @@ def _matched(
 
 
 def _generated(bench: Bench, system: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The argument and the operations of every edited sentence with all its valid edits, and those of every such edit alone."""
+    """Argument and operations of every edited sentence with all its valid edits; and the operations of each edit alone."""
     groups: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
     for number, row in enumerate(bench.rows(f"reference/{system}.scored.jsonl")):
         for edit in row["edits"]:

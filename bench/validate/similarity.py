@@ -15,24 +15,24 @@ from rewards_semantic_similarity.fit import cosine, fit, token_similarities
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit to sentence vectors says when it is done again: it finds a threshold alone."""
+    """The card of the fit to sentence vectors, done again: it only calibrates a threshold."""
     job, options = bench.job(PARAMS, PARAMS)
     return fit(job, **options, tokens=False)
 
 
 def card_of_tokens(bench: Bench) -> dict[str, Any]:
-    """The same of token vectors."""
+    """The same for token vectors."""
     job, options = bench.job(TOKENS, TOKENS)
     return fit(job, **options, tokens=True)
 
 
 def validate(bench: Bench) -> dict[str, Any]:
-    """The cosine of sentence vectors."""
+    """Validate the cosine of sentence vectors."""
     return _compare(bench, semantic_similarity, cosine)
 
 
 def validate_tokens(bench: Bench) -> dict[str, Any]:
-    """The matching of token vectors."""
+    """Validate the matching of token vectors."""
     return _compare(bench, token_similarity, token_similarities)
 
 

@@ -1,4 +1,4 @@
-"""How many edits by people, by the reference and in honest rewrites of toxic texts the gate on praise for blame lets pass."""
+"""The share of edits by people, by the reference and in rewrites of toxic texts that `no_praise_for_blame` passes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REWRITES = 3000
 
 
 def card(bench: Bench) -> dict[str, Any]:
-    """What the fit says when it is done again: it takes a minute."""
+    """The card of the fit, done again: it takes a minute."""
     return bench.refit(PARAMS, fit)
 
 
