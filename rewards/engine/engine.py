@@ -46,7 +46,7 @@ log = logging.getLogger("rewards.engine")
 
 @dataclass(slots=True)
 class Counts:
-    """What the engine did: how many features were asked for, distinct, found in the cache, computed, failed."""
+    """What the engine did: how many features were requested, distinct, found in the cache, computed, failed."""
 
     requested: int = 0
     distinct: int = 0
@@ -90,7 +90,7 @@ class Engine:
     _loaded: dict[tuple[Checkpoint, str, str], Backend] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     _used: dict[tuple[Checkpoint, str, str], _Used] = field(default_factory=dict, init=False, repr=False)
-    _asked: dict[str, Model] = field(default_factory=dict, init=False, repr=False)
+    _claims: dict[str, Model] = field(default_factory=dict, init=False, repr=False)  # by role: the first one
     _roles: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +186,7 @@ class Engine:
 
     def _fill(self, model: Model, specs: dict[str, Spec]) -> Spec:
         """The model of the role, looked up once a pass. Raises ModelError where another Model claims the same role."""
-        known = self._asked.setdefault(model.role, model)
+        known = self._claims.setdefault(model.role, model)
         if known != model:
             raise roles.clash(known, model)
         if model.role not in specs:
@@ -220,12 +220,12 @@ class Engine:
         return features
 
     def _compute_group(self, checkpoint: Checkpoint, requests: list[Request]) -> dict[Request, Feature]:
-        asked = {request: keys.identity(checkpoint, request) for request in requests}
+        identities = {request: keys.identity(checkpoint, request) for request in requests}
         used = self._use(checkpoint)
-        names = {request: keys.key(*used.prefix, *one.kind, *one.text) for request, one in asked.items()}
+        names = {request: keys.key(*used.prefix, *one.kind, *one.text) for request, one in identities.items()}
         distinct = {name: request for request, name in names.items()}
         found: dict[bytes, Feature] = dict(self.cache.get(distinct))
-        used.cut.update(asked[distinct[name]].text_key for name in self.cache.cut(found))
+        used.cut.update(identities[distinct[name]].text_key for name in self.cache.cut(found))
         missing = [(name, request) for name, request in distinct.items() if name not in found]
         self.counts.distinct += len(distinct)
         self.counts.cached += len(found)
@@ -233,9 +233,9 @@ class Engine:
             with own_precision(used.device):  # also while loading: that multiplies an adapter's matrices
                 backend = self._backend(used, checkpoint)
                 results = self._run(backend, checkpoint, [request for _, request in missing])
-            used.cut |= backend.cut & {one.text_key for one in asked.values()}
+            used.cut |= backend.cut & {one.text_key for one in identities.values()}
             fresh = dict(zip((name for name, _ in missing), results, strict=True))
-            cut = {name for name, request in missing if asked[request].text_key in used.cut}
+            cut = {name for name, request in missing if identities[request].text_key in used.cut}
             self.counts.computed += len(fresh)
             self.counts.failed += sum(isinstance(feature, Failure) for feature in fresh.values())
             kept = {name: feature for name, feature in fresh.items() if not isinstance(feature, Failure)}

@@ -1,1 +1,1 @@
-"""Models: what they are, where they lie, how they are loaded and run."""
+"""Models: how they are specified, stored, loaded and run."""

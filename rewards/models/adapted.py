@@ -47,9 +47,9 @@ class AdaptedClassifier:
         self._lm.placement = self.placement
         sequences: list[list[int]] = []
         starts: list[int] = []
-        asked = [identity(self._checkpoint, request) for request in requests]
-        texts, pairs = [one.text[0] for one in asked], ["".join(one.text[1:]) for one in asked]
-        for one, pair, text in zip(asked, self._encode(pairs), self._encode(texts), strict=True):
+        identities = [identity(self._checkpoint, request) for request in requests]
+        texts, pairs = [one.text[0] for one in identities], ["".join(one.text[1:]) for one in identities]
+        for one, pair, text in zip(identities, self._encode(pairs), self._encode(texts), strict=True):
             tokens, start = layout(pair, text, self._break)
             if len(tokens) > MAX_TOKENS:
                 self.cut.add(one.text_key)

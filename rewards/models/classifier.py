@@ -63,12 +63,12 @@ class Classifier:
 
     def _tokenize(self, requests: Sequence[Request]) -> list[Encoded]:
         """The model's inputs for each request; a text that is too long is cut and noted in `cut`."""
-        asked = [identity(self._checkpoint, request) for request in requests]
-        encoded = self._encode([one.text for one in asked])
+        identities = [identity(self._checkpoint, request) for request in requests]
+        encoded = self._encode([one.text for one in identities])
         long = [index for index, one in enumerate(encoded) if len(one["input_ids"]) > self._limit]
-        cut = self._encode([asked[index].text for index in long], truncation=True, max_length=self._limit)
+        cut = self._encode([identities[index].text for index in long], truncation=True, max_length=self._limit)
         for index, one in zip(long, cut, strict=True):
-            self.cut.add(asked[index].text_key)
+            self.cut.add(identities[index].text_key)
             encoded[index] = one
         return encoded
 
