@@ -1,4 +1,4 @@
-"""What follows from the values: means with their intervals, for tables and plots to show."""
+"""Means of metrics with their intervals, computed from the values, for tables and plots."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rewards_eval.values import References, Values, collect
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with its percentile interval and what it is a mean of. `value` None: nothing to average."""
+    """A mean with its percentile interval and sum of denominators. `value` is None where there is nothing to average."""
 
     value: float | None
-    n: int  # the sum of denominators: arguments or edits
+    n: int  # the sum of denominators: a number of arguments or edits
     low: float | None = None
     high: float | None = None
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Systems, the values of their metrics, and the draws that intervals come from."""
+    """Systems, the values of their metrics, and the settings of the bootstrap."""
 
     common: Common
     values: Values
@@ -35,11 +35,11 @@ class Evaluation:
 
     @cached_property
     def resampled(self) -> statistics.Array:
-        """(resamples, systems, metrics) means over arguments drawn with replacement, the same ones for every system."""
+        """(resamples, systems, metrics): bootstrap means over arguments, with the same draws for every system."""
         return resampled_means(self.values.data, self.draws, self.common.owners)
 
     def mean(self, system: int, key: str) -> Mean:
-        """The mean of a metric; its total is `value * n`. `VARIANT.gm` comes of three others."""
+        """The mean of a metric; its total is `value * n`. `VARIANT.gm` is computed from three other means."""
         variant, _, name = key.partition(".")
         if name == "gm":
             return self._gm(system, variant)
@@ -67,7 +67,7 @@ class Evaluation:
 
 
 def evaluate(common: Common, draws: Draws, references: References) -> Evaluation:
-    """The evaluation of systems on the ids they have in common, against people's rewrites where there are any."""
+    """The evaluation of systems on their common ids, with metrics against human rewrites where there are any."""
     return Evaluation(common, collect(common, references), draws)
 
 

@@ -11,7 +11,7 @@ from rewards.text.matching import match_f1
 CUT = 0.5
 """An argument counts as appropriate below this P(Inappropriateness)."""
 
-_OPERATION = 1 << 20  # more than an alignment has operations, so that costs and operations are counted in one number
+_OPERATION = 1 << 20  # above any alignment's number of operations: one integer holds both its cost and that number
 
 
 def nes(before: str, after: str) -> float:
@@ -34,7 +34,7 @@ def nes_2024(before: str, after: str) -> float:
 
     was, now = before.split(), after.split()
     # An alignment's score is len(was) + len(now) − 3·gaps − 4·mismatches, so the best one is the cheapest edit script
-    # under the weights 3 and 4; one unit beside them counts the columns and settles ties.
+    # under the weights 3 and 4; the 1 that is added to each weight counts the columns and breaks ties.
     gap, mismatch = 3 * _OPERATION + 1, 4 * _OPERATION + 1
     cost, columns = divmod(Levenshtein.distance(was, now, weights=(gap, gap, mismatch)), _OPERATION)
     if columns == 0:
@@ -45,7 +45,7 @@ def nes_2024(before: str, after: str) -> float:
 
 
 def perplexity(log_probabilities: Sequence[float]) -> float | None:
-    """Exp of the mean negative log-likelihood of a text's tokens; None of a text without tokens."""
+    """Exp of the mean negative log-likelihood of a text's tokens; None for a text without tokens."""
     if not len(log_probabilities):
         return None
     return math.exp(min(700.0, -float(sum(log_probabilities)) / len(log_probabilities)))
@@ -74,7 +74,7 @@ def true_flip(before: float, after: float) -> bool | None:
 
 
 def reason_strict(reason: str | None, improvements: Mapping[str, float]) -> bool:
-    """Whether the stated reason is the dimension that improves most; never where none improves.
+    """Whether the stated reason is the dimension that improves most; False where none improves.
 
     `improvements` says by how much the edit alone lowers the probability of each of the four main dimensions.
     """

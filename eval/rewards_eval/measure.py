@@ -1,6 +1,6 @@
-"""What records do not say is measured with models: one pass over all systems' texts, each distinct text once.
+"""Measures with models what records lack: one pass over the texts of all systems, each distinct text of a chunk once.
 
-What comes of it is kept beside the report, in chunks, so that a run that died goes on where it stopped.
+The results are kept beside the report and written chunk by chunk, so that an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CHUNK = 64
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One record to measure, and where it belongs."""
+    """One record to measure, with its system, round and id."""
 
     system: str
     round: int
@@ -52,7 +52,7 @@ def measure(
     settings: Mapping[str, Any],
     progress: Callable[[int, int], None],
 ) -> list[System]:
-    """The systems with `details.evaluation` in every record; kept in `path`, and read from there when it is complete."""
+    """The systems with `details.evaluation` in every record; the results are kept in `path`, and reused when complete."""
     fingerprint = _fingerprint([(system.name, system.digest) for system in systems], references, settings)
     items = list(_items(systems))
     if finished(path, fingerprint, CHUNK) is None:
@@ -83,7 +83,7 @@ def _fingerprint(
 
 
 def _items(systems: Sequence[System]) -> Iterator[Item]:
-    """All records, those of one argument together: their texts have most in common."""
+    """All records, those with the same id together, since they have most texts in common."""
     order = dict.fromkeys(one for system in systems for records in system.rounds.values() for one in records)
     for identifier in order:
         for system in systems:
@@ -144,11 +144,11 @@ def _with(system: System, found: Mapping[tuple[str, int, Id], Any]) -> System:
 def evaluate_records(
     records: Sequence[Record], engine: Engine, roles: Roles, references: References
 ) -> list[dict[str, Any]]:
-    """What `details.evaluation` says of each record: dimensions before and after, Sim, PPL, what single edits do."""
+    """`details.evaluation` of each record: dimensions before and after, Sim, PPL, and the effect of each edit alone."""
     from rewards.engine.cache import MemoryCache
 
     if isinstance(engine.cache, MemoryCache):
-        engine.cache.clear()  # token vectors are large; texts recur within a chunk
+        engine.cache.clear()  # token vectors are large, and texts recur mostly within a chunk
     units = [_Unit(record, _single_edits(record), references.get(record["id"], ())) for record in records]
     features = engine.compute([request for unit in units for request in _requests(unit, roles)])
     return [_evaluation(unit, features, engine, roles) for unit in units]
@@ -156,21 +156,21 @@ def evaluate_records(
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One record with the texts that are put to models for it."""
+    """One record with the further texts that are measured for it."""
 
     record: Record
-    singles: Sequence[str | None]  # the argument after each edit alone; None where it changes nothing
+    singles: Sequence[str | None]  # see `_single_edits`
     references: tuple[str, ...]  # people's rewrites
 
 
 def _single_edits(record: Record) -> list[str | None]:
-    """The argument after each edit alone; None for one that changes nothing."""
+    """The argument after each edit alone; None for an edit that is invalid or changes nothing."""
     revision = read_scored(record).revision
     return [revision.apply([i]) if edit.valid and edit.changes else None for i, edit in enumerate(revision.edits)]
 
 
 def _texts(record: Record) -> dict[str, str]:
-    """The edited texts that can be judged, by variant."""
+    """The edited texts by variant; not `accepted` where a gate failed, so that the accepted edits are unknown."""
     return {variant: record[key] for variant, key in TEXT_OF.items() if variant != "accepted" or decided(record)}
 
 
@@ -228,7 +228,7 @@ def _evaluation(unit: _Unit, features: Features, engine: Engine, roles: Roles) -
 def _edit(
     reason: str | None, before: Mapping[str, float] | None, after: Mapping[str, float] | None, changes: bool
 ) -> dict[str, Any]:
-    """What one edit alone does to the argument; nothing where it changes nothing, unknown where a model failed."""
+    """The effect of one edit alone on the argument: False where it changes nothing, None where a model failed."""
     if not changes:
         return {"app": False, "strict": False, "relaxed": False, "improvements": None}
     if before is None or after is None:

@@ -1,4 +1,4 @@
-"""The models of an evaluation: the suite that scores what is unscored, and the measuring of what records do not say."""
+"""The parts of an evaluation that use models: scoring unscored files, and measuring what records lack."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """Whatever of an evaluation needs models; none is loaded before it is needed."""
+    """Scores and measures for an evaluation; each model is loaded on first use."""
 
     def __init__(self, plan: SuitePlan, folder: Path, quiet: bool) -> None:
         self._plan = plan
         self._folder = folder
         self._quiet = quiet
         self._scored = False
-        self._header: Mapping[str, Any] | None = None  # of measured.jsonl: how it was made, now or by an earlier run
+        self._header: Mapping[str, Any] | None = None  # the header of measured.jsonl, from this run or an earlier one
 
     @cached_property
     def _suite(self) -> Suite:
@@ -53,7 +53,7 @@ class Models:
         return scoring.score_file(file, name, self._suite, self._settings(), self._folder, self._quiet)
 
     def measure(self, systems: Sequence[System], references: References) -> list[System]:
-        """The systems with what models say of each record, kept in the folder."""
+        """The systems with `details.evaluation` in every record; the results are kept in the folder."""
         from rewards_eval import measure
 
         found = roles.find()
@@ -78,20 +78,20 @@ class Models:
         measure.check(systems, references, self._folder / "measured.jsonl", self._measuring())
 
     def _measuring(self) -> dict[str, Any]:
-        """What measurements depend on: the settings, what measures, and the suite where it says which edits are accepted."""
+        """What measurements depend on: settings, models, and the suite, if it decided here which edits are accepted."""
         specs = [fill(model, self._engine.profile, self._engine.models) for model in roles.find().models]
-        told = [spec.digest if isinstance(spec, Derived) else [str(spec.source), keys.settings(spec)] for spec in specs]
+        used = [spec.digest if isinstance(spec, Derived) else [str(spec.source), keys.settings(spec)] for spec in specs]
         suite = {"suite": scoring.described(self._suite)} if self._scored else {}
-        return {**self._settings(), "judges": told, **suite}
+        return {**self._settings(), "judges": used, **suite}
 
     def _settings(self) -> dict[str, Any]:
-        """What numbers depend on besides the texts."""
+        """The settings that results depend on: profile, device, precision, given models, and versions of packages."""
         plan = self._plan
         named = [[role, name, *_digest_of(name)] for role, name in sorted(self._engine.models.items())]
         return {"engine": [plan.profile, plan.device, plan.dtype, named], "versions": versions()}
 
     def describe(self, systems: Sequence[System]) -> dict[str, Any]:
-        """How the numbers were made: by which suite, on which models, as far as files and this run can say."""
+        """The suite and models that the numbers come from, as far as file headers and this run state them."""
         files = {system.name: _of_header(system.header) for system in systems if system.header}
         own = {"name": self._suite.name if self._scored else None, "scored_with": files}
         if self._header is None:
@@ -101,18 +101,18 @@ class Models:
         }
 
     def notes(self) -> list[str]:
-        """What a reader must know of how texts were measured."""
+        """Notes for the report on how texts were measured."""
         if self._header is None:
             return []
         cut = sum(one["truncated_texts"] for one in self._header.get("models", {}).values())
-        said = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
+        found = [f"Measured with the {self._engine.profile} models: Sim, PPL, App and the effects of single edits."]
         if self._engine.profile == "embedded":
-            said.append(
+            found.append(
                 "Embedded models are small stand-ins: their Sim and PPL must not be compared with published tables."
             )
         elif not roles.is_rescaled(roles.find(), self._engine):
-            said.append("Sim is not rescaled: no baseline is known for the model given with --model bertscore=….")
-        return said + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
+            found.append("Sim is not rescaled: no baseline is known for the model given with --model bertscore=….")
+        return found + ([f"{cut:,} texts were longer than a model reads, and were cut."] if cut else [])
 
 
 def _of_header(header: Any) -> dict[str, Any]:
@@ -122,6 +122,6 @@ def _of_header(header: Any) -> dict[str, Any]:
 
 
 def _digest_of(name: str) -> list[str]:
-    """Of a model that is a folder: other files under the same name are another model."""
+    """The digest of a model that is a folder, whose files can change under the same name; [] for any other model."""
     folder = user_path(name)
     return [folders.digest(folder)] if folder.is_dir() else []

@@ -1,4 +1,4 @@
-"""What the modules of `evaluate` in `metrics/` have in common: the papers they come from, and their `MetricInfo`."""
+"""Shared by the modules for `evaluate` in `metrics/`: the papers that define the metrics, and `MetricInfo`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SIMPLIFYING = Paper(
 
 
 def info(module: str | None, paper: Paper, inputs: str, **features: Any) -> Any:
-    """The MetricInfo of a module by its docstring, the paper, a description of its inputs, and their types."""
+    """The MetricInfo of a module, from its docstring, its paper, a description of its inputs, and their types."""
     return evaluate.MetricInfo(
         description=module or "",
         citation=paper.citation,

@@ -1,4 +1,4 @@
-"""What systems are called: as given, or as their files, and as parts of files' names."""
+"""The names of systems: as given, or from their files; and made safe for names of files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from rewards.errors import ConfigError
 from rewards.paths import as_text
 
-LONGEST = 200  # bytes of a system's name; file systems take 255, of which endings take some
+LONGEST = 200  # bytes of a system's name: file systems allow 255, and suffixes are added
 
 
 def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
-    """One distinct name for each file: those given, or the files' own without their endings."""
+    """One distinct name for each file, as given or from the file's name. Raises ConfigError where one cannot be used."""
     if given and len(given) != len(files):
         raise ConfigError(f"--name was given {len(given)} times for {len(files)} files; give one for each, in order")
     names = [as_text(name) for name in given] or [_stem(file) for file in files]
@@ -32,7 +32,7 @@ def choose_names(files: Sequence[str], given: Sequence[str]) -> list[str]:
 
 
 def safe_name(name: str) -> str:
-    """The name as part of a file's name: a system may be called anything."""
+    """The name with characters replaced that may not occur in the name of a file."""
     return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "system"
 
 

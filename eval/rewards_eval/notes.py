@@ -1,4 +1,4 @@
-"""What a reader of the numbers must know: what was left out, what is missing, what cannot be compared."""
+"""The notes of a report: what was left out, what is missing, what cannot be compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rewards_eval.systems import ALIKE, Common, System
 from rewards_eval.values import References, evaluation_of
 
 SHOWN = 5
-"""Ids that a note names; report.json has all of them."""
+"""The most ids that a note lists; report.json has all of them."""
 
 
 def of(evaluation: Evaluation, reference: str | None, references: References) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _left_out(common: Common) -> Iterator[str]:
 
 
 def _incomparable(systems: Sequence[System]) -> Iterator[str]:
-    """Whether systems were judged by different judges."""
+    """Notes where the systems were scored with different models or suites."""
     measured = all(
         evaluation_of(record).get("failures") is not None for system in systems for record in system.records.values()
     )
@@ -66,14 +66,14 @@ def _incomparable(systems: Sequence[System]) -> Iterator[str]:
         also = "" if measured else "; --measure judges all of them by one"
         yield f"Some files hold the authors' verdicts, others ours: {what} come from different models{also}."
     suites = [system.header["rewards"] for system in systems if "rewards" in system.header]
-    found = sorted({told for other in suites[1:] for told in differing(suites[0], other)})
+    found = sorted({setting for other in suites[1:] for setting in differing(suites[0], other)})
     if found:
-        told = f"{', '.join(found[:3])}{', …' if len(found) > 3 else ''}"
-        yield f"The files were scored with different suites ({told}): accepted edits and totals are not comparable."
+        listed = f"{', '.join(found[:3])}{', …' if len(found) > 3 else ''}"
+        yield f"The files were scored with different suites ({listed}): accepted edits and totals are not comparable."
 
 
 def on_labels(systems: Sequence[System], labels: Labels) -> Iterator[str]:
-    """How many labels met something that is scored."""
+    """For each system, for how many of the labelled arguments and edits it has scores."""
     for system in systems:
         own = labels.of(system.name)
         found = scores_of(system, own.by)

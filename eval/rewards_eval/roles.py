@@ -19,7 +19,7 @@ PERPLEXITY = Model(
         "full": Checkpoint(Hub("openai-community/gpt2"), "causal-lm"),
     },
 )
-"""Whose perplexity is PPL."""
+"""The language model that PPL is measured with."""
 
 BASELINE = 0.5150192
 """BERTScore F1 of unrelated texts under the full profile's model (layer 40), as bert-score publishes it for rescaling."""
@@ -36,14 +36,14 @@ class Roles:
 
     @property
     def models(self) -> tuple[Model, Model, Model]:
-        """All of them."""
+        """All three models."""
         return self.classifier, self.perplexity, self.similarity
 
 
 def find() -> Roles:
-    """The models of an evaluation; the classifier is that of whichever reward has one that knows Inappropriateness.
+    """The models of an evaluation; the classifier is a model of an installed reward with the label Inappropriateness.
 
-    Of several, the one that the reward `appropriateness` has. Raises ConfigError where there is none to choose.
+    Of several, the one with the role `appropriateness`. Raises ConfigError where this does not leave exactly one.
     """
     found: dict[Model, tuple[str, ...]] = {}
     for _, reward, _ in registry().rewards:
@@ -63,10 +63,10 @@ def find() -> Roles:
 
 
 def is_rescaled(roles: Roles, engine: Engine) -> bool:
-    """Whether Sim is rescaled, as bert-score does: with the model whose baseline is known, and no other."""
+    """Whether Sim is rescaled as in bert-score: only with the one model whose baseline is known."""
     return fill(roles.similarity, engine.profile, engine.models) == BERTSCORE.profiles["full"]
 
 
 def rescale(f1: float, roles: Roles, engine: Engine) -> float:
-    """Sim as tables print it: where it is rescaled, the share of the way from unrelated texts to the same text."""
+    """Sim from a BERTScore F1; where it is rescaled (`is_rescaled`), 0 is the baseline of unrelated texts and 1 identity."""
     return (f1 - BASELINE) / (1 - BASELINE) if is_rescaled(roles, engine) else f1

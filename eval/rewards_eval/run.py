@@ -25,9 +25,9 @@ from rewards_eval.values import References
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an evaluation is asked to do. `measure` None measures where a file has to be scored anyway.
+    """The options of an evaluation. With `measure` None, models measure only if a FILE is unscored.
 
-    `plan` names the suite that scores unscored files, and what computes for it and for the measuring.
+    `plan` holds the suite that scores unscored files, and the models, device and cache for scoring and measuring.
     """
 
     files: Sequence[str]
@@ -43,8 +43,8 @@ class Options:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Evaluate, write everything into the folder, and give the report back. Raises RewardsError for what does not fit."""
-    if os.path.exists(options.out) and not options.out.is_dir():  # noqa: PTH110  (of a folder that is closed: False)
+    """Evaluate, write all files into the folder, and return the report. Raises RewardsError for unusable input."""
+    if os.path.exists(options.out) and not options.out.is_dir():  # noqa: PTH110  (Path.exists can raise PermissionError)
         raise ConfigError(f"-o {options.out} is a file; give a folder")
     for file in (*options.files, *([options.labels] if options.labels else [])):
         if is_stream(file):
@@ -75,7 +75,7 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def _read(options: Options, names: Sequence[str], models: Models, references: References) -> list[System]:
-    """The systems: read, scored where they are not yet, and measured where that is wanted."""
+    """The systems: read, or scored first where they are unscored, and measured where that is wanted."""
     dialects: list[systems.Dialect] = [systems.detect(file) for file in options.files]
     unscored = "unscored" in dialects
     if options.plan.suite and not unscored:
@@ -84,7 +84,7 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
         None if dialect == "unscored" else systems.read_system(file, name, dialect)
         for file, name, dialect in zip(options.files, names, dialects, strict=True)
     ]
-    if unscored:  # before anything is scored in vain
+    if unscored:  # raises before the slow scoring starts
         pairs = zip(options.files, known, strict=True)
         systems.check_common([(file, one.records if one else systems.stated_ids(file)) for file, one in pairs])
     _make(options.out)
@@ -96,7 +96,7 @@ def _read(options: Options, names: Sequence[str], models: Models, references: Re
         one or systems.read_system(file, name, "unscored", models.score(file, name))
         for file, name, one in zip(options.files, names, known, strict=True)
     ]
-    systems.compare(read)  # before anything is measured: what does not fit together is told at once
+    systems.compare(read)  # raises before the slow measuring starts, where files do not fit together
     if not (wanted or unscored) and (options.plan.models or options.plan.profile):
         raise ConfigError("--model and --profile say what computes, but every FILE is scored already; add --measure")
     return models.measure(read, references) if wanted else read
@@ -140,7 +140,7 @@ def _refuse(read: Sequence[System], missing: Mapping[str, int]) -> None:
 
 
 def _bins(agreed: dict[str, list[agreement.Agreement]]) -> list[dict[str, Any]]:
-    """What the plot of calibration shows, in numbers."""
+    """The bins of the calibration plot, as numbers for report.json."""
     return [
         {"system": name, "reward": one.reward, "label": one.label, "bins": [list(bin_) for bin_ in one.bins]}
         for name, all_ in agreed.items()

@@ -1,4 +1,4 @@
-"""Unscored files through the ordinary pipeline, into the folder; a run that died goes on where it stopped."""
+"""Scores unscored files into the output folder, with the pipeline of `rewards score`; resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rewards_eval.systems import ScoredFile, SourceLine, stated_round
 
 CHUNK = 64
 KEPT = ("id", "issue", "argument", "sentences", "format", "status")
-"""What every round of a record says of the argument."""
+"""The keys of a record that are copied into the record of each of its rounds."""
 
 
 def score_file(
     file: str, name: str, suite: Suite, settings: Mapping[str, Any], folder: Path, quiet: bool
 ) -> ScoredFile:
-    """The scored file of one system, `folder/NAME.scored.jsonl`: read where it is complete, else scored."""
+    """The scored file of one system, `folder/NAME.scored.jsonl`: reused where it is complete, else written."""
     out = folder / f"{safe_name(name)}.scored.jsonl"
     source = _by_round(file, folder / f"{safe_name(name)}.rounds.jsonl")
     fingerprint = {
@@ -55,9 +55,9 @@ def described(suite: Suite) -> dict[str, Any]:
 
 
 def _by_round(file: str, out: Path) -> str:
-    """The file itself, or, where `rewards edit` took its arguments through several rounds, one with a record for each.
+    """The file itself or, if `rewards edit` wrote it with several rounds, a file `out` with one record for each round.
 
-    A round is what stands after it, as edits of the original.
+    The record of a round holds all edits that are accepted up to this round, as edits of the original.
     """
     if not any(len(_inner(line.record)) > 1 for line in read_lines(file)):
         return file
@@ -66,7 +66,7 @@ def _by_round(file: str, out: Path) -> str:
         for line in read_lines(file):
             rounds, record = _inner(line.record), line.record
             if not isinstance(record, Mapping) or not rounds:
-                # The pipeline says what is wrong, if anything. Rows of Parquet have no text of their own.
+                # Copied as it is: the pipeline reports what is wrong with it. A row of Parquet has no `raw` text.
                 written.write((line.raw.rstrip(b"\n") + b"\n") if line.raw or record is None else dump(record))
                 continue
             kept = {key: record[key] for key in KEPT if key in record}
@@ -79,7 +79,7 @@ def _by_round(file: str, out: Path) -> str:
 
 
 def _inner(record: Any) -> list[Any]:
-    """The rounds that a record of `rewards edit` holds: one in which nothing stands where there were none."""
+    """The rounds in a record of `rewards edit`, a single one without edits where it has none; [] for any other record."""
     found = record.get("rounds") if isinstance(record, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(one, Mapping) and "standing" in one for one in found):
         return []
@@ -87,7 +87,7 @@ def _inner(record: Any) -> list[Any]:
 
 
 def _rejected(out: Path) -> set[int]:
-    """The numbers of the lines that could not be scored. Raises RewardsError where the file of them was changed."""
+    """The numbers of the rejected lines. Raises RewardsError where their file does not match the header's count."""
     path = rejected_path(out)
     found = set[int]()
     for line in read_lines(str(path)) if path.exists() else ():
@@ -104,7 +104,7 @@ def _rejected(out: Path) -> set[int]:
 
 
 def _stated(file: str, rejected: set[int]) -> list[SourceLine]:
-    """What each scored line of the source states of its making: the pipeline does not carry it."""
+    """The round and status that each scored line of the source states: scored records do not hold them."""
     stated = []
     for line in read_lines(file):
         if line.number not in rejected:

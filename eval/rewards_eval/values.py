@@ -1,7 +1,7 @@
-"""What each argument contributes to each metric: a numerator and a denominator, so that any subset has its mean.
+"""Each argument's contribution to each metric, as a numerator and a denominator, so that any subset has a mean.
 
-A value that a record does not have contributes 0 of 0. Rates over edits add up over arguments; so means, resampled means
-and means under swapped systems are all sums of numerators over sums of denominators.
+A missing value contributes (0, 0). Rates over edits add up over arguments as well, so plain means, bootstrap means and means
+under permuted systems are all a sum of numerators divided by a sum of denominators.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Record = Mapping[str, Any]
 Pair = tuple[float, float]
 References = Mapping["Id", tuple[str, ...]]
 VARIANTS = {"accepted": "accepted edits", "all": "all valid edits"}
-"""The two texts that are judged, and what they hold."""
+"""The two edited texts that are measured, with their labels in tables."""
 
 TEXT_OF = {"accepted": "argument_after_accepted", "all": "argument_after_all"}
 
@@ -77,7 +77,7 @@ EDIT_METRICS = (
 
 
 def pass_metric(name: str) -> Metric:
-    """The pass rate of one threshold over all edits; an invalid edit does not pass."""
+    """The share of all edits that pass one reward's threshold; an invalid edit does not pass."""
     return Metric(
         f"pass:{name}",
         f"passes {name}",
@@ -88,7 +88,7 @@ def pass_metric(name: str) -> Metric:
 
 
 def reward_metric(name: str, headers: Iterable[Mapping[str, Any]] = ()) -> Metric:
-    """The mean of one reward as it stands in the records; better and the limit are what all the files' headers say."""
+    """The mean of one reward as scored; its direction and gate threshold are stated only where all headers agree."""
     if name == "reward":
         return Metric("reward:reward", "total", 4, "higher", "mean of total over arguments, as scored")
     stated = [header.get("rewards", {}).get(name, {}) for header in headers]
@@ -102,7 +102,7 @@ def reward_metric(name: str, headers: Iterable[Mapping[str, Any]] = ()) -> Metri
 
 
 def _direction(stated: Mapping[str, Any]) -> Better | None:
-    """Which values of a reward a suite wants: what it pays for, else what the reward itself says."""
+    """Which values are better: by the sign of the weight in the suite, else by the reward's `higher_is_better`."""
     weight, higher = stated.get("weight"), stated.get("higher_is_better")
     if weight:
         return "higher" if weight > 0 else "lower"
@@ -111,29 +111,29 @@ def _direction(stated: Mapping[str, Any]) -> Better | None:
 
 @dataclass(frozen=True)
 class Values:
-    """Numerators and denominators of every metric: (systems, metrics, arguments, 2)."""
+    """Numerators and denominators of every metric: (systems, metrics, ids, 2)."""
 
     keys: tuple[str, ...]
     data: np.ndarray[Any, Any]
 
     def of(self, key: str) -> np.ndarray[Any, Any]:
-        """(systems, arguments, 2) of one metric."""
+        """The pairs of one metric: (systems, ids, 2)."""
         return self.data[:, self.keys.index(key)]
 
     def present(self, key: str) -> bool:
-        """Whether any system has any value of it."""
+        """Whether any system has a value of this metric."""
         return key in self.keys and bool(self.of(key)[..., 1].any())
 
 
 def collect(common: Common, references: References) -> Values:
-    """The values of every metric that any record of the common ids has."""
+    """The values of every metric that occurs in a record of the common ids."""
     import numpy as np
 
     nothing = np.zeros((len(common.ids), 2))
     found: list[dict[str, np.ndarray[Any, Any]]] = []
     for system in common.systems:
         records = [system.records[one] for one in common.ids]
-        thresholds = tuple(dict.fromkeys([*judged_by(records), *_stated(system.header)]))
+        thresholds = tuple(dict.fromkeys([*judged_by(records), *_with_threshold(system.header)]))
         columns: dict[str, np.ndarray[Any, Any]] = {}
         for i, record in enumerate(records):
             for key, pair in contributions(record, thresholds, references.get(record["id"], ())):
@@ -147,30 +147,30 @@ def collect(common: Common, references: References) -> Values:
 
 
 def judged_by(records: Iterable[Record]) -> tuple[str, ...]:
-    """The rewards that judge edits of these records, or the sentences they stand in, against a threshold."""
+    """The rewards that pass or fail a valid edit of these records, or the sentence that holds it."""
     scores = (judgements(record, edit) for record in records for edit in record["edits"] if edit["valid"])
     return tuple(dict.fromkeys(name for one in scores for name, score in one.items() if score["passed"] is not None))
 
 
-def _stated(header: Mapping[str, Any]) -> Iterator[str]:
-    """The rewards with a threshold for edits or sentences that a file's header names: of a system without a valid edit too."""
+def _with_threshold(header: Mapping[str, Any]) -> Iterator[str]:
+    """The edit and sentence rewards with a threshold in a file's header: needed where a system has no valid edit."""
     for name, one in header.get("rewards", {}).items():
         if one.get("threshold") is not None and one.get("level") != "global":
             yield name
 
 
 def gates(header: Mapping[str, Any], key: str = "gate") -> tuple[str, ...]:
-    """The rewards that decide which edits are accepted, as a file's header names them; by another key, those that have it."""
+    """The gates in a file's header; with another `key`, the rewards for which that setting is true."""
     return tuple(name for name, one in header.get("rewards", {}).items() if one.get(key))
 
 
 def contributions(
     record: Record, thresholds: Sequence[str], references: Sequence[str] = ()
 ) -> Iterator[tuple[str, Pair]]:
-    """What one output record contributes: `accepted.app`, `all.nes`, `edits.valid`, `reward:…`."""
-    yield from _edits(record, thresholds)
+    """The pair that one output record contributes to each metric: `accepted.app`, `all.nes`, `edits.valid`, `reward:…`."""
+    yield from _edit_rates(record, thresholds)
     for name, value in (("reward", record.get("reward")), *record["rewards"].items()):
-        yield f"reward:{name}", _one(value)
+        yield f"reward:{name}", _pair(value)
     evaluation = evaluation_of(record)
     before = probabilities_before(record)
     for variant in VARIANTS:
@@ -178,60 +178,63 @@ def contributions(
             continue
         after = probabilities_after(record, variant)
         measured = evaluation.get(variant) or {}
-        for key, value in _argument(record, record[TEXT_OF[variant]], before, after).items():
-            yield f"{variant}.{key}", _one(value)
+        for key, value in _argument_metrics(record, record[TEXT_OF[variant]], before, after).items():
+            yield f"{variant}.{key}", _pair(value)
         for key in ("sim", "ppl", "ref_sim"):
-            yield f"{variant}.{key}", _one(measured.get(key))
-        yield from _of_gm(variant, after, measured)
+            yield f"{variant}.{key}", _pair(measured.get(key))
+        yield from _gm_parts(variant, after, measured)
         if references:
-            for key, value in _against(record["argument"], record[TEXT_OF[variant]], references).items():
-                yield f"{variant}.{key}", _one(value)
+            for key, value in _reference_metrics(record["argument"], record[TEXT_OF[variant]], references).items():
+                yield f"{variant}.{key}", _pair(value)
 
 
-def _of_gm(variant: str, after: Mapping[str, float] | None, measured: Mapping[str, Any]) -> Iterator[tuple[str, Pair]]:
-    """The three parts of GM, of an argument that has all of them: means over different arguments make no GM."""
+def _gm_parts(
+    variant: str, after: Mapping[str, float] | None, measured: Mapping[str, Any]
+) -> Iterator[tuple[str, Pair]]:
+    """App, Sim and PPL for GM, only of a record that has all three: their means must be over the same records."""
     sim, ppl = measured.get("sim"), measured.get("ppl")
     if after is not None and sim is not None and ppl is not None:
         parts = {"app": formulas.is_appropriate(after[INAPPROPRIATE]), "sim": sim, "ppl": ppl}
         for name, value in parts.items():
-            yield f"{variant}.gm.{name}", _one(value)
+            yield f"{variant}.gm.{name}", _pair(value)
 
 
 def evaluation_of(record: Record) -> Mapping[str, Any]:
-    """What was measured of a record; empty where nothing was."""
+    """The measurements in a record's `details.evaluation`; empty where there are none."""
     return record["details"].get("evaluation") or {}
 
 
 def probabilities_before(record: Record) -> Mapping[str, float] | None:
-    """The dimensions of the original: as measured here, else as a reward left them in the record's details."""
+    """The dimension probabilities of the original: from `details.evaluation`, else from a reward's details; or None."""
     measured = record["details"].get("evaluation")
-    if measured is not None:  # of one judge for all systems: another's word is not taken where it failed
+    if measured is not None:  # one classifier for all systems: where it failed, no other one's values replace it
         return measured.get("before") or None
-    return _told(record, "before")
+    return _from_rewards(record, "before")
 
 
 def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | None:
-    """The dimensions of one of the two edited texts, None where nobody has measured them.
+    """The dimension probabilities of one of the two edited texts; None where it was not measured.
 
-    Scoring tells those after the accepted edits alone. Where all edits were accepted the other text is the same one, but
-    a mean over just these arguments would be one over the best.
+    Rewards state it after the accepted edits only. Where all edits were accepted, both texts are the same, but values of
+    `all` for just these arguments would give a mean over the best ones.
     """
     measured = record["details"].get("evaluation")
     if measured is not None:
         return (measured.get(variant) or {}).get("dimensions") or None
-    return _told(record, "after") if variant == "accepted" and decided(record) else None
+    return _from_rewards(record, "after") if variant == "accepted" and decided(record) else None
 
 
-def _told(record: Record, when: str) -> Mapping[str, float] | None:
+def _from_rewards(record: Record, when: str) -> Mapping[str, float] | None:
     for detail in record["details"].values():
         if isinstance(detail, Mapping) and isinstance(found := detail.get(when), Mapping) and INAPPROPRIATE in found:
             return found
     return None
 
 
-def _argument(
+def _argument_metrics(
     record: Record, text: str, before: Mapping[str, float] | None, after: Mapping[str, float] | None
 ) -> dict[str, float | bool | None]:
+    """The metrics of one edited text that need no models, given the dimensions before and after."""
     issue = record["issue"]
     p = None if after is None else after[INAPPROPRIATE]
     return {
@@ -243,7 +246,7 @@ def _argument(
     }
 
 
-def _against(argument: str, text: str, references: Sequence[str]) -> dict[str, float]:
+def _reference_metrics(argument: str, text: str, references: Sequence[str]) -> dict[str, float]:
     return {
         "ref_sari": sari(argument, text, references),
         "ref_nes": max(formulas.nes(reference, text) for reference in references),
@@ -251,7 +254,8 @@ def _against(argument: str, text: str, references: Sequence[str]) -> dict[str, f
     }
 
 
-def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+def _edit_rates(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+    """Counts and rates over the edits of one record; `thresholds` names the rewards whose pass rates are wanted."""
     edits = record["edits"]
     count = float(len(edits))
     yield "edits.edits", (count, 1.0)
@@ -264,11 +268,14 @@ def _edits(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str, Pai
         scores = [one.get(name) or {} for one in judged]
         failed = sum(bool(score.get("failed")) for score in scores)
         yield f"edits.pass:{name}", (float(sum(bool(score.get("passed")) for score in scores)), count - failed)
-    yield from _measured(record, count)
+    yield from _single_edit_rates(record, count)
 
 
-def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
-    """What single edits do; an edit that cannot be applied does nothing, one whose format has no reasons has no wrong one."""
+def _single_edit_rates(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
+    """Rates of what each edit does alone; rates of reasons are over the edits for which `is_reasoned` holds.
+
+    An invalid edit improves nothing. A rate is left out where the value of one of its edits is unknown.
+    """
     measured: Sequence[Mapping[str, Any]] = evaluation_of(record).get("edits") or ()
     if len(measured) != count:
         return
@@ -285,7 +292,7 @@ def _measured(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
 
 
 def is_reasoned(record: Record, edit: Mapping[str, Any]) -> bool:
-    """Whether an edit's reason counts: it states one, or cannot be read and should have stated one."""
+    """Whether an edit counts in rates of reasons: it states one, or is invalid in a format whose edits state reasons."""
     return edit["reason"] is not None or not (edit["valid"] or record["format"] in _without_reasons())
 
 
@@ -295,5 +302,6 @@ def _without_reasons() -> frozenset[str]:
     return frozenset(format.name for _, format, _ in registry().formats if not format.reasons)
 
 
-def _one(value: float | bool | None) -> Pair:
+def _pair(value: float | bool | None) -> Pair:
+    """A value of one argument as numerator and denominator; (0, 0) where it is missing."""
     return (0.0, 0.0) if value is None else (float(value), 1.0)
