@@ -21,27 +21,27 @@ from rewards_eval.tables import Table, cell, column, row, table
 from rewards_eval.values import probabilities_after
 
 Array = np.ndarray[Any, Any]
-HELD = 4_000_000  # weights of a few draws that are held at a time
-RESAMPLES = 1_000  # of areas under curves: every draw sorts nothing, but sums over all edits
+HELD = 4_000_000  # bootstrap weights in memory at a time
+RESAMPLES = 1_000  # at most, for intervals of ROC-AUC: every draw sums over all labelled units
 
 
 @dataclass(slots=True)
 class Scores:
-    """One reward's values on everything it scored. `passed` is its verdict, where it has one."""
+    """One reward's values on all units that it scored. `passed` is its verdict, where it has one."""
 
     values: dict[Unit, float] = field(default_factory=dict)  # higher is better
-    shares: dict[Unit, float] = field(default_factory=dict)  # as scored, to read as probabilities
+    shares: dict[Unit, float] = field(default_factory=dict)  # as scored, for calibration as probabilities
     passed: dict[Unit, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One reward against one kind of label. None: not defined here, as an area under a curve is for one class alone."""
+    """One reward against one kind of label. None where a measure is not defined, such as ROC-AUC for a single class."""
 
     reward: str
     label: str
     n: int
-    split: int  # labels of evenly split raters, which the area and kappa leave out
+    split: int  # labels of exactly .5 (raters evenly split), which ROC-AUC and kappa leave out
     positive: float | None  # the mean label; None where labels are no probabilities
     auc: float | None
     auc_interval: tuple[float, float] | None
@@ -52,7 +52,7 @@ class Agreement:
 
 
 def scores_of(system: System, by: By) -> dict[str, Scores]:
-    """Everything that the system's records score: each reward on edits, each on arguments, what was accepted."""
+    """The scores in a system's records by name: rewards on edits and on arguments, validity and acceptance of edits."""
     found: dict[str, Scores] = defaultdict(Scores)
     lower = {name for name, one in system.header.get("rewards", {}).items() if one.get("higher_is_better") is False}
     for identifier, record in system.records.items():
@@ -99,8 +99,8 @@ def _add_argument(found: dict[str, Scores], identifier: Any, record: Mapping[str
 
 
 def agree(system: System, labels: Labels, draws: Draws) -> list[Agreement]:
-    """Every reward of the system against every kind of label that is about the same things."""
-    firsts: dict[str, str] = {}  # of several completions of one argument, the first stands for all
+    """Every reward of the system against every kind of label that shares at least two units with it."""
+    firsts: dict[str, str] = {}  # all completions of an argument have one owner, since they are resampled together
     owner = {key: firsts.setdefault(record["argument"], repr(key)) for key, record in system.records.items()}
     found = []
     labels = labels.of(system.name)
@@ -108,7 +108,7 @@ def agree(system: System, labels: Labels, draws: Draws) -> list[Agreement]:
     for label, wanted in labels.values.items():
         for reward, one in scores.items():
             units = [unit for unit in wanted if unit in one.values]
-            # Validity is a property of the edit's form: other rewards say nothing of it, and it nothing of them.
+            # Validity is a property of the edit's form: it is compared with labels of validity only, and nothing else is.
             if len(units) > 1 and (reward == "valid") == (label == "valid"):
                 owners = np.unique([owner[unit[0]] for unit in units], return_inverse=True)[1]
                 found.append(_agreement(reward, label, one, wanted, units, owners, draws))
@@ -127,7 +127,7 @@ def _agreement(
     given = np.array([wanted[unit] for unit in units])
     values = np.array([scores.values[unit] for unit in units])
     binary = bool(((given >= 0) & (given <= 1)).all())
-    clear = given != CUT  # raters that are evenly split say neither
+    clear = given != CUT  # evenly split raters decide neither way
     truth = given[clear] > CUT
     both = binary and 0 < truth.sum() < len(truth)
     kept = [unit for unit in units if unit in scores.passed and wanted[unit] != CUT]
@@ -150,9 +150,9 @@ def _agreement(
 
 
 def auc_interval(values: Array, truth: Array, owners: Array, draws: Draws) -> tuple[float, float] | None:
-    """The 95 % interval of the area over arguments drawn with replacement; `owners` says whose each value is."""
+    """The 95 % bootstrap interval of ROC-AUC over arguments; `owners` (n,) holds the argument number of each value."""
     order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) > 0])  # of values that are equal
+    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) > 0])  # of each run of equal values
     found = []
     all_counts = draw_counts(int(owners.max()) + 1, Draws(draws.seed, min(draws.resamples, RESAMPLES)))
     parts = -(-256 * len(values) // HELD)
@@ -167,7 +167,7 @@ def auc_interval(values: Array, truth: Array, owners: Array, draws: Draws) -> tu
 
 
 def kappa(verdicts: list[bool], truth: list[bool]) -> float | None:
-    """Cohen's kappa of two verdicts; None where both are always the same, for then chance agrees as well."""
+    """Cohen's kappa of verdicts and labels; None without any, or where all are the same: chance agreement is then 1."""
     from sklearn.metrics import cohen_kappa_score
 
     if not verdicts or (len(set(verdicts)) == 1 and set(verdicts) == set(truth)):

@@ -1,4 +1,4 @@
-"""The reference's own scored files, told by their shape, as records that `rewards score` could have written."""
+"""Converts the scored files of the paper's authors into records like those of `rewards score`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHAPE: dict[str, type] = {
     "edits": list,
 }
 GATES = {"semantic_similarity": "semantic_similarity", "fluency": "fluency", "human_like": "pattern_conformity"}
-"""Their gates and what we call them."""
+"""The authors' names of the gates, and ours."""
 
 
 def is_authors(record: Any) -> bool:
@@ -32,10 +32,10 @@ def is_authors(record: Any) -> bool:
 
 
 def to_record(record: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The record as `rewards score` writes them. Raises RecordError with the field that does not fit.
+    """The record in the form of `rewards score`. Raises RecordError with the field that is missing or invalid.
 
-    Texts and numbers are the authors' as stored, their verdicts (1 or 0) as scores against .5; what they measured stands
-    in `details.evaluation`. `number` is the id of a record without one.
+    Texts and numbers are as the authors stored them. Their verdicts (1 or 0) become scores with the threshold .5, their
+    measurements `details.evaluation`. `number` is the id of a record without one.
     """
     for key, kind in SHAPE.items():
         if not isinstance(record.get(key), kind):
@@ -87,7 +87,7 @@ def _stated(item: Any, where: str) -> Mapping[str, Any]:
 
 
 def _evaluation(record: Mapping[str, Any], stated: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the authors measured, in the form in which `rewards eval` keeps what it measures."""
+    """The authors' measurements in the form of `details.evaluation`."""
     return {
         "before": _probabilities(record["predicted_scores_before"], "predicted_scores_before"),
         "accepted": _variant(record, "metrics", "predicted_scores_after"),
@@ -115,10 +115,10 @@ def _probabilities(scores: Mapping[str, Any], where: str) -> dict[str, float]:
 
 
 def _sentences(argument: str, stated: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The argument's sentences: those that edits name, by their numbers, and the text between them split anew.
+    """The argument's sentences: those that the edits state, at their numbers, and the text between them split by us.
 
-    The authors keep only the sentences that have edits. Where a stretch between two of them splits into other than the
-    number of sentences that is missing, its last one takes the rest, or empty ones follow.
+    The authors keep only the sentences that have edits. Where the text between two of them splits into more sentences than
+    the numbers leave room for, the last one takes the rest; where into fewer, empty ones follow.
     """
     named = {item["sentence_id"]: item["original_sentence"] for item in stated if item["original_sentence"]}
     sentences: list[str] = []
@@ -135,7 +135,7 @@ def _sentences(argument: str, stated: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _pieces(text: str, count: int) -> list[str]:
-    """The text in so many sentences."""
+    """The text as exactly `count` sentences (see `_sentences`)."""
     found, gaps = split(text)
     if count <= 0 and found:
         raise RecordError("the sentences of its edits are not in the order of the argument", "edits")
@@ -149,7 +149,7 @@ def _pieces(text: str, count: int) -> list[str]:
 def _edit(item: Mapping[str, Any], sentences: Sequence[str]) -> dict[str, Any]:
     before, number = item["inappropriate_part"], item["sentence_id"]
     if item["valid"] and not (1 <= number <= len(sentences) and before in sentences[number - 1]):
-        # Their validity asks only that the part occurs somewhere: the sentence that holds it is the edit's.
+        # For the authors an edit is valid if its part occurs anywhere: the first sentence that holds it is taken.
         number = next((n for n, sentence in enumerate(sentences, 1) if before in sentence), 0)
         if not number:
             raise RecordError(f"a valid edit's part occurs in no sentence: {before[:80]!r}", "edits")

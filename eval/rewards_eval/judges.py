@@ -1,4 +1,4 @@
-"""App, Sim and PPL of texts as they come, outside of any file: what the metric modules compute."""
+"""App, Sim and PPL of plain texts instead of records, for the modules in `metrics/`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WHOLE = ("app", "sim", "ppl")
 def engine_for(
     profile: str = "embedded", device: str = "auto", dtype: str = "auto", models: tuple[str, ...] = ()
 ) -> Engine:
-    """The engine of these options, one for all metrics of a process, so that a model is loaded once."""
+    """The engine for these options, shared by all metrics of a process, so that each model is loaded once."""
     named = parse_models(models)
     return SuitePlan(profile=profile, models=named, device=device, dtype=precision(device, dtype)).engine()
 
 
 def precision(device: str, dtype: str) -> str:
-    """`auto` is float32 on a CPU: figures are compared between machines, and in bfloat16 a perplexity moves by a tenth."""
+    """The dtype, where `auto` is float32 on a CPU: bfloat16 moves a perplexity by a tenth, and machines are compared."""
     return "float32" if dtype == "auto" and pick_device(device) == "cpu" else dtype
 
 
@@ -38,10 +38,10 @@ def judge(
     wanted: Collection[str] = WHOLE,
     engine: Engine | None = None,
 ) -> dict[str, list[float | None]]:
-    """P(Inappropriateness) as `p`, `sim` and `ppl` of each text, in one pass of the models; `wanted` leaves some out.
+    """Lists of `p` (P(Inappropriateness)), `sim` and `ppl` of the texts; `wanted` selects from app (for `p`), sim and ppl.
 
-    `originals` are what `sim` compares with, `issues` what the texts are about. None where a text has no tokens. Raises
-    ConfigError where lists differ in length, ModelError where a model fails.
+    `sim` compares each text with its original; `issues` says what each text is about. `ppl` is None for a text without
+    tokens. Raises ConfigError where lists differ in length, ModelError where a model fails.
     """
     engine = engine or engine_for()
     found = roles.find()
@@ -84,6 +84,6 @@ def _known(features: Mapping[Request, Any], request: Request) -> Any:
 
 
 def mean(values: Sequence[float | bool | None]) -> dict[str, Any]:
-    """`{value, n}` of the values that are known; the value is None where there are none."""
+    """`{value, n}`: the mean of the values that are not None, and their number; without any, the mean is None."""
     known = [float(value) for value in values if value is not None]
     return {"value": sum(known) / len(known) if known else None, "n": len(known)}

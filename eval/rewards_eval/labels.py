@@ -1,4 +1,4 @@
-"""Labels to hold rewards against: people's, line by line, or another scorer's, from its scored file."""
+"""Labels to compare rewards with: people's, one on a line, or another scorer's verdicts from its scored file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DECISIONS = {
     "accept": 1.0, "accepted": 1.0, "yes": 1.0, "true": 1.0,
     "reject": 0.0, "rejected": 0.0, "no": 0.0, "false": 0.0, "amend": 0.0, "amended": 0.0,
 }  # fmt: skip
-"""What words mean as labels; an edit that a person had to amend was not good as it stood."""
+"""The words that are labels, and their values; an amended edit counts as rejected, since it was not good as it stood."""
 
 Unit = tuple[Id, Hashable]
-"""An argument's id, and None for the argument itself, or what tells an edit: see `keys`."""
+"""What a label is on: an argument's id with None, for the argument itself, or with the key of an edit (see `keys`)."""
 
 By = Literal["place", "place and words", "content", "start"]
 Kinds = Mapping[str, Mapping[Unit, float]]
@@ -36,17 +36,17 @@ class Labels:
     """Labels by name, each with a value per unit; several labels of one unit are averaged."""
 
     source: str
-    by: By  # what tells edits; see `keys`
+    by: By  # how edits are identified; see `keys`
     values: Kinds = field(default_factory=dict)
-    named: Mapping[str, Kinds] = field(default_factory=dict)  # of labels that are about one system, by its name
+    named: Mapping[str, Kinds] = field(default_factory=dict)  # labels on one system only, by its name
 
     @property
     def units(self) -> set[Unit]:
-        """Everything that has a label."""
+        """All units with a label in `values`."""
         return {unit for found in self.values.values() for unit in found}
 
     def of(self, system: str) -> Labels:
-        """The labels that are about this system."""
+        """The labels that apply to this system; those that name it override those that name none."""
         own = self.named.get(system, {})
         kinds = dict.fromkeys([*self.values, *own])
         return Labels(
@@ -54,7 +54,7 @@ class Labels:
         )
 
     def check(self, systems: Sequence[str]) -> None:
-        """Raise ConfigError where labels are about none of these systems, or nobody knows which of several."""
+        """Raise ConfigError where labels name an unknown system, or fit the edits of several systems alike."""
         for name in self.named:
             if name not in systems:
                 raise ConfigError(f"{self.source}: no system is called {name!r}{nearest(name, systems)}; see --name")
@@ -69,9 +69,8 @@ def read_labels(path: str) -> Labels:
     """The labels of a file: a scored file's verdicts, decisions of `rewards review`, or lines of `{id, edit, label}`.
 
     `edit` counts from 0; without it a label is on the argument. `label` (or `decision`) is true or false, a number, or
-    a word such as accept; `name` tells several kinds of labels apart, `system` says which system's edit is meant, and
-    where each label has its edit's `before` and `after`, they must be the edit's too. Raises RewardsError with file,
-    line and remedy where a line says something else.
+    a word such as accept. `name` is the kind of label; `system` limits a label to one system. Where all labels on edits
+    state `before` and `after`, these must match the edit too. Raises RewardsError with file, line and remedy for others.
     """
     first = next(read_lines(path), None)
     record = first.record if first is not None else None
@@ -96,7 +95,7 @@ def read_labels(path: str) -> Labels:
 
 
 def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...], float]:
-    """What a line says: the system, the kind of label, what it is about, the edit's words where they are told, the value."""
+    """The system, kind, unit, words (before and after, or none) and value of the label on one line."""
     where = f"{path}, line {line.number}"
     if line.error is not None:
         raise RewardsError(f"{where}: {line.error}")
@@ -114,16 +113,16 @@ def _label(path: str, line: Line) -> tuple[str | None, str, Unit, tuple[str, ...
     system, words = record.get("system"), (record.get("before"), record.get("after"))
     if system is not None and not isinstance(system, str):
         raise RewardsError(f"{where}: system: expected the name of one")
-    told = tuple(word.strip() for word in words if isinstance(word, str)) if place is not None else ()
-    return system, str(record.get("name") or "label"), (stated, place), told if len(told) == 2 else (), float(value)
+    known = tuple(word.strip() for word in words if isinstance(word, str)) if place is not None else ()
+    return system, str(record.get("name") or "label"), (stated, place), known if len(known) == 2 else (), float(value)
 
 
 def _reviewed(path: str) -> Labels:
-    """What people decided in `rewards review`: the last word of each on an edit, averaged over people."""
+    """The decisions of a `rewards review` file: each person's last one on an edit, averaged over people."""
     lines = [line for line in latest(read_decisions(Path(path))) if line["kind"] == "edit"]
     if not lines:
         raise RewardsError(f"{path} holds no decisions on edits that stand")
-    # One edit is stated several times, and decided on each time: `start` tells which. Without it, it is taken for once.
+    # Identical edits of a sentence have decisions of their own, told apart by `start`; without it, all count for the first.
     placed = all(isinstance(line.get("start"), int) for line in lines)
     found: dict[Unit, list[float]] = defaultdict(list)
     for line in lines:
@@ -134,7 +133,7 @@ def _reviewed(path: str) -> Labels:
 
 
 def _verdicts(system: System) -> Labels:
-    """What another scorer decided: on each edit by every threshold, and on the arguments."""
+    """Another scorer's verdicts as labels: on each edit by every threshold, and on the arguments."""
     found: dict[str, dict[Unit, float]] = defaultdict(dict)
     for argument, record in system.records.items():
         measured = evaluation_of(record).get("edits") or []

@@ -1,4 +1,4 @@
-"""Edited arguments against what people wrote: SARI, ROUGE, and the file that holds people's rewrites."""
+"""Metrics of edited arguments against human rewrites (SARI, ROUGE), and the reader of a file of rewrites."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _13A = (
     (re.compile(r"([.,])([^0-9])"), r" \1 \2"),
     (re.compile(r"([0-9])(-)"), r"\1 \2 "),
 )
-"""What mteval-v13a sets apart: marks, but no full stop, comma or hyphen within a number, and no apostrophe."""
+"""The rules of mteval-v13a: they split off punctuation except `'`, `.` or `,` between digits, and `-` not after a digit."""
 _ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
 _LONGEST = 4  # n-grams of SARI
 
@@ -27,7 +27,7 @@ _LONGEST = 4  # n-grams of SARI
 def read_references(path: str) -> dict[Id, tuple[str, ...]]:
     """People's rewrites by id. Raises RewardsError with file, line and field where one cannot be read.
 
-    A record holds `id` (or `post_id`) and one of rewrite, after, reference (a text, or a list of texts).
+    A record holds `id` (or `post_id`) and, under one of KEYS, a text or a list of texts.
     """
     found: dict[Id, tuple[str, ...]] = {}
     for line in read_lines(path):
@@ -46,7 +46,7 @@ def read_references(path: str) -> dict[Id, tuple[str, ...]]:
 
 
 def tokens(text: str) -> list[str]:
-    """Words and punctuation marks in small letters, as mteval-v13a, and with it sacrebleu and `evaluate`, tells them."""
+    """The lower-case tokens of mteval-v13a, as in sacrebleu and `evaluate`."""
     text = text.lower().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, mark in _ENTITIES:
         text = text.replace(entity, mark)
@@ -59,8 +59,8 @@ def tokens(text: str) -> list[str]:
 def sari(source: str, prediction: str, references: Sequence[str]) -> float:
     """SARI in [0, 100] (Xu et al., TACL 2016): the mean of keeping, adding and deleting, over n-grams of 1 to 4 tokens.
 
-    Keeping and adding are F1, deleting is precision. An undefined share counts as 1, and the recall of keeping divides
-    summed counts, as in the implementations of tensor2tensor and `evaluate`, whose values these are, tokens included.
+    Keeping and adding are F1, deleting is precision. Tokens and values are those of tensor2tensor and `evaluate`: an
+    undefined ratio counts as 1, and the recall of keeping is a ratio of summed counts.
     """
     texts = [tokens(text) for text in (source, prediction, *references)]
     parts = [_sari_of(*(_grams(text, n) for text in texts)) for n in range(1, _LONGEST + 1)]
@@ -72,7 +72,10 @@ def _grams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def _sari_of(source: Counter[Any], prediction: Counter[Any], *references: Counter[Any]) -> tuple[float, float, float]:
-    """Keep, delete and add of n-grams of one length. Counts are multiplied by the number of references."""
+    """The scores of keeping, deleting and adding n-grams of one length, in [0, 1].
+
+    Counts of source and prediction are multiplied by the number of references, whose counts are summed.
+    """
     wanted: Counter[Any] = sum(references, Counter())
     was = Counter({gram: count * len(references) for gram, count in source.items()})
     now = Counter({gram: count * len(references) for gram, count in prediction.items()})
@@ -99,9 +102,9 @@ def _f1(precision: float, recall: float) -> float:
 
 
 def rouge(prediction: str, references: Sequence[str]) -> dict[str, float]:
-    """ROUGE-1, -2 and -L F1 in [0, 1], as rouge-score gives them without stemming; the best over the references of each.
+    """ROUGE-1, -2 and -L F1 in [0, 1], as rouge-score gives them without stemming; for each, the best over the references.
 
-    For ROUGE-L only its tokens are rouge-score's: its own search for a common subsequence takes ten times as long.
+    ROUGE-L uses rouge-score's tokens, but not its search for the longest common subsequence, which takes ten times as long.
     """
     from rapidfuzz.distance import LCSseq
 

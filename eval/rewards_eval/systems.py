@@ -28,7 +28,7 @@ ALIKE = "as text they would be the same: some files hold numbers, others strings
 
 @dataclass(frozen=True)
 class System:
-    """One system's output records by round and id; files whose records state no `round` have round 0 alone."""
+    """One system's output records by round and id; records that state no `round` are in round 0."""
 
     name: str
     file: str
@@ -54,16 +54,16 @@ class System:
 
 @dataclass(frozen=True)
 class Common:
-    """What is compared: the ids that every system has, in the order of the first."""
+    """The systems and the ids that all of them have, in the order of the first system."""
 
     systems: tuple[System, ...]
     ids: tuple[Id, ...]
-    left_out: Mapping[str, int]  # records whose id not every system has
-    lacking: Mapping[str, tuple[Id, ...]]  # ids that another system has and this one lacks
+    left_out: Mapping[str, int]  # per system, the number of its records whose id another system lacks
+    lacking: Mapping[str, tuple[Id, ...]]  # per system, the ids that it lacks and another system has
 
     @cached_property
     def owners(self) -> np.ndarray[Any, Any]:
-        """(n,): the number of each id's argument. Several completions of one have its text, and an id each."""
+        """(n,): the argument number of each id. Completions of one argument share its text, and have an id each."""
         import numpy as np
 
         first, numbers = self.systems[0], dict[str, int]()
@@ -72,7 +72,7 @@ class Common:
 
     @cached_property
     def shared(self) -> tuple[System, ...]:
-        """The systems with the last records of these ids alone."""
+        """The systems, reduced to their last records of the common ids."""
         return tuple(replace(one, rounds={0: {i: one.records[i] for i in self.ids}}) for one in self.systems)
 
     @property
@@ -88,12 +88,12 @@ class Common:
 
     @property
     def arguments(self) -> int:
-        """How many arguments the ids are of."""
+        """The number of different arguments behind the ids."""
         return int(self.owners.max()) + 1
 
 
 def detect(path: str) -> Dialect:
-    """Which dialect a file is written in, by the shape of its first record; lines that are of none are left to scoring."""
+    """The dialect of a file, by its first record of a known shape. Raises RewardsError where no line has one."""
     problem: RewardsError | None = None
     for line in read_lines(path):
         record = line.record
@@ -115,7 +115,7 @@ def detect(path: str) -> Dialect:
 
 
 def id_of(record: Any, where: str, why: str) -> Id:
-    """The id that a line of references or labels states. Raises RewardsError where it states none, or none that can be one."""
+    """The id in a line of references or labels. Raises RewardsError where it is missing or invalid."""
     if not isinstance(record, Mapping):
         raise RewardsError(f"{where}: expected an object, found {kind(record)}")
     try:
@@ -128,7 +128,7 @@ def id_of(record: Any, where: str, why: str) -> Id:
 
 
 def stated_ids(path: str) -> list[Id]:
-    """The ids in an unscored file. Raises RewardsError where one is there twice, before anything is scored in vain."""
+    """The ids in an unscored file. Raises RewardsError for a duplicate id in a round, before the slow scoring starts."""
     lines: dict[tuple[Id, int], int] = {}
     for line in read_lines(path):
         record = line.record
@@ -144,7 +144,7 @@ def stated_ids(path: str) -> list[Id]:
 
 
 def _check_once(path: str, source: str, key: tuple[Id, int], number: int, lines: dict[tuple[Id, int], int]) -> None:
-    """Note on which line an id stands. Raises RewardsError where it stands on another one too."""
+    """Remember the line of an id and round. Raises RewardsError where an earlier line has the same ones."""
     if key in lines:
         raise RewardsError(
             f"{path}: id {key[0]!r} stands on line {lines[key]} and on line {number} of {source}; ids must be"
@@ -154,17 +154,17 @@ def _check_once(path: str, source: str, key: tuple[Id, int], number: int, lines:
 
 
 def read_system(path: str, name: str, dialect: Dialect, scored: ScoredFile | None = None) -> System:
-    """A file as a system; `scored` says where its output records are, if they were scored only now."""
+    """A file as a system; `scored` names the file of its output records, if this evaluation scored it."""
     source = scored.path if scored else path
     rounds: dict[int, dict[Id, Record]] = {}
     lines: dict[tuple[Id, int], int] = {}
     stated = iter(scored.stated) if scored else None
     for line in read_lines(source, written=True):
         record = _read(source, line, "scored" if scored else dialect)
-        said = next(stated, SourceLine(0)) if stated else SourceLine(_round(source, line, record))
-        if said.failed:  # nothing was generated, so that there was nothing that scoring could fail at
+        origin = next(stated, SourceLine(0)) if stated else SourceLine(_round(source, line, record))
+        if origin.failed:  # generating failed, which scoring cannot see: without a completion it had nothing to fail at
             record = {**record, "status": "failed"}
-        key = record["id"], said.round
+        key = record["id"], origin.round
         _check_once(path, source, key, line.number, lines)
         rounds.setdefault(key[1], {})[record["id"]] = record
     if not rounds:
@@ -176,7 +176,7 @@ def read_system(path: str, name: str, dialect: Dialect, scored: ScoredFile | Non
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """What an unscored record says of its making: the round, and whether there was none because generating failed."""
+    """What an unscored record states about its generation: the round, and whether generating failed."""
 
     round: int
     failed: bool = False
@@ -184,7 +184,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class ScoredFile:
-    """What scoring a file gave: the scored file, what each of its records stated, and how many lines were rejected."""
+    """The result of scoring a file: the scored file, the origin of each of its records, and the number of rejected lines."""
 
     path: str
     stated: Sequence[SourceLine]
@@ -192,9 +192,9 @@ class ScoredFile:
 
 
 def stated_round(record: Record) -> int:
-    """The round that a record states, 0 where it states none. Raises RecordError where it is no number."""
+    """The round that a record states, 0 where it states none. Raises RecordError unless it is a whole number from 0."""
     number = record.get("round")
-    if number is None or "rounds" in record:  # beside `rounds` it says how many there were
+    if number is None or "rounds" in record:  # beside `rounds`, it is their number
         return 0
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise RecordError("expected a whole number of at least 0", "round")
@@ -242,7 +242,7 @@ def digest(path: str) -> str:
 
 
 def compare(systems: Sequence[System]) -> Common:
-    """The systems with the ids that all of them have. Raises RewardsError where two disagree on an argument, or on all."""
+    """The systems with their common ids. Raises RewardsError where there are none, or one names different arguments."""
     sets = [set(system.records) for system in systems]
     check_common([(system.file, system.records) for system in systems])
     shared = set.intersection(*sets)

@@ -213,9 +213,9 @@ def probabilities_before(record: Record) -> Mapping[str, float] | None:
 
 
 def probabilities_after(record: Record, variant: str) -> Mapping[str, float] | None:
-    """The dimension probabilities of one of the two edited texts; None where it was not measured.
+    """The dimension probabilities of one of the two edited texts; None where they were not measured.
 
-    Rewards state it after the accepted edits only. Where all edits were accepted, both texts are the same, but values of
+    Rewards state them after the accepted edits only. Where all edits were accepted, both texts are the same, but values of
     `all` for just these arguments would give a mean over the best ones.
     """
     measured = record["details"].get("evaluation")
