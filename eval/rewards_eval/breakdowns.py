@@ -68,14 +68,14 @@ def dimensions(evaluation: Evaluation) -> Table | None:
 
 
 def _changes(common: Common, variant: str) -> list[dict[str, np.ndarray[Any, Any]]]:
-    """For each system, (n, 2) of every dimension that its records have before and after."""
+    """For each system, by dimension, (n, 2): the change of the probability and 1, or zeros where either value is missing."""
     changes = []
     for system in common.systems:
         pairs: dict[str, np.ndarray[Any, Any]] = {}
         for i, identifier in enumerate(common.ids):
             before = probabilities_before(system.records[identifier])
             after = probabilities_after(system.records[identifier], variant)
-            for name in before or ():  # in their order, which is that of the table
+            for name in before or ():  # in the record's order: the table keeps it for dimensions that we do not know
                 if after and name in after:
                     found = pairs.setdefault(name, np.zeros((len(common.ids), 2)))
                     found[i] = (after[name] - before[name], 1.0)  # type: ignore[index]  # both have the name
@@ -91,7 +91,7 @@ def _mean(pairs: np.ndarray[Any, Any], resampled: np.ndarray[Any, Any]) -> Cell:
 
 
 def rounds(evaluation: Evaluation, references: References) -> Table | None:
-    """Every system after each of its rounds, where records state theirs."""
+    """The metrics of every system after each of its rounds; None where no system has several."""
     rows = []
     metrics = [metric for metric in ARGUMENT_METRICS if evaluation.values.present(f"accepted.{metric.key}")]
     for system in evaluation.common.systems:
@@ -112,7 +112,7 @@ def rounds(evaluation: Evaluation, references: References) -> Table | None:
 def _carried(
     rounds: Mapping[int, Mapping[Id, Mapping[str, Any]]], ids: Sequence[Id]
 ) -> dict[int, dict[Id, Mapping[str, Any]]]:
-    """The common ids at each round; one without a record at a round has that of the last round before it."""
+    """The records of the common ids after each round; an id without a record in a round keeps its latest one."""
     found: dict[int, dict[Id, Mapping[str, Any]]] = {}
     last: dict[Id, Mapping[str, Any]] = {}
     wanted = set(ids)
@@ -140,7 +140,7 @@ def issues(evaluation: Evaluation) -> Table | None:
 
 
 def lengths(evaluation: Evaluation) -> Table | None:
-    """The metrics by length of the original, in four parts of equal size."""
+    """The metrics by quartile of the original's length in words."""
     first = evaluation.common.systems[0]
     words = np.array([len(first.records[identifier]["argument"].split()) for identifier in evaluation.common.ids])
     cuts = np.unique(np.quantile(words, [0, 0.25, 0.5, 0.75, 1], method="lower"))
@@ -179,7 +179,7 @@ def _labelled() -> Iterable[tuple[str, tuple[str, int, str | None, str]]]:
 
 
 def reasons(evaluation: Evaluation) -> Table | None:
-    """How edits fare by the reason they state."""
+    """The shares of valid, accepted and improving edits, by the reason that edits state."""
     tests: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]] = {
         "valid": lambda edit, _: edit["valid"],
         "accepted": lambda edit, _: edit["accepted"],

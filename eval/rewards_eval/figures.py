@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 80
-"""Rows of the plot of wins."""
+"""The most rows in the plot of wins."""
 LETTER = 0.09
-"""Inches that a letter of a name takes, about."""
+"""The approximate width of a letter in a name, in inches."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
-"""Of systems, in order: told apart by eyes that see no red or no green (Okabe and Ito)."""
+"""Colours of systems, in order; distinct for colour-blind readers too (Okabe and Ito)."""
 MARKERS, HATCHES = "os^DvPX", ("", "///", "...", "xxx", "---", "\\\\\\", "+++")
-"""Of systems, in order: told apart where no colour is printed."""
+"""Markers and hatches of systems, in order; distinct in print without colour."""
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rewards",  # else ids in the SVG differ from run to run
@@ -62,7 +62,7 @@ class Plot:
 
 
 def draw(tables: Mapping[str, Mapping[str, Any]], names: Sequence[str], agreements: Sequence[Agreement]) -> list[Plot]:
-    """The plots that these tables and agreements have numbers for."""
+    """The plots for which these tables and agreements hold values."""
     plots = []
     with _style():
         if "arguments" in tables and (plot := _trade_off(tables["arguments"], names)):
@@ -87,7 +87,7 @@ def _style() -> Iterator[None]:
 
     mpl.use("Agg")
     installed = set(fontManager.get_font_names())
-    family = ["sans-serif", *(name for name in _EAST_ASIAN if name in installed)]  # each has what those before it lack
+    family = ["sans-serif", *(name for name in _EAST_ASIAN if name in installed)]  # fallbacks, for missing glyphs
     with mpl.rc_context({**_STYLE, "font.family": family}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # a box in the PNG; the SVG holds the text
         yield
@@ -109,7 +109,7 @@ def _plot(id: str, title: str, caption: str, figure: Figure) -> Plot:
 
 
 def _trade_off(table: Mapping[str, Any], names: Sequence[str]) -> Plot | None:
-    """App against what is kept of the original."""
+    """App against the similarity to the original: Sim, else NES."""
     across = next((key for key in ("sim", "nes") if _has(table, key) and _has(table, "app")), None)
     if across is None:
         return None
@@ -262,7 +262,7 @@ def _legend(name: str) -> str:
 
 
 def _legend_below(figure: Figure) -> None:
-    """The legend under the plot, in as many columns as its names leave room for, and the figure longer by its rows."""
+    """Put the legend under the plot, in as many columns as fit, and make the figure taller by its rows."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     columns = max(1, min(4, int(figure.get_figwidth() / (LETTER * max(map(len, labels), default=0) + 0.6))))
     figure.set_figheight(figure.get_figheight() + 0.2 * ((len(labels) - 1) // columns))
@@ -270,7 +270,7 @@ def _legend_below(figure: Figure) -> None:
 
 
 def _in_lines(difference: str) -> str:
-    """A difference of two systems, in two lines where their names are long."""
+    """The label of a difference, on two lines where it is long."""
     return difference.replace(" − ", "\n− ") if len(difference) > 48 else difference
 
 

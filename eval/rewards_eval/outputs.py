@@ -34,7 +34,7 @@ _LATEX = {
 
 
 WITH_INTERVALS = ("difference", "auc")
-"""Columns whose intervals are printed; those of the others would make tables too wide, and stand in the files."""
+"""Columns that are printed with intervals; the other intervals are in the files only, so that tables stay narrow."""
 
 
 def show(value: float | str | None, digits: int) -> str:
@@ -64,7 +64,7 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def print_one(table: Table) -> None:
-    """Print one table; under it what it holds. Column n is what most of a row's values are means of."""
+    """Print one table, with its caption below. Column n is the most frequent n among a row's values."""
     columns, rows = table["columns"], table["rows"]
     grouped = any(row["group"] for row in rows)
     usual = [usual_n(row["cells"].values()) for row in rows]
@@ -76,8 +76,8 @@ def print_one(table: Table) -> None:
     if on_terminal():
         heads = [stacked(head) for head in heads]
     print_table(plain(str(table["title"])), _distinct(heads), cells, heads[0])
-    caption, told, _ = str(table["caption"]).partition("Intervals: ")
-    printed = not told or any(column["key"] in WITH_INTERVALS for column in columns)
+    caption, found, _ = str(table["caption"]).partition("Intervals: ")
+    printed = not found or any(column["key"] in WITH_INTERVALS for column in columns)
     print(plain(f"  {table['caption'] if printed else f'{caption}Intervals are in the files.'}"))
 
 
@@ -91,7 +91,7 @@ def _terminal(cell: Mapping[str, Any] | None, column: Mapping[str, Any], usual: 
 
 
 def usual_n(cells: Iterable[Mapping[str, Any]]) -> int | None:
-    """The n that most of a row's values have."""
+    """The most frequent n among a row's values; None without any."""
     found = Counter(cell["n"] for cell in cells if cell["value"] is not None and cell["n"] is not None)
     return found.most_common(1)[0][0] if found else None
 
@@ -111,7 +111,7 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     parts = ("value", "n", "low", "high")
-    named = "label" if table["id"] == "dimensions" else "key"  # of columns that are systems the key is a number
+    named = "label" if table["id"] == "dimensions" else "key"  # there a column is a system, and its key only s0, s1, …
     heads = [_no_formula(str(column[named])) for column in table["columns"]]
     writer.writerow(["label", "group", *(f"{head}.{part}" for head in heads for part in parts)])
     for row in table["rows"]:

@@ -1,4 +1,4 @@
-"""The whole report as plain data, and what is written of it into the folder."""
+"""The report as plain data, and the files that are written from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rewards_eval.values import References
 
 VERSION = 1
 ENDINGS = {"tables": ("csv", "tex"), "figures": ("svg", "png")}
-"""Of the files that each table and each plot is written to."""
+"""The suffixes of the files that each table and each plot is written to."""
 
 
 def build(
@@ -32,7 +32,7 @@ def build(
     notes: Sequence[str],
     suite: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything that was found, as JSON holds it."""
+    """The content of report.json."""
     common = evaluation.common
     systems = [describe_system(common, index) for index in range(len(common.systems))]
     names = ", ".join(system["name"] for system in systems)
@@ -58,7 +58,7 @@ def build(
 
 
 def arguments_of(evaluation: Evaluation, references: References) -> list[dict[str, Any]]:
-    """Every common argument with what each system made of it, as the reader shows them."""
+    """Every common id with its argument, its human rewrites and the record of each system, for report.html."""
     common = evaluation.common
     found = []
     for identifier in common.ids:
@@ -102,7 +102,7 @@ def _remove_stale(folder: Path, report: Mapping[str, Any]) -> None:
         last = orjson.loads((folder / "report.json").read_bytes())
         names = [(kind, one["id"]) for kind in ENDINGS for one in last[kind]]
     except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
-        return  # none, or not one of ours
+        return  # there is no report, or another program wrote it
     kept = {(kind, one["id"]) for kind in ENDINGS for one in report[kind]}
     for kind, name in names:
         if isinstance(name, str) and (kind, name) not in kept and re.fullmatch(r"[a-z-]+", name):

@@ -10,13 +10,13 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 LEVEL = 0.95
-_ROWS = 256  # resamples that are held at a time
-_ULPS = 1e-9  # relative: below it two differences are one, rounded differently
+_ROWS = 256  # resamples in memory at a time
+_ULPS = 1e-9  # relative tolerance: smaller differences are rounding errors
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What is drawn: how many resamples, from which seed. The same draws serve every metric, so intervals are paired."""
+    """The seed and number of resamples. All metrics share the same draws, so intervals are paired."""
 
     seed: int = 0
     resamples: int = 10_000
@@ -27,28 +27,26 @@ class MetricComparison:
     """System A against system B on one metric: A − B over the arguments for which both have a value."""
 
     difference: float
-    low: float | None  # None where all resamples agree
+    low: float | None  # None where all resamples agree; see `interval`
     high: float | None
     p: float
-    effect: (
-        float | None
-    )  # the difference in standard deviations of what arguments add to it; None where these do not vary
-    wins: int  # arguments on which A is better; where neither direction is, on which A is higher
+    effect: float | None  # see `effect_size`; None where the influences of arguments do not vary
+    wins: int  # arguments on which A is better, or higher for a metric without a better direction
     ties: int
     losses: int
     n: int
 
 
 def ratio(pairs: Array) -> float | None:
-    """The mean of (n, 2) numerators and denominators; None of nothing."""
+    """The mean of (n, 2) numerators and denominators; None where the denominators are all 0."""
     numerator, denominator = pairs.sum(0)
     return float(numerator / denominator) if denominator else None
 
 
 def by_argument(pairs: Array, owners: Array | None) -> Array:
-    """(…, n, 2) of completions, summed to (…, G, 2) of the arguments that `owners` (n,) says they are of.
+    """Sum (…, n, 2) of completions to (…, G, 2) of arguments; `owners` (n,) holds each completion's argument number.
 
-    What is drawn, swapped and counted is independent of the rest: an argument is, its completions are not.
+    The bootstrap and the tests need independent units: arguments are independent, completions of the same one are not.
     """
     if owners is None or len(np.unique(owners)) == len(owners):
         return pairs
@@ -58,7 +56,7 @@ def by_argument(pairs: Array, owners: Array | None) -> Array:
 
 
 def resampled_means(pairs: Array, draws: Draws, owners: Array | None = None) -> Array:
-    """(…, n, 2) to (resamples, …): the means over arguments drawn with replacement; NaN where a draw has none."""
+    """(…, n, 2) to (resamples, …): bootstrap means over arguments; NaN where a draw has no value."""
     pairs = by_argument(pairs, owners)
     n = pairs.shape[-2]
     flat = np.moveaxis(pairs, -2, 0).reshape(n, -1)  # (n, … × 2)
@@ -69,10 +67,10 @@ def resampled_means(pairs: Array, draws: Draws, owners: Array | None = None) -> 
 
 
 def interval(resampled: Array, scale: float = 0.0) -> tuple[float, float] | None:
-    """The percentile interval of resampled means; of differences, `scale` is how large the means themselves are.
+    """The percentile interval of resampled means; for differences, `scale` is the magnitude of the means themselves.
 
-    None where there is nothing to take it of, or all resamples agree, as of one argument, or where every argument has the
-    same value: that says nothing about how sure the mean is.
+    None without finite values, and where all resamples agree, as for a single argument or where all arguments have the same
+    value: an interval of width 0 would not say how certain the mean is.
     """
     known = resampled[np.isfinite(resampled)]
     if not known.size or np.ptp(known) <= _ULPS * max(np.abs(known).max(), scale):
@@ -84,10 +82,10 @@ def interval(resampled: Array, scale: float = 0.0) -> tuple[float, float] | None
 def compare(
     ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws, owners: Array | None = None
 ) -> list[MetricComparison | None]:
-    """Pairs of systems and metrics, (C, n, 2) each, paired by argument; None where no argument has a value of both.
+    """C comparisons of two systems on a metric, (C, n, 2) each, paired by argument; None where none has both values.
 
-    Of several completions of one argument (`owners`, as in `by_argument`) those count for which both have a value.
-    All C comparisons share their draws: one matrix of resamples, and one of swaps, multiplies all of them.
+    Completions for which both systems have a value are summed by argument (`owners`, as in `by_argument`). All C comparisons
+    share their draws: one matrix of resamples, and one of swaps, multiplies all of them.
     """
     both = (ones[..., 1] > 0) & (others[..., 1] > 0)  # (C, n)
     ones, others = (by_argument(side * both[..., None], owners) for side in (ones, others))
@@ -124,15 +122,15 @@ def _influences(pairs: Array) -> Array:
 
 
 def swaps(draws: Draws, tests: int) -> int:
-    """How many swaps to draw for so many tests: enough that the least p there can be, corrected for all, is .0025."""
+    """How many swaps to draw: enough that the smallest possible p, corrected for that many tests, is at most .0025."""
     return max(draws.resamples, round(20 * tests / (1 - LEVEL)))
 
 
 def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
-    """Two-sided p of the paired permutation test of each of C comparisons, (C, n, 2) against (C, n, 2).
+    """Two-sided p-values of paired permutation tests: C comparisons, (C, n, 2) against (C, n, 2).
 
-    How often systems that are swapped at random differ at least as much: (hits + 1) / (resamples + 1), which is never 0.
-    Where the arguments on which they differ are few enough for all swaps to be tried, it is exact.
+    A hit is a swap of the systems, on random arguments, that leaves at least the observed difference: p is
+    (hits + 1) / (resamples + 1), which is never 0. Where at most `resamples` swaps are possible, all are tried: hits / swaps.
     """
     changed = (ones != others).any(-1)  # (C, n)
     exact = [1 << int(count) <= draws.resamples for count in changed.sum(1)]  # a float ends below 2^1024
@@ -149,9 +147,9 @@ def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
 
 
 def _hits(ones: Array, others: Array, rows: Array, swaps: Iterator[Array]) -> list[tuple[int, int]]:
-    """For each of C comparisons: in how many of the swaps the systems differ at least as much, and how many there are.
+    """For each of C comparisons: how many swaps leave at least the observed difference, and how many swaps there are.
 
-    The swaps are of the arguments that `rows` (n,) says; the others stay.
+    Swaps are over the arguments that the mask `rows` (n,) selects; the others stay as they are.
     """
     sums = ones.sum(1), others.sum(1)  # (C, 2)
     observed = np.abs(_difference(*sums))
@@ -201,7 +199,7 @@ def draw_counts(n: int, draws: Draws) -> Iterator[Array]:
 
 
 def _random_swaps(n: int, draws: Draws) -> Iterator[Array]:
-    """Which of n arguments are swapped, at random, (rows, n) at a time."""
+    """Random swaps: 1 for each of n arguments that is swapped, else 0; (rows, n) at a time."""
     random = np.random.default_rng([draws.seed, 1])
     for start in range(0, draws.resamples, _ROWS):
         rows = min(_ROWS, draws.resamples - start)

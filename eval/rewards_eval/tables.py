@@ -1,4 +1,4 @@
-"""The tables of a report: plain data, which the terminal, CSV, LaTeX and HTML show each in its way."""
+"""The tables of a report as plain data, which is then rendered for the terminal, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def table(id: str, title: str, caption: str, columns: Iterable[dict[str, Any]], 
 
 
 def mean_cell(mean: Mean, metric: Metric | None = None) -> Cell:
-    """A mean as a cell; a metric shown as a total is its mean times what it is a mean of."""
+    """A mean as a cell; for a metric that is shown as a total, the mean times n."""
     factor = mean.n if metric is not None and metric.total else 1
     values = [None if value is None else value * factor for value in (mean.value, mean.low, mean.high)]
     return cell(values[0], mean.n, values[1], values[2])
@@ -62,7 +62,7 @@ def metric_column(metric: Metric) -> dict[str, Any]:
 
 
 def arguments(evaluation: Evaluation) -> Table:
-    """Argument level: what each system makes of the arguments, by its accepted edits and by all valid ones."""
+    """Argument level: the metrics of each system after its accepted edits, and after all valid ones."""
     metrics = [metric for metric in ARGUMENT_METRICS if _known(evaluation, metric.key)]
     rows = [
         row(
@@ -96,7 +96,7 @@ def edits(evaluation: Evaluation) -> Table:
 
 
 def _gates(evaluation: Evaluation) -> str:
-    """Which thresholds decide what is accepted, where all files say the same."""
+    """A sentence on the gates that accept edits; empty where headers name none, or not the same ones."""
     systems = evaluation.common.systems
     stated = {(gates(system.header), gates(system.header, "together")) for system in systems}
     named, together = stated.pop() if len(stated) == 1 else ((), ())
@@ -108,7 +108,7 @@ def _gates(evaluation: Evaluation) -> str:
 
 
 def rewards(evaluation: Evaluation) -> Table | None:
-    """Every reward that stands in the records, as it was scored."""
+    """The mean of every reward in the records, as scored."""
     names = [key.removeprefix("reward:") for key in evaluation.values.keys if key.startswith("reward:")]
     headers = [system.header for system in evaluation.common.systems]
     metrics = [metric for name in names if evaluation.values.present((metric := reward_metric(name, headers)).key)]
@@ -122,7 +122,7 @@ def rewards(evaluation: Evaluation) -> Table | None:
 
 
 def against_references(evaluation: Evaluation) -> Table | None:
-    """Argument level, against what people made of the same arguments."""
+    """Argument level: the metrics against human rewrites of the same arguments."""
     metrics = [m for m in REFERENCE_METRICS if any(evaluation.values.present(f"{v}.{m.key}") for v in VARIANTS)]
     if not metrics:
         return None
@@ -142,16 +142,16 @@ def comparisons(evaluation: Evaluation) -> Table | None:
     pairs = list(combinations(range(len(systems)), 2))
     if not pairs or not chosen:
         return None
-    asked = [(key, metric, group, later, earlier) for key, metric, group in chosen for earlier, later in pairs]
+    tests = [(key, metric, group, later, earlier) for key, metric, group in chosen for earlier, later in pairs]
     of = evaluation.values.of
     found = statistics.compare(
-        np.stack([of(key)[later] for key, _, _, later, _ in asked]),
-        np.stack([of(key)[earlier] for key, _, _, _, earlier in asked]),
-        [metric.better == "lower" for _, metric, *_ in asked],
+        np.stack([of(key)[later] for key, _, _, later, _ in tests]),
+        np.stack([of(key)[earlier] for key, _, _, _, earlier in tests]),
+        [metric.better == "lower" for _, metric, *_ in tests],
         evaluation.draws,
         evaluation.common.owners,
     )
-    known = [(one, result) for one, result in zip(asked, found, strict=True) if result is not None]
+    known = [(one, result) for one, result in zip(tests, found, strict=True) if result is not None]
     corrected = statistics.holm([result.p for _, result in known])
     rows = []
     for ((_, metric, group, later, earlier), result), p in zip(known, corrected, strict=True):
@@ -159,12 +159,12 @@ def comparisons(evaluation: Evaluation) -> Table | None:
         label = f"{what}: {systems[later].name} − {systems[earlier].name}"
         rows.append(row(label, _comparison_cells(result, p, metric), group))
     return table(
-        "comparisons", "Differences between systems", _tests(evaluation, len(known), len(asked)), _COMPARISON, rows
+        "comparisons", "Differences between systems", _tests(evaluation, len(known), len(tests)), _COMPARISON, rows
     )
 
 
 def _worth_testing(evaluation: Evaluation, key: str) -> bool:
-    """Whether there are values, and not the same as another metric's: verdicts stored for probabilities are App again."""
+    """Whether a metric has values, and not those of another one: a `p` that is always 0 or 1 would repeat App."""
     variant, _, name = key.partition(".")
     if not evaluation.values.present(key):
         return False
@@ -186,7 +186,7 @@ _COMPARISON = (
 
 
 def compared_metrics() -> list[tuple[str, Metric, str]]:
-    """The key, metric and group of whatever systems are compared on."""
+    """The (key, metric, group) of everything that systems are compared on."""
     chosen = [metric for metric in ARGUMENT_METRICS if metric.key in COMPARED]
     argument = [(f"{variant}.{metric.key}", metric, VARIANTS[variant]) for variant in VARIANTS for metric in chosen]
     edit = [(f"edits.{metric.key}", metric, "edits") for metric in EDIT_METRICS if metric.key != "edits"]
@@ -204,10 +204,11 @@ def _comparison_cells(result: MetricComparison, p: float, metric: Metric) -> dic
     }
 
 
-def _tests(evaluation: Evaluation, count: int, asked: int) -> str:
+def _tests(evaluation: Evaluation, count: int, planned: int) -> str:
+    """The caption on tests: Holm corrects for the `count` that were possible, but permutations are drawn for all planned."""
     return (
         "Paired by argument: means over those where both systems have a value. Intervals: bootstrap over arguments,"
-        f" {evaluation.draws.resamples:,} draws; p: paired permutation test, {statistics.swaps(evaluation.draws, asked):,}"
+        f" {evaluation.draws.resamples:,} draws; p: paired permutation test, {statistics.swaps(evaluation.draws, planned):,}"
         f" draws, or all swaps where these are fewer; seed {evaluation.draws.seed}. Holm's correction covers all {count}"
         " tests."
     )

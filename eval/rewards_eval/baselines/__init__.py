@@ -1,1 +1,1 @@
-"""What a system must beat: rewriting by rule, and not rewriting at all."""
+"""Baselines that a system should beat."""

@@ -1,4 +1,4 @@
-"""A rewriting by rule: case, punctuation, repetition and spacing are cleaned up, not a word is exchanged."""
+"""A rule-based baseline: cleans up case, punctuation, repetition and spacing, and replaces no word."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NO_SPACE_AFTER = re.compile(r"(?<=[a-z])([,;!])(?=[A-Za-z])")
 _FIRST_LETTER = re.compile(r"(^|[.!?]\s+|\n[^\S\n]*)([a-z])")
 _LONE_I = re.compile(r"\bi\b(?=[\s',.;:!?]|$)")
 _SHOUTING = 4  # letters: a shorter word in capitals is as likely an abbreviation
-_MOST = 0.6  # the share of letters in capitals from which a whole text is taken to shout
+_MOST = 0.6  # a text with a larger share of capital letters counts as shouting throughout
 
 
 def clean_up(text: str) -> str:
-    """The text with shouting lowered, stretched letters and repeated words and marks reduced, sentences begun in capitals.
+    """The text with capitals lowered, stretched letters, repeated words and marks reduced, sentences capitalised.
 
-    Spacing is mended around punctuation. Nothing is done for tone or reasons: what this gains, orthography alone gains.
+    Spacing around punctuation is corrected, too. Tone and reasons stay: any gain is one of orthography alone.
     """
     text = _lower_shouting(text)
     text = _STRETCHED.sub(r"\1\1", text)

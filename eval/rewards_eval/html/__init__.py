@@ -1,4 +1,4 @@
-"""The self-contained report: one HTML file that opens from a folder, without a network, on texts of strangers."""
+"""The self-contained report: one HTML file that opens without a network or a server, and is safe for untrusted texts."""
 
 from rewards_eval.html.page import write
 

@@ -1,4 +1,4 @@
-"""Output records as the page reads them: every text once, offsets instead of copies, numbers rounded."""
+"""Output records in the compact form that the page reads: every text once, offsets instead of copies, numbers rounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rewards.types import Edit
 from rewards_eval.values import probabilities_after, probabilities_before
 
 EXACT = 2**53
-"""The largest integer that JavaScript tells from its neighbours."""
+"""Above this, not every integer is exact in JavaScript."""
 KINDS = {"accepted": 0, "rejected": 1, "invalid": 2}
 
 
@@ -35,8 +35,8 @@ def describe_rewards(
 ) -> list[dict[str, Any]]:
     """Every reward that scores an edit or a sentence in these records: name, threshold, which side passes, whether it gates.
 
-    The threshold is None where the records disagree or have none. `stated` is what the file's header says of rewards; one
-    that it does not name gates unless an edit is accepted that does not pass it.
+    The threshold is None where the records disagree or have none. `stated` is `rewards` of the file's header; a reward that
+    it does not name counts as a gate unless an accepted edit fails it.
     """
     found: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -58,7 +58,7 @@ def describe_rewards(
 
 
 def compact_argument(argument: Mapping[str, Any], rewards: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """One argument with the records of all systems. `rewards` holds what `describe_rewards` says, per system.
+    """One argument with the records of all systems. `rewards` holds the result of `describe_rewards` for each system.
 
     Raises RewardsError, naming id and system, where a record is not as `rewards score` writes it.
     """
@@ -78,7 +78,7 @@ def compact_argument(argument: Mapping[str, Any], rewards: Mapping[str, Sequence
 
 
 def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any]], text: str) -> dict[str, Any]:
-    """One output record. Its text is left out where it is `text`."""
+    """One output record; its argument is left out where it equals `text`."""
     scored = read_scored(record)
     revision = scored.revision
     offsets, places = Offsets(revision.argument), spans(revision.sentences, revision.gaps)
@@ -91,7 +91,7 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
         "spans": [[offsets[start], offsets[end]] for start, end in places],
         "edits": [
             _edit(edit, _kind(index, scored), _place(edit, places, offsets), _scores(item["scores"], at_edits))
-            | _turned_down(record, item)
+            | _failed_gates(record, item)
             for index, (edit, item) in enumerate(zip(revision.edits, record["edits"], strict=True))
         ],
         "sentences": {
@@ -111,8 +111,8 @@ def compact_record(record: Mapping[str, Any], rewards: Sequence[Mapping[str, Any
     return data
 
 
-def _turned_down(record: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """The gates that an edit did not pass; apart, with value and threshold, those not passed together with others."""
+def _failed_gates(record: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """`failed`: the gates that an edit fails alone; `together`: those that it fails jointly, with value and threshold."""
     joint = together(record, item)
     gates = [name for name in item.get("failed_gates") or () if joint_gate(name) not in joint]
     found = [
@@ -140,7 +140,7 @@ def _edit(edit: Edit, kind: int, place: tuple[int, int] | None, scores: Sequence
     if edit.sentence_id:
         data["sentence"] = edit.sentence_id
     if place is not None:
-        data["place"] = place  # what it replaces is the text between
+        data["place"] = place  # the replaced words are the text between these offsets
     else:
         data |= {"before": edit.before, "why": edit.invalid_reason}
     if edit.reason:
@@ -151,7 +151,7 @@ def _edit(edit: Edit, kind: int, place: tuple[int, int] | None, scores: Sequence
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
-    """Per reward: None where it was not asked, [value, passed], or the reason why it failed."""
+    """For each reward [value, passed], the reason why it failed, or None where it has no score; [] without any score."""
     return [_score(scores[name]) if name in scores else None for name in names] if scores else []
 
 
@@ -163,7 +163,7 @@ def _score(score: Mapping[str, Any]) -> Any:
 
 
 def _dimensions(record: Mapping[str, Any]) -> dict[str, list[float | None]] | None:
-    """`{dimension: [before, after]}` of the accepted edits, where they were measured or scored: what the tables say too."""
+    """`{dimension: [before, after the accepted edits]}`, the values that the tables use; None where either is unknown."""
     before, after = probabilities_before(record), probabilities_after(record, "accepted")
     if before is None or after is None:
         return None

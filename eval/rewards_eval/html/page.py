@@ -1,4 +1,4 @@
-"""The report page put together: assets inlined, allowed by their digests, data embedded where nothing executes it."""
+"""Builds the report page: assets inlined and allowed by their digests, data embedded as JSON that nothing executes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rewards_eval.html.compact import compact_argument, describe_rewards
 
 STYLES = ("base.css", "overview.css", "reader.css")
 SCRIPTS = ("dom.js", "text.js", "keys.js", "overview.js", "select.js", "list.js", "edits.js", "detail.js", "report.js")
-# What could end the element, start markup, break the line of a script, or turn the source around when it is looked at.
+# Characters that could end the element, start markup, break a line of a script, or reorder the source in a viewer.
 _UNSAFE = re.compile("[<>&\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 PAGE = """<!doctype html>
@@ -53,7 +53,7 @@ def style(names: Sequence[str]) -> str:
 
 
 def wrap(scripts: Sequence[str]) -> str:
-    """Scripts as one, with a scope of its own."""
+    """The scripts as one, in a scope of its own."""
     return '"use strict";\n(() => {\n' + "\n".join(scripts) + "\n})();\n"
 
 
@@ -64,7 +64,7 @@ def embed(data: Any) -> str:
 
 
 def policy(styles: str, scripts: str) -> str:
-    """A policy that allows this style, this script, pictures inside the file, and nothing else."""
+    """The Content-Security-Policy that allows this style, this script, embedded pictures, and nothing else."""
     return (
         f"default-src 'none'; script-src '{_digest(scripts)}'; style-src '{_digest(styles)}'; img-src data:;"
         " base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -89,7 +89,7 @@ def _parts(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) ->
 
 
 def _about(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the scripts read besides the arguments: the report, and what each system's rewards are."""
+    """The data that the scripts read besides the arguments: the report, and the rewards of each system."""
     names = [system["name"] for system in report["systems"]]
     stated = {name: report["suite"]["scored_with"].get(name, {}).get("rewards") for name in names}
     rewards = {
@@ -104,7 +104,7 @@ def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str
     """Write one self-contained page: summary, tables, plots, and a reader of every argument with its edits.
 
     `report` is what goes to report.json; each of `arguments` is `{id, issue, argument, reference, systems}` with the
-    output record of every system (docs/data.md). Raises RewardsError where a record or the disk does not allow it.
+    output record of every system (docs/data.md). Raises RewardsError for an invalid record or a failed write.
     """
     try:
         with replacing(path) as file, file.open("wb") as out:
@@ -114,7 +114,7 @@ def write(path: Path, report: Mapping[str, Any], arguments: Sequence[Mapping[str
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for what JSON cannot say, such as the interval of a single value."""
+    """The value with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
