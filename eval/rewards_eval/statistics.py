@@ -130,7 +130,7 @@ def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
     """Two-sided p-values of paired permutation tests: C comparisons, (C, n, 2) against (C, n, 2).
 
     A hit is a swap of the systems, on random arguments, that leaves at least the observed difference: p is
-    (hits + 1) / (resamples + 1), which is never 0. Where at most `resamples` swaps are possible, all are tried: hits / swaps.
+    (hits + 1) / (resamples + 1), which is never 0. Where at most `resamples` swaps exist, all are tried: hits / swaps.
     """
     changed = (ones != others).any(-1)  # (C, n)
     exact = [1 << int(count) <= draws.resamples for count in changed.sum(1)]  # a float ends below 2^1024

@@ -1,4 +1,4 @@
-"""Do people agree? Krippendorff's alpha over the decisions of several reviewers, by the library of that name."""
+"""Do people agree? Krippendorff's alpha over the decisions of several reviewers, from the package `krippendorff`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class ReviewerAgreement:
 
     question: str
     alpha: float | None
-    low: float | None  # 95 % interval, arguments drawn anew; draws for which alpha is not defined are left out
+    low: float | None  # 95 % bootstrap interval over arguments, without draws for which alpha is not defined
     high: float | None
     units: int  # judged by two or more
     same: float | None  # share of pairs of verdicts on one unit that are the same
 
 
 def read_reviews(paths: Sequence[Path]) -> list[Line]:
-    """The decisions of all files that hold. A reviewer who has several files goes by their last word.
+    """The decisions that hold: each reviewer's last one on a subject, over all files in the order given.
 
     Raises RewardsError where there are fewer than two reviewers.
     """
@@ -45,7 +45,7 @@ def read_reviews(paths: Sequence[Path]) -> list[Line]:
 
 
 def agreements(lines: Sequence[Line], seed: int = 0) -> list[ReviewerAgreement]:
-    """How far people agree on edits (three verdicts; kept or not), for each system, and on comparisons."""
+    """How far people agree on edits (all verdicts; accepted or not, for each system too), and on comparisons."""
     edits = [line for line in lines if line["kind"] == "edit"]
     comparisons = [line for line in lines if line["kind"] == "comparison"]
     found = []
@@ -93,12 +93,12 @@ def _counts(units: Sequence[Mapping[str, str]]) -> Any:
 
 def _alpha(counts: Any) -> float | None:
     if len(counts) == 0 or (counts.sum(axis=0) > 0).sum() < 2:
-        return None  # without any difference in the verdicts, chance is not defined
+        return None  # alpha is not defined where all verdicts are the same
     return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
 def _interval(counts: Any, owners: Sequence[Hashable], seed: int) -> tuple[float | None, float | None]:
-    """95 %, over arguments drawn with replacement: what is judged of one argument hangs together."""
+    """The 95 % bootstrap interval of alpha over arguments, since verdicts on the same argument are not independent."""
     places: dict[Hashable, list[int]] = {}
     for place, owner in enumerate(owners):
         places.setdefault(owner, []).append(place)
@@ -109,6 +109,6 @@ def _interval(counts: Any, owners: Sequence[Hashable], seed: int) -> tuple[float
     drawn = [_alpha(counts[[place for group in some for place in groups[group]]]) for some in chosen]
     known = [value for value in drawn if value is not None]
     if np.ptp(known) == 0:
-        return None, None  # where all draws agree, they say nothing about how sure alpha is
+        return None, None  # draws that all agree do not say how certain alpha is
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)

@@ -71,7 +71,7 @@ def _serve(
         raise ConfigError(f"-o {out} is one of the scored files; give another name")
     session: Session = Comparison(sources, reviewer, seed) if compare else Review(sources, reviewer)
     journal = Journal(out)
-    # The same file of decisions comes to the same port, so that a page finds its server again.
+    # The port follows from the file of decisions, so that an open page finds a restarted server.
     preferred = 49152 + zlib.crc32(str(out.resolve()).encode()) % 16000
     with serve_at(session, journal, port, preferred) as server:
         decided, total = session.covered(journal.lines)
@@ -107,7 +107,7 @@ def _reviewer(stated: str | None) -> str:
         return as_text(stated.strip())
     try:
         return getpass.getuser()
-    except (ImportError, OSError, KeyError) as error:  # the first on Windows
+    except (ImportError, OSError, KeyError) as error:  # ImportError on Windows
         raise ConfigError("the login name is not known here; give --reviewer NAME") from error
 
 

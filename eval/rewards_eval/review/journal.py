@@ -1,4 +1,4 @@
-"""The file of decisions: one line each, on the disk before the page is told so; the last line on something wins."""
+"""The file of decisions: one line each, on the disk before the page gets its answer; the last line on a subject holds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rewards.files.reading import read_lines
 
 VERSION = 1
 CLEARED = "clear"
-"""The decision that takes the one before it back."""
+"""The decision that withdraws the previous one."""
 
 DECISIONS = {
     "edit": ("accept", "reject", "amend", CLEARED),
     "comparison": ("left", "right", "tie", CLEARED),
 }
-"""What can be decided on each kind of thing."""
+"""The possible decisions on each kind of subject."""
 
 Line = Mapping[str, Any]
-# What a line of each kind must say, so that a reader needs no other file.
+# The required keys of a line of each kind, with their types: a reader needs no other file.
 SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
     "edit": {
         "reviewer": str, "id": (str, int), "system": str, "edit": int, "sentence_id": int, "before": str, "after": str,
@@ -36,11 +36,11 @@ SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
     "comparison": {"reviewer": str, "id": (str, int), "left_system": str, "right_system": str, "decision": str},
 }  # fmt: skip
 TEXTS = ("left_text", "right_text")
-"""What a comparison may say besides."""
+"""The optional keys of a comparison."""
 
 
 def subject(line: Line) -> tuple[Any, ...]:
-    """What a line is about. Of two lines on one subject by one reviewer the later holds."""
+    """The key of what a line decides on. Of two lines on one subject by one reviewer the later holds."""
     if line["kind"] == "comparison":
         sides = sorted((line[f"{side}_system"], line.get(f"{side}_text", "")) for side in ("left", "right"))
         return ("comparison", type(line["id"]), line["id"], *sides)
@@ -87,7 +87,7 @@ def _problem(record: Any) -> str | None:
 
 
 def _torn(data: bytes) -> bytes:
-    """What stands after the last line break and is no whole line."""
+    """The bytes after the last line break, if they are not valid JSON; else none."""
     tail = data[data.rfind(b"\n") + 1 :]
     try:
         orjson.loads(tail or b"null")
@@ -123,9 +123,9 @@ class Journal:
             raise
 
     def append(self, make: Callable[[], Line]) -> None:
-        """Write the line that `make` gives; it survives the death of the machine once this returns.
+        """Append the line that `make` returns, and sync it to the disk, so that it survives a crash once this returns.
 
-        Raises OSError, and leaves the file as it was, where the disk refuses.
+        Raises OSError, and restores the file, where the disk refuses.
         """
         with self._guard:
             if self._file < 0:
@@ -143,10 +143,10 @@ class Journal:
             self.lines.append(line)
 
     def close(self) -> None:
-        """Let others write to the file, once a line that is being written is on the disk."""
+        """Wait for a line that is being written, then close the file, which releases its lock."""
         with self._guard:
             os.close(self._file)
-            self._file = -1  # the next file that is opened may have its number
+            self._file = -1  # another file may get the same descriptor
 
     def _mend(self) -> None:
         data = self.path.read_bytes()

@@ -1,4 +1,4 @@
-"""The documents of the review page, and what they may load: only what this server serves."""
+"""The documents of the review page, and their Content-Security-Policy, which allows only what this server serves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def document() -> bytes:
 
 
 def entrance() -> bytes:
-    """The page that goes on to the page, so that the token leaves the address."""
+    """A page that forwards to `/`, so that the token disappears from the address."""
     return _ENTRANCE.encode()
 
 
@@ -57,7 +57,7 @@ def styles() -> bytes:
 
 @cache
 def scripts(own: str) -> bytes:
-    """The scripts that the report has too, then those of the review, of which `own` draws the page."""
+    """The scripts shared with the report, then those of the review; `own` is the one that draws the page."""
     return html.wrap([*map(html.asset, SHARED), *map(_asset, ("saving.js", own))]).encode()
 
 

@@ -1,4 +1,4 @@
-"""A page for one person on this machine: loopback only, let in once by a token, closed to every other page and site."""
+"""Serves the review page to one person on this machine: on loopback only, with a one-time token, and to no other site."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from rewards_eval.review.peers import owner
 from rewards_eval.review.session import Session
 
 HOST = "127.0.0.1"
-MAX_BODY = 131_072  # bytes; an amendment of 20,000 characters fits whatever their kind
+MAX_BODY = 131_072  # bytes; an amendment of 20,000 characters fits in any script
 JSON = "application/json"
 JSONL = "application/jsonl; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 
 class Refused(Exception):  # noqa: N818  (it says what happened to the request)
-    """A request that is not answered, with the reason."""
+    """A request that is refused, with the status and the reason."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -51,21 +51,21 @@ class Server(ThreadingHTTPServer):
         self._pass = secrets.token_urlsafe(32)
         self._guard = threading.Lock()
         self._only: int | None = None
-        # The browser keeps what it could not send by this digest: it must not come under another name or in another file.
+        # The browser stores unsent decisions under this digest: they must not go to another reviewer or file.
         stated = json.dumps([session.digest, str(journal.path.resolve())])
         self.digest = hashlib.sha256(stated.encode()).hexdigest()
         data = {**session.data(), "digest": self.digest}
         self.data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
         super().__init__((HOST, port), Handler)
         self.authority = f"{HOST}:{self.server_address[1]}"
-        # Cookies do not know ports: two reviews at a time must not take each other's.
+        # Cookies are shared by all ports of a host: two reviews at a time must not replace each other's.
         self.cookie = f"rewards-review-{self.server_address[1]}"
         self.url = f"http://{self.authority}/?token={self._token}"
 
     def open(self) -> bool:
-        """Open the address in a browser, and let nobody but this user in; False where there is no browser.
+        """Open the address in a browser, and admit only this user from then on; False where there is no browser.
 
-        Every user of this machine can read the command lines of its programs, and so the token in the browser's.
+        All users of a machine can read the command lines of its programs, and so the token in the browser's.
         """
         self._only = os.getuid() if hasattr(os, "getuid") else None
         opened = webbrowser.open(self.url)
@@ -74,11 +74,11 @@ class Server(ThreadingHTTPServer):
         return opened
 
     def is_stranger(self, client: tuple[str, int]) -> bool:
-        """Whether another user, who is not root, asks for what a browser of this one was opened for."""
+        """Whether the client is known to be another user, who is not root, after a browser was opened for this one."""
         return self._only is not None and owner(client, (HOST, self.server_address[1])) not in (self._only, 0, None)
 
     def admit(self, token: str) -> str | None:
-        """The pass for the holder of the token, which is worth nothing from then on; None for everybody else."""
+        """The pass for the holder of the token, which is invalid from then on; None for everybody else."""
         with self._guard:
             if self._token is None or not hmac.compare_digest(self._token.encode(), token.encode("utf-8", "replace")):
                 return None
@@ -91,15 +91,15 @@ class Server(ThreadingHTTPServer):
         return hmac.compare_digest(self._pass.encode(), held.get(self.cookie, "").encode("utf-8", "replace"))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing where a browser went away in the middle of an answer."""
+        """Print nothing where the browser closed the connection during an answer."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 def serve_at(session: Session, journal: Journal, port: int, preferred: int) -> Server:
-    """A server at `port`; for port 0 at `preferred`, so that a page outlives its server, or else wherever there is room.
+    """A server at `port`; for port 0 at `preferred`, so that an open page finds a restarted server, else at a free port.
 
-    Raises ConfigError where the port is taken.
+    Raises ConfigError where the server cannot be started at a given `port`.
     """
     try:
         return Server(session, journal, port or preferred)
@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             self._check_host()
             work()
         except Refused as refused:
-            self.close_connection = True  # what is left of its body is not read as another request
+            self.close_connection = True  # else its unread body would be parsed as the next request
             self._send(refused.status, TEXT, str(refused).encode())
 
     def _get(self) -> None:
@@ -195,11 +195,11 @@ class Handler(BaseHTTPRequestHandler):
                 HTTPStatus.FORBIDDEN, "This address has been used. Start `rewards review` again for a new one."
             )
         more = {"Set-Cookie": f"{self.server.cookie}={granted}; HttpOnly; SameSite=Strict; Path=/"} if granted else {}
-        # A page that goes on by itself, not a redirect: a strict cookie does not follow a redirect from elsewhere.
+        # A page that forwards by itself: after a redirect from elsewhere a browser does not send a strict cookie.
         self._send(HTTPStatus.OK, "text/html; charset=utf-8", entrance(), more)
 
     def _check_host(self) -> None:
-        if self.headers.get_all("Host") != [self.server.authority]:  # a name that was rebound to this address
+        if self.headers.get_all("Host") != [self.server.authority]:  # against DNS rebinding
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, f"this server answers to {self.server.authority} only")
 
     def _check_pass(self) -> None:
@@ -235,9 +235,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The library's own refusals, such as of other methods, in plain text with our headers."""
+        """The library's own errors, such as for other methods, in plain text with our headers."""
         self.close_connection = True
         self._send(HTTPStatus(code), TEXT, (message or HTTPStatus(code).phrase).encode())
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: addresses hold the token."""
+        """Log nothing, since addresses hold the token."""

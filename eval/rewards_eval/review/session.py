@@ -1,4 +1,4 @@
-"""What a page shows and what it may decide: suggestions one by one, or two systems side by side."""
+"""The data that a page shows, and the decisions that it may send: on single suggestions, or on two systems side by side."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ VERDICTS, CHOICES = DECISIONS["edit"], DECISIONS["comparison"]
 
 
 class Session(Protocol):
-    """One sitting of one reviewer."""
+    """What one reviewer decides on: the data for the page, and the lines for the file of decisions."""
 
     script: ClassVar[str]
     """The script that draws the page."""
 
     @property
     def digest(self) -> str:
-        """What is decided on and by whom: a page of anything else must not decide here."""
+        """Identifies the files and the reviewer: decisions from the page of another session are refused."""
         ...
 
     def data(self) -> dict[str, Any]:
-        """What the page shows."""
+        """The data that the page shows."""
         ...
 
     def state(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ class Session(Protocol):
         ...
 
     def line(self, posted: Mapping[str, Any]) -> Line:
-        """The line to write for a decision that the page sent. Raises RecordError where it is none."""
+        """The line to write for a decision that the page sent. Raises RecordError where it is invalid."""
         ...
 
     def covered(self, lines: Sequence[Line]) -> tuple[int, int]:
@@ -61,12 +61,12 @@ class Review:
 
     @cached_property
     def _keys(self) -> list[str]:
-        """The arguments of all systems. The page names them by their place: a large id is another in JavaScript."""
+        """The keys of the arguments of all systems. The page uses their index: large ids are not exact in JavaScript."""
         return list(dict.fromkeys(key for source in self.sources for key in source.records))
 
     @cached_property
     def _subjects(self) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """What can be decided, as the page names it."""
+        """For each edit that can be decided on, `{argument, system, edit}` as the page identifies it."""
         found = {}
         places = {key: place for place, key in enumerate(self._keys)}
         for source in self.sources:
@@ -83,7 +83,7 @@ class Review:
         return _digest(self.sources, self.reviewer)
 
     def data(self) -> dict[str, Any]:
-        """Everything in the files."""
+        """The reviewer, the systems, their rewards, and all arguments with the records of all systems."""
         rewards = {s.name: describe_rewards(s.records.values()) for s in self.sources}
         arguments = []
         for key in self._keys:
@@ -102,7 +102,7 @@ class Review:
         ]
 
     def line(self, posted: Mapping[str, Any]) -> Line:
-        """A line that says all that one must know to learn from the decision."""
+        """The line of a decision, with all that is needed to learn from it without the scored file."""
         source = next((s for s in self.sources if s.name == posted.get("system")), None)
         if source is None:
             raise RecordError("no such system", "system")
@@ -128,7 +128,7 @@ class Review:
         }
 
     def covered(self, lines: Sequence[Line]) -> tuple[int, int]:
-        """Edits decided, and edits that can be."""
+        """The number of edits decided on, and of all valid edits."""
         return len(self.state(lines)), len(self._subjects)
 
 
@@ -164,7 +164,7 @@ class Comparison:
         return _digest(self.sources, self.reviewer, self.seed)
 
     def data(self) -> dict[str, Any]:
-        """The trials, without a word on systems."""
+        """The trials, without the systems' names."""
         trials = []
         for key, left, right in self.trials:
             record = left.records[key]
@@ -173,7 +173,7 @@ class Comparison:
         return {"reviewer": self.reviewer, "same": self.same, "trials": trials}
 
     def state(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
-        """`{trial, decision}` for each that is decided, by the sides on which the systems stand now."""
+        """`{trial, decision}` for each that is decided, mirrored where the systems have changed sides since."""
         places = {subject(self._about(trial)): number for number, trial in enumerate(self.trials)}
         found = []
         for line in latest(_own(lines, self.reviewer)):
@@ -185,7 +185,7 @@ class Comparison:
         return found
 
     def line(self, posted: Mapping[str, Any]) -> Line:
-        """A line that says which system stood where and which was preferred."""
+        """The line of a decision, with the system on each side and the preferred one."""
         trial = self.trials[_place(posted, "trial", len(self.trials))]
         decision = _one_of(posted.get("decision"), CHOICES)
         preferred = {"left": trial[1].name, "right": trial[2].name}.get(decision)
@@ -200,7 +200,7 @@ class Comparison:
         }
 
     def covered(self, lines: Sequence[Line]) -> tuple[int, int]:
-        """Trials decided, and trials."""
+        """The number of trials decided, and of all trials."""
         return len(self.state(lines)), len(self.trials)
 
     def _side(self, source: Source, key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The scored files that people look at, read whole and checked against each other."""
+"""Reads the scored files that people review, and checks them against each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rewards_eval.names import choose_names
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One system's scored file. `records` and `scored` go by the identity of a record, as `identity` gives it."""
+    """One system's scored file. The keys of `records` and `scored` are the records' ids, as `identity` writes them."""
 
     name: str
     file: str
