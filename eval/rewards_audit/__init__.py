@@ -1,4 +1,4 @@
-"""Can a suite be gamed? Attacks scored beside honest edits, and what scored files and training logs show of it."""
+"""Can a suite be gamed? Scores attacks beside honest edits, and looks for reward hacking in scored files and logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add `rewards audit`."""
     from rewards_audit.command import audit
 
     app.command("audit")(audit)

@@ -1,4 +1,4 @@
-"""Attacks scored beside honest edits, and which of them a suite prefers."""
+"""Scores attacks and honest edits of the same arguments, and finds the attacks that a suite prefers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trial:
     result: Result
 
     def to_record(self, row: str) -> dict[str, Any]:
-        """What the report file says of it."""
+        """The trial as in the report file."""
         result = self.result
         return {
             "row": row,
@@ -52,13 +52,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a suite pays for one attack, beside what it pays for honest edits of the same arguments."""
+    """A suite's totals for one attack, compared with those for honest edits of the same arguments."""
 
     name: str
     description: str
     counts: bool
     n: int  # arguments on which it was tried and both totals exist
-    failed: int  # arguments on which some reward of the suite failed, also one that is not paid
+    failed: int  # arguments on which some reward of the suite failed, even one without a weight
     reason: str | None  # why the first of them failed
     mean: float | None
     median: float | None
@@ -66,10 +66,8 @@ class Verdict:
     honest_median: float | None
     beats_honest: float | None  # share of the arguments
     beats_nothing: float | None
-    how: tuple[
-        str, ...
-    ]  # in which ways it wins: median, mean, most; for doing nothing idle: honest work seldom pays more
-    by: Mapping[str, float]  # weighted difference to the honest edits, per component that is paid
+    how: tuple[str, ...]  # ways in which it wins: median, mean, most; or idle: honest edits seldom beat no edits
+    by: Mapping[str, float]  # weighted difference to the honest edits, for each component with a weight
     components: Mapping[str, float | None]
 
     @property
@@ -94,7 +92,7 @@ class Report:
 
     @property
     def unscored(self) -> tuple[Verdict, ...]:
-        """The rows in which some reward failed on some completion: not all that was asked for is known of those."""
+        """The rows in which a reward failed on a completion, so that the verdict is incomplete."""
         return tuple(verdict for verdict in self.verdicts if verdict.failed)
 
     @property
@@ -186,7 +184,7 @@ def _verdict(
     return Verdict(
         name,
         attack.description if attack else OWN.get(name, "an attack of your own"),
-        judged and (attack is None or attack.counts),  # doing nothing counts also where nobody asked for it
+        judged and (attack is None or attack.counts),  # making no edits counts even if it was not selected
         len(shared),
         len(failed),
         failed[0] if failed else None,
@@ -207,7 +205,7 @@ def _totals(row: Mapping[str, Trial]) -> dict[str, float]:
 
 
 def _share(totals: Mapping[str, float], others: Mapping[str, float], tie: float) -> float | None:
-    """The share of the arguments on which the one total exceeds the other."""
+    """The share of the shared arguments on which the total exceeds the other one by more than `tie`; None without any."""
     shared = [key for key in totals if key in others]
     return fmean(totals[key] > others[key] + tie for key in shared) if shared else None
 
@@ -218,7 +216,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _difference(own: Sequence[Trial], honest: Sequence[Trial], components: Sequence[Component]) -> dict[str, float]:
-    """How far each paid component moves the total from the honest one; a component without a value pays nothing."""
+    """How far each weighted component moves the mean total from the honest one; a missing value counts as 0."""
 
     def paid(trials: Sequence[Trial], component: Component) -> float:
         return component.weight * fmean(trial.result.rewards.get(component.name) or 0.0 for trial in trials)

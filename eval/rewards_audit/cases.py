@@ -1,4 +1,4 @@
-"""Arguments with honest edits beside which attacks are scored: those that come with the package, or one's own."""
+"""Arguments with honest edits to compare attacks with: those in the package, or the user's own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """An inappropriate argument, the edits that a careful editor makes, those of a hasty one, and a calm text on its issue.
+    """An inappropriate argument, the edits of a careful editor, those of a hasty one, and a calm text on its issue.
 
-    The rest is written for attacks, where a text for them was found: edits of which each by itself would do, and all do not.
+    The other fields are for attacks, and may be empty: edits that are each acceptable alone, but not all together.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Case:
     calm: str
     clashing: tuple[Change, ...] = ()  # together they say a thing twice, or break the sentence
     milder: tuple[Change, ...] = ()  # together they say something else, and milder
-    praising: tuple[Change, ...] = ()  # blame goes in one, praise comes in another
+    praising: tuple[Change, ...] = ()  # one removes blame, another adds praise
 
     @property
     def argument(self) -> str:
@@ -114,7 +114,7 @@ def _case(record: Any) -> Case:
 
 
 def _check(sentences: list[str], changes: tuple[Change, ...], key: str) -> None:
-    """Raise RecordError where an edit cannot be applied or changes nothing: what it is compared with would seem to win."""
+    """Raise RecordError where an edit cannot be applied or changes nothing: attacks would seem to win against it."""
     names = ("sentence_id", "inappropriate_part", "rewritten_part", "reason")
     edits = [dict(zip(names, change, strict=True)) for change in changes]
     for edit in read_revision({"sentences": sentences, "edits": edits}).edits:

@@ -124,7 +124,7 @@ def _list() -> None:
 
 
 def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
-    """The report on one file, or on one beside another, printed; and whether nothing speaks against it."""
+    """Print the report on one file, or on its comparison with another; return it as a record, and whether it passed."""
     from rewards_audit import show_files
     from rewards_audit.compare import compare
     from rewards_audit.observations import observe
@@ -140,7 +140,7 @@ def _files(file: Path, against: Path | None) -> tuple[dict[str, Any], bool]:
 
 
 def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
-    """The report on a suite under attack, printed; and whether it holds."""
+    """Attack a suite and print the report; return it as a record, and whether it passed."""
     # Imported here, as everywhere in this file: `rewards --help` must not pay for pydantic and numpy.
     from rewards.cli.progress import counting
     from rewards_audit import show
@@ -160,7 +160,7 @@ def _attack(attempt: Attempt) -> tuple[dict[str, Any], bool]:
 
 
 def _chosen(names: Sequence[str], own: list[Plan]) -> tuple[tuple[Attack, ...], list[Plan]]:
-    """The attacks of these names, built-in ones and the user's; all without any."""
+    """The attacks with these names, built-in ones and the user's; without names, all of them."""
     from rewards_audit.attacks import BUILTIN
 
     known = {each.name: each for each in BUILTIN}
@@ -175,7 +175,7 @@ def _chosen(names: Sequence[str], own: list[Plan]) -> tuple[tuple[Attack, ...], 
 
 
 def _own(path: Path, cases: Sequence[Case]) -> list[Plan]:
-    """The user's attacks: which row, which argument, which completion."""
+    """The user's attacks in the file. Raises ConfigError with the line where one cannot be used."""
     from rewards.errors import RecordError
     from rewards.files.reading import read_lines
     from rewards_audit.attacks import BUILTIN
@@ -213,7 +213,7 @@ def _field(record: Any, key: str) -> str:
 
 
 def _target(out: Path | None, read: Sequence[Path]) -> Path | None:
-    """The file to write. Raises ConfigError before anything is scored in vain."""
+    """The file to write. Raises ConfigError, before the slow scoring, where it has no folder or would replace an input."""
     if out is None:
         return None
     path = out / "audit.json" if out.is_dir() else out

@@ -34,12 +34,12 @@ class ColumnShift:
     change: float | None
     interval: tuple[float, float] | None
     rose: float | None  # share of the inputs on which it rose
-    worse: bool  # a reward whose change is surely for the worse
+    worse: bool  # a reward that got worse, with an interval that excludes 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """AFTER against BEFORE."""
+    """Two files compared, AFTER against BEFORE."""
 
     after: str
     before: str
@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether it is known which rewards are held out, none surely got worse, and all was scored and could be read."""
+        """Whether the held-out rewards are known and none got worse, and every line could be read and was scored."""
         return (
             self.known_suite
             and not (self.unread or self.failed_after or self.failed_before)
@@ -96,7 +96,7 @@ def compare(after: Observations, before: Observations) -> Comparison:
 
 
 def _by_input(seen: Observations) -> dict[str, int]:
-    """The number of each input, in the order in which they come first."""
+    """The ids of the inputs, numbered in the order in which they first occur."""
     numbers: dict[str, int] = {}
     for key in seen.inputs:
         numbers.setdefault(key, len(numbers))
@@ -175,8 +175,8 @@ def _warnings(changes: tuple[ColumnShift, ...], after: Observations, before: Obs
     ]
     if inputs < FEW:
         found.append(f"the files share {inputs} inputs only: the intervals say little")
-    if not lacking and (told := differing(after.settings or {}, before.settings or {})):
+    if not lacking and (settings := differing(after.settings or {}, before.settings or {})):
         found.append(
-            f"the two files were scored with different suites ({', '.join(told)}): their totals cannot be compared"
+            f"the two files were scored with different suites ({', '.join(settings)}): their totals cannot be compared"
         )
     return found

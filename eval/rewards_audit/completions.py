@@ -46,7 +46,7 @@ def _marked(sentence: str, changes: Iterable[Change]) -> str:
 
 
 def as_tracked_characters(case: Case, turn: Callable[[str], str]) -> str:
-    """Every character of the argument changed by itself, in the only format that says where a part stands."""
+    """An edit of every single character, in `tracked_changes`: the only format that states where an edit is."""
     return _json(
         {
             "sentence_id": number,

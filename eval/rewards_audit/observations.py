@@ -1,4 +1,4 @@
-"""What a scored file or a training log says of every completion, as columns of numbers; texts are not kept."""
+"""Reads a scored file or a training log into columns of numbers, one row for each completion; texts are not kept."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ FILES = "a file that `rewards score` wrote (JSONL), or the training log of `rewa
 class Observations:
     """A file as columns of equal length (NaN where there is no number), in its order.
 
-    `group` numbers the completions of one input (in a log: at one step) alike, `inputs` the input alone; `step` is None
-    for a scored file. `settings` is what the suite says of each reward, None where nobody knows.
+    `group` is the same number for all completions of one input (in a log: at one step); `step` is None for a scored file.
+    `settings` holds the suite's settings of each reward; None where they are unknown.
     """
 
     source: str
@@ -75,8 +75,8 @@ class Observations:
         for name in self.held_out:
             akin = [other for other in deciding if roles.get(name, set()) & roles.get(other, set())]
             if akin:
-                told = f"the held-out {name} reads the same model as {', '.join(akin)}"
-                found.append(f"{told}: that it agrees with the total says little")
+                same = f"the held-out {name} reads the same model as {', '.join(akin)}"
+                found.append(f"{same}: that it agrees with the total says little")
         return found
 
     def sign(self, name: str) -> int:
@@ -111,7 +111,7 @@ class _Collector:
     unread: int = 0
 
     def add(self, identifier: Any, group: Any, numbers: Mapping[str, float | None], failure: str | None) -> None:
-        """Take in one row."""
+        """Add one row."""
         count = len(self.inputs)
         for name, value in numbers.items():
             if name not in self.values:
@@ -128,7 +128,7 @@ class _Collector:
             count_reason(self.failures, failure[:200])
 
     def finish(self, path: Path, settings: Mapping[str, Any] | None) -> Observations:
-        """The columns as arrays."""
+        """The columns as arrays. Raises ConfigError where there are no rows."""
         import numpy as np
 
         if not self.inputs:
@@ -174,7 +174,7 @@ def _scored(path: Path) -> Observations:
 
 
 def _unlike(record: Any) -> RecordError | None:
-    """Why this is no record of a scored file; None where it is one."""
+    """The error that shows that this is no record of a scored file; None where it is one."""
     try:
         scored.check(record)
     except RecordError as error:
@@ -188,7 +188,7 @@ def _unlike(record: Any) -> RecordError | None:
 
 
 def _header(path: Path) -> dict[str, Any] | None:
-    """What the header beside a scored file says of its rewards; None without one."""
+    """The rewards in the header beside a scored file; None without a header."""
     header = read_header(path)
     if header is None:
         return None

@@ -18,7 +18,7 @@ COLUMNS = ("attack", "n", "mean", "median", "honest", "> honest", "> nothing", "
 
 
 def print_attacks(attacks: Sequence[Attack]) -> None:
-    """Print what is tried."""
+    """Print the names and descriptions of the attacks."""
     rows = [(each.name, each.description, "" if each.counts else "for comparison") for each in attacks]
     print_table("attacks", ("name", "what it does", "counts"), rows, "what it does")
 
@@ -76,8 +76,8 @@ def print_examples(report: Report, name: str) -> None:
         print(f"{name} does not apply to any of the arguments")
         return
     print(f"{name}: {verdict.description}")
-    told = list(zip(COLUMNS, _row(verdict), strict=True))[1:]
-    print("  ".join(f"{key} {value}" for key, value in told if value))
+    cells = list(zip(COLUMNS, _row(verdict), strict=True))[1:]
+    print("  ".join(f"{key} {value}" for key, value in cells if value))
     print(conclusion(report, str(report.suite["suite"])))
     trials = sorted(report.rows[name].values(), key=lambda trial: -(trial.result.reward or 0.0))
     for trial in trials[:EXAMPLES]:

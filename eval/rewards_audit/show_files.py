@@ -12,7 +12,7 @@ SHOWN = 5  # failures by cause
 
 
 def print_file(report: FileReport) -> None:
-    """Print the columns, the held-out rewards, and what must not be missed."""
+    """Print the columns, the correlations of held-out rewards, and the warnings."""
     rows = [
         (
             column.name,
@@ -45,7 +45,7 @@ def print_file(report: FileReport) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print every column before and after, and what must not be missed."""
+    """Print every column before and after, and the warnings."""
     rows = [
         (
             change.name,

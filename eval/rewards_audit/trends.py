@@ -1,4 +1,4 @@
-"""What the columns of a file show: spread, dominance, groups without spread, drift, and what held-out rewards say."""
+"""Statistics of a file's columns: spread, dominance, groups without spread, drift, and correlations of held-out rewards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COPIES = 0.3  # share of arguments that are left as they were
 LONGER = 0.1  # change of length after / before
 MORE_EDITS = 0.25  # relative change of the number of edits
 FAILING = 0.01  # share of the records
-AGAINST = 0.1  # rank correlation, below 0, that is more than none
+AGAINST = 0.1  # below minus this, a rank correlation or share of variance counts as negative
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ColumnStats:
     """One reward, the total, or one kind of behaviour, over all records."""
 
     name: str
-    weight: float | None  # None where it is not a reward or nobody knows
+    weight: float | None  # None where it is not a reward, or unknown
     gate: bool
     n: int
     mean: float | None
@@ -45,7 +45,7 @@ class ColumnStats:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How a reward that is neither paid nor a gate goes with the total; its sign is turned where lower is better."""
+    """The correlation of a held-out reward with the total; its sign is turned where lower is better."""
 
     name: str
     n: int
@@ -58,7 +58,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class FileReport:
-    """Everything about one file, and the sentences that a reader must not miss."""
+    """The statistics of one file, and the warnings."""
 
     source: str
     records: int
@@ -154,14 +154,14 @@ def _column(
 
 
 def mean_interval(values: Floats) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean of (n,); None of fewer than two."""
+    """Student's 95 % interval of the mean of (n,); None for fewer than two values."""
     if len(values) < 2:
         return None
     return _student(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1)
 
 
 def welch_interval(ones: Floats, others: Floats) -> tuple[float, float] | None:
-    """Welch's 95 % interval of the difference of two means; None where either is of fewer than two."""
+    """Welch's 95 % interval of the difference of two means; None where either side has fewer than two values."""
     if min(len(ones), len(others)) < 2:
         return None
     difference = _difference(ones, others)
@@ -177,7 +177,7 @@ def _difference(ones: Floats, others: Floats) -> float:
 
 
 def direction(interval: tuple[float, float] | None) -> int:
-    """1 where a change with this interval is surely up, -1 where surely down, 0 where it holds 0 or is not known."""
+    """1 where the interval is above 0, -1 where it is below, 0 where it contains 0 or is None."""
     if interval is None or interval[0] <= 0 <= interval[1]:
         return 0
     return 1 if interval[0] > 0 else -1
@@ -264,7 +264,7 @@ def _ranks(values: Floats) -> Floats:
 
 
 def warnings(report: FileReport, seen: Observations) -> list[str]:
-    """What a reader must not miss, one sentence each."""
+    """The warnings about a file, one sentence each."""
     columns = {column.name: column for column in report.columns}
     paid = [column for column in report.columns if column.weight]
     found = []
@@ -281,8 +281,8 @@ def warnings(report: FileReport, seen: Observations) -> list[str]:
             " GRPO learns nothing from them"
         )
     found += _drifts(columns, seen.step is not None)
-    groups = len(np.unique(seen.group))  # of one completion too
-    rises = seen.step is not None and direction(columns[TOTAL].interval) > 0  # the order of a scored file is no time
+    groups = len(np.unique(seen.group))  # including groups of one completion
+    rises = seen.step is not None and direction(columns[TOTAL].interval) > 0  # a scored file is not in order of time
     for each in report.held_out:
         falls = seen.sign(each.name) * direction(columns[each.name].interval) < 0
         if rises and falls:

@@ -1,4 +1,4 @@
-"""What an attack is, and the pieces of text that several attacks are made of."""
+"""The type of an attack, its decorators, and helpers to make changes of an argument."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A way to earn reward without honest edits. `completion` is None where it cannot be told from honest work.
+    """A way to earn reward without honest edits. `completion` returns None where the attack would be honest or impossible.
 
-    `every` says that it is tried on every n-th argument only, because its texts are long. Where it does not `count` it
-    states the honest edits in another form: to prefer that is worth knowing, and no harm.
+    With `every` = n it is tried on every n-th argument only, because its texts are long. `counts` is False where it states
+    the honest edits in another form: that a suite prefers those is reported, but is no fault.
     """
 
     name: str
@@ -28,7 +28,10 @@ class Attack:
 
 
 def attack(make: Callable[[Case], str | Iterable[Change] | None]) -> Attack:
-    """The attack that a function describes: it gives a completion, or changes that are written as JSON edits."""
+    """A decorator: the attack of a function that returns a completion, or changes to be written as JSON edits.
+
+    The function's name and the first paragraph of its docstring name and describe the attack.
+    """
 
     def completion(case: Case) -> str | None:
         made = make(case)
@@ -44,7 +47,7 @@ def sparse(every: int) -> Callable[[Attack], Attack]:
 
 
 def form(each: Attack) -> Attack:
-    """The attack as another form of honest edits, which does not count."""
+    """A decorator: the attack as another form of honest edits, which does not count."""
     return replace(each, counts=False)
 
 
@@ -54,28 +57,28 @@ def words(sentence: str) -> list[str]:
 
 
 def turned(text: str, turn: Callable[[str], str]) -> str:
-    """The text with every word as `turn` has it."""
+    """The text with every word replaced by `turn` of it."""
     return _WORD.sub(lambda found: turn(found[0]), text)
 
 
 def once(sentence: str) -> list[str]:
-    """The words that occur in the sentence exactly once, also as parts of words: an edit of them has one place."""
+    """The words that occur exactly once in the sentence, parts of words included: an edit of them is unambiguous."""
     return [word for word in words(sentence) if sentence.count(word) == 1]
 
 
 def no_ops(case: Case, most: int | None = None) -> list[Change]:
-    """The changes that replace words that occur once by themselves, the first `most` of each sentence, or all."""
+    """Changes that replace a word by itself: the first `most` words of each sentence that occur once, or all of them."""
     return [Change(n, word, word) for n in case.numbers for word in once(case.sentences[n - 1])[:most]]
 
 
 def head(sentence: str) -> str:
-    """The shortest beginning of whole words that occurs once: where something is put in front."""
+    """The shortest prefix of whole words that occurs only once: what to replace in order to put text before it."""
     ends = [match.end() for match in _WORD.finditer(sentence)] + [len(sentence)]
     return next(sentence[:end] for end in ends if sentence.count(sentence[:end]) == 1)
 
 
 def tail(sentence: str) -> str:
-    """The shortest ending of whole words that occurs once: where something is put behind."""
+    """The shortest suffix of whole words that occurs only once: what to replace in order to put text behind it."""
     starts = [*reversed([match.start() for match in _WORD.finditer(sentence)]), 0]
     return next(sentence[start:] for start in starts if sentence.count(sentence[start:]) == 1)
 

@@ -1,4 +1,4 @@
-"""The inappropriate words stay; what they are made of changes."""
+"""The inappropriate words stay, but their characters, spelling or spacing change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rewards_audit.cases import Case, Change
 
 LOOKALIKES = str.maketrans(
     "aceopxysiACEOPXBHKMT",
-    # Cyrillic, written as escapes: on paper the two lines would be the same.
+    # Cyrillic, written as escapes: as characters, the two lines would look the same.
     "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456"
     "\u0410\u0421\u0415\u041e\u0420\u0425\u0412\u041d\u041a\u041c\u0422",
 )

@@ -1,4 +1,4 @@
-"""Completions that play with the form in which edits are stated."""
+"""Completions whose format is broken, empty or another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is done, or content is thrown away."""
+"""Nothing is edited, or content is deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits that do nothing, or next to nothing, and edits in numbers."""
+"""Edits that change nothing or hardly anything, and edits in large numbers."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _among_no_ops(case: Case, good: tuple[Change, ...]) -> list[Change]:
 
 
 def _with_last(case: Case, text: str) -> list[Change] | None:
-    """The honest edits, and a text at the end of the last sentence that is left of them."""
+    """The honest edits, with a text behind the last sentence that they do not delete; None where that is not possible."""
     number = max((n for n in case.numbers if case.edited(n)), default=0)
     if not number:
         return None

@@ -1,4 +1,4 @@
-"""Edits of one sentence of which each by itself would do, and which together do harm."""
+"""Edits of one sentence that are each acceptable alone, and do harm together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def honest_said_twice(case: Case) -> list[Change] | None:
 
 
 def _again(case: Case, number: int) -> list[Change]:
-    """The edited sentence behind and before the sentence, where the honest edits leave that end alone."""
+    """Changes that put the edited sentence behind or before the sentence, where they overlap no honest edit."""
     text, honest = case.edited(number), [change for change in case.honest if change.sentence == number]
     if not honest or not text:
         return []

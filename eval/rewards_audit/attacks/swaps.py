@@ -1,4 +1,4 @@
-"""Something else is put in the argument's place."""
+"""The argument, or a part of it, is replaced by something else."""
 
 from __future__ import annotations
 
