@@ -1,4 +1,4 @@
-"""A policy at work: suggestions for arguments, in rounds."""
+"""Lets a policy edit arguments, in one or several rounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @rewards.hookimpl
 def register_commands(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add `rewards edit`."""
     from rewards_edit.command import edit
 
     app.command("edit")(edit)

@@ -1,4 +1,4 @@
-"""One argument on its way through the rounds: what stands of it, what is proposed, and what the gates make of that."""
+"""The state of one argument through the rounds: accepted changes, proposed edits, and the gates' verdicts on these."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rewards_edit.policy import Answer
 
 UNDOES = "takes back an earlier edit"
 Standing = Mapping[int, tuple[StandingChange, ...]]
-"""By sentence number: the changes of the original that were accepted so far, in order."""
+"""By sentence number, the changes of the original that are accepted so far ("stand"), in order."""
 
 
 @dataclass(slots=True)
 class Case:
-    """An argument and what the rounds have come to so far. `sample` counts from 1."""
+    """An argument with the results of its rounds so far. `sample` counts from 1."""
 
     original: Revision
     sample: int
@@ -29,24 +29,24 @@ class Case:
     unread: bool = False  # whether the last completion could not be read at all, so that scoring must not try
 
     def sentences(self) -> list[tuple[int, str]]:
-        """Number and present text of the sentences that a model is shown: at first all, later those that are left."""
+        """(number, current text) of the sentences that the model is shown: all at first, later those that are not empty."""
         texts = (text_of(sentence, self.standing.get(n, ())) for n, sentence in enumerate(self.original.sentences, 1))
         shown = list(enumerate(texts, 1))
         return [(number, text) for number, text in shown if text.strip()] if self.rounds else shown
 
     def text(self) -> str:
-        """The argument as it stands."""
+        """The argument after the standing changes."""
         edits = tuple(self.edits())
         return _revision(self.original, edits, "", None).apply(range(len(edits)))
 
     def edits(self) -> Iterator[Edit]:
-        """What stands, as edits of the original."""
+        """The standing changes as edits of the original."""
         for number in sorted(self.standing):
             for change in self.standing[number]:
                 yield change.edit(number, self.original.sentences[number - 1])
 
     def to_edits(self) -> list[dict[str, Any]]:
-        """What stands, as `rewards score` reads edits."""
+        """The standing changes in the form in which `rewards score` reads edits."""
         changes = [change for number in sorted(self.standing) for change in self.standing[number]]
         return [
             {
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class DraftRevision:
-    """What stands and what is proposed, as a revision of the original; `changes` says what its valid edits are made of."""
+    """Standing changes and proposed edits, as a revision of the original; `changes` holds the change of each valid edit."""
 
     revision: Revision
     changes: Mapping[int, tuple[int, StandingChange]]  # index of the edit -> number of its sentence, the change
@@ -71,59 +71,59 @@ class DraftRevision:
 
 @dataclass(slots=True)
 class Proposal:
-    """One completion for a case. `down` holds the stated edits that were turned down, `why` the gates that they failed."""
+    """One completion for a case. `rejected` holds indices of stated edits, `failed_gates` the gates that each one failed."""
 
     case: Case
     answer: Answer
     stated: Revision  # edits of the text that the model was shown
     shown: Sequence[tuple[int, str]]
     draft: DraftRevision = field(init=False)
-    result: Result | None = None  # of all that was proposed: what best-of-K goes by
-    down: set[int] = field(default_factory=set)
-    why: dict[int, list[str]] = field(default_factory=dict)
+    result: Result | None = None  # of the first draft, with all proposed edits: best-of-K ranks by it
+    rejected: set[int] = field(default_factory=set)
+    failed_gates: dict[int, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.draft = self._draft()
 
     @property
     def number(self) -> int:
-        """Which round this is."""
+        """The number of this round, from 1."""
         return len(self.case.rounds) + 1
 
     @property
     def reward(self) -> float:
-        """The suite's total; lowest where there is none."""
+        """The suite's total; minus infinity where there is none."""
         return -float("inf") if self.result is None or self.result.reward is None else self.result.reward
 
     def judge(self, result: Result) -> bool:
-        """Take in what the suite says of the draft; whether that turned down edits that were not before."""
+        """Apply the suite's verdicts on the draft, and return whether they reject edits that were not rejected before."""
         self.result = self.result or result
         failing = {
             place
             for place, (number, change) in self.draft.changes.items()
             if place not in result.accepted or self._undoes(number, change)
         }
-        # Where something that stood fails now, this round is at fault: what it did to that sentence goes.
+        # Where a standing change fails now, this round caused it: all its edits of that sentence are rejected.
         spoilt = {self.draft.changes[place][0] for place in failing if not self.draft.changes[place][1].new}
         fresh: set[int] = set()
         for place, (number, change) in self.draft.changes.items():
             if place in failing or number in spoilt:
                 fresh.update(change.new)
                 for index in change.new:
-                    self.why[index] = list(result.failed_gates[place])
-        grown = bool(fresh - self.down)
-        self.down |= fresh
+                    self.failed_gates[index] = list(result.failed_gates[place])
+        grown = bool(fresh - self.rejected)
+        self.rejected |= fresh
         return grown
 
     def redraft(self) -> None:
-        """Draft again, without what was turned down."""
+        """Draft again, without the rejected edits."""
         self.draft = self._draft()
 
     def standing(self) -> Standing:
-        """What stands once this round is over: changes that were turned down give way to what they met."""
+        """The changes that stand after this round: a rejected one gives way to the standing changes that it replaced."""
         found: dict[int, list[StandingChange]] = {}
         for number, change in self.draft.changes.values():
-            kept = change.old if self.down & set(change.new) else (change.settled(),)
+            kept = change.old if self.rejected & set(change.new) else (change.settled(),)
             sentence = self.case.original.sentences[number - 1]
             found.setdefault(number, []).extend(c for c in kept if sentence[c.start : c.end] != c.after)
         return {n: tuple(sorted(kept, key=lambda c: (c.start, c.end))) for n, kept in found.items() if kept}
@@ -135,15 +135,15 @@ class Proposal:
             {
                 **edit.to_record(),
                 "invalid_reason": UNDOES if index in undone else edit.invalid_reason,
-                "accepted": edit.valid and index not in self.down,
-                "failed_gates": self.why.get(index, []),
+                "accepted": edit.valid and index not in self.rejected,
+                "failed_gates": self.failed_gates.get(index, []),
             }
             for index, edit in enumerate(self.stated.edits)
         ]
 
     def _draft(self) -> DraftRevision:
         original = self.case.original
-        if not self.case.rounds and not self.down:  # the completion as `rewards score` would read it
+        if not self.case.rounds and not self.rejected:  # the completion as `rewards score` would read it
             edits = enumerate(self.stated.edits)
             return DraftRevision(
                 self.stated, {i: (edit.sentence_id, _change(i, edit)) for i, edit in edits if edit.valid}
@@ -156,20 +156,20 @@ class Proposal:
     def _changes(self) -> Iterator[tuple[int, StandingChange]]:
         new: dict[int, dict[int, Edit]] = {}
         for index, edit in enumerate(self.stated.edits):
-            if edit.valid and index not in self.down:
+            if edit.valid and index not in self.rejected:
                 new.setdefault(self.shown[edit.sentence_id - 1][0], {})[index] = edit
         for number, sentence in enumerate(self.case.original.sentences, 1):
             for change in compose(sentence, self.case.standing.get(number, ()), new.get(number, {}), self.number):
                 yield number, change
 
     def _moved(self, edit: Edit) -> Edit:
-        """An edit that cannot be applied, as one of the original."""
+        """An invalid edit, with the number and text of its sentence in the original."""
         number = self.shown[edit.sentence_id - 1][0] if edit.sentence_id else 0
         sentence = self.case.original.sentences[number - 1] if number else ""
         return Edit(number, edit.before, edit.after, edit.reason, sentence, invalid_reason=edit.invalid_reason)
 
     def _undoes(self, number: int, change: StandingChange) -> bool:
-        """Whether the change leaves the original as it was, and so takes back what an earlier round did."""
+        """Whether the change restores the original text, and so undoes an earlier round."""
         sentence = self.case.original.sentences[number - 1]
         return bool(change.old) and sentence[change.start : change.end] == change.after
 

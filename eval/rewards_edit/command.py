@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rewards_edit.job import EditTally, Work
     from rewards_edit.policy import Sampling
 
-SEVERAL = 0.8  # the temperature where several completions are asked for and none is given: they should differ
+SEVERAL = 0.8  # the default temperature where several completions are drawn, since they should differ
 
 
 def edit(
@@ -129,7 +129,7 @@ def _work(
     dtype: str,
     token_budget: int,
 ) -> Work:
-    """The suite before the model: what is wrong with the settings should show before gigabytes are read."""
+    """The work that the options describe. Loads the suite first: errors in settings should show before the model is read."""
     from rewards import prompts
     from rewards.plugins import registry
     from rewards_edit.job import Work
@@ -137,8 +137,8 @@ def _work(
     from rewards_edit.rounds import EditingSetup
 
     rounds, samples, best_of = counts
-    asked = registry().format(format)
-    prompts.check(asked)
+    edit_format = registry().format(format)
+    prompts.check(edit_format)
     chosen = plan.load()
     if best_of > 1 and not any(component.weight for component in chosen.components):
         raise ConfigError(f"--best-of {best_of}: suite {chosen.name!r} pays for nothing, so none is the best")
@@ -151,7 +151,7 @@ def _work(
         from rewards_edit.generation import Generator  # torch and transformers
 
         policy = Generator(files, plan.device, dtype, token_budget)
-    setup = EditingSetup(asked, chosen, sampling, rounds, best_of)
+    setup = EditingSetup(edit_format, chosen, sampling, rounds, best_of)
     model_of = {**files.describe(), "backend": policy.backend, "token_budget": token_budget}
     return Work(setup, policy, files.full_name, model_of, samples)
 

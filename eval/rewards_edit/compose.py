@@ -1,4 +1,4 @@
-"""Edits of an edited sentence as edits of the original sentence: what several rounds come to, one change at a time."""
+"""Composes the edits of several rounds: edits of an edited sentence become changes of the original sentence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rewards.types import Edit, apply_spans
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """Characters `start:end` of an original sentence become `after`; `rounds` says which rounds of editing had a part in it.
+    """Characters `start:end` of an original sentence become `after`; `rounds` holds the rounds that contributed to it.
 
-    `new` holds the indices of the edits of the current round that went into it, `old` the standing changes that they
-    met: what stands again where the change is turned down.
+    `new` holds the indices of the current round's edits in it, `old` the standing changes that these edits touch, which
+    stand again if the change is rejected.
     """
 
     start: int
@@ -25,11 +25,11 @@ class StandingChange:
     old: tuple[StandingChange, ...] = field(default=(), repr=False)
 
     def settled(self) -> StandingChange:
-        """The change once it stands."""
+        """The change as accepted, without `new` and `old`."""
         return StandingChange(self.start, self.end, self.after, self.reason, self.rounds)
 
     def edit(self, number: int, sentence: str) -> Edit:
-        """The change as an edit of its sentence, the one of this number."""
+        """The change as an edit of its sentence, which has this number."""
         before = sentence[self.start : self.end]
         return Edit(number, before, self.after, self.reason, sentence, self.start, self.end)
 
@@ -40,9 +40,9 @@ class _Item:
 
     start: int
     end: int
-    change: StandingChange | None = None  # one that stands
+    change: StandingChange | None = None  # of an earlier round
     index: int = -1
-    edit: Edit | None = None  # one of this round
+    edit: Edit | None = None  # of this round
 
     @property
     def open(self) -> bool:
@@ -53,24 +53,24 @@ class _Item:
 
 
 def text_of(sentence: str, standing: Sequence[StandingChange]) -> str:
-    """The sentence after the changes that stand."""
+    """The sentence after the standing changes."""
     return apply_spans(sentence, [change.edit(1, sentence) for change in standing])
 
 
 def compose(
     sentence: str, standing: Sequence[StandingChange], edits: Mapping[int, Edit], number: int
 ) -> list[StandingChange]:
-    """Changes of the original sentence that give what `edits`, of round `number`, make of the edited one.
+    """The changes of the original sentence that have the effect of `standing` and then of `edits`, of round `number`.
 
-    `standing` are the changes that made the edited sentence, in order; `edits`, by index, are anchored to it and do not
-    overlap. An edit that touches nothing that stands becomes a change of its own; one that reaches into standing changes
-    becomes one change together with them. The changes come in order and do not overlap.
+    `standing` are the changes that made the edited sentence, in order; `edits`, by index, are edits of that sentence and do
+    not overlap. An edit that overlaps standing changes (see `_joins`) becomes one change together with them, any other edit
+    a change of its own. The changes come in order and do not overlap.
     """
     stood = list(_items(standing))
     new = [_Item(edit.start, edit.end, index=index, edit=edit) for index, edit in edits.items()]
     edited = text_of(sentence, standing)
     groups: list[list[_Item]] = []
-    # What stands first: the sort is stable, and an insertion at the same place was made to the text with it.
+    # Standing changes first, as the sort is stable: an edit at the same place was made to the text that has them.
     for item in sorted([*stood, *new], key=lambda item: (item.start, item.end)):
         if groups and _joins(groups[-1], item):
             groups[-1].append(item)
@@ -88,7 +88,7 @@ def _items(standing: Sequence[StandingChange]) -> Iterator[_Item]:
 
 
 def _joins(group: Sequence[_Item], item: _Item) -> bool:
-    """Whether the item overlaps the group, or is an insertion where one of the two has no width of its own."""
+    """Whether the item overlaps the group, or an insertion of this round meets a standing change without width (`open`)."""
     end = max(one.end for one in group)
     if item.start < end:
         return True
@@ -107,7 +107,7 @@ def _change(group: Sequence[_Item], stood: Sequence[_Item], edited: str, number:
     low, high = min(item.start for item in group), max(item.end for item in group)
     new = [item for item in group if item.edit is not None]
     old = tuple(item.change for item in group if item.change is not None)
-    # How much longer the edited sentence is than the original: where the group begins, and where it ends.
+    # How much longer the edited sentence is than the original, up to the start and up to the end of the group.
     before = sum(_growth(item.change) for item in stood if item.change and item.end <= low and item not in group)
     behind = before + sum(map(_growth, old))
     after, position = "", low

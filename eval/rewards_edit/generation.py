@@ -1,4 +1,4 @@
-"""Generation with transformers: batches by length, left-padded, each prompt with random numbers of its own."""
+"""Generation with transformers: batches by length, left-padded, with separate random numbers for each prompt."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rewards.models.batches import batches, run_all
 from rewards_edit.policy import Answer, Ask, Files, Sampling, other_base
 
 log = logging.getLogger("rewards.edit")
-BUDGET = {"cpu": 16_384, "cuda": 131_072}  # tokens, padding and room for the answers included, of one batch
+BUDGET = {"cpu": 16_384, "cuda": 131_072}  # tokens in a batch, with padding and room for the answers
 _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _UNLIMITED = 10**9  # tokenizers that know no limit state an absurd one
 
 
 class Draw(LogitsProcessor):
-    """Leaves each row one token to choose: that which its own random number of this step points to.
+    """Samples one token for each row, by the row's own random number for this step, and masks all others.
 
-    A row's numbers come from its seed alone, so what it draws does not depend on the rows beside it.
+    A row's numbers come from its seed alone, so its tokens do not depend on the other rows of the batch.
     """
 
     def __init__(self, seeds: Sequence[int], prompt: int, sampling: Sampling) -> None:
@@ -50,13 +50,13 @@ class Draw(LogitsProcessor):
 
 
 class Watch(LogitsProcessor):
-    """Tells of every step how many rows took it, and stops where the model's scores are no numbers any more."""
+    """Reports the number of rows at every step. Raises FloatingPointError where the model's scores are NaN."""
 
     def __init__(self, progress: Callable[[int], None]) -> None:
         self._progress = progress
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """The scores as they are."""
+        """The scores, unchanged."""
         if scores.isnan().any():
             raise FloatingPointError("its scores are not numbers; with --dtype float32 they may be")
         self._progress(len(input_ids))
@@ -64,7 +64,7 @@ class Watch(LogitsProcessor):
 
 
 class Generator:
-    """A causal language model that answers prompts, with or without an adapter; loaded for the first of them."""
+    """A causal language model that answers prompts, with or without an adapter; loaded on first use."""
 
     backend = "transformers"
 
@@ -83,7 +83,7 @@ class Generator:
         with loading(f"model {self._files.full_name!r} cannot be loaded"):
             self._model = _load(self._files, torch_dtype(self.dtype)).to(self.device).eval()
         self._ends = _ends(self._model, self.tokenizer)
-        # Models bring settings of their own (a temperature, penalties): nothing is done that nobody asked for.
+        # Replaces the model's own generation settings (a temperature, penalties), which nobody asked for.
         self._model.generation_config = _settings()
 
     def generate(self, asks: Sequence[Ask], sampling: Sampling, progress: Callable[[int], None]) -> list[Answer]:
@@ -110,7 +110,7 @@ class Generator:
     def _batch(self, asks: Sequence[Ask], sampling: Sampling, progress: Callable[[int], None]) -> list[Answer]:
         width = max(len(ask.tokens) for ask in asks)
         padding = self._ends[0] if self._ends else 0
-        tokens = torch.full((len(asks), width), padding)  # (B, T), padded on the left: answers begin at one place
+        tokens = torch.full((len(asks), width), padding)  # (B, T), padded on the left: all answers begin in one column
         mask = torch.zeros_like(tokens)
         for row, ask in enumerate(asks):
             tokens[row, width - len(ask.tokens) :] = torch.tensor(ask.tokens)
@@ -161,7 +161,7 @@ def _load(files: Files, dtype: torch.dtype) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(files.folder, **weights_only(dtype=dtype))
     if files.adapter is None:
         return model
-    from peft import PeftModel  # a second to import, for those who have an adapter
+    from peft import PeftModel  # slow to import, and only needed for an adapter
 
     if base := other_base(files):
         log.warning("the adapter %s was trained on %s, but is applied to %s", files.adapter, base, files.name)

@@ -1,4 +1,4 @@
-"""A file of arguments through a policy into a sink, chunk by chunk: output records, their counts, and the header."""
+"""Edits a file of arguments with a policy, chunk by chunk, and writes output records and a header into a sink."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rewards_edit.rounds import EditingSetup, edit, reason_unchanged
 
 @dataclass(slots=True)
 class EditTally:
-    """What became of the arguments."""
+    """Counts of what became of the arguments and their edits."""
 
     records: int = 0
     rejected: int = 0
@@ -67,7 +67,7 @@ class EditTally:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a file is edited, by which model; `model` is what result files say of it, `name` its name in each record."""
+    """How a file is edited, and by which model; `model` describes it in the header, `name` names it in each record."""
 
     plan: EditingSetup
     policy: Policy
@@ -79,7 +79,7 @@ class Work:
 def run(
     job: FileJob, work: Work, sink: Sink, tally: EditTally, report: ProgressHooks, progress: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Edit a whole file into the sink; the header it wrote. Bad lines go to the sink's rejects, with the reason."""
+    """Edit a whole file into the sink, and return the header. Bad lines go to the sink's rejects, with the reason."""
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
     made = describe(job)
 
@@ -95,7 +95,7 @@ def run(
 
 
 def stated(work: Work) -> dict[str, Any]:
-    """Everything that settles what is generated and accepted, but the suite: for the header, and for --resume."""
+    """All settings that determine what is generated and accepted, except the suite: for the header, and for --resume."""
     plan, policy = work.plan, work.policy
     return {
         "policy": {**work.model, "device": policy.device, "dtype": policy.dtype},
@@ -114,7 +114,7 @@ def stated(work: Work) -> dict[str, Any]:
 def to_record(case: Case, work: Work) -> dict[str, Any]:
     """The output record: always the same keys, None where there is no value. `rewards score` reads it as it is.
 
-    Of a single round it holds the completion, so that everything stated is scored; of several, the edits that stand.
+    After a single round it holds the completion, so that all stated edits are scored; after several, the standing changes.
     """
     original, text = case.original, case.text()
     stated = work.plan.rounds == 1 and case.rounds and not case.unread
@@ -146,7 +146,7 @@ def _cases(arguments: Iterator[Revision], samples: int) -> Iterator[Case]:
 
 
 def _argument(line: Line) -> Revision:
-    """The argument of an input record, whatever edits it carries besides."""
+    """The argument of an input record, without the edits that the record may hold. Raises RecordError."""
     if not isinstance(line.record, Mapping):
         raise RecordError(f"expected an object, found {type(line.record).__name__}")
     return read_revision({**line.record, "completion": None, "edits": []}, number=line.number)

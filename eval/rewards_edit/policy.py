@@ -1,4 +1,4 @@
-"""A policy: prompts as tokens in, completions out. What every backend has in common, and where a model's files are."""
+"""The interface of policies (prompts as tokens in, completions out) for every backend, and the files of their models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A prompt, and what its random numbers start from: they depend on nothing else that is generated beside it."""
+    """A prompt as tokens, and the seed of its random numbers, which do not depend on the other prompts of a batch."""
 
     tokens: tuple[int, ...]
     seed: int
@@ -57,7 +57,7 @@ class Policy(Protocol):
     dtype: str
 
     def generate(self, asks: Sequence[Ask], sampling: Sampling, progress: Callable[[int], None]) -> list[Answer]:
-        """One answer for each ask, in order; `progress` is told of new tokens."""
+        """One answer for each ask, in order; `progress` is called with the number of new tokens."""
         ...
 
 
@@ -72,7 +72,7 @@ class Files:
     adapter_digest: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """What a result file says about the model."""
+        """The model and its adapter as the header of a result file states them."""
         found: dict[str, Any] = {"name": self.name, "digest": self.digest}
         if self.adapter is not None:
             found["adapter"] = {"name": str(self.adapter), "digest": self.adapter_digest}
@@ -85,7 +85,7 @@ class Files:
 
 
 def find(model: str, adapter: Path | None) -> Files:
-    """Where the model lies: a folder, an embedded model by its name, or a hub id. Raises ConfigError and ModelError."""
+    """The files of a model: a folder, an embedded model's name, or a hub id. Raises ConfigError and ModelError."""
     from rewards.models import folders, store  # fetching and hashing, only when a model is used
 
     _refuse_adapter(user_path(model))
@@ -122,7 +122,7 @@ def _check_adapter(folder: Path) -> None:
 
 
 def _base_of(folder: Path) -> str | None:
-    """The base that an adapter says it was trained on."""
+    """The base model that an adapter states; None where it states none. Raises ModelError where it cannot be read."""
     try:
         named = cards.read(folder / ADAPTER).get("base_model_name_or_path")
     except (OSError, ValueError) as error:
@@ -131,7 +131,7 @@ def _base_of(folder: Path) -> str | None:
 
 
 def other_base(files: Files) -> str | None:
-    """The base that the adapter names, where that is plainly another than the model it is put on; else None."""
+    """The base model that the adapter states, where it clearly differs from the model in use; else None."""
     if files.adapter is None or (base := _base_of(files.adapter)) is None:
         return None
     names = {Path(files.name).name, files.folder.name, files.name}

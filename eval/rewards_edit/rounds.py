@@ -1,4 +1,4 @@
-"""Rounds of editing: ask, read, judge against the original, keep what passes, ask again about what came of it."""
+"""Rounds of editing: prompt the model, read its edits, score them on the original, keep what passes, and prompt again."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class EditingSetup:
 
     @property
     def joint(self) -> bool:
-        """Whether verdicts on an edit depend on its neighbours, so that what is left must be judged again.
+        """Whether verdicts on an edit depend on other edits, so that a draft is judged again without those rejected.
 
-        In a single round they are not: the completion is judged as `rewards score` does it.
+        Never in a single round: its completion is judged once, as by `rewards score`.
         """
         gates = [component for component in self.suite.components if component.gate]
         return self.rounds > 1 and any(gate.together or gate.reward.level == "sentence" for gate in gates)
 
 
 def edit(plan: EditingSetup, policy: Policy, cases: Sequence[Case], progress: Callable[[int], None]) -> None:
-    """Take the cases through all their rounds; `progress` is told of new tokens."""
+    """Take the cases through all their rounds; `progress` is called with the number of new tokens."""
     for _ in range(plan.rounds):
         active = [case for case in cases if case.stopped is None]
         if not active:
@@ -58,16 +58,16 @@ def _propose(
     plan: EditingSetup, policy: Policy, cases: Iterable[Case], progress: Callable[[int], None]
 ) -> list[Proposal]:
     """The completions of one round, all cases of a chunk at once."""
-    asked: list[tuple[Case, list[tuple[int, str]], Ask]] = []
+    prompted: list[tuple[Case, list[tuple[int, str]], Ask]] = []
     for case in cases:
         shown = case.sentences()
         tokens = _prompt(plan, policy, case, shown)
         for candidate in range(1, plan.best_of + 1) if tokens else ():
             seed = seed_of(plan.sampling.seed, case.original.id, case.sample, len(case.rounds) + 1, candidate)
-            asked.append((case, shown, Ask(tokens, seed)))
-    answers = policy.generate([ask for _, _, ask in asked], plan.sampling, progress)
+            prompted.append((case, shown, Ask(tokens, seed)))
+    answers = policy.generate([ask for _, _, ask in prompted], plan.sampling, progress)
     proposals = []
-    for (case, shown, _), answer in zip(asked, answers, strict=True):
+    for (case, shown, _), answer in zip(prompted, answers, strict=True):
         if answer.failed is None:
             proposals.append(Proposal(case, answer, _read(plan, case, shown, answer), shown))
         elif all(proposal.case is not case for proposal in proposals):  # else other candidates are left
@@ -78,7 +78,7 @@ def _propose(
 
 
 def _prompt(plan: EditingSetup, policy: Policy, case: Case, shown: Sequence[tuple[int, str]]) -> tuple[int, ...]:
-    """The tokens of the prompt; none where there is nothing to ask or no room to answer, and the case has the reason."""
+    """The tokens of the prompt; () with a reason in `case.stopped` where no text is left, or no room for an answer."""
     if not any(text.strip() for _, text in shown):
         case.stopped = NOTHING_LEFT
         return ()
@@ -119,7 +119,7 @@ def _unread(record: dict[str, Any], reason: str) -> Revision:
 
 
 def _judge(plan: EditingSetup, proposals: Sequence[Proposal]) -> None:
-    """Score every proposal as a revision of the original, until no more of it is turned down."""
+    """Score every proposal as a revision of the original; where verdicts are joint, until no further edit is rejected."""
     pending = list(proposals)
     while pending:
         results = plan.suite.score([proposal.draft.revision for proposal in pending])
@@ -130,14 +130,14 @@ def _judge(plan: EditingSetup, proposals: Sequence[Proposal]) -> None:
 
 
 def _settle(plan: EditingSetup, case: Case, proposals: Sequence[Proposal]) -> None:
-    """Let the best proposal stand, and say why there is no next round where there is none."""
+    """Accept the best proposal's changes, and set `case.stopped` where there is no next round."""
     if not proposals:
         return
     best = max(proposals, key=lambda proposal: proposal.reward)  # of equals the first
     assert best.result is not None  # noqa: S101  (all proposals are judged)
     before, verdicts = case.text(), best.verdicts()
     case.standing, case.unread = best.standing(), best.stated.format == UNREAD
-    told = {
+    entry = {
         "round": best.number,
         "sentences": [text for _, text in best.shown],
         "completion": best.answer.text,
@@ -150,7 +150,7 @@ def _settle(plan: EditingSetup, case: Case, proposals: Sequence[Proposal]) -> No
         "rewards": dict(best.result.rewards),
         "candidates": [_candidate(proposal) for proposal in proposals] if plan.best_of > 1 else None,
     }
-    case.rounds.append(told)
+    case.rounds.append(entry)
     if best.result.failures:
         case.failed = case.stopped = best.result.error
     elif case.text() == before:
@@ -163,7 +163,7 @@ def _candidate(proposal: Proposal) -> dict[str, Any]:
 
 
 def reason_unchanged(case: Case) -> str:
-    """Why an argument came back as it was, by what became of the edits of its first round."""
+    """Why an argument came back unchanged: a failure, or what became of the edits of its first round."""
     if case.failed is not None:
         return case.failed
     if not case.rounds:

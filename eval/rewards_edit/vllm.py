@@ -1,4 +1,4 @@
-"""Generation with vLLM, where it is installed. It batches by itself, and what it draws may depend on what runs beside it."""
+"""Generation with vLLM, if installed. It makes batches by itself, and completions may depend on the others in a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rewards.models.folders import ADAPTER
 from rewards_edit.policy import Answer, Ask, Files, Sampling
 
 RANKS = (16, 32, 64, 128, 256, 320, 512)
-"""What vLLM can be told that an adapter's rank is at most; without it, 16."""
+"""The values that vLLM takes as the highest rank of an adapter; its default is 16."""
 
 
 class VLLM:
@@ -66,7 +66,7 @@ class VLLM:
         return answers
 
     def _add(self, adapter: Path | None) -> Any:
-        """What requests name the adapter by, once vLLM has read it."""
+        """Load the adapter, and return the object that names it in requests; None without an adapter."""
         if adapter is None:
             return None
         from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]  # optional
@@ -80,7 +80,7 @@ class VLLM:
 
 
 def _lora(adapter: Path | None) -> dict[str, Any]:
-    """What vLLM must know of an adapter before it sees it: its highest rank."""
+    """The settings of vLLM for an adapter: its highest rank, rounded up to one that vLLM takes."""
     if adapter is None:
         return {}
     stated = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
