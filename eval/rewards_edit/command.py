@@ -148,7 +148,7 @@ def _work(
 
         policy: Any = VLLM(files, dtype, sampling.seed)
     else:
-        from rewards_edit.generation import Generator  # torch and transformers
+        from rewards_edit.generation import Generator  # imports torch and transformers
 
         policy = Generator(files, plan.device, dtype, token_budget)
     setup = EditingSetup(edit_format, chosen, sampling, rounds, best_of)

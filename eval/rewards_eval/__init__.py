@@ -1,4 +1,4 @@
-"""The offline evaluator: the suite that trains also judges."""
+"""The offline evaluator: compares systems with the same suites that train policies."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def engine_for(
 
 
 def precision(device: str, dtype: str) -> str:
-    """The dtype, where `auto` is float32 on a CPU: bfloat16 moves a perplexity by a tenth, and machines are compared."""
+    """The dtype, where `auto` is float32 on a CPU: bfloat16 moves a perplexity by a tenth, too much to compare."""
     return "float32" if dtype == "auto" and pick_device(device) == "cpu" else dtype
 
 

@@ -82,7 +82,7 @@ def interval(resampled: Array, scale: float = 0.0) -> tuple[float, float] | None
 def compare(
     ones: Array, others: Array, lower_is_better: Sequence[bool], draws: Draws, owners: Array | None = None
 ) -> list[MetricComparison | None]:
-    """C comparisons of two systems on a metric, (C, n, 2) each, paired by argument; None where none has both values.
+    """C comparisons of two systems on a metric, (C, n, 2) each, paired by argument; None where no argument has both values.
 
     Completions for which both systems have a value are summed by argument (`owners`, as in `by_argument`). All C comparisons
     share their draws: one matrix of resamples, and one of swaps, multiplies all of them.

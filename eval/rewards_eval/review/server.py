@@ -25,7 +25,7 @@ from rewards_eval.review.peers import owner
 from rewards_eval.review.session import Session
 
 HOST = "127.0.0.1"
-MAX_BODY = 131_072  # bytes; an amendment of 20,000 characters fits in any script
+MAX_BODY = 131_072  # bytes; an amendment of 20,000 characters fits, whichever they are
 JSON = "application/json"
 JSONL = "application/jsonl; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"

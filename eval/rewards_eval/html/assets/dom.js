@@ -1,16 +1,16 @@
 // Elements and texts. Nothing here, or anywhere, parses markup: every text of the data becomes a text node.
 
-// Characters that are not seen, or that turn around what is seen. Joiners stay where they belong: after non-ASCII.
+// Invisible characters, and those that reorder text (bidi). Joiners are kept after non-ASCII characters, where they belong.
 const UNSEEN = new RegExp(
   "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u034f\\u115f\\u1160\\u2800\\u3164\\uffa0]" +
     "|\\r(?!\\n)|(?<=^|[\\u0000-\\u007f])[\\u200c\\u200d]|[\\u{e0000}-\\u{e007f}]|[\\ud800-\\udfff]", "gu");
 
 const code = (char) => `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
-/** The text with unseen characters written out, for places that hold plain text only. */
+/** The text with invisible characters written out, for places that hold plain text only. */
 const plain = (text) => String(text).replace(UNSEEN, (char) => `[${code(char)}]`);
 
-/** The text as nodes, unseen characters as labelled marks. */
+/** The text as nodes, with invisible characters as labelled marks. */
 function shown(text) {
   const nodes = document.createDocumentFragment();
   let from = 0;
@@ -22,7 +22,7 @@ function shown(text) {
   return nodes;
 }
 
-/** An element. Functions among the properties listen; `false` and `null` leave a property out. */
+/** An element. Properties that are functions become event listeners; `false` and `null` leave a property out. */
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -42,20 +42,20 @@ const hidden = (text) => h("span", { class: "hidden" }, text);
 
 const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
-/** A number with this many digits after the point, thousands apart, a true minus, and no minus before zero. */
+/** A number with this many decimals, separated thousands, a typographic minus, and no minus before zero. */
 function fixed(value, digits = 2) {
   if (value === null || value === undefined) return "–";
   const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return Number(value.toFixed(digits)) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
-/** A name as it is spelled everywhere, which may be broken after each underscore. */
+/** A name with optional line breaks after underscores. */
 const named = (name) => plain(name).split(/(?<=_)(?=[^_])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 
-/** The limit that a value has to keep, with the sign between the two. */
+/** The threshold of a value, with the relation sign before it. */
 const limitOf = (threshold, higher) => `${higher === false ? "≤" : "≥"} ${Number(threshold.toPrecision(4))}`;
 
-/** Whether a gate was passed, as a sign and in words, hidden unless `said` shows them; nothing of a reward that is no gate. */
+/** Whether a gate was passed, as a sign, and in words that are visible only with `said`; nothing for a reward that is no gate. */
 function gateMark(reward, passed, said = hidden) {
   if (passed === null || !reward.gate) return null;
   return h("span", { class: passed ? "pass" : "miss" }, passed ? "✓" : "✕", said(passed ? " passed" : " not passed"));
@@ -91,7 +91,7 @@ function choice(label, options, chosen, change) {
   return group;
 }
 
-/** Light, dark, or as the system says. */
+/** The choice of colours: light, dark, or the system's. */
 function themeButton() {
   const names = { auto: "◐ Auto", light: "○ Light", dark: "● Dark" };
   const order = Object.keys(names);

@@ -31,7 +31,7 @@ function placeTip() {
   tip.style.top = `${below ? last + 6 : Math.max(8, box.top - size.height - 6)}px`;
 }
 
-// Whoever goes from the edit to its scores, to read or copy them, keeps them.
+// The scores stay open while the pointer moves onto them, to read or copy them.
 let leaving = null;
 tip.addEventListener("pointerenter", () => clearTimeout(leaving));
 tip.addEventListener("pointerleave", hideTip);
@@ -40,10 +40,10 @@ document.addEventListener("scroll", () => {
   else hideTip();
 }, true);
 
-/** What an edit does, for who hears its description. */
+/** What an edit does, in words for screen readers. */
 const inWords = (before, after) => (before && after ? `“${plain(before)}” becomes “${plain(after)}”. ` : `“${plain(before || after)}” is ${before ? "deleted" : "inserted"}. `);
 
-/** One edit inside its text. `rest` builds what hover and focus show. */
+/** One edit inside its text. `rest` builds the details that hover and focus show. */
 function inlineEdit(text, { edit, index }, state, after, rest) {
   const { mark, says: word } = STATES[state];
   const before = beforeOf(text, edit);
@@ -62,7 +62,7 @@ function light(element, index, on) {
   for (const other of element.closest(".system")?.querySelectorAll(`[data-edit="${index}"]`) ?? []) other.classList.toggle("lit", on);
 }
 
-/** The rewards that were asked, each with its score. */
+/** The rewards that have a score, each with its score. */
 const scored = (scores, rewards) => rewards.map((reward, i) => [reward, scores?.[i] ?? null]).filter(([, score]) => score !== null);
 
 /** The scores of an edit: name, value, limit, verdict in words. */
@@ -78,20 +78,20 @@ function scoreTable(scores, rewards) {
   return rows.length ? h("table", { class: "scores" }, h("tbody", {}, rows)) : null;
 }
 
-/** What hover and focus say about an edit; `rewards` is null where nobody shall know what they think. */
+/** The details that hover and focus show of an edit; `rewards` is null where scores stay hidden. */
 function tipOf(edit, index, state, rewards) {
   return [h("p", { class: "tip-title" }, h("strong", {}, `Edit ${index + 1}`), " ", badge(state), edit.reason ? h("span", {}, shown(edit.reason)) : h("span", { class: "muted" }, "no reason given")),
     edit.why ? h("p", { class: "why" }, shown(edit.why)) : null, turnedDown(edit, rewards), scoreTable(edit.scores, rewards ?? [])];
 }
 
-/** Which gates an edit did not pass; those of a sentence judge all its edits together, and are not among the edit's scores. */
+/** The gates that an edit failed; gates on sentences judge all edits of one together, and are not among the edit's scores. */
 function turnedDown(edit, rewards) {
   if (!rewards) return null;
   return [edit.failed ? h("p", { class: "why" }, "Not passed: ", edit.failed.map(plain).join(", "), ".") : null,
     edit.together ? h("p", { class: "why" }, "Passes alone, but not as one edit with the others of its sentence that do: ", edit.together.map((gate) => notTogether(gate, rewards)).join(", "), ".") : null];
 }
 
-/** A gate, and its value of the edits of a sentence as one against the limit. */
+/** A gate, with its threshold and its joint value for the edits of a sentence. */
 function notTogether([name, value, threshold], rewards) {
   if (typeof value === "string") return `${plain(name)} failed: ${plain(value)}`;
   const higher = rewards.find((reward) => reward.name === name)?.higher;

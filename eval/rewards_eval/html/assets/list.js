@@ -1,11 +1,12 @@
-// The list of arguments. Only what is near the window is made: a thousand arguments open as fast as ten, the last as the first.
+// The list of arguments. Only entries near the viewport are built: a thousand arguments open as fast as ten, the last as fast as
+// the first.
 
 const STEP = 60;
 const MOST = 5 * STEP; // entries: every decision lays out all that there are
 
 const breakpoint = matchMedia("(max-width: 56.2em)");
 
-/** Whether the window has room for the list or an argument only. */
+/** Whether the window is too narrow to show the list beside an argument. */
 const narrow = () => breakpoint.matches;
 
 function argumentList(open, summaryOf) {
@@ -37,7 +38,7 @@ function argumentList(open, summaryOf) {
     const next = items.slice(made, upTo);
     list.append(...next.map((argument, offset) => entry(argument, made + offset)));
     made += next.length;
-    // Watched anew, since an element that stays in view is not reported twice.
+    // Observed again, since an element that stays in view is not reported twice.
     watcher.unobserve(more);
     if (made < items.length) watcher.observe(more);
   }
@@ -81,7 +82,7 @@ function argumentList(open, summaryOf) {
   return { status, earlier, list, more, show, mark, refresh, beside, position };
 }
 
-/** The page of the arguments: selection and list at the side, and the place of the one that is open. */
+/** The view of the arguments: selection and list at the side, and the open argument. */
 function readerOf(picker, list) {
   const detail = h("div", { class: "detail", id: "detail", tabindex: "-1" });
   const skip = h("button", { type: "button", class: "skip", click: () => detail.focus() }, "Skip the list");
@@ -89,7 +90,7 @@ function readerOf(picker, list) {
   return [h("main", { id: "reader", class: "reader" }, side, detail), detail];
 }
 
-/** The way back to the list and to the arguments beside the one that is open, and which that is. */
+/** Buttons to the list and to the previous and next argument, with the position of the open one. */
 function stepsOf(argument, list, back, step, system = null) {
   return h("div", { class: "steps" }, h("button", { type: "button", class: "quiet back", click: back }, "‹ List"),
     h("button", { type: "button", class: "quiet", "aria-label": "Previous argument", title: "Previous (k)", click: () => step(-1) }, "‹"),

@@ -33,7 +33,7 @@ function showNothing() {
   fill(detail, h("p", { class: "empty" }, "No argument fits the filters."));
 }
 
-/** Show an argument; `go` also on a narrow window, where it takes the place of the list, and in the address. */
+/** Show an argument; with `go` also in the address and in a narrow window, where it replaces the list. */
 function openArgument(argument, go) {
   hideTip();
   opened.argument = argument;
@@ -67,7 +67,7 @@ function draw() {
   buttons()[focused]?.focus({ preventScroll: true });
 }
 
-// Drawing makes these anew, always as many; the focus stays on the same one.
+// Drawing replaces these by the same number of new ones; the focus stays on the same one.
 const buttons = () => [...detail.querySelectorAll(".detail-head button")];
 
 function toggleSystem(name) {
@@ -97,7 +97,7 @@ function focusEdit(by) {
   next?.focus();
 }
 
-const scrolled = {}; // each view comes back where it was left
+const scrolled = {}; // the scroll position of each view, to be restored
 
 function show(tab) {
   const before = document.body.dataset.tab;
@@ -120,7 +120,7 @@ function route() {
     try {
       const id = JSON.parse(decodeURIComponent(match[1]));
       wanted = data.arguments.find((argument) => argument.id === id) ?? null;
-    } catch { /* an address that somebody typed */ }
+    } catch { /* an invalid address, typed by hand */ }
   }
   show(match || location.hash === "#arguments" ? "arguments" : "overview");
   if (wanted) openArgument(wanted, true);

@@ -1,6 +1,6 @@
 // Which arguments are listed, and in which order.
 
-/** Ordered with what has no value last, whatever the direction. */
+/** Sorted, with missing values last in either direction. */
 function compareValues(a, b, down) {
   if (a === null || b === null) return (a === null) - (b === null);
   const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));

@@ -14,7 +14,7 @@ const textOf = (argument, record) => record.text ?? argument.text;
 
 const breaks = (gap) => gap.split("\n").length;
 
-/** What the edit replaces. */
+/** The text that the edit replaces. */
 const beforeOf = (text, edit) => (edit.place ? text.slice(...edit.place) : edit.before);
 
 /**

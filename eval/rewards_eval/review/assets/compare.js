@@ -2,7 +2,7 @@
 
 const SIDES = [["left", ["← Left is better", "Above"], "1"], ["tie", ["No difference", "Same"], "0"], ["right", ["Right is better →", "Below"], "2"]];
 const SAID = { left: "Left is better", tie: "No difference", right: "Right is better", clear: "Taken back" };
-const worded = ([long, short]) => [h("span", { class: "long" }, long), h("span", { class: "short" }, short)]; // narrow, one stands above the other
+const worded = ([long, short]) => [h("span", { class: "long" }, long), h("span", { class: "short" }, short)]; // in a narrow window one side is above the other
 
 function start(data, decisions) {
   const decided = new Map();

@@ -17,7 +17,7 @@ function start(data, decisions) {
     if (decision === "clear") decided.delete(keyOf(argument, system, edit));
     else decided.set(keyOf(argument, system, edit), { decision, amended });
   };
-  /** Keep what is typed on an edit, or let go of it; what is typed in other tabs stays. */
+  /** Store the amendment typed for an edit, or delete it; those typed in other tabs are kept. */
   const keepDraft = (key, text) => {
     const kept = keptDrafts();
     for (const all of [drafts, kept]) text === undefined ? all.delete(key) : all.set(key, text);
@@ -69,7 +69,7 @@ function start(data, decisions) {
     if (narrow()) { scrollTo(0, 0); detail.focus({ preventScroll: true }); } // the list, which had the focus, is gone
   }
 
-  /** The first undecided edit from `from` on, around the end. */
+  /** The first undecided edit from `from` on, continuing at the start after the end. */
   function nextOpen(argument, from) {
     const states = statesOf(argument, argument.systems[picker.state.system] ?? { edits: [] });
     const order = states.map((_, offset) => (from + offset) % states.length);
@@ -178,7 +178,7 @@ function start(data, decisions) {
     opened.edit = index;
     for (const card of detail.querySelectorAll(".card")) {
       card.classList.toggle("current", Number(card.dataset.edit) === index);
-      if (Number(card.dataset.edit) === index) card.setAttribute("aria-current", "true"); // an empty value would say no
+      if (Number(card.dataset.edit) === index) card.setAttribute("aria-current", "true"); // an empty value would mean false
       else card.removeAttribute("aria-current");
     }
     for (const edit of detail.querySelectorAll(".edit")) edit.classList.toggle("lit", Number(edit.dataset.edit) === index);
@@ -200,7 +200,7 @@ function start(data, decisions) {
 
   function step(by) {
     const next = list.beside(by);
-    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit, false); } // its text is read first, however long
+    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit, false); } // the focus shows its text first, however long
   }
 
   function toggleScores() {

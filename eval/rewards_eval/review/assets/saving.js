@@ -2,15 +2,15 @@
 
 const RETRY = 1500;
 
-/** An action for a key that decides: one that is held too long must not decide on what comes next. */
+/** An action for a key that decides: a key that repeats while held must not decide on the next item. */
 const once = (action) => (event) => { if (!event.repeat) action(); };
 
-/** What is to be taken back: what is at hand where that is decided, else, since the page has gone on, what was decided last. */
+/** What to undo: the decision on the current item, else, if the page has moved on, the last decision. */
 const lastDecided = (here, trail, isDecided) => (isDecided(here) ? here : trail.findLast(isDecided) ?? here);
 
-/** A queue of decisions on what `digest` names. `changed` is told after every step; `status` says where things stand. */
+/** A queue of decisions for the session with this `digest`. `changed` is called after every step; `status` is the state. */
 function saving(digest, changed) {
-  // Two tabs would write over each other's: each page has its own, and takes over what pages before it have left.
+  // Each page has a queue of its own, so that two tabs do not overwrite each other's, and takes over those of earlier pages.
   const key = `waiting.${digest}.${crypto.randomUUID()}`;
   const left = memory.keys(`waiting.${digest}`);
   const waiting = left.flatMap((one) => JSON.parse(memory.get(one) ?? "[]"));
@@ -28,7 +28,7 @@ function saving(digest, changed) {
     }
     if (answer.ok) return null;
     const reason = await answer.text();
-    if ([400, 413, 422].includes(answer.status)) { // sent again it would be refused again, and hold up the others
+    if ([400, 413, 422].includes(answer.status)) { // a retry would be refused again, and block the others
       refused = reason;
       return null;
     }
@@ -67,7 +67,7 @@ function saving(digest, changed) {
   };
 }
 
-/** The bar at the top: title, progress, where saving stands, export, colours, help. */
+/** The bar at the top: title, progress, state of saving, export, colours, help. */
 function reviewBar(title, reviewer, openHelp) {
   const status = h("span", { class: "saving", role: "status" });
   const progress = h("progress", { max: "1", value: "0", "aria-label": "Decided" });
@@ -79,7 +79,7 @@ function reviewBar(title, reviewer, openHelp) {
       helpButton(openHelp)));
   return {
     nodes: [bar, alarm],
-    /** Tell who does not see it what has happened. */
+    /** Announce to screen readers what has happened. */
     say: (text) => fill(said, text),
     update(now, decided, total) {
       fill(status, now.text ?? "Not saved");
@@ -92,7 +92,7 @@ function reviewBar(title, reviewer, openHelp) {
   };
 }
 
-/** What the server holds, or a word on why there is nothing to show. */
+/** The data from the server, or a message on why there is nothing to show. */
 async function load(start) {
   try {
     const [data, decisions] = await Promise.all(["/data.json", "/decisions.json"].map(async (address) => {
