@@ -205,8 +205,8 @@ def _log(path: Path) -> Observations:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             missing = [name for name in AUDITED if name not in schema.names]
-            said = (schema.metadata or {}).get(SUITE.encode())
-            if missing or said is None:
+            stored = (schema.metadata or {}).get(SUITE.encode())
+            if missing or stored is None:
                 lacks = f"lacks the columns {', '.join(missing)}" if missing else f"does not name its suite ({SUITE})"
                 raise ConfigError(f"{path} {lacks}, so it is no training log; give {FILES}")
             for batch in file.iter_batches(batch_size=4096, columns=list(AUDITED)):
@@ -218,7 +218,7 @@ def _log(path: Path) -> Observations:
         where = f"{path}, row {len(collected.inputs) + collected.unread + 1}"
         raise ConfigError(f"{where}: a column is of another type than `rewards train` writes: {error}") from error
     try:
-        suite = json.loads(said)["rewards"]
+        suite = json.loads(stored)["rewards"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: its metadata {SUITE} cannot be read: {error}") from error
     return collected.finish(path, _settings(suite, path))

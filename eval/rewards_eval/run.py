@@ -61,14 +61,14 @@ def run(options: Options) -> dict[str, Any]:
         _refuse(common.systems, common.missing)
     evaluation = evaluate(common, options.draws, references)
     made = _tables(evaluation, references)
-    said = [*notes.of(evaluation, options.reference, references), *models.notes()]
+    remarks = [*notes.of(evaluation, options.reference, references), *models.notes()]
     agreed: dict[str, list[agreement.Agreement]] = {}
     if labels:
         agreed = {one.name: agreement.agree(one, labels, options.draws) for one in common.shared}
         made.append(agreement.to_table(agreed, labels.source))
-        said += notes.on_labels(common.shared, labels)
+        remarks += notes.on_labels(common.shared, labels)
     plots = figures.draw({one["id"]: one for one in made}, names, [one for all_ in agreed.values() for one in all_])
-    whole = report.build(evaluation, made, plots, said, models.describe(common.systems))
+    whole = report.build(evaluation, made, plots, remarks, models.describe(common.systems))
     whole["calibration"] = _bins(agreed)
     report.write(options.out, whole, plots, report.arguments_of(evaluation, references))
     return whole
