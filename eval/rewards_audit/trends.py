@@ -13,7 +13,7 @@ from rewards_audit.observations import ACCEPTED, BEHAVIOUR, EDITS, KEPT, LENGTH,
 
 Floats = NDArray[np.float64]
 NO_SPREAD = 1e-6
-ROUNDING = 1e-9  # relative: below it two means are one, rounded differently
+ROUNDING = 1e-9  # relative tolerance: smaller differences of means are rounding errors
 DOMINANT = 0.8  # share of the total's variance
 STALE = 0.2  # share of groups without spread
 COPIES = 0.3  # share of arguments that are left as they were

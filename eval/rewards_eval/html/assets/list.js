@@ -2,7 +2,7 @@
 // the first.
 
 const STEP = 60;
-const MOST = 5 * STEP; // entries: every decision lays out all that there are
+const MOST = 5 * STEP; // entries kept: every decision lays out all of them
 
 const breakpoint = matchMedia("(max-width: 56.2em)");
 
