@@ -16,7 +16,7 @@ CARD = Path(__file__).parent / "params" / "card.json"
 
 
 def tokens(model: Model) -> Callable[[rewards.Argument], tuple[TokenEmbeddings, TokenEmbeddings]]:
-    """What a reward reads: token vectors of the argument before and after its accepted edits."""
+    """The `reads` of a reward: token vectors of the argument before and after its accepted edits."""
     return lambda argument: (TokenEmbeddings(argument.before, model), TokenEmbeddings(argument.after, model))
 
 

@@ -20,10 +20,10 @@ def edit_quality(
     """Mean over the edits of the share of the suite's gates that each passes; an invalid edit passes none.
 
     An edit that changes nothing passes none either, unless `unchanged` is set: policies would learn to state such edits,
-    which gates on fluency let pass. A `power` above 1 lowers the credit of an edit that misses a gate, since an edit that
-    is turned down helps nobody. 0 for an argument without edits; not applicable in a suite without gates. A gate that an
-    edit does not pass together with others of its sentence counts as an additional gate. With `unchanged` and a power of 1
-    it is the dense local term of arXiv 2604.12770.
+    which gates on fluency let pass. A `power` above 1 lowers the credit of an edit that misses a gate, since a rejected edit
+    helps nobody. 0 for an argument without edits; not applicable in a suite without gates. A gate that an edit passes alone
+    but not together with the others of its sentence also counts as an additional gate, which it misses. With `unchanged` and
+    a power of 1 it is the dense local term of arXiv 2604.12770.
     """
     return [_quality(argument, unchanged, power) for argument in arguments]
 

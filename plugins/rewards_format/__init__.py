@@ -1,4 +1,4 @@
-"""Can the edits be used, are they plain text, do they bring in numbers, a bare negation, or the same words again?"""
+"""Are the edits valid, are they plain text, do they add numbers, a bare negation or repeated words?"""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MARKUP = re.compile(
     r"|\*\*\w[^*]*\w\*\*|__\w[^_]*\w__|~~\w[^~]*~~|`[^`]+`|^#{1,6} |\]\(|\\[a-z]+\{",  # Markdown, LaTeX
     re.MULTILINE,
 )
-"""What is markup and not text; and, if they stand for a character, entities."""
-ENTITY = re.compile(r"&#?\w{2,8};")
+"""Matches HTML tags, special tokens of models, Markdown and LaTeX."""
+ENTITY = re.compile(r"&#?\w{2,8};")  # counts as markup where HTML defines it
 NUMBER = re.compile(r"\d+")
 MARKS = frozenset("°™©®\u00b4\u02bc…")
-"""Characters beside letters, digits, punctuation and signs of currency and mathematics that people write."""
+"""Characters that count as plain text besides letters, digits, punctuation and signs of currency and mathematics."""
 SPACES = re.compile(r"\s{3,}")
 MARK = re.compile(r"[^\w\s]")
 WORD, MARKS_OF_WORD = 40, 8
-"""The longest word that an edit may bring in, in characters, and the most marks in one."""
+"""The most characters, and the most punctuation marks, of a word that an edit may add."""
 PHONETIC = frozenset([*map(chr, range(0x250, 0x2B0)), "\u0131"])
-"""The letters of IPA, of which some look like others, and the dotless i."""
+"""The letters of IPA, some of which look like ordinary letters, and the dotless i."""
 JAPANESE = frozenset(["HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "CJK", "IDEOGRAPHIC"])
-"""The alphabets of one language that is written in several."""
+"""The scripts of Japanese (first words of Unicode names): a sentence with kana may use them all."""
 
 
 @rewards.reward(name="format", level="global", range=(0, 1), card=CARD)
@@ -59,9 +59,9 @@ def _share(revision: rewards.Revision) -> float:
 def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 where the edit brings in nothing but plain text; 0 where it adds markup, emoji or invisible characters.
 
-    It must not add letters of a non-Latin alphabet that its sentence does not use, or phonetic ones, because look-alikes hide
-    words. Nor may it add filler that is short in words and long for a model: runs of three spaces, words of more than 40
-    characters or with more than 8 punctuation marks. What was in the sentence before may stay.
+    It must not add letters of a non-Latin alphabet that its sentence does not use, or phonetic ones, because look-alikes
+    hide words. Nor may it add filler that is few words but many tokens for a model: runs of three spaces, words of more than
+    40 characters or with more than 8 punctuation marks. What was in the sentence before may stay.
     """
     return [
         float(_plain(edit.sentence_before, edit.after) and not _stuffed(edit.sentence_before, edit.sentence_after))
@@ -70,7 +70,7 @@ def plain_text(edits: Sequence[rewards.Edit]) -> list[float]:
 
 
 def _stuffed(before: str, after: str) -> bool:
-    """Whether the text has filler that was not there before: a run of spaces, or a word of more than anybody writes."""
+    """Whether the edit adds filler: a run of three or more spaces, or a word with too many characters or marks."""
     if any(run not in before for run in SPACES.findall(after)):
         return True
     known = before.split()
@@ -78,7 +78,7 @@ def _stuffed(before: str, after: str) -> bool:
     most = max([MARKS_OF_WORD, *(len(MARK.findall(word)) for word in known)])
     return any(
         (len(word) > longest or len(MARK.findall(word)) > most)
-        and all(_alphabet(c) == "LATIN" for c in word if c.isalpha())  # others may write without spaces
+        and all(_alphabet(c) == "LATIN" for c in word if c.isalpha())  # other scripts may be written without spaces
         for word in set(after.split()) - set(known)
     )
 
@@ -87,7 +87,7 @@ def _plain(before: str, after: str) -> bool:
     entities = [each for each in ENTITY.findall(after) if html.unescape(each) != each]
     if any(mark not in before for mark in (*MARKUP.findall(after), *entities)):
         return False
-    after = normalised("NFC", after)  # an accent that stands alone composes with its letter, or is none
+    after = normalised("NFC", after)  # an accent that composes with no letter is judged like any other new character
     added = {c for c in after if not c.isascii() or not c.isprintable()} - set(before) - {"\n", "\t", "\r"}
     if not added:
         return True
@@ -98,18 +98,18 @@ def _plain(before: str, after: str) -> bool:
 
 
 def _fits(character: str, alphabets: set[str]) -> bool:
-    """Whether a character that the sentence does not have is one that people write in such a sentence."""
+    """Whether a new character counts as plain text in a sentence that uses these alphabets."""
     if character in MARKS:
         return True
     category = unicodedata.category(character)
     if character.isalpha():
-        # Letters in another dress (mathematical, full width, small capitals) only look like these.
+        # Styled letters (mathematical, full width, small capitals) only look like ordinary ones.
         small = unicodedata.name(character, "").startswith("LATIN LETTER SMALL CAPITAL")
-        dressed = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ\u0e33\u0eb3"
+        styled = not unicodedata.is_normalized("NFKC", character) and character not in "ªºµŉ\u0e33\u0eb3"
         return character in "ªºµ" or (
-            _alphabet(character) in alphabets and not (dressed or small or character in PHONETIC)
+            _alphabet(character) in alphabets and not (styled or small or character in PHONETIC)
         )
-    if category in ("Mn", "Mc"):  # vowel signs and the like, which have no form composed with their letter
+    if category in ("Mn", "Mc"):  # vowel signs and the like, which no normalisation composes with their letter
         return _alphabet(character) in alphabets and character not in UNSEEN
     if category in ("Nd", "No"):
         return unicodedata.is_normalized("NFKC", character) or character in "¹²³½¼¾⅓⅔"

@@ -1,4 +1,4 @@
-"""Does an edit do nothing but turn a claim around?"""
+"""Detects edits that only negate a claim, or only remove its negation."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import re
 from rewards.text.words import straight
 
 MARKS = ".,;:!?"
-NO_WORD = re.compile(r"[\W_]*")
+NON_WORD = re.compile(r"[\W_]*")
 WORD = re.compile(rf"\w+(?:'\w+)?|[{MARKS}]")
 CONTRACTED = re.compile(
     r"(?P<verb>\w+)n't$|(?P<bare>ca|wo|sha|ai|is|are|was|were|do|does|did|has|have|had|could|would|should|must|might)nt$"
 )
-"""Also as it is often written, without the apostrophe."""
+"""Contracted negations: "don't", and "dont" as people often write it."""
 VERBS = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
+"""The full verbs of irregular contractions: the "wo" of "won't" is "will"."""
 ATTACHED = re.compile(r"(?P<word>\w+)'(?P<verb>s|re|m|ve|ll|d)$")
 WHOLE = {"s": "is", "re": "are", "m": "am", "ve": "have", "ll": "will", "d": "would"}
-"""What is short for what; an owner's "s" is read so too, before and after alike."""
+"""The full forms of contracted verbs. A possessive "s" also becomes "is", in both sentences alike, so that nothing differs."""
 NEGATIONS = frozenset([
     "not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "hardly", "barely", "scarcely", "rarely", "seldom",
 ])  # fmt: skip
 PHRASES = re.compile(r"\b(?:far from|by no means|in no way|anything but|not at all|nowhere near)\b")
-"""What says "not" in several words."""
+"""Phrases that mean "not"."""
 NOT_ONLY = re.compile(r"\bnot only\b")
-"""What adds to a claim and denies nothing of it."""
+"""A "not" that denies nothing, and so does not count: "not only …" adds to a claim."""
 SUPPORT = frozenset(["do", "does", "did"])
-"""What "not" brings with it where there is no other auxiliary."""
+"""Forms of "do", which "not" requires where there is no other auxiliary. They are ignored."""
 SAME = {
     "has": "have", "had": "have", "any": "some", "anything": "something", "anybody": "somebody", "anyone": "someone",
 }  # fmt: skip
+"""Words that may change together with a negation, as one form for both."""
 ENDING = re.compile(r"(?<=..)(?:es|ed|e|s|d)$")
+"""Endings that may change together with a negation ("does not need", "needs"). They are ignored."""
 
 
 def _stems(words: str) -> frozenset[str]:
@@ -45,36 +48,36 @@ FRAME = _stems(
     concede support share opinion view belief idea statement point mind true right correct fact case truth way reason sense
     evidence grounds likely possible obvious clear my our your their"""
 )
-"""What may stand around a whole claim without saying anything of its own: "I … believe that", "it is … the case that".
+"""Stems of words that add nothing to a claim around which they stand: "I … believe that", "it is … the case that".
 
-Not "an", which is also what is left of "and": that joins another claim.
+"an" is missing because it is also the stem of "and", which joins another claim.
 """
 DENIALS = _stems(
     "deny denies denied doubt disagree dispute reject refute false wrong untrue incorrect mistaken lie myth"
 )
-"""What negates a whole claim that it stands around."""
+"""Stems of words that negate a claim around which they stand."""
 OPENING = _stems(
     "that if whether think believe suppose feel find say claim argue hold know mean accept admit concede deny doubt"
 )
-"""What a claim may follow: without one of these before it, it is no clause of its own."""
+"""Stems of words that can introduce a claim: after any other word it would not be a clause of its own."""
 AROUND = FRAME | DENIALS
-CLAIM, MOST = 3, 24
-"""Words that make a claim, at least (fewer are in some longer sentence anyway), and that stand around it, at most."""
+CLAIM_WORDS, MOST_AROUND = 3, 24
+"""The fewest words of a claim (fewer occur in some longer sentence by chance), and the most words around it."""
 
 
 @functools.lru_cache(maxsize=4096)  # the completions of a group often share edits
 def only_negates(before: str, after: str) -> bool:
-    """Whether an edit turns a claim around and does nothing else: one sentence has an odd number of "not", the other an even one.
+    """Whether an edit only negates a claim or removes its negation: the number of "not" changes between odd and even.
 
-    What has to change with it may differ too: "does" and "did", "some" and "any", endings, marks, small and capital letters;
-    and one word more, as in "not really". A "no" that answers ("No, …") negates nothing, and one said twice in a row is one.
-    Around the whole of a claim, words may stand that say nothing of their own ("I do not believe that …", "…, which is
-    false"); there, verbs that deny count as a "not" does. A question makes no claim, and where one of several negations goes
-    it mostly was said twice ("ain't no").
+    Differences that come with a negation are ignored: forms of "do", "some" and "any", endings, punctuation, case, and one
+    word more, as in "not really". A "no" before a mark or at the end ("No, …") is an answer, and a negation repeated at once
+    counts once. One sentence may put words around the whole claim of the other that add nothing ("I do not believe that …",
+    "…, which is false"); among them a denying word counts like a "not". False for a question, which makes no claim, and
+    where only some of several negations are removed, because those were mostly doubled ("ain't no").
     """
-    if _asks(before):
+    if _is_question(before):
         return False
-    (rest, count), (rest_after, count_after) = _taken_apart(before), _taken_apart(after)
+    (rest, count), (rest_after, count_after) = _stems_and_negations(before), _stems_and_negations(after)
     if count > count_after > 0:
         return False
     inner, outer = sorted((rest, rest_after), key=len)
@@ -82,32 +85,32 @@ def only_negates(before: str, after: str) -> bool:
     return denials is not None and (count + count_after + denials) % 2 == 1
 
 
-def _asks(text: str) -> bool:
-    """Whether a mark of question stands after the last word. A question makes no claim that could be turned around.
+def _is_question(text: str) -> bool:
+    """Whether a question mark follows the last word. A question makes no claim that an edit could reverse.
 
-    "Do we need that?" says "We do not need that".
+    "Do we need that?" suggests "We do not need that" already.
     """
-    end = NO_WORD.match(text[::-1])  # from the end: a pattern for it would try every place of a long run of marks
+    end = NON_WORD.match(text[::-1])  # reversed: a pattern for the end would be slow on a long run of marks
     return end is not None and "?" in end[0]
 
 
 def _one_more(inner: list[str], outer: list[str]) -> bool:
-    """Whether `outer` is `inner` with one word put in, as "really" is beside a "not"."""
-    if len(inner) < CLAIM or len(outer) != len(inner) + 1:
+    """Whether `outer` is `inner`, a whole claim, with one word inserted, such as the "really" of "not really"."""
+    if len(inner) < CLAIM_WORDS or len(outer) != len(inner) + 1:
         return False
-    same = next((place for place, word in enumerate(inner) if word != outer[place]), len(inner))
-    return inner[same:] == outer[same + 1 :]
+    first_difference = next((k for k, word in enumerate(inner) if word != outer[k]), len(inner))
+    return inner[first_difference:] == outer[first_difference + 1 :]
 
 
 def _denials(inner: list[str], outer: list[str]) -> int | None:
-    """How often the words that `outer` has around `inner` deny; None where it does not hold `inner` as a whole, so framed."""
+    """The number of denying words that `outer` puts around `inner`; None where it is not `inner` in such a frame."""
     if inner == outer:
         return 0
-    if len(inner) < CLAIM or len(outer) - len(inner) > MOST:
+    if len(inner) < CLAIM_WORDS or len(outer) - len(inner) > MOST_AROUND:
         return None
     for start in range(len(outer) - len(inner) + 1):
         if start and outer[start - 1] not in AROUND:
-            return None  # what stands before a claim says something of its own
+            return None  # this word adds something, and stands before the claim for every later start too
         behind = outer[start + len(inner) :]
         opened = not start or outer[start - 1] in OPENING
         framed = not behind or (behind[0] in FRAME and all(word in AROUND for word in behind))
@@ -116,8 +119,8 @@ def _denials(inner: list[str], outer: list[str]) -> int | None:
     return None
 
 
-def _taken_apart(sentence: str) -> tuple[list[str], int]:
-    """The words besides negations, without what changes with these, and how many negations there are."""
+def _stems_and_negations(sentence: str) -> tuple[list[str], int]:
+    """The stems of all words but negations, forms of "do" and punctuation; and the number of negations."""
     words = _words(sentence)
     rest, count, last = [], 0, ""
     for word, following in itertools.pairwise([*words, ""]):
@@ -130,9 +133,9 @@ def _taken_apart(sentence: str) -> tuple[list[str], int]:
 
 
 def _words(sentence: str) -> list[str]:
-    """Words and marks in small letters; contractions and "cannot" as two words."""
+    """Words and punctuation in lower case; contractions and "cannot" as two words, negating phrases as "not"."""
     found = []
-    text = straight(sentence).lower().replace("_", " ")  # it marks what is stressed
+    text = straight(sentence).lower().replace("_", " ")  # as in _not_, for emphasis
     for word in WORD.findall(PHRASES.sub("not", NOT_ONLY.sub("", text))):
         if contracted := CONTRACTED.match(word):
             verb = contracted["verb"] or contracted["bare"]

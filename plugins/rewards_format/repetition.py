@@ -1,4 +1,4 @@
-"""How much of a sentence says in the same words what it says already?"""
+"""How much of a sentence repeats its own words?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rewards.text.words import straight
 
 WORD = re.compile(r"\w+(?:['-]\w+)*")
 RUN = 3
-"""Words in a row that make a repetition: two are often a name ("self-driving cars", "New York")."""
+"""The length of a repetition, in words: two in a row are often just a name ("self-driving cars", "New York")."""
 
 
 @functools.lru_cache(maxsize=4096)  # the completions of a group often share edits
 def repeated(before: str, after: str) -> float:
-    """Share of the words after, in [0, 1], that stand in runs of three that occur more than once, and more often than before."""
+    """Share of the words of `after`, in [0, 1], in runs of three that occur more than once and more often than in `before`."""
     words = _words(after)
     counts, known = Counter(_runs(words)), Counter(_runs(_words(before)))
     found = {

@@ -40,8 +40,9 @@ def load_edit(params: Path) -> rewards.Reward:
         """Perplexity of the edit's token operations under a causal model of human revisions.
 
         The operations (keep, keep inside the edit, delete, add, replace) come from a word diff of the sentence before and
-        after this edit alone. At least 1, which is perfectly expected; lower is better. For an edit that changes nothing it
-        only reflects the length of the sentence; with `changes_only` it does not apply (None), and as a gate turns it down.
+        after this edit alone. At least 1, where the operations are perfectly predictable; lower is better. For an edit that
+        changes nothing it only reflects the length of the sentence; with `changes_only` it does not apply to such an edit
+        (None), and as a gate rejects it.
         """
         found = perplexity([(edit.sentence_before, edit.sentence_after) for edit in edits])
         if not changes_only:

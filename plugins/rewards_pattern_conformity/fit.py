@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 FOLDS = 5
 ORDERS = range(1, 8)
 PERCENTILES = (50, 90, 95, 99)
-LEAST = 100  # changed sentences: fewer say little of the patterns of order 4
+LEAST = 100  # changed sentences: fewer are too little data for n-grams of order 4
 
 
 def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     """Writes the model and returns the card. Rows are `{before, after, doc}`, sentences that people have changed.
 
-    The writers (by document, else by text) fall into five folds. The order is the one with the lowest perplexity on
-    writers not seen, over all five fits; the thresholds are percentiles of the same cross-fitted perplexities. Written
-    is the fit that leaves out fold 0.
+    The writers (by document, else by text) fall into five folds. The n-gram order is the one with the lowest perplexity in
+    cross-validation by writer; the thresholds are percentiles of the same cross-validated perplexities. The fit without fold
+    0 is the one that is written.
     """
     writers, sequences = human_operations(job)
     groups = folds_of(writers)
@@ -44,7 +44,7 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
     order = min(perplexities, key=lambda each: perplexities[each])
     _, sentences, edits = _crossfit(groups, sequences, order)
     _fit_without(groups, sequences, 0, order).save(job.out / FILE)
-    places = np.argsort(groups, kind="stable")  # as the folds follow each other
+    places = np.argsort(groups, kind="stable")  # the order of `_crossfit`: fold after fold
     owners = writers[places]
     whole = threshold_of(sentences, percentile, False, job.seed, "revised sentences of unseen writers", owners)
     single = threshold_of(
@@ -72,7 +72,7 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
 
 
 def human_operations(job: Job) -> tuple[NDArray[np.str_], list[str]]:
-    """The writer (N,) and the operations of every changed sentence pair that people wrote."""
+    """The writer (N,) and the operations of every sentence pair of the rows, as people changed it."""
     writers, sequences, left_out = [], [], Counter[str]()
     for row in job.rows():
         if pair := revised(row, left_out):
@@ -88,13 +88,13 @@ def folds_of(writers: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def single_edits(ops: str) -> list[str]:
-    """The operations of a sentence in which each of its edits stands alone, the others taken back."""
+    """For each edit of a sentence, the operations of the sentence with that edit alone, the others undone."""
     groups = [match.span() for match in re.finditer(f"[^{KEEP}]+", ops)]
     return [_undone(ops[:start]) + ops[start:end] + _undone(ops[end:]) for start, end in groups]
 
 
 def _undone(ops: str) -> str:
-    return KEEP * (len(ops) - ops.count(ADD))  # what was added goes; what was deleted or replaced is kept
+    return KEEP * (len(ops) - ops.count(ADD))  # an added token disappears, a deleted or replaced one is kept
 
 
 def _fit_without(folds: NDArray[np.int64], sequences: list[str], fold: int, order: int) -> PatternModel:
@@ -104,7 +104,7 @@ def _fit_without(folds: NDArray[np.int64], sequences: list[str], fold: int, orde
 def _crossfit(
     folds: NDArray[np.int64], sequences: list[str], order: int
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Perplexity per operation over all unseen writers, and per sentence and per single edit: float, (N,), (E,)."""
+    """Cross-validated perplexity: per operation over all writers, per sentence (N,) and per single edit (E,), by fold."""
     logs, sentences, edits = [], [], []
     for fold in range(FOLDS):
         model = _fit_without(folds, sequences, fold, order)

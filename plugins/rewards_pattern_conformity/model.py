@@ -63,7 +63,7 @@ def fit_model(ops: Iterable[str], order: int) -> PatternModel:
         for sequence in sequences:
             np.add.at(counts, _events(sequence, length), 1.0)
         types = (counts > 0).sum(-1, keepdims=True)
-        # The oldest operation is the most significant digit, so the shorter context is the row number's tail.
+        # The oldest operation is the most significant digit, so the row number's low digits are the shorter context.
         shorter = table[np.arange(len(counts)) % len(table)]
         seen = types > 0
         table = np.where(

@@ -7,19 +7,19 @@ import functools
 from rewards.text.diff import equal_blocks, tokens
 
 KEEP, KEEP_IN_EDIT, DELETE, ADD, REPLACE = ALPHABET = "KkDAR"
-GAP = 2  # kept tokens between two changes of one edit
+GAP = 2  # at most so many kept tokens lie between two changes of one edit
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def operations(before: str, after: str) -> str:
     """The operations that turn `before` into `after`, one letter of `ALPHABET` per token; "" when both are empty.
 
-    Where n tokens give way to m others, min(n, m) are replacements; the rest are deletions or additions. One or two
-    kept tokens between changes belong to the same edit. There is one such function: fit and score call it alike.
+    Where n tokens are replaced by m others, min(n, m) are replacements; the rest are deletions or additions. One or two kept
+    tokens between changes belong to the same edit. Fitting and scoring both use this function, so that they agree.
     """
     old, new = _words(before), _words(after)
     pieces: list[str] = []
-    start = start_after = 0  # the first token behind the last one kept, in either text
+    start = start_after = 0  # the end of the last kept block in each text
     for block in equal_blocks(old, new):
         pieces += (_change(block.before - start, block.after - start_after), KEEP * block.size)
         start, start_after = block.before + block.size, block.after + block.size

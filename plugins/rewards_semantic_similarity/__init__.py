@@ -23,28 +23,28 @@ UNCALIBRATED = "found with the embedded model: set one of your own for this"
 
 
 def reads(edit: rewards.Edit) -> tuple[Embedding, Embedding] | None:
-    """The sentence before as query, after as document; nothing for an edit that changes nothing."""
+    """The sentence before as query, after as document; None for an edit that changes nothing."""
     if not edit.changes:
         return None
     return Embedding(edit.sentence_before, ENCODER, "query"), Embedding(edit.sentence_after, ENCODER, "document")
 
 
 def reads_tokens(edit: rewards.Edit) -> tuple[TokenEmbeddings, TokenEmbeddings] | None:
-    """The tokens before and after; nothing for an edit that changes nothing."""
+    """The tokens before and after; None for an edit that changes nothing."""
     if not edit.changes:
         return None
     return TokenEmbeddings(edit.sentence_before, ENCODER), TokenEmbeddings(edit.sentence_after, ENCODER)
 
 
 def fit(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> Mapping[str, Any]:
-    """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
+    """Choose the threshold from human revisions, so that `percentile` percent of them fail."""
     from rewards_semantic_similarity.fit import fit
 
     return fit(job, percentile, tokens=False)
 
 
 def fit_tokens(job: Job, *, percentile: Annotated[float, Gt(0), Lt(100)] = 5.0) -> Mapping[str, Any]:
-    """Choose the threshold from human revisions; of `percentile` percent the meaning counts as lost."""
+    """Choose the threshold from human revisions, so that `percentile` percent of them fail."""
     from rewards_semantic_similarity.fit import fit
 
     return fit(job, percentile, tokens=True)

@@ -1,4 +1,4 @@
-"""Chooses the similarity threshold from human revisions, and says what it rejects; the same data gives the same card."""
+"""Chooses the similarity threshold from human revisions, and measures what it rejects; the same data gives the same card."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from rewards.fitting import Job
 
-LEAST = 50  # revisions: of fewer, a low percentile is two or three
+LEAST = 50  # revisions: of fewer, a low percentile is only two or three
 PERCENTILES = (1, 2, 5, 10, 25, 50)
 
 
 def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
-    """The card, of sentence vectors or of token vectors.
+    """The card of the reward on sentence vectors or, with `tokens`, on token vectors.
 
     Rows are `{before, after}`, sentences that people have changed, and `{text}`, texts on other topics.
     """
@@ -70,27 +70,28 @@ def fit(job: Job, percentile: float, *, tokens: bool) -> dict[str, Any]:
 def _rejected(
     others: Mapping[str, NDArray[np.float64]], cut: float, seed: int, owners: Sequence[str]
 ) -> dict[str, Any]:
-    """The share of each kind of replacement that lies below the threshold, with its interval over authors."""
+    """For each kind of replacement, the share below the threshold, with its 95 % interval from a bootstrap over owners."""
     found: dict[str, Any] = {}
     for name, values in others.items():
         below = (values < cut).astype(float)
         found[f"rejected_{name}"] = round(float(below.mean()), 4)
-        if 0 < below.mean() < 1:  # where all resamples agree there is no interval
+        if 0 < below.mean() < 1:  # a share of 0 or 1 is the same in all resamples and has no interval
             found[f"rejected_{name}_95"] = interval(lambda each: float(each.mean()), below, seed=seed, owners=owners)
     return found
 
 
 def cosine(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-    """(N,) cosines of two texts' vectors."""
-    asked = [(Embedding(old, ENCODER, "query"), Embedding(new, ENCODER, "document")) for old, new in pairs]  # as scored
-    found = job.features([request for pair in asked for request in pair])
+    """(N,) cosines of the sentence vectors of each pair."""
+    # the same roles as in scoring
+    requests = [(Embedding(old, ENCODER, "query"), Embedding(new, ENCODER, "document")) for old, new in pairs]
+    found = job.features([request for pair in requests for request in pair])
     return np.array([float(old @ new) for old, new in zip(found[::2], found[1::2], strict=True)])
 
 
 def token_similarities(job: Job, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-    """(N,) similarities of two texts' tokens."""
+    """(N,) F1 of matching the token vectors of each pair."""
     values = []
-    for start in range(0, len(pairs), 256):  # token vectors are large
+    for start in range(0, len(pairs), 256):  # in parts: token vectors are large
         part = pairs[start : start + 256]
         found = job.features([TokenEmbeddings(text, ENCODER) for pair in part for text in pair])
         values += [match_f1(old, new) for old, new in zip(found[::2], found[1::2], strict=True)]
