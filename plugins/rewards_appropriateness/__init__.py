@@ -22,7 +22,7 @@ TINY = 1e-9
 
 
 def classifier(params: Path, labels: Sequence[str]) -> Model:
-    """Probabilities of the dimensions for an argument (text) under an issue (pair)."""
+    """The model that gives the probabilities of the dimensions for an argument (text) under its issue (pair)."""
     return Model(
         "appropriateness",
         {
@@ -58,7 +58,7 @@ def fit(
     teacher_epochs: Annotated[int, Ge(1)] = 2,
     mixed: Annotated[float, Ge(0)] = 1.0,
 ) -> Mapping[str, Any]:
-    """Fit the classifier; `rewards_appropriateness.fit` says what it reads."""
+    """Fit the classifier; `rewards_appropriateness.fit` documents the rows that it reads."""
     from rewards_appropriateness.fit import Options, fit
 
     return fit(job, Options(fold, depth, epochs, rank, learning_rate, share, pairs, teacher, teacher_epochs, mixed))
@@ -130,7 +130,7 @@ def _reads(model: Model) -> Callable[[rewards.Argument], tuple[ClassProbabilitie
 
 
 def _named(probabilities: Any, labels: Sequence[str]) -> dict[str, float]:
-    names = labels if len(labels) == len(probabilities) else DIMENSIONS  # the full model knows all of them
+    names = labels if len(labels) == len(probabilities) else DIMENSIONS  # the full model has all 14
     return {name: float(p) for name, p in zip(names, probabilities, strict=True)}
 
 
@@ -140,6 +140,6 @@ appropriateness_gain = load_gain(PARAMS)
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register the state and the change."""
+    """Register both."""
     register(appropriateness)
     register(appropriateness_gain)

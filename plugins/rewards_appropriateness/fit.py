@@ -1,4 +1,4 @@
-"""Fits the appropriateness classifier to labelled arguments and, besides, to pairs of toxic texts and their neutral rewrites."""
+"""Fits the appropriateness classifier to labelled arguments and to pairs of toxic texts and their neutral rewrites."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
     from rewards.fitting import Job
 
-LEAST = 50  # arguments to fit on, of each class; to calibrate and to measure on, in all
+LEAST = 50  # arguments: in train of each class, in valid and in test altogether
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`share` is how many changed arguments (`variants`) are added to each one; of the toxic pairs, `pairs` are taken.
+    """The options of a fit: `share` is the number of `variants` per argument, `pairs` the number of toxic pairs.
 
-    A `teacher`, where one is named, labels them too, besides texts without labels and `mixed` mixtures for each argument.
+    A `teacher`, where one is named, labels all of these as well, besides texts without labels and `mixed` mixtures per
+    argument.
     """
 
     fold: str
@@ -66,9 +67,9 @@ class Options:
 def fit(job: Job, options: Options) -> dict[str, Any]:
     """Writes the adapter and returns the card.
 
-    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. Labels of rows to
-    fit on may lie between 0 and 1: the share of several annotators, or what another model says. A teacher labels those that
-    have none.
+    Rows are `{text or argument, issue, labels: {dimension: 0 or 1}, folds or split}`, or `{toxic, neutral}`. Labels of
+    training rows may lie between 0 and 1: the share of several annotators, or another model's probability. Rows without
+    labels are labelled by the teacher.
     """
     given, recipe = _given(job, options), options.recipe
     names, valid = given.names, given.labelled["valid"]
@@ -78,7 +79,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
     )
     examples = [_example(one, names) for one in (*given.train, *given.changed, *given.beside)]
     shares = {name: _share(name, (*given.train, *valid)) for name in names}
-    student = store.ensure(SMOLLM2, say=job.say)  # before the teacher's hour: what cannot be fetched is said now
+    student = store.ensure(SMOLLM2, say=job.say)  # first, to fail before the teacher takes an hour
     card = {}
     if options.teacher:
         source = source_of(options.teacher)
@@ -90,7 +91,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
         count = len(examples) + len(more)
         job.say(f"a teacher, {options.teacher}, learns from {len(examples):,} texts and labels {count:,}")
         examples = taught(job, teacher, own, examples, more, calibrating, list(shares.values()))
-        recipe = replace(recipe, balanced=False)  # shares say how sure to be: weights would bend them
+        recipe = replace(recipe, balanced=False)  # class weights would distort labels that are probabilities
     tensors = fit_adapter(student, examples, len(names), recipe, job.seed, job.say)
     write_adapter(job.out / ADAPTER, tensors, recipe)
     job.say("calibrating and measuring")
@@ -101,7 +102,7 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
 
 
 def card_of(job: Job, options: Options) -> dict[str, Any]:
-    """What `fit` with these options says of the parameters in `job.out`, measured anew."""
+    """The card that `fit` with these options would write for the parameters in `job.out`, with new measurements."""
     given = _given(job, options)
     unchanged = np.ones(len(given.names)), np.zeros(len(given.names))
     return _card(job, options, given, unchanged)
@@ -109,7 +110,7 @@ def card_of(job: Job, options: Options) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The dimensions that the rows know, the rows of each split, and what is fitted on."""
+    """The dimensions for which training rows have labels, the labelled arguments of each split, and the texts to fit on."""
 
     names: tuple[str, ...]
     labelled: dict[Split, list[Labelled]]
@@ -139,7 +140,7 @@ def _given(job: Job, options: Options) -> Given:
 
 
 def _apart(job: Job, others: Sequence[Labelled], labelled: Mapping[Split, Sequence[Labelled]]) -> list[Labelled]:
-    """Of the texts without labels those that share no run of words with one that has some, nor are said twice."""
+    """The distinct texts without labels that share no run of words with a labelled one."""
     known = {run for part in labelled.values() for one in part for run in runs({"text": one.text})}
     found = {one.text: one for one in others if known.isdisjoint(runs({"text": one.text}))}
     if len(found) < len(others):
@@ -148,7 +149,7 @@ def _apart(job: Job, others: Sequence[Labelled], labelled: Mapping[Split, Sequen
 
 
 def logits(job: Job, arguments: Sequence[Labelled], names: tuple[str, ...]) -> NDArray[np.float64]:
-    """(N, C) by the adapter in `job.out`, as it is before it is calibrated."""
+    """(N, C): the logits of the adapter in `job.out` as it is stored, calibrated or not."""
     model = classifier(job.out, names)
     requests = [ClassProbabilities(one.text, model, one.issue) for one in arguments]
     probability = np.stack(job.features(requests)).astype(np.float64).clip(1e-6, 1 - 1e-6)
@@ -225,7 +226,7 @@ def _check(train: Sequence[Labelled], labelled: dict[Split, list[Labelled]]) -> 
 
 
 def _toxic_pairs(found: list[tuple[str, str]], names: tuple[str, ...], count: int, rng: Random) -> list[Labelled]:
-    """Toxic texts as inappropriate and toxic, their rewrites as not toxic; nothing is known of the other dimensions."""
+    """Toxic texts labelled inappropriate and toxic, their rewrites not toxic; all other labels are unknown."""
     chosen = rng.sample(found, min(count, len(found)))
     unknown = dict.fromkeys(names, UNKNOWN)
     toxic = {name: 1 for name in (FIRST, "Toxic Emotions") if name in names}
@@ -239,7 +240,7 @@ def _example(one: Labelled, names: tuple[str, ...]) -> Example:
 
 
 def _share(name: str, arguments: Sequence[Labelled]) -> float:
-    """Of the arguments of which it is known, how many fall short in this dimension."""
+    """The mean label of this dimension over the arguments that have one: how many of them fall short in it."""
     known = [one.labels[name] for one in arguments if one.labels.get(name, UNKNOWN) != UNKNOWN]
     return float(np.mean(known))
 
@@ -247,10 +248,11 @@ def _share(name: str, arguments: Sequence[Labelled]) -> float:
 def _calibration(
     found: NDArray[np.float64], valid: Sequence[Labelled], shares: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) and (C,): P(Inappropriateness) calibrated; the odds of the rarer labels shifted to call as many as there are.
+    """(C,) and (C,): the factor and the shift that calibrate the logits `found` (N, C) of the arguments of valid.
 
-    The few arguments of valid say how steep; how many fall short (`shares`), all labelled ones say better. A threshold with
-    the best F1 on so few is noise.
+    P(Inappropriateness) is calibrated by Platt's method. The other labels are rarer: their odds are shifted so that the
+    share of positives on valid is that of all labelled arguments (`shares`). The few of valid tell neither that share well
+    nor a threshold with the best F1.
     """
     labels = np.array([[one.labels.get(name, UNKNOWN) for name in shares] for one in valid])
     scale, bias = calibration(found, labels, list(shares.values()))
@@ -272,7 +274,7 @@ def measure(
         kept = known != UNKNOWN
         label, score = known[kept], probability[kept, column]
         if not 0 < label.sum() < len(label):
-            result[name] = {"n_of_one_class": len(label)}  # there is nothing to tell apart
+            result[name] = {"n_of_one_class": len(label)}  # these measures need both classes
             continue
         result[name] = {
             "macro_f1": round(measures.macro_f1(label, score >= 0.5), 3),

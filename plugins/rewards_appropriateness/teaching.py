@@ -1,4 +1,4 @@
-"""A larger encoder, fitted to the same labels, says of more texts what people said of few: the classifier learns from both."""
+"""A teacher: a larger encoder, fitted to the same labels, labels more texts, and the classifier is fitted to its labels too."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def mixtures(arguments: Sequence[Labelled], rng: Random, share: float) -> list[Labelled]:
-    """About `share` times as many texts as there are arguments: some sentences of each, and of another on its issue if any.
+    """Texts without labels, about `share` per argument: some sentences of it, and some of another one on its issue, if any.
 
-    What edits leave of an argument is such a text: sentences go, and others come.
+    They resemble arguments after edits, which remove sentences and add others.
     """
     by_issue: dict[str, list[Labelled]] = {}
     for one in arguments:
@@ -54,10 +54,10 @@ def taught(
     valid: Sequence[Example],
     shares: Sequence[float],
 ) -> list[Example]:
-    """All of them, with labels in equal parts from people and from an encoder; what nobody has said is the encoder's.
+    """All examples, labelled with the mean of their label and the teacher's; where they have none, with the teacher's.
 
-    The encoder in the folder `teacher` is fitted on `labelled` and calibrated on `valid`; `shares` (C,) say how many of all
-    labelled texts fall short.
+    The teacher is the encoder in the folder `teacher`, fitted on `labelled` and calibrated on `valid`; `shares` (C,) are the
+    shares of all labelled texts that fall short.
     """
     every = [*labelled, *more]
     found = fit_teacher(teacher, labelled, [*more, *valid], len(shares), recipe, job.seed, job.say)
@@ -65,14 +65,14 @@ def taught(
     labels = np.array([one.label for one in valid])
     job.say(f"ROC-AUC of the teacher on split valid, {FIRST}: {measures.roc_auc(labels[:, 0], known[:, 0]):.3f}")
     scale, bias = calibration(known, labels, shares)
-    said = 1 / (1 + np.exp(-(found[: len(every)] * scale + bias)))
+    predicted = 1 / (1 + np.exp(-(found[: len(every)] * scale + bias)))
     stated = np.array([one.label for one in every], dtype=np.float64)
-    both = np.where(stated == UNKNOWN, said, (stated + said) / 2)
+    both = np.where(stated == UNKNOWN, predicted, (stated + predicted) / 2)
     return [replace(one, label=tuple(map(float, row))) for one, row in zip(every, both, strict=True)]
 
 
 def described(teacher: str, digest: str, epochs: int) -> str:
-    """What a card says of the teacher."""
+    """The card's description of the teacher."""
     return (
         f"{teacher} ({digest}; the upper half of its blocks with low-rank changes, {epochs} epochs on "
         "the same labels): its label is half of the target on labelled texts, and all of it on the others"
@@ -82,12 +82,12 @@ def described(teacher: str, digest: str, epochs: int) -> str:
 def calibration(
     found: NDArray[np.float64], labels: NDArray[np.float64], shares: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) and (C,): by which logits (N, C) become those of probabilities, as many texts falling short as `shares` say."""
+    """(C,) and (C,): the factor and the shift that calibrate logits (N, C) by Platt's method, with base rates of `shares`."""
     scale, bias = np.ones(len(shares)), np.zeros(len(shares))
     for column, share in enumerate(shares):
         kept = labels[:, column] != UNKNOWN
         known = labels[kept, column]
-        if 0 < known.sum() < len(known):  # else there is nothing to calibrate by
+        if 0 < known.sum() < len(known):  # Platt's method needs both classes
             scale[column], bias[column] = measures.platt(found[kept, column], known)
             own = float(known.mean())
             bias[column] += np.log(share / (1 - share)) - np.log(own / (1 - own))

@@ -1,6 +1,6 @@
-"""Arguments changed in ways that leave their judgement as it is, or settle it: what a policy would try is fitted against.
+"""Variants of arguments that keep their labels or have known ones: they teach the classifier what a policy might exploit.
 
-Every kind of frame and noise is put on appropriate and inappropriate arguments alike, so that none of them says anything.
+Every kind of frame and noise is put on appropriate and inappropriate arguments alike, so that it says nothing of the label.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def calm(one: Labelled) -> bool:
 
 
 def variants(arguments: Sequence[Labelled], rng: Random, share: float) -> list[Labelled]:
-    """About `share` times as many arguments as there are, made of them."""
+    """Variants of random kinds, about `share` per argument."""
     appropriate = [one for one in arguments if calm(one)]
     found: list[Labelled] = []
     for one in arguments:
@@ -66,7 +66,7 @@ def variants(arguments: Sequence[Labelled], rng: Random, share: float) -> list[L
 
 
 def framed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """Politeness before or after it, or around every sentence."""
+    """The argument with a polite phrase before or after it, or after every sentence."""
     if rng.random() < 0.5:
         text = f"{rng.choice(OPENINGS)} {one.text}" if rng.random() < 0.5 else f"{one.text} {rng.choice(CLOSINGS)}"
     else:
@@ -75,7 +75,7 @@ def framed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
 
 
 def hedged(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """Its sentences, some of them introduced by a hedge."""
+    """The argument with a hedge before some of its sentences."""
     text = " ".join(
         f"{rng.choice(HEDGES)} {sentence[:1].lower()}{sentence[1:]}" if rng.random() < 0.6 else sentence
         for sentence in split(one.text)[0]
@@ -84,13 +84,13 @@ def hedged(one: Labelled, _: Labelled, rng: Random) -> Labelled:
 
 
 def claimed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """It says of itself that it is fine."""
+    """The argument with a claim before or after it that it is appropriate."""
     claim = rng.choice(CLAIMS)
     return Labelled(one.issue, f"{one.text} {claim}" if rng.random() < 0.5 else f"{claim} {one.text}", one.labels)
 
 
 def marked(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """Marks between its words, or around it."""
+    """The argument with emoji or markup between its words or around it."""
     if rng.random() < 0.4:
         left, right = rng.choice(WRAPS)
         return Labelled(one.issue, f"{left}{one.text}{right}", one.labels)
@@ -101,14 +101,17 @@ def marked(one: Labelled, _: Labelled, rng: Random) -> Labelled:
 
 
 def spaced(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """Other spaces between its words."""
+    """The argument with some spaces doubled or tripled, and perhaps spaces at its end."""
     chance = rng.choice((0.05, 0.3, 1.0))
     text = re.sub(" ", lambda match: match[0] * rng.randint(2, 3) if rng.random() < chance else match[0], one.text)
     return Labelled(one.issue, text + rng.choice(("", " ", "\n", "   ")), one.labels)
 
 
 def joined(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
-    """An appropriate argument before or after it: what was inappropriate stays so."""
+    """The argument with sentences of an appropriate one before or after it.
+
+    An inappropriate argument stays so, but of the dimensions in which it does not fall short nothing is known.
+    """
     parts = [one.text, " ".join(split(calm.text)[0][: rng.randint(1, 4)])]
     rng.shuffle(parts)
     known = {name: value if value >= 0.5 or one.labels[FIRST] < 0.5 else UNKNOWN for name, value in one.labels.items()}
@@ -116,7 +119,7 @@ def joined(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
 
 
 def excerpt(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
-    """A few sentences of an appropriate argument: a short text is not inappropriate for being short."""
+    """One to three sentences of an appropriate argument, still appropriate: a short text is not inappropriate as such."""
     sentences = split(calm.text)[0]
     count = min(len(sentences), rng.randint(1, 3))
     start = rng.randint(0, len(sentences) - count)
@@ -124,7 +127,7 @@ def excerpt(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
 
 
 def shuffled(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
-    """The words of an appropriate argument in no order: it is not intelligible any more."""
+    """The words of an appropriate argument, shuffled in runs of 12, so that it is not intelligible any more."""
     words = calm.text.split()
     for start in range(0, len(words), 12):
         part = words[start : start + 12]
@@ -134,7 +137,7 @@ def shuffled(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
 
 
 def astray(one: Labelled, calm: Labelled, rng: Random) -> Labelled | None:
-    """An appropriate argument under another issue: it does not belong there."""
+    """An appropriate argument under the issue of another, where it is irrelevant; None where the issues do not differ."""
     if one.issue == calm.issue or not one.issue:
         return None
     return Labelled(one.issue, calm.text, _settled(one, "Missing Intelligibility", "Missing Relevance"))

@@ -1,4 +1,4 @@
-"""Does the edited sentence read well, beside the sentence it replaces?"""
+"""Does the edited sentence read well, compared with the sentence it replaces?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = ("disfluent", "fluent")
 
 
 def classifier(params: Path) -> Model:
-    """Judges a sentence (text) against the one it replaces (pair)."""
+    """The model that judges a sentence (text) against the one it replaces (pair)."""
     return Model(
         "fluency",
         {
@@ -40,9 +40,9 @@ def fit(
     fold: str = "fold0.0",
     percentile: Annotated[float, Gt(0), Lt(100)] | None = None,
 ) -> Mapping[str, Any]:
-    """Fit the classifier; `rewards_fluency.pairs` says what rows it takes.
+    """Fit the classifier; `rewards_fluency.pairs` documents the rows that it takes.
 
-    The threshold is .5, or with `percentile` what so many percent of the human edits of valid fail.
+    The threshold is .5, or with `percentile` the value that so many percent of the human edits in valid fail.
     """
     from rewards_fluency.fit import Options, fit
 
@@ -54,7 +54,7 @@ def load(params: Path) -> rewards.Reward:
     card, model = params / "card.json", classifier(params)
 
     def reads(edit: rewards.Edit) -> tuple[ClassProbabilities]:
-        """The classifier's view of the sentence after the edit, beside the one before."""
+        """The class probabilities of the sentence after the edit, judged beside the one before."""
         return (ClassProbabilities(edit.sentence_after, model, edit.sentence_before),)
 
     @rewards.reward(

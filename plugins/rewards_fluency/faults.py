@@ -1,4 +1,4 @@
-"""What breaks a sentence, and what calms it without breaking it."""
+"""Rules that make a sentence disfluent, and rules that tone it down and leave it fluent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def corrupt(sentence: str, rng: Random) -> str:
 def left_over(sentence: str, rng: Random) -> str:
     """The sentence as after an edit whose span is off by a space, a mark or a capital; may be unchanged.
 
-    A beginning or an end cut off with the space kept, a space too many, a small first letter, two marks that meet, an end within.
+    The faults: its beginning or end cut off but not the space there, an additional space, a lower-case first letter, two
+    marks in a row, a mark in the middle.
     """
     words = sentence.split()
     cut = rng.randint(1, max(1, min(4, len(words) - 2)))
@@ -74,7 +75,7 @@ def spaced_out(sentence: str) -> str:
 
 
 def tone_down(sentence: str, rng: Random) -> str:
-    """The sentence after one or two of the changes that calm an argument and leave its grammar alone; maybe itself."""
+    """The sentence after one or two of the changes that tone an argument down and keep its grammar; may be unchanged."""
     found = [change for change in _CALM if re.search(change[0], sentence)]
     for pattern, replacement in rng.sample(found, min(len(found), rng.randint(1, 2))):
         sentence = re.sub(pattern, replacement, sentence, count=1)
@@ -132,7 +133,7 @@ def _drop_span(words: list[str], rng: Random) -> list[str]:
 
 
 def _misspell(words: list[str], rng: Random) -> list[str]:
-    """One or two words with a letter lost, doubled or in the wrong place."""
+    """Drops, doubles or transposes a letter in one or two words."""
     places = [k for k, word in enumerate(words) if sum(letter.isalpha() for letter in word) > 3]
     words = list(words)
     for place in rng.sample(places, min(len(places), rng.randint(1, 2))):
@@ -190,13 +191,13 @@ def _behead(words: list[str], rng: Random) -> list[str]:
 
 
 def _fragment(words: list[str], rng: Random) -> list[str]:
-    """A span gives way to words from elsewhere in the same sentence, which then stand twice."""
+    """Replaces a span by words from elsewhere in the sentence, which then occur twice."""
     k, size, other = rng.randrange(len(words) or 1), rng.randint(1, 5), rng.randrange(len(words) or 1)
     return words[:k] + words[other : other + rng.randint(2, 6)] + words[k + size :]
 
 
 def _stray(words: list[str], rng: Random) -> list[str]:
-    """A number, a mark or any word in the place of a word or two, or between words."""
+    """Puts a number, a mark or some word in the place of one or two words, or between words."""
     k = rng.randrange(len(words) or 1)
     numbers = (str(rng.randint(1, 9)), str(rng.randint(1, 9)), str(rng.randint(10, 2030)))
     found = rng.choice((*numbers, rng.choice(STRAY), rng.choice(words or ["a"])))
@@ -206,7 +207,7 @@ def _stray(words: list[str], rng: Random) -> list[str]:
 
 
 def _wrong_form(words: list[str], rng: Random) -> list[str]:
-    """Another form of a verb, or one of the words that writers mix up."""
+    """Replaces a word by another form of the same verb, or by one that writers confuse with it."""
     places = [k for k, word in enumerate(words) if word.lower() in FORMS]
     if not places:
         return _inflect(words, rng)
@@ -215,7 +216,7 @@ def _wrong_form(words: list[str], rng: Random) -> list[str]:
 
 
 def _wrong_ending(words: list[str], rng: Random) -> list[str]:
-    """`important` for `importance`: a word of another class."""
+    """Turns a word into one of another class by its ending: `important` for `importance`."""
     places = [
         (k, ending, group.split())
         for k, word in enumerate(words)
@@ -231,7 +232,7 @@ def _wrong_ending(words: list[str], rng: Random) -> list[str]:
 
 
 def _article(words: list[str], rng: Random) -> list[str]:
-    """An article lost, needless, or the wrong one."""
+    """Drops, adds or exchanges an article."""
     places = [k for k, word in enumerate(words) if word.lower() in ("a", "an", "the")]
     if not places or rng.random() < 0.3:
         k = rng.randrange(len(words) or 1)
@@ -247,7 +248,7 @@ def _needless(words: list[str], rng: Random) -> list[str]:
 
 
 def _punctuation(words: list[str], rng: Random) -> list[str]:
-    """A comma or an apostrophe lost, or a comma where none belongs."""
+    """Drops the commas and apostrophes of a word, or adds a comma where none belongs."""
     places = [k for k, word in enumerate(words) if re.search(r"[,'’]", word)]
     if places and rng.random() < 0.7:
         k = rng.choice(places)
@@ -257,7 +258,7 @@ def _punctuation(words: list[str], rng: Random) -> list[str]:
 
 
 def _letters(words: list[str], rng: Random) -> list[str]:
-    """A capital lost or out of place, or two words written as one."""
+    """Drops or adds a capital, or writes two words as one."""
     k = rng.randrange(len(words) or 1)
     if rng.random() < 0.3 and k + 1 < len(words):
         return [*words[:k], words[k] + words[k + 1], *words[k + 2 :]]

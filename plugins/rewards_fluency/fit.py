@@ -1,4 +1,4 @@
-"""Fits the fluency classifier to human edits and broken ones; the same data and seed give the same files."""
+"""Fits the fluency classifier to human edits and corrupted ones; the same data and seed give the same files."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from rewards.fitting import Job
 
-LEAST = 50  # edits of each class to fit on; to calibrate and to measure on, in all
-MEASURED = 4000  # edits of valid and of test that are looked at
+LEAST = 50  # edits: in train of each class, in valid and in test altogether
+MEASURED = 4000  # edits, at most, that are drawn from valid and from test
 FLUENT = LABELS.index("fluent")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Of the edits made of the rows (`pairs`), `examples` are fitted on; `percentile`, where given, says the threshold."""
+    """The options of a fit: it takes `examples` of the training edits; `percentile`, where given, sets the threshold."""
 
     examples: int
     depth: int
@@ -74,13 +74,13 @@ def fit(job: Job, options: Options) -> dict[str, Any]:
 
 
 def card_of(job: Job, options: Options) -> dict[str, Any]:
-    """What `fit` with these options says of the parameters in `job.out`, measured anew."""
+    """The card that `fit` with these options would write for the parameters in `job.out`, with new measurements."""
     drawn, counts = _drawn(job, options)
     return _card(job, options, drawn, counts, (1.0, 0.0))
 
 
 def _drawn(job: Job, options: Options) -> tuple[dict[Split, list[Pair]], dict[str, int]]:
-    """The edits to fit on, to calibrate on and to measure on, and of how many they are drawn."""
+    """A sample of the edits of each split, and how many edits the rows gave for each."""
     split: dict[Split, list[Pair]] = {name: [] for name in SPLITS}
     for pair in pairs(list(job.rows()), options.fold, job.say):
         split[pair.split].append(pair)
@@ -93,17 +93,17 @@ def _drawn(job: Job, options: Options) -> tuple[dict[Split, list[Pair]], dict[st
 
 
 def with_repairs(examples: Sequence[Pair]) -> list[Pair]:
-    """The pairs and, for every one that was broken by rule, the way back, which is a fluent edit."""
+    """The pairs and, for every disfluent one that nobody has judged, its reverse, which is a fluent edit."""
     back = [
         replace(pair, before=pair.after, after=pair.before, fluent=True, kind="way back")
         for pair in examples
-        if not pair.fluent and pair.kind != "judged"  # nobody has judged the sentence before
+        if not pair.fluent and pair.kind != "judged"  # the sentence before a judged edit may be disfluent too
     ]
     return [*examples, *back]
 
 
 def logits(job: Job, some: Sequence[Pair]) -> NDArray[np.float64]:
-    """The log-odds of P(fluent) (N,) by the adapter in `job.out`, as it is before it is calibrated."""
+    """(N,): the log-odds of P(fluent) by the adapter in `job.out` as it is stored, calibrated or not."""
     model = classifier(job.out)
     requests = [ClassProbabilities(pair.after, model, pair.before) for pair in some]
     probability = np.stack(job.features(requests)).astype(np.float64)
@@ -137,7 +137,7 @@ def _card(
 
 
 def _even(human: NDArray[np.float64]) -> dict[str, Any]:
-    """.5, with what share of human edits of test, by their log-odds (N,), it lets pass."""
+    """The threshold .5, with the share of human edits of test that pass it, by their log-odds (N,)."""
     passing = (
         f"; {(human >= 0).mean():.1%} of {len(human)} unseen revisions of whole sentences by people pass"
         if len(human)
@@ -150,7 +150,7 @@ def _even(human: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _people(valid: Sequence[Pair]) -> list[Pair]:
-    """The edits that people made, of which a threshold is a percentile."""
+    """The human edits, of which a threshold may be a percentile."""
     return [pair for pair in valid if pair.kind == "human"]
 
 

@@ -1,4 +1,4 @@
-"""Sentence pairs for fitting the fluency head: human edits, and human edits broken the way generated edits break."""
+"""Sentence pairs for fitting the fluency head: human edits, and edits corrupted in the ways in which generated edits fail."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rewards.fitting.rows import Row, Split, revised, say_left_out, split_of
 from rewards_fluency.faults import corrupt, left_over, spaced_out, tone_down
 
 SEED = 20261122
-GAP = 2  # kept words between changes that are one span
-SHIFTS = (-2, -1, 0, 0, 1, 2)  # by how many words a border misses its place
-PER_PARADIGM = 48  # minimal pairs of each
-FAULTY = 4  # ways in which a human sentence is broken
-LEFT_OVER = 0.25  # of the broken ones stand beside one that differs by a space, a mark or a capital
-SPACED = 0.03  # of the edits are of sentences with a space at an end, before and after
-MORE = 0.7  # of the edits are broken a second time, and once more by a splice
+GAP = 2  # at most so many kept words lie between changes that are one span
+SHIFTS = (-2, -1, 0, 0, 1, 2)  # in words: how far a border of a span is moved
+PER_PARADIGM = 48  # minimal pairs of each paradigm, at most
+FAULTY = 4  # corrupted copies of each human edit's sentence
+LEFT_OVER = 0.25  # share of corrupted pairs with a second one, off by a space, a mark or a capital
+SPACED = 0.03  # share of edits whose sentence has a space at one end, before and after
+MORE = 0.7  # share of edits with a second wrong span; also the share with a splice
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A sentence before and after an edit, whether the edit leaves it fluent, how it was made, and its share of the data.
+    """A sentence before and after an edit, whether the edit leaves it fluent, how the edit was made, and its split.
 
-    `owner` is the writer or else the row that it was made of.
+    `owner` is the writer, or else the row from which it was made.
     """
 
     before: str
@@ -39,15 +39,15 @@ class Pair:
 
 
 def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None] = lambda _: None) -> list[Pair]:
-    """Every pair of the fit, in a fixed order; a document, sentence or paradigm never crosses the splits.
+    """Every pair of the fit, in a fixed order; a document, sentence or paradigm is in one split only.
 
-    A row is told by its columns: `{before, after}` is a human edit, or with `fluent` an edit that somebody has judged;
+    The columns of a row tell its kind: `{before, after}` is a human edit, or with `fluent` an edit that somebody has judged;
     `{toxic, neutral}` a rewrite; `{good, bad}` a minimal pair; `{text}` untidy text to make edits of. Raises ConfigError.
     """
     left_out = Counter[str]()
     kinds: dict[str, list[Row]] = {name: [] for name in ("fluent", "before", "toxic", "good", "text")}
     for row in rows:
-        # Nothing before: a sentence that somebody added.
+        # With `after` alone, somebody added the sentence.
         kind = next((name for name in kinds if name in row.record), "before" if "after" in row.record else None)
         if kind == "before" and row.raw.get("fluent", "") is None:
             left_out["whose judgement is null"] += 1
@@ -72,7 +72,7 @@ def pairs(rows: Sequence[Row], fold: str = "fold0.0", say: Callable[[str], None]
 
 
 def _owned(rows: Sequence[Row], made: Callable[[Row], Iterator[Pair]]) -> Iterator[Pair]:
-    """What is made of each row, with whose it is."""
+    """The pairs made from each row, with its owner."""
     for row in rows:
         owner = row.owner(f"{row.file.name} {row.number}")
         yield from (replace(pair, owner=owner) for pair in made(row))
@@ -92,7 +92,7 @@ def merged_edits(before: list[str], after: list[str]) -> list[tuple[int, int, in
 
 
 def _random(key: str) -> Random:
-    return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one row's choices do not hang on the rows before it)
+    return Random(f"{SEED} {key}")  # noqa: S311  (no secret; one per row, whatever rows come before it)
 
 
 def _judged(row: Row, fold: str) -> Iterator[Pair]:
@@ -132,7 +132,7 @@ def _paradetox(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
 
 
 def _arguments(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
-    """Untidy sentences of web debates: toned down by rule, or broken."""
+    """Untidy sentences of web debates, toned down by rule or corrupted."""
     text = row.text("text")
     rng = _random(text)
     sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(text.split())) if 5 <= len(s.split()) <= 30]
@@ -148,7 +148,10 @@ def _arguments(row: Row, fold: str, left_out: Counter[str]) -> Iterator[Pair]:
 
 
 def _faulty(sentence: str, rng: Random, split: Split) -> Iterator[Pair]:
-    """The sentence broken by rule, sometimes one that has a fault already, and sometimes as corpora write marks."""
+    """The sentence corrupted by rule: sometimes one that had a fault before, sometimes in the style of tokenized corpora.
+
+    Sometimes a second pair follows, of the sentence and one that is off by a space, a mark or a capital.
+    """
     before = corrupt(sentence, rng) if rng.random() < 0.25 else sentence
     after = corrupt(before, rng)
     if rng.random() < 0.2:
@@ -160,7 +163,7 @@ def _faulty(sentence: str, rng: Random, split: Split) -> Iterator[Pair]:
 
 
 def _as_found(pair: Pair) -> Pair:
-    """The pair, sometimes of a sentence that had a space at an end before it was edited; that is no fault of the edit."""
+    """The pair, sometimes with a space at one end of both sentences: what was there before is no fault of the edit."""
     rng = _random(f"as found {pair.before}{pair.after}")
     if pair.kind in ("judged", "left over") or rng.random() >= SPACED:
         return pair
@@ -180,9 +183,9 @@ def _blimp(rows: Sequence[Row], fold: str) -> Iterator[Pair]:
 
 
 def _seams(before: str, after: str, rng: Random, split: Split, *, single: bool = True) -> Iterator[Pair]:
-    """One of the changes alone, and the same change with its borders wrong by a word or two.
+    """One of the changes alone, and the same change with its borders off by a word or two.
 
-    A replaced span that misses its seams repeats its neighbours, or takes away words that the sentence needs.
+    Such an edit repeats words beside its span, or removes words that the sentence needs.
     """
     spans = _inner_edits(before, after)
     if not spans:
@@ -200,7 +203,7 @@ def _seams(before: str, after: str, rng: Random, split: Split, *, single: bool =
 
 
 def _missed(before: str, after: str, span: tuple[int, int, int, int], rng: Random) -> tuple[str, str]:
-    """The change of one span alone, put in rightly and with its borders moved by up to two words on each side."""
+    """The sentence with this change alone: as it should be, and with its borders moved by up to two words on each side."""
     old, new = before.split(), after.split()
     i1, i2, j1, j2 = span
     k1, k2 = max(0, i1 + rng.choice(SHIFTS)), min(len(old), i2 + rng.choice(SHIFTS))
@@ -210,7 +213,7 @@ def _missed(before: str, after: str, span: tuple[int, int, int, int], rng: Rando
 
 
 def _splices(edits: list[Pair]) -> Iterator[Pair]:
-    """Edits whose replacement is another edit's of about the same length."""
+    """Disfluent edits: the replacement of one edit is put in the place of another's of about the same length."""
     bank: dict[str, list[list[str]]] = {"train": [], "valid": [], "test": []}
     chosen = []
     for pair in edits:

@@ -1,4 +1,4 @@
-"""Does an edit turn blame into praise, which nobody had said?"""
+"""Does an edit replace blame by praise that the author never gave?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARAMS = Path(__file__).parent / "params"
 HEAD = "head.safetensors"
 LABELS = BLAME, NEITHER, PRAISE = ("blame", "neither", "praise")
 WORDS = Model("valence_encoder", {"embedded": EMBEDDED_ENCODER, "full": EMBEDDED_ENCODER})
-"""The head was fitted to MiniLM's vectors, and reads these in every profile."""
+"""The encoder of single words: MiniLM in every profile, since the head was fitted to its vectors."""
 
 
 def fit(
@@ -30,14 +30,14 @@ def fit(
     penalty: Annotated[float, Gt(0)] = 4.0,
     percentile: Annotated[float, Gt(0), Lt(100)] = 0.25,
 ) -> Mapping[str, Any]:
-    """Fit what tells words of blame from words of praise; it turns down `percentile` percent of human revisions."""
+    """Fit the classifier of blame and praise, and choose the threshold that `percentile` percent of human revisions fail."""
     from rewards_valence.fit import fit
 
     return fit(job, penalty, percentile)
 
 
 def classifier(params: Path) -> Model:
-    """Whether a word, by itself, blames, praises or does neither."""
+    """The model that classifies single words, out of context, as blame, praise or neither."""
     data = (params / HEAD).read_bytes()
 
     def reads(request: ClassProbabilities) -> tuple[Embedding]:
@@ -63,15 +63,15 @@ def shares(vectors: Any, weight: Any, bias: Any) -> Any:
 
 @functools.cache
 def _head(data: bytes) -> Mapping[str, Any]:
-    from safetensors.numpy import load  # numpy: not for commands that score nothing
+    from safetensors.numpy import load  # imports numpy, which commands that score nothing do without
 
     return load(data)
 
 
 def kept(gone: Sequence[Any], come: Sequence[Any]) -> float:
-    """1 − as much as the strongest word of blame loses or the strongest word of praise gains, whichever is less.
+    """1 − the smaller of two changes, but at most 1: the fall of the largest P(blame), the rise of the largest P(praise).
 
-    Takes the probabilities (3,) of the words that go and of those that come; 1 where there is none of either.
+    `gone` and `come` are the probabilities (3,) of the removed and of the added words; 1 where there are none of one kind.
     """
     if not len(gone) or not len(come):
         return 1.0
@@ -84,7 +84,7 @@ def load(params: Path) -> rewards.Reward:
     card, model = params / "card.json", classifier(params)
 
     def reads(edit: rewards.Edit) -> tuple[ClassProbabilities, ...]:
-        """Each exchanged word by itself: among insults, "saints" looks like one."""
+        """The exchanged words, each out of context: among insults, even "saints" is classified as one."""
         gone, come = exchanged(edit.sentence_before, edit.sentence_after)
         return tuple(ClassProbabilities(word, model) for word in (*gone, *come))
 

@@ -1,4 +1,4 @@
-"""Fits what tells words of blame from words of praise, and finds the threshold that human revisions keep."""
+"""Fits the classifier of blame and praise, and finds the threshold that human revisions pass."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from rewards.fitting import Job
 
-LEAST_WORDS, LEAST_REVISIONS = 50, 200  # of each valence; below, a fifth of them says nothing
-FOLDS, SWAPS = 5, 400  # and how many exchanges of unseen words each fold tries
-OFTEN = 100
+LEAST_WORDS, LEAST_REVISIONS = 50, 200  # words per valence, and revisions: enough for five folds
+FOLDS, SWAPS = 5, 400  # random exchanges of unseen words are tried in each fold
+OFTEN = 100  # the count by which a listed word of neither is weighted
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The listed words, the revisions, who made each of these, and other texts."""
+    """The listed words with their valence, the revisions, the writer of each, and other texts."""
 
     valence: Mapping[str, str]
     revisions: Sequence[tuple[str, str]]
@@ -39,14 +39,14 @@ class Given:
     texts: Sequence[str]
 
     def of(self, valence: str) -> list[str]:
-        """The words of this valence, in a fixed order."""
+        """The words of this valence, sorted."""
         return sorted(word for word, known in self.valence.items() if known == valence)
 
     def neither(self, without: frozenset[str] = frozenset()) -> dict[str, int]:
-        """How often each other word stands in the texts and in what people revised, save these people, in a fixed order."""
+        """The count of each unlisted word, sorted, in the texts and in the revisions of all writers but those `without`."""
         pairs = (pair for pair, owner in zip(self.revisions, self.owners, strict=True) if owner not in without)
-        said = Counter(word.lower() for texts in (self.texts, *pairs) for text in texts for word in WORD.findall(text))
-        return {word: said[word] for word in sorted(said.keys() - self.valence.keys())}
+        count = Counter(word.lower() for texts in (self.texts, *pairs) for text in texts for word in WORD.findall(text))
+        return {word: count[word] for word in sorted(count.keys() - self.valence.keys())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Head:
         return dict(zip(words, shares(vectors, self.weight, self.bias).astype(np.float64), strict=True))
 
     def kept(self, job: Job, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> NDArray[np.float64]:
-        """(N,): how surely no praise takes the place of blame where these words go and come."""
+        """(N,): the reward (`rewards_valence.kept`) where these words are removed and added."""
         known = self.of(job, sorted({word for pair in pairs for words in pair for word in words}))
         return np.array([kept(*([known[word] for word in words] for words in pair)) for pair in pairs])
 
@@ -72,12 +72,12 @@ class Head:
 def fit(job: Job, penalty: float, percentile: float) -> dict[str, Any]:
     """Writes the head and returns the card.
 
-    Rows are `{before, after}`, sentences that people have changed, and `{text}`, other texts; their words count as neither
-    blame nor praise where no list has them. Rows `{word, valence}` take the place of the plugin's list: `blame`, `praise`, or
-    `neither` for what stands in the place of either.
+    Rows are `{before, after}`, sentences that people have changed, and `{text}`, other texts; words of either that are not
+    listed count as neither blame nor praise. Rows `{word, valence}` replace the plugin's own list of words: a valence is
+    `blame`, `praise`, or `neither` for words that are used in the same places as these.
     """
     given = _read(job)
-    values, test = _on_unseen(job, given, penalty)
+    values, test = _crossfit(job, given, penalty)
     threshold = threshold_of(values, percentile, True, job.seed, "revisions of whole sentences by people", given.owners)
     if threshold["value"] >= 1:
         raise ConfigError(
@@ -152,9 +152,10 @@ def _listed() -> dict[str, str]:
 
 
 def over_words(turned_down: NDArray[np.float64], exchanged: NDArray[np.str_], seed: int) -> list[float]:
-    """The 95 % interval of the share of exchanges (N, 2) turned down (N,); one word stands in several of them.
+    """The 95 % bootstrap interval of the share of exchanges (N, 2) that are turned down (N,).
 
-    So words are drawn with replacement, those that go and those that come apart, and not exchanges.
+    Exchanges share words and so depend on each other. Therefore words are drawn with replacement, the removed and the added
+    ones separately, and not exchanges.
     """
     rng = np.random.default_rng(seed)
     sides = [np.unique(words, return_inverse=True)[1] for words in exchanged.T]
@@ -167,8 +168,8 @@ def over_words(turned_down: NDArray[np.float64], exchanged: NDArray[np.str_], se
     return percentiles(found)
 
 
-def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-    """What heads say of words and writers that they have not seen: (N,) of the revisions; of exchanges and words of the list."""
+def _crossfit(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    """Cross-validated by word and writer: the rewards of revisions (N,); columns of random exchanges and listed words."""
     values = np.zeros(len(given.revisions))
     swaps, exchanges, praise, scores = list[float](), list[tuple[str, str]](), list[int](), list[float]()
     people = sorted(set(given.owners))
@@ -195,7 +196,7 @@ def _on_unseen(job: Job, given: Given, penalty: float) -> tuple[NDArray[np.float
 
 
 def _fitted(job: Job, valence: Mapping[str, str], neither: Mapping[str, int], penalty: float) -> Head:
-    """The head that these words teach. What is neither counts by the root of how often it is said; listed, as if often."""
+    """The head fitted to these words. Words of neither are weighted by the root of their count, of `OFTEN` where listed."""
     from sklearn.linear_model import LogisticRegression
 
     words = [*sorted(valence), *neither]
@@ -203,7 +204,7 @@ def _fitted(job: Job, valence: Mapping[str, str], neither: Mapping[str, int], pe
     weights = np.sqrt(
         [neither[word] if word in neither else OFTEN if valence[word] == NEITHER else 1 for word in words]
     )
-    for label in range(len(LABELS)):  # as many of each
+    for label in range(len(LABELS)):  # the same total weight for every label
         weights[labels == label] *= len(words) / len(LABELS) / weights[labels == label].sum()
     head = LogisticRegression(C=1 / penalty, max_iter=2000)
     head.fit(np.stack(job.features([Embedding(word, WORDS) for word in words])), labels, sample_weight=weights)

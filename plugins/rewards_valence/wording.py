@@ -1,4 +1,4 @@
-"""Which words an edit takes out of a sentence, and which it puts in."""
+"""The words that an edit removes from a sentence, and those that it adds."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from rapidfuzz.distance import OSA
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 OPPOSITE = frozenset(["un", "in", "im", "il", "ir", "dis", "mis", "non", "non-"])
-"""What turns a word into its opposite, in front of it."""
+"""Prefixes that turn a word into its opposite."""
 NO_DOUBT = re.compile(
     r"\b(?:(?:no|nothing|not) (?:less|doubt|question|other|only|merely)(?: than)?|nothing (?:but|short of)|none other"
     r"|no-\w+)\b",
     re.IGNORECASE,
 )
-"""What holds a negation and denies nothing."""
+"""Phrases that contain a negation and deny nothing. They are not counted."""
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|hardly|cannot"
     r"|(?:is|are|was|were|do|does|did|has|have|had|ca|wo|could|would|should)nt)\b|n['’]t\b",
     re.IGNORECASE,
 )
 ALIKE = 0.76
-"""From this share of equal letters on, a word is taken for another form of the other one: three of four are too few."""
+"""Words of at least this similarity count as forms of one word; three of four equal letters are too few."""
 
 
-@functools.lru_cache(maxsize=4096)  # it is asked for what to read, and for what that was
+@functools.lru_cache(maxsize=4096)  # `reads` and the reward both call it for every edit
 def exchanged(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The distinct words that go and that come, in small letters.
+    """The distinct words that an edit removes, and those that it adds, in lower case.
 
-    Words that come and are spelled much like one that goes are left out, as corrections of it, but for opposites ("unfair",
-    "fair"). Both are empty where either would be, and where the number of negations changes: "is no fool" for "is wise" turns
-    no judgement around.
+    An added word that is spelled much like a removed one is left out as its correction, unless the removed one is its
+    opposite by a prefix ("unfair" becomes "fair"). Both are empty where either would be, and where the number of negations
+    changes: "is wise" for "is no fool" reverses no judgement.
     """
     if _negations(before) != _negations(after):
         return (), ()
