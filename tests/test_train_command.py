@@ -277,15 +277,15 @@ def test_where_a_server_of_vllm_is_waited_for() -> None:
         vllm_server_base_url=None, vllm_server_host="gpu-2", vllm_server_port=8000, vllm_server_timeout=240.0,
         device=SimpleNamespace(type="cpu"),
     )  # fmt: skip
-    lines = opening.told(chosen, load_suite("default"), config)
+    lines = opening.summary(chosen, load_suite("default"), config)
     assert lines[-1] == "vLLM       the server at http://gpu-2:8000, which is waited for 240 s at most"
     config.vllm_server_base_url = "https://gpu-2/vllm"
-    assert "the server at https://gpu-2/vllm, which" in opening.told(chosen, load_suite("default"), config)[-1]
+    assert "the server at https://gpu-2/vllm, which" in opening.summary(chosen, load_suite("default"), config)[-1]
     config.vllm_mode = "colocate"
-    lines = opening.told(chosen, load_suite("default"), config)
+    lines = opening.summary(chosen, load_suite("default"), config)
     assert not any(line.startswith(("vLLM", "warning")) for line in lines)
     config.device.type = "mps"  # as transformers chooses on a Mac, unless it is told otherwise
-    told = " ".join(" ".join(opening.told(chosen, load_suite("default"), config)).split())
+    told = " ".join(" ".join(opening.summary(chosen, load_suite("default"), config)).split())
     assert "warning the policy trains on mps, where this project has run nothing. " in told
     assert told.endswith("use_cpu=true trains on the CPU")
 
@@ -308,7 +308,7 @@ def test_what_a_run_is_about_to_do_is_said_before_it_begins() -> None:
         use_vllm=False, vllm_mode="server", device=SimpleNamespace(type="cpu"),
     )  # fmt: skip
     changed = ["settings.high.weight=0.5", "settings.low.gate=true", "lora={}"]
-    assert opening.told(recipe.resolve("smoke", changed), suite, config) == [
+    assert opening.summary(recipe.resolve("smoke", changed), suite, config) == [
         "policy     smollm2-135m-instruct, LoRA of rank 8, after a warm start; it answers in format compact",
         "trainer    GRPO, 1 epoch(s) at learning rate 1e-05; 2,048 completions are generated together, 4 for each of 512",
         "           prompt(s)",
@@ -316,10 +316,10 @@ def test_what_a_run_is_about_to_do_is_said_before_it_begins() -> None:
         "settings   high.weight 0.5, low.gate True",
     ]
     config.max_steps = 1200
-    told = opening.told(recipe.resolve("smoke", ["lora={r: 4}"]), suite, config)
+    told = opening.summary(recipe.resolve("smoke", ["lora={r: 4}"]), suite, config)
     assert "LoRA of rank 4," in told[0]
     assert "GRPO, 1,200 step(s) at" in told[1]
-    told = opening.told(recipe.resolve("smoke", ["lora=null", "sft=null", "trainer=rloo", "grpo={}"]), suite, config)
+    told = opening.summary(recipe.resolve("smoke", ["lora=null", "sft=null", "trainer=rloo", "grpo={}"]), suite, config)
     assert told[0] == "policy     smollm2-135m-instruct, every weight; it answers in format compact"
     assert told[1].startswith("trainer    RLOO, ")
 
@@ -1228,7 +1228,7 @@ def test_a_card_that_cannot_be_read_is_told_first_and_ends_no_run(
     suite = rewards.suite_of([carded])
     assert "- `carded`: its card cannot be read" in card._suite(suite)
     config = run.trainer_config(recipe.resolve("smoke"), tmp_path, [1.0], False)
-    told = " ".join(" ".join(opening.told(recipe.resolve("smoke"), suite, config)).split())
+    told = " ".join(" ".join(opening.summary(recipe.resolve("smoke"), suite, config)).split())
     assert f"warning reward 'carded': its card {file} cannot be read: " in told
     dry_run.DryRun(recipe.resolve("smoke"), 1)._rewards(suite)
     assert "warning    reward 'carded': its card" in capsys.readouterr().out

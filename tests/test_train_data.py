@@ -268,7 +268,7 @@ def test_nothing_is_held_out_by_a_fraction_that_is_less_than_one(dry: Run, tmp_p
 def test_arguments_beyond_a_limit_are_counted(dry: Run) -> None:
     found = data.load(recipe.resolve("smoke"))
     assert (len(found.train.items), len(found.eval.items), found.eval.beyond) == (38, 4, 6)
-    assert data.told(found, recipe.resolve("smoke").data)[-1] == "left out   6 beyond data.eval_limit 4"
+    assert data.summary(found, recipe.resolve("smoke").data)[-1] == "left out   6 beyond data.eval_limit 4"
     told = dry("limit=2", "eval_limit=1")
     assert "data       2 arguments to train on, 1 to evaluate with" in told
     assert "left out   2 beyond data.limit 2\nleft out   1 beyond data.eval_limit 1\n" in told

@@ -562,7 +562,7 @@ def test_pairs_beyond_a_limit_and_pairs_without_an_argument_are_counted(tmp_path
     file = write_lines(tmp_path / "pairs.jsonl", *rows)
     read = sft.read_pairs(resolve("smoke", [f"sft.data={file}", "sft.limit=2"]))
     assert (len(read.found), read.beyond) == (2, 1)
-    assert read.told() == (
+    assert read.summary() == (
         "2 pairs, 1 left out that cannot be used (line 4: argument: no text: give `argument` or `sentences`; it is not"
         " guessed from `prompt`), 1 left out beyond sft.limit"
     )

@@ -22,7 +22,7 @@ _HOMES = {
 __all__ = ["RemoteTotal", "RewardPlan", "Scorer"]
 
 
-if not TYPE_CHECKING:  # to a type checker it would be every name that anybody misspells
+if not TYPE_CHECKING:  # a type checker would take it for any name, misspelt ones too
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -28,12 +28,12 @@ CARRIED = ("id", "issue", "argument", "sentences")
 
 @dataclass(frozen=True, slots=True)
 class RewardPlan(SuitePlan):
-    """What names a scorer: a suite, with `rewards` besides, and how what a policy writes is read.
+    """The settings of a scorer: a suite, further `rewards`, and how completions are read.
 
-    `suite` is a name or a YAML file, `rewards` are measured besides, and `settings` override those of the suite, per reward:
+    `suite` is a name or a YAML file, `rewards` are added to it, and `settings` override its own, per reward:
     `{"fluency": {"weight": 0.1}}`. `profile`, `models` (by role), `device`, `dtype`, `token_budget` and `cache` (a folder)
-    say what computes, as the options of `rewards score` do. `format` is the only one in which completions are read, None
-    detects it; `budget` says how many may be lost. With `strict` a reward that fails ends the run at once.
+    say what computes, as the options of `rewards score` do. `format` is the only format in which completions are read, None
+    detects it; `budget` says how many completions may fail. With `strict` a reward that fails ends the run at once.
     """
 
     suite: str = "default"
@@ -45,7 +45,7 @@ class RewardPlan(SuitePlan):
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One completion of a batch with what the dataset carries for it."""
+    """One completion of a batch with the columns of the dataset for it."""
 
     record: Mapping[str, Any]
     completion: str
@@ -53,9 +53,10 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One scoring of one batch. `results` has None, and `dropped` the reason, where a completion earns nothing to learn from.
+    """One scoring pass over one batch. `results` has None where a completion could not be read.
 
-    `step` counts as trainers log: the step that the batch is for, from 1; of held-out arguments, those made before.
+    `dropped` has the reason where a completion has no reward to learn from, read or not. `step` counts as trainers log: for
+    training batches the step that the batch is for, from 1; for held-out arguments the steps made before.
     """
 
     rows: tuple[Sampled, ...]
@@ -63,13 +64,13 @@ class Pass:
     dropped: tuple[str | None, ...]
     step: int
     seconds: float
-    share: float  # of the time since the pass before
-    cached: float  # share of the features asked for that needed no computing
+    share: float  # of the time since the pass before that was spent in this one
+    cached: float  # share of the requested features that did not have to be computed
 
     def values(self, component: Component) -> list[float | None]:
-        """A column: None in every column where the completion is dropped.
+        """The values of one component; None where the completion is dropped.
 
-        A component that pays counts 0 where it does not apply, as in the suite's total; one of weight 0 is left out.
+        Where the component does not apply, a value is 0 if it has a weight, as in the suite's total, else None.
         """
         found: list[float | None] = []
         for result, reason in zip(self.results, self.dropped, strict=True):
@@ -95,11 +96,11 @@ def deletion(record: Mapping[str, Any]) -> Revision:
 
 
 class Scorer:
-    """Scores the batches of a trainer, each once, however many columns ask for it.
+    """Scores each batch of a trainer once, however many columns read it.
 
-    A scorer pickles as its plan, without who observes it; one that was given a ready `suite`, beside which the plan says
-    only `format` and `budget`, does not pickle. Raises PluginError for a format that nobody registered, ConfigError for
-    what is no such plan.
+    A scorer pickles as its plan, without its observers. One with a loaded `suite` does not pickle, and its plan may set only
+    `format` and `budget`. Raises PluginError for a format that nobody registered, ConfigError for a plan that sets more or is
+    no RewardPlan.
     """
 
     def __init__(self, plan: RewardPlan | None = None, *, suite: Suite | None = None) -> None:
@@ -116,11 +117,11 @@ class Scorer:
         self._given = suite is not None
         self._suite = suite
         self._observers: list[Callable[[Pass], None]] = []
-        self._lock = threading.RLock()  # asynchronous trainers ask from several threads; all columns of a batch in turn
+        self._lock = threading.RLock()  # asynchronous trainers have threads, each asking for a batch's columns in turn
         self._last: tuple[Any, Pass] | None = None
         self._served: set[str | None] = set()
         self._losses = Losses(self.plan.budget)
-        self._told = time.monotonic()
+        self._ended = time.monotonic()
         if suite is not None:
             _check(suite)
 
@@ -131,7 +132,7 @@ class Scorer:
 
     @property
     def suite(self) -> Suite:
-        """The suite, loaded on first use. Raises ConfigError where it pays nothing."""
+        """The suite, loaded on first use. Raises ConfigError where none of its rewards has a weight."""
         with self._lock:
             if self._suite is None:
                 loaded = self.plan.load()
@@ -145,7 +146,7 @@ class Scorer:
         return self.plan.suite if self._suite is None else self._suite.name
 
     def observe(self, observer: Callable[[Pass], None]) -> None:
-        """Tell `observer` of every pass from now on."""
+        """Call `observer` with every pass from now on."""
         self._observers.append(observer)
 
     def columns(self, prefix: str = "") -> list[RewardFunc]:
@@ -163,8 +164,8 @@ class Scorer:
     def warm_up(self, record: Mapping[str, Any], *others: Mapping[str, Any]) -> None:
         """Load every model that the suite needs, by scoring one deletion in the first of the records that can be scored.
 
-        Call it before a trainer is built: models that are built inside one may come out sharded (`zero.Init`), and then cannot
-        be used. Raises ConfigError where a gate or a paid reward fails on all of them: it would in training.
+        Call it before a trainer is built: models that are built inside one may come out sharded (`zero.Init`), and then
+        cannot be used. Raises ConfigError where a gate or a paid reward fails on all records, as it would in training.
         """
         error = None
         for one in (record, *others):
@@ -174,14 +175,14 @@ class Scorer:
             error = result.error
         else:
             raise ConfigError(f"the rewards fail on arguments with a word deleted, before any training: {error}")
-        self._told = time.monotonic()
+        self._ended = time.monotonic()
 
     def ask(self, name: str | None, completions: Sequence[Any], given: Mapping[str, Any]) -> list[float | None]:
-        """The values of one column for a batch, scored where no column has asked for it yet."""
+        """The values of one column for a batch, or of the total for None. The first column that asks has the batch scored."""
         with self._lock:
             rows = rows_of(completions, given)
             key = [(row.completion, *(row.record.get(k) for k in CARRIED)) for row in rows]
-            # A column that asks again means a new batch, even where the policy says the same once more.
+            # A column that asks twice means a new batch, even where its completions are the same.
             if self._last is None or name in self._served or self._last[0] != key:
                 self._served.clear()
                 self._last = key, self._score(rows, given)
@@ -193,15 +194,15 @@ class Scorer:
 
     def _score(self, rows: tuple[Sampled, ...], given: Mapping[str, Any]) -> Pass:
         suite, began = self.suite, time.monotonic()
-        asked, computed = suite.engine.counts.requested, suite.engine.counts.computed
+        requested, computed = suite.engine.counts.requested, suite.engine.counts.computed
         results, dropped = self._results(rows)
         ended = time.monotonic()
-        asked, computed = suite.engine.counts.requested - asked, suite.engine.counts.computed - computed
+        requested, computed = suite.engine.counts.requested - requested, suite.engine.counts.computed - computed
         step = step_of(rows, given.get("trainer_state"))
-        share = (ended - began) / max(1e-9, ended - self._told)
-        cached = 1 - computed / asked if asked else 1.0
+        share = (ended - began) / max(1e-9, ended - self._ended)
+        cached = 1 - computed / requested if requested else 1.0
         done = Pass(rows, results, dropped, step, ended - began, share, cached)
-        self._told = ended
+        self._ended = ended
         for observer in self._observers:
             observer(done)
         if callable(say := given.get("log_metric")):
@@ -232,12 +233,12 @@ class Scorer:
 
 
 class RewardColumn:
-    """One reward function as TRL calls it; None as its component means the total."""
+    """One reward function as TRL calls it; `component` None is the total."""
 
     def __init__(self, scorer: Scorer, component: str | None, prefix: str = "") -> None:
         self.scorer = scorer
         self.component = component
-        self.__name__ = prefix + (component or "total")  # what TRL logs it as
+        self.__name__ = prefix + (component or "total")  # TRL logs it under this name
 
     def __call__(
         self, prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **given: Any
@@ -256,20 +257,20 @@ def _check(suite: Suite) -> None:
 
 
 def check_sizes(prompts: Sequence[Any] | None, completions: Sequence[Any]) -> None:
-    """Raise ConfigError where there are prompts, and not one completion for each."""
+    """Raise ConfigError where there are prompts, and not as many as completions."""
     if prompts is not None and len(prompts) != len(completions):
         raise ConfigError(f"{len(prompts)} prompts came with {len(completions)} completions")
 
 
 def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampled, ...]:
-    """The completions with the columns that the dataset carries for them."""
+    """The completions, each with the values of the dataset's columns for it. Raises ConfigError where columns do not fit."""
     if given.get("sentences") is None and given.get("argument") is None:
         raise ConfigError(
             "the dataset has neither a column `sentences` nor `argument`: rewards need the original text, and do not"
             " guess it from the prompt. `rewards_train.data.load` makes such a dataset"
         )
     size = len(completions)
-    # As lists: a column of a table that was sorted or filtered has its rows by their labels.
+    # As lists: a pandas column that was sorted or filtered is indexed by labels, not by places.
     completions = list(completions)
     columns = {name: list(given[name]) for name in (*CARRIED, "split") if given.get(name) is not None}
     for name, values in columns.items():
@@ -282,7 +283,7 @@ def rows_of(completions: Sequence[Any], given: Mapping[str, Any]) -> tuple[Sampl
 
 
 def step_of(rows: Sequence[Sampled], state: Any) -> int:
-    """The step that a batch belongs to; 0 where a trainer does not say. Those made so far are all that its state knows."""
+    """The step that a batch belongs to, as in `Pass`, from the trainer's state; 0 where a trainer gives none."""
     if state is None:
         return 0
     held_out = bool(rows) and rows[0].record.get("split") == "eval"
@@ -290,7 +291,7 @@ def step_of(rows: Sequence[Sampled], state: Any) -> int:
 
 
 def why_dropped(reward: float | None, error: str | None) -> str | None:
-    """Why nothing can be learned from a completion with this total; None where it stands."""
+    """Why a completion with this total is dropped; None where it is kept."""
     if reward is None:
         return error or "the suite has no total for it"
     return None if abs(reward) <= FLOAT32 else f"its reward is not a number that a tensor holds: {reward}"

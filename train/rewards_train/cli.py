@@ -72,7 +72,7 @@ def worker(stage: str, out: Path, resume: Annotated[bool, typer.Option("--resume
     """Run one process of a run, as a launcher starts it."""
     from rewards_train.launch import run_worker
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a launcher ends what may wait for the others of its processes
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that a launcher can end a process that waits for the others
     run_worker(stage, out, resume)
 
 

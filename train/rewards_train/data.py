@@ -26,7 +26,7 @@ SHIPPED = Path(__file__).parent / "data" / "arguments.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One argument with the messages that ask for its edits, and their length in tokens (0 where nobody counted)."""
+    """One argument with the messages of its prompt, and their length in tokens (0 where nobody counted)."""
 
     id: str
     issue: str
@@ -38,9 +38,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The arguments that are used, what was left out and why, how many were cut to their first sentences.
+    """The arguments that are used, what was left out and why, and how many were cut to their first sentences.
 
-    `beyond` counts those that could be used, and are more than the recipe's limit.
+    `beyond` counts usable arguments over the recipe's limit.
     """
 
     items: tuple[Item, ...]
@@ -49,7 +49,7 @@ class Loaded:
     beyond: int = 0
 
     def first(self, most: int | None) -> Loaded:
-        """The first `most` of the arguments; the others are counted."""
+        """The first `most` of the arguments; the rest is counted in `beyond`."""
         return replace(self, items=self.items[:most], beyond=len(self.items[most:]) if most is not None else 0)
 
 
@@ -61,12 +61,12 @@ class Splits:
     eval: Loaded = field(default_factory=lambda: Loaded(()))
 
     def digest(self) -> str:
-        """What tells these arguments, and how they are asked about, from others."""
+        """A digest of the arguments and their prompts."""
         return digest([item.id, item.messages, item.argument] for item in (*self.train.items, *self.eval.items))
 
 
 def load(recipe: Recipe, tokenizer: Any = None) -> Splits:
-    """The arguments of a recipe. Without a tokenizer no prompt is counted, and none is too long.
+    """The arguments of a recipe. Without a tokenizer prompts are not counted, and none is left out as too long.
 
     Raises ConfigError where there is no data, or no usable prompt in it.
     """
@@ -85,7 +85,7 @@ def load(recipe: Recipe, tokenizer: Any = None) -> Splits:
         best = recipe.grpo.get("load_best_model_at_end")
         if best and data.eval_fraction and train.items and not test.items:
             raise ConfigError(
-                f"grpo.load_best_model_at_end chooses by held-out arguments: {_nothing(data, train)}; raise it, or give"
+                f"grpo.load_best_model_at_end chooses by held-out arguments: {_none_held_out(data, train)}; raise it, or give"
                 " data.eval"
             )
     held_out = {item.argument for item in test.items}
@@ -100,7 +100,7 @@ def load(recipe: Recipe, tokenizer: Any = None) -> Splits:
 
 
 def read(source: str, recipe: Recipe, tokenizer: Any = None, split: str | None = None) -> Loaded:
-    """Every argument of one source, of its split `data.split` where none is named."""
+    """The arguments of one source; `split` is `data.split` where none is given."""
     data = recipe.data
     room = longest_prompt(recipe) if tokenizer is not None else None
     items: list[Item] = []
@@ -123,7 +123,7 @@ def read(source: str, recipe: Recipe, tokenizer: Any = None, split: str | None =
 
 
 def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
-    """How many tokens a prompt may have, and in words what says so: the recipe, or what the policy can read beside an answer.
+    """The most tokens of a prompt, and what limits them, in words: the recipe, or the policy's context without an answer.
 
     None where neither is known.
     """
@@ -133,7 +133,7 @@ def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
 
     try:
         config = AutoConfig.from_pretrained(policy.folder_of(recipe.model), trust_remote_code=False)
-    except (ModelError, OSError, ValueError):  # whoever needs the policy says what is wrong with it
+    except (ModelError, OSError, ValueError):  # reported where the policy is loaded
         return None
     reads = getattr(config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(reads, int) or reads < 1:
@@ -144,13 +144,13 @@ def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
 
 
 def _revision(record: Any, number: int) -> Revision:
-    """The argument of a record, without what was made of it. Raises RecordError where it states none."""
+    """The argument of a record, without its completion and edits. Raises RecordError where it has none."""
     check_text(record)
     return read_revision({**record, "completion": None, "edits": []}, number=number)
 
 
 def check_text(record: Any) -> None:
-    """Raise RecordError for a line that is no record, or states no argument: what a prompt says of it is not read."""
+    """Raise RecordError for a line that is no record, or that has no argument: a prompt is not searched for one."""
     if isinstance(record, RecordError):
         raise record
     if all(record.get(key) is None for key in ("sentences", *TEXT_KEYS)):
@@ -172,7 +172,7 @@ def records(source: str, split: str) -> Iterator[Any]:
 
 
 def numbered(source: str, split: str) -> Iterator[tuple[int, Any]]:
-    """The same, each with its line in the file, or with its row."""
+    """The same as `records`, each with the number of its line, or of its row."""
     path = SHIPPED if source == EXAMPLES else user_path(source)
     if path.is_file():
         for line in read_lines(str(path)):
@@ -184,12 +184,12 @@ def numbered(source: str, split: str) -> Iterator[tuple[int, Any]]:
 
 
 def _object(record: Any) -> Any:
-    """The record, or a RecordError for what is none."""
+    """The record, or a RecordError where it is not an object."""
     return record if isinstance(record, Mapping) else RecordError(f"expected an object, found {kind(record)}")
 
 
 def digest(parts: Iterable[Any]) -> str:
-    """16 hexadecimal digits that tell data that a run began with from other data."""
+    """A digest of data, 16 hexadecimal digits, by which a resumed run notices other data."""
     found = hashlib.sha256()
     for part in parts:
         found.update(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "replace"))
@@ -222,7 +222,7 @@ def _item(revision: Revision, recipe: Recipe, tokenizer: Any) -> Item:
 
 
 def _split(loaded: Loaded, fraction: float, seed: int) -> tuple[Loaded, Loaded]:
-    """A part of the arguments kept apart, drawn by the seed; both parts keep the order of the file."""
+    """The arguments without a random part, drawn by the seed, and that part; both keep the order of the file."""
     count = round(fraction * len(loaded.items))
     chosen = set(random.Random(seed).sample(range(len(loaded.items)), count))  # noqa: S311  (a split, no secret)
     test = tuple(item for index, item in enumerate(loaded.items) if index in chosen)
@@ -231,7 +231,7 @@ def _split(loaded: Loaded, fraction: float, seed: int) -> tuple[Loaded, Loaded]:
 
 
 def _dataset(folder: Path | None, name: str, split: str) -> Iterator[Any]:
-    import datasets  # heavy, and only needed for what is no plain file
+    import datasets  # heavy, and only needed for sources that are no plain file
 
     try:
         if folder is not None and ((folder / "state.json").exists() or (folder / "dataset_dict.json").exists()):
@@ -251,7 +251,7 @@ def _dataset(folder: Path | None, name: str, split: str) -> Iterator[Any]:
     yield from found
 
 
-def told(splits: Splits, data: Data) -> list[str]:
+def summary(splits: Splits, data: Data) -> list[str]:
     """How many arguments there are, what was cut, and what was left out and why: lines for a terminal."""
     dropped = splits.train.dropped + splits.eval.dropped
     lines = [
@@ -260,20 +260,20 @@ def told(splits: Splits, data: Data) -> list[str]:
     if cut := splits.train.cut + splits.eval.cut:
         lines.append(f"           {cut:,} cut to their first {data.max_sentences} sentences")
     if data.eval_fraction and not splits.eval.items:
-        lines.append(f"           {_nothing(data, splits.train)}")
+        lines.append(f"           {_none_held_out(data, splits.train)}")
     limits = ((splits.train, "limit", data.limit), (splits.eval, "eval_limit", data.eval_limit))
     lines += [f"left out   {part.beyond:,} beyond data.{key} {most:,}" for part, key, most in limits if part.beyond]
     lines += [plain(f"left out   {where}: {reason}") for where, reason in dropped[:5]]
     return lines + ([f"left out   {len(dropped) - 5:,} more"] if len(dropped) > 5 else [])
 
 
-def _nothing(data: Data, train: Loaded) -> str:
-    """That a fraction of the arguments is none of them."""
+def _none_held_out(data: Data, train: Loaded) -> str:
+    """The message that `eval_fraction` of so few arguments is less than one."""
     return f"data.eval_fraction {data.eval_fraction:g} of {len(train.items) + train.beyond:,} arguments is none"
 
 
 def _first(loaded: Loaded) -> str:
-    """Why nothing is left, by the first reason."""
+    """The end of a message: how many records were left out, with the first reason."""
     if not loaded.dropped:
         return ": it is empty"
     where, reason = loaded.dropped[0]

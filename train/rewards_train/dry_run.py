@@ -41,7 +41,7 @@ class DryRun:
         sharding.check(self._recipe, STAGES, self._accelerate_config)
         folder.check(self._recipe, self._resume)
         scorer = Scorer(run.reward_plan(self._recipe))
-        _ = scorer.suite  # what is wrong with it is said first, and not below the whole recipe
+        _ = scorer.suite  # loaded now: its errors come first, and not below the whole recipe
         print(plain(recipe.dump(self._recipe)), end="")
         self._steps_of_trainer(scorer)
         tokenizer = self._tokenizer()
@@ -90,7 +90,7 @@ class DryRun:
             return None
         splits = data.load(self._recipe, tokenizer)
         run.check_size(self._config, len(splits.train.items))
-        print("\n".join(data.told(splits, self._recipe.data)))
+        print("\n".join(data.summary(splits, self._recipe.data)))
         if tokenizer is not None:
             counts = ", ".join(f"{name} {value:,}" for name, value in data.lengths(splits.train.items).items())
             print(f"prompts    tokens: {counts}")
@@ -104,7 +104,7 @@ class DryRun:
             return
         from rewards_train.sft import read_pairs
 
-        print(f"warm start {read_pairs(self._recipe).told()}")
+        print(f"warm start {read_pairs(self._recipe).summary()}")
 
     def _rewards(self, suite: Suite) -> None:
         rows = []
@@ -120,9 +120,9 @@ class DryRun:
             print(line)
 
     def _begun(self, suite: Suite, splits: data.Splits) -> None:
-        """Compare data, processes, version and rewards with those of the run that is to be gone on with."""
+        """Compare data, processes, version and rewards with those of the run that would be resumed."""
         now: dict[str, Any] = {"data": splits.digest(), "processes": self._processes, "version": version()}
-        with suppress(ModelError):  # `_batch` has said what is not there
+        with suppress(ModelError):  # `_batch` has reported the missing model
             now["rewards"] = resuming.rewards_of(suite)
         folder.check_begun(Path(self._recipe.out), now)
 
@@ -135,12 +135,12 @@ class DryRun:
         sizes = memory(files, self._recipe, prompt, self._config.steps_per_generation)
         print(f"\npolicy     {self._recipe.model}: {sizes['parameters']:,} parameters, {sizes['trained']:,} trained")
         parts = {name: value for name, value in sizes.items() if name.endswith("_gb")}
-        told = ", ".join(f"{name.removesuffix('_gb')} {value:.2f}" for name, value in parts.items())
+        shown = ", ".join(f"{name.removesuffix('_gb')} {value:.2f}" for name, value in parts.items())
         beside = "reward models and vLLM" if self._config.use_vllm else "reward models"
-        print(f"memory     about {sum(parts.values()):.1f} GB per process, without {beside}: {told} (estimated)")
+        print(f"memory     about {sum(parts.values()):.1f} GB per process, without {beside}: {shown} (estimated)")
 
     def _batch(self, scorer: Scorer, items: tuple[data.Item, ...]) -> None:
-        """Score made-up deletions in real arguments: reward models load, and every reward computes."""
+        """Score arguments with one word deleted each, so that every reward model loads and every reward is computed."""
         chosen = (items * BATCH)[:BATCH]
         revisions = [
             deletion({"id": one.id, "issue": one.issue, "argument": one.argument, "sentences": list(one.sentences)})
@@ -168,9 +168,9 @@ class DryRun:
 
 
 def memory(files: Path, chosen: Recipe, prompt: int, batches: int) -> Mapping[str, Any]:
-    """A rough count of what training needs per process, in GB: weights, gradients and optimizer, activations, cache.
+    """A rough estimate of what training needs per process, in GB: weights, gradients and optimizer, activations, cache.
 
-    `batches` are generated at once. Besides, a policy without LoRA that is pulled to where it began keeps that as reference.
+    `batches` are generated together. Without LoRA, a KL penalty (`beta`) also needs a copy of the policy as reference.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -198,12 +198,12 @@ def memory(files: Path, chosen: Recipe, prompt: int, batches: int) -> Mapping[st
     head = getattr(text, "head_dim", None) or width // text.num_attention_heads
     cache = 0 if chosen.grpo.get("use_vllm") else 2 * layers * heads * head * length * rows * batches
     weights = total * BYTES[chosen.dtype] / 1e9
-    pulled = lora is None and chosen.grpo.get("beta", fields.default(chosen.config, "beta"))
+    penalised = lora is None and chosen.grpo.get("beta", fields.default(chosen.config, "beta"))
     return {
         "parameters": total,
         "trained": trained,
         "weights_gb": weights,
-        **({"reference_gb": weights} if pulled else {}),
+        **({"reference_gb": weights} if penalised else {}),
         "optimizer_gb": trained * (4 + 8) / 1e9,
         "activations_gb": rows * (length * width * kept * 16 * size + answers * text.vocab_size * 8) / 1e9,
         "cache_gb": cache * BYTES[chosen.dtype] / 1e9,

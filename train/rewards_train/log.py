@@ -1,4 +1,4 @@
-"""The reward log of a run, written in parts that follow the checkpoints: a resumed run has neither gaps nor doubles."""
+"""The reward log of a run, in parts that end at checkpoints: a resumed run has neither gaps nor repeated rows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _PART = re.compile(r"(train|eval)-(\d{8})-(\d{4})\.parquet")
 
 
 class RewardLog:
-    """Collects what one of several processes scores.
+    """Collects the rows that one of several processes scores.
 
-    `groups` says how many completions of one prompt follow each other, per split; `held_out`, how many completions an
-    evaluation has. Processes that share its last batch unevenly fill it up with the first ones again: those are left out.
+    `groups` is the number of successive completions of one prompt, per split; `held_out` the number of completions of an
+    evaluation. Where processes cannot share its last batch evenly, that is filled up with the first completions: those are
+    left out.
     """
 
     def __init__(
@@ -49,12 +50,12 @@ class RewardLog:
             self._rows[split].append(((done.step, self._batch, offset + index), row))
 
     def evaluated(self) -> list[dict[str, float | None]]:
-        """What this process's completions of the evaluation that now ends add to its means."""
+        """The rows for the means of the evaluation that now ends, from this process; empties them."""
         found, self._evaluated, self._seen = self._evaluated, [], 0
         return found
 
     def flush(self, step: int) -> None:
-        """Write what came in since the last time as the part that ends with this step."""
+        """Write the rows since the last call as the part that ends with this step."""
         from pyarrow import Table, parquet
 
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -70,9 +71,9 @@ class RewardLog:
 
 
 def keep_means(trainer: Any, rows: RewardLog) -> None:
-    """Let a trainer log the means of an evaluation over all held-out completions, each once.
+    """Make a trainer log the means over all held-out completions of an evaluation, each counted once.
 
-    TRL's own are means of the batches' means, though the last batch is shorter, or filled up.
+    TRL's own are means of the batches' means, although the last batch is shorter, or filled up.
     """
     from accelerate.utils import gather_object
 
@@ -110,7 +111,7 @@ def record(done: Pass, index: int, sample: int) -> Row:
 
 
 def discard(folder: Path, beyond: int) -> None:
-    """Remove the parts of steps that a checkpoint does not know: they will come again."""
+    """Remove the parts after the step of a checkpoint: a run that resumes there makes these steps again."""
     for path, _, step in _parts(folder):
         if step > beyond:
             path.unlink()
@@ -119,7 +120,7 @@ def discard(folder: Path, beyond: int) -> None:
 
 
 def merge(folder: Path, out: Path) -> dict[str, int]:
-    """Put the parts together as `rewards.parquet` and `evaluation.parquet`; how many rows each has."""
+    """Merge the parts into `rewards.parquet` and `evaluation.parquet`; returns the number of rows per split."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -146,6 +147,6 @@ def merge(folder: Path, out: Path) -> dict[str, int]:
 
 
 def _parts(folder: Path) -> Iterable[tuple[Path, str, int]]:
-    """Every part with its split and step, in their order."""
+    """Every part with its split and step, sorted by name."""
     found = [(path, _PART.fullmatch(path.name)) for path in folder.glob("*.parquet")]
     return sorted((path, match[1], int(match[2])) for path, match in found if match)

@@ -1,4 +1,4 @@
-"""What a scoring pass says besides its rewards: always the same names, always numbers."""
+"""What is logged of a scoring pass besides its rewards: always the same names, always numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def metrics(done: Pass, suite: Suite) -> dict[str, float]:
     """
     pairs = list(zip(done.results, done.dropped, strict=True)) or [(None, None)]
     return {
-        **means([_stated(result, reason, suite) for result, reason in pairs]),
+        **means([_counts(result, reason, suite) for result, reason in pairs]),
         "suite/seconds": done.seconds,
         "suite/share_of_time": done.share,
         "suite/features_cached": done.cached,
@@ -31,18 +31,18 @@ def metrics(done: Pass, suite: Suite) -> dict[str, float]:
 
 
 def completions(done: Pass, suite: Suite) -> list[dict[str, float | None]]:
-    """What each completion of a pass adds to the means that are logged, by name: its rewards, and what it states."""
+    """The values of each completion of a pass that go into the logged means, by name: its rewards and its counts."""
     columns = {f"rewards/{component.name}/mean": done.values(component) for component in suite.components}
     columns["reward"] = done.totals()
     return [
-        {**_stated(result, reason, suite), **{name: values[index] for name, values in columns.items()}}
+        {**_counts(result, reason, suite), **{name: values[index] for name, values in columns.items()}}
         for index, (result, reason) in enumerate(zip(done.results, done.dropped, strict=True))
     ]
 
 
 def held_out(suite: Suite) -> list[str]:
-    """The names of what an evaluation of held-out arguments logs of its completions, without TRL's `eval_`."""
-    return ["reward", *(f"rewards/{one.name}/mean" for one in suite.components), *_stated(None, None, suite)]
+    """The names under which an evaluation logs means over its completions, without TRL's `eval_`."""
+    return ["reward", *(f"rewards/{one.name}/mean" for one in suite.components), *_counts(None, None, suite)]
 
 
 def means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
@@ -55,8 +55,8 @@ def means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     return {name: sum(values) / len(values) for name, values in found.items()}
 
 
-def _stated(result: Result | None, reason: str | None, suite: Suite) -> dict[str, float]:
-    """Counts of one completion: always the same names."""
+def _counts(result: Result | None, reason: str | None, suite: Suite) -> dict[str, float]:
+    """Counts and shares of one completion: always the same names."""
     edits = result.revision.edits if result is not None else ()
     accepted = result.accepted if result is not None else ()
     failures = result.failures if result is not None else {}
@@ -77,7 +77,7 @@ def _stated(result: Result | None, reason: str | None, suite: Suite) -> dict[str
 
 
 def table(done: Pass) -> dict[str, list[Any]]:
-    """Columns of the completions table: the edits as tracked changes, and why those that were rejected were."""
+    """Columns of the completions table: the edits as tracked changes, and why edits were rejected or completions dropped."""
     return {
         "edits": ["" if result is None else tracked(result) for result in done.results],
         "rejected": ["" if result is None else rejections(result) for result in done.results],
@@ -114,7 +114,7 @@ def rejections(result: Result) -> str:
 
 
 def _passed(result: Result, component: Component) -> float:
-    """The share of what a completion proposes that passes; 0 where it proposes nothing."""
+    """The share of a completion's edits, or sentences, that pass this gate; 0 where there are none."""
     name, of_sentences = component.name, component.reward.level == "sentence"
     units = [scores for _, scores in result.sentences] if of_sentences else result.edits
     passed = [name in scores and scores[name].passed is True for scores in units]

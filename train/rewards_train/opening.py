@@ -1,4 +1,4 @@
-"""What a run is about to do, in a few lines: the policy, the steps, and what the suite pays for."""
+"""A summary of what a run is about to do: the policy, the steps, and what the suite pays for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rewards.text.plain import plain
 from rewards_train.recipe import Recipe
 
 
-def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
+def summary(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
     """The lines for a terminal; `config` is the trainer's."""
     lora = "every weight" if recipe.lora is None else f"LoRA of rank {recipe.lora.get('r', 8)}"
     start = ", after a warm start" if recipe.sft is not None else ""
@@ -34,22 +34,22 @@ def told(recipe: Recipe, suite: Suite, config: Any) -> list[str]:
 
 
 def untried(device: str) -> list[str]:
-    """The warning where a trainer has chosen Apple's GPU by itself, as it does unless its settings say `use_cpu`."""
+    """The warning for a trainer that has chosen Apple's GPU by itself, as it does unless its settings say `use_cpu`."""
     if device != "mps":
         return []
-    told = (
+    text = (
         "the policy trains on mps, where this project has run nothing. A resumed run draws other completions there,"
         " since checkpoints of transformers do not hold the state of its random numbers; use_cpu=true trains on the CPU"
     )
-    return _wrapped("warning", told)
+    return _wrapped("warning", text)
 
 
 def warnings(suite: Suite) -> list[str]:
-    """The lines on a suite that pays for no gain, and on cards that cannot be read: a model could not say what it rests on."""
+    """The warnings for a suite without a positive weight, and for cards that the model's own card cannot quote."""
     lines = []
     if not any(component.weight > 0 for component in suite.components):
-        told = f"no reward of suite {suite.name} has a positive weight, so doing nothing may pay most"
-        lines += _wrapped("warning", f"{told}; `rewards audit` shows whether it does")
+        text = f"no reward of suite {suite.name} has a positive weight, so doing nothing may pay most"
+        lines += _wrapped("warning", f"{text}; `rewards audit` shows whether it does")
     for component in suite.components:
         try:
             _ = component.reward.card
@@ -59,7 +59,7 @@ def warnings(suite: Suite) -> list[str]:
 
 
 def bound(component: Component) -> str:
-    """What a component asks of an edit to accept it, as `≥ 0.8` or `≥ 0.8 alone and together`; empty where it is no gate."""
+    """The condition of a gate on an edit, as `≥ 0.8` or `≥ 0.8 alone and together`; empty for a component that is no gate."""
     if not component.gate or component.threshold is None:
         return ""
     sign = "≥" if component.reward.higher_is_better else "≤"

@@ -24,36 +24,36 @@ LOWER = (
     " gradient_checkpointing=true, dtype=bfloat16; with vLLM lower vllm_max_model_length, or give it another share"
     " with vllm_gpu_memory_utilization"
 )
-"""What to lower where memory runs out."""
+"""Settings to lower where memory runs out."""
 VLLM_SHORT = ("No available memory", "KV cache")
-"""How vLLM says so."""
+"""Parts of vLLM's messages where memory runs out."""
 KEPT = (
     "--resume goes on, also with another gradient_checkpointing, vllm_gpu_memory_utilization or reward_device; the others"
     " make it another run, which needs another out=FOLDER"
 )
-"""What can be done with a run whose memory ran out."""
+"""How to go on with a run whose memory ran out."""
 
 
 def folder_of(model: str) -> Path:
-    """Where the files of a policy lie: a folder, an embedded model by its name, or a hub id. Raises ModelError."""
+    """The folder with a policy's files, given as a folder, an embedded model's name or a hub id. Raises ModelError."""
     return store.resolve(source_of(model))
 
 
 def licence(model: str) -> dict[str, Any]:
-    """What a policy's files state of its licence, as fields of a model card; empty where they state none.
+    """The licence that a policy's files state, as fields of a model card; empty where they state none.
 
-    Of an embedded model it is known. Else the card beside the weights says so, or the first line of a file LICENSE.
+    That of an embedded model is known. Otherwise the card beside the weights states it, or the first line of a LICENSE file.
     """
     if isinstance(source := source_of(model), Wheel):
         return {"license": source.licence.lower()}
     try:
         files = folder_of(model)
-    except ModelError:  # a run is not lost for its card
+    except ModelError:  # a card without a licence is better than a lost run
         return {}
     card = _front_matter(files / "README.md")
     if card.get("license") not in (None, "", "unknown"):
         named = {key: card[key] for key in ("license", "license_name") if card.get(key)}
-        link = str(card.get("license_link", ""))  # one that is no address names a file that stays with the base
+        link = str(card.get("license_link", ""))  # otherwise a path, to a file that only the base model has
         return {**named, **({"license_link": link} if link.startswith("http") else {})}
     for path in sorted(path for path in files.glob("LICEN[CS]E*") if path.is_file()):
         if title := next(filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines())), ""):
@@ -62,7 +62,7 @@ def licence(model: str) -> dict[str, Any]:
 
 
 def _front_matter(path: Path) -> dict[str, Any]:
-    """The fields at the head of a model card; empty where there are none that can be read."""
+    """The YAML at the head of a model card; empty where there is none that can be read."""
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
     head = re.match(r"---[^\S\n]*\n(.*?)\n---\s*$", text, re.DOTALL | re.MULTILINE)
     try:
@@ -88,7 +88,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path, dtype: str) -> Any:
-    """The causal language model, from safetensors."""
+    """The causal language model, loaded from safetensors."""
     from transformers import AutoModelForCausalLM
 
     with loading(f"{folder} cannot be loaded as a causal language model"):
@@ -108,14 +108,14 @@ def lora_config(given: dict[str, Any] | None) -> Any:
 
 
 def merged(model: Any) -> Any:
-    """The model with its adapter folded into the weights; the model itself where it has none."""
+    """The model with its adapter merged into the weights; the model itself where it has none."""
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
 
 
 def name_base(model: Any, recipe: Recipe) -> None:
-    """Let an adapter name what it rests on, so that it loads from other places too: the folder beside it, or the hub's name.
+    """Set an adapter's base model so that it loads elsewhere too: the warm-start folder beside it, or the id on the hub.
 
-    A folder elsewhere is named whole, and embedded models, which lie in their cache only, are as PEFT named them.
+    Another folder is set as an absolute path. An embedded model is in the cache only, so PEFT's own name for it stays.
     """
     if recipe.sft is None and isinstance(source_of(recipe.model), Wheel):
         return
@@ -126,13 +126,13 @@ def name_base(model: Any, recipe: Recipe) -> None:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether this is how torch, vLLM or the system say so."""
+    """Whether the error says that torch, vLLM or the system ran out of memory."""
     return batches.out_of_memory(error) or any(sign in str(error) for sign in VLLM_SHORT)
 
 
 @contextmanager
 def memory() -> Iterator[None]:
-    """Turn running out of memory into a message that says what to lower."""
+    """Turn running out of memory into an error that says what to lower."""
     try:
         yield
     except (MemoryError, RuntimeError, ValueError) as error:

@@ -19,7 +19,7 @@ from rewards_train import fields
 
 FOLDER = Path(__file__).parent / "recipes"
 EXAMPLES = "examples"
-"""In the place of a file of data: the arguments that come with the package."""
+"""A recipe's name for the arguments that come with the package, in the place of a data file."""
 
 
 class _Strict(BaseModel):
@@ -29,7 +29,8 @@ class _Strict(BaseModel):
 class Data(_Strict):
     """What a policy trains on. `eval` is read as `train` is; without it `eval_fraction` of `train` is kept apart.
 
-    Where they name `datasets` or folders, they are the splits `split` and `eval_split` of them, which is `split` by default.
+    Where they name folders or datasets of `datasets`, `split` of `train` is read, and `eval_split` of `eval`, by default
+    `split`.
     """
 
     train: str | None = None
@@ -60,7 +61,7 @@ class Failures(_Strict):
 
 
 class Recipe(_Strict):
-    """Everything that a run is made of."""
+    """All settings of a run."""
 
     description: str
     trainer: Literal["grpo", "rloo"] = "grpo"
@@ -90,12 +91,12 @@ class Recipe(_Strict):
 
     @property
     def leaves_adapter(self) -> bool:
-        """Whether a run leaves an adapter alone, which needs the model that it was trained on."""
+        """Whether a run saves only an adapter, which cannot be used without the model that it was trained on."""
         return self.lora is not None and self.save == "adapter"
 
     @property
     def answer_tokens(self) -> int | None:
-        """How many tokens a completion may have, the trainer's own limit where none is stated; None: any number."""
+        """The most tokens of a completion: the trainer's own limit where none is stated; None: no limit."""
         stated: int | None = self.grpo.get(
             "max_completion_length", fields.default(self.config, "max_completion_length")
         )
@@ -103,7 +104,7 @@ class Recipe(_Strict):
 
     @property
     def template_settings(self) -> dict[str, Any]:
-        """What a chat template is given to read: in GRPO, in the warm start and where prompts are counted."""
+        """The variables given to a chat template: in GRPO, in the warm start and where prompts are counted."""
         return {**prompts.TEMPLATE_SETTINGS, **(self.grpo.get("chat_template_kwargs") or {})}
 
 
@@ -168,7 +169,7 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _check_merging(recipe: Recipe) -> None:
-    """Raise ConfigError where an adapter would be folded into weights that cannot hold it."""
+    """Raise ConfigError where an adapter would be merged into weights that are too coarse for it."""
     warm = recipe.sft is not None and recipe.sft.lora is not None
     if recipe.dtype != "float32" and (warm or (recipe.lora is not None and recipe.save == "merged")):
         remedy = "sft.lora=null" if warm else "save=adapter"
@@ -179,14 +180,14 @@ def _check_merging(recipe: Recipe) -> None:
 
 
 def dump(recipe: Recipe) -> str:
-    """The resolved recipe as YAML, which `rewards train` takes again."""
+    """The resolved recipe as YAML that `rewards train` can read again."""
     stated = _whole(recipe.model_dump(mode="json", exclude_none=True))
     plain: str = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)
     return plain
 
 
 def _whole(value: Any) -> Any:
-    """The same values, those that are whole as people write them: trainers have `save_steps` as 100.0."""
+    """The same values, with whole floats as integers: trainers hold `save_steps` as 100.0."""
     if isinstance(value, Mapping):
         return {key: _whole(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -195,7 +196,7 @@ def _whole(value: Any) -> Any:
 
 
 def _place(key: str, stated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where a key of the command line belongs: as it says with dots, else wherever the one field of that name is."""
+    """The path of a command line's key in the recipe: its parts between dots, else that of the field with this name."""
     own = Recipe.model_fields
     if "." in key:
         first, *rest = key.split(".")
@@ -216,7 +217,7 @@ def _place(key: str, stated: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _bare(trainer: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names that may stand without a dot; of equal names the trainer's field is the last, and wins."""
+    """The fields that can be named without a dot, with their paths. Of equal names the trainer's comes last, and wins."""
     yield from ((name, ("data", name)) for name in Data.model_fields if name not in ("train", "eval"))
     yield from ((name, ("lora", name)) for name in fields.names("LoraConfig"))
     yield from ((name, ("grpo", name)) for name in fields.names(trainer))

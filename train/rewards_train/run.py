@@ -20,12 +20,12 @@ from rewards_train.devices import on_gpu, own_gpu, take_gpu
 from rewards_train.losses import Budget
 from rewards_train.recipe import Recipe
 
-WARM = 8  # arguments on one of which the rewards must work before anything is trained
+WARM = 8  # arguments: before training the rewards must work on at least one of them
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def quiet() -> None:
-    """No telemetry, no progress bars of files that load in a second, no warnings of one library about another."""
+    """Turn off telemetry, progress bars of loading, and FutureWarnings of transformers."""
     import warnings
 
     import datasets
@@ -63,7 +63,7 @@ def reward_plan(recipe: Recipe, local_rank: int = 0) -> RewardPlan:
 def checked_config(recipe: Recipe, out: Path, suite: Suite, evaluates: bool, arguments: int | None) -> Any:
     """The configuration of the trainer, if it fits the suite and, where it is known, the number of arguments.
 
-    Raises ConfigError where a step would fail, or none be made.
+    Raises ConfigError where a step would fail, or where there would be no step.
     """
     config = trainer_config(recipe, out, [component.weight for component in suite.components], evaluates)
     best.check(config, suite, recipe.grpo)
@@ -94,14 +94,14 @@ def trainer_config(recipe: Recipe, out: Path, weights: list[float], evaluates: b
 
 
 def on_one_device(config: Any) -> Any:
-    """The configuration of a process that leaves other GPUs alone: trainers of TRL refuse to spread over several."""
+    """The configuration, set to one GPU for this process: TRL's trainers refuse to spread one process over several."""
     if config.n_gpu > 1:
         config._n_gpu = 1
     return config
 
 
 def context(recipe: Recipe) -> dict[str, int]:
-    """How long vLLM's texts get: it would reserve memory for the longest that a model can read, 131,072 tokens of Llama 3.1."""
+    """The limit of vLLM in tokens: by default it reserves memory for a model's whole context, 131,072 of Llama 3.1."""
     longest, answer = recipe.data.max_prompt_tokens, recipe.answer_tokens
     if not recipe.grpo.get("use_vllm") or longest is None or answer is None:
         return {}
@@ -111,19 +111,19 @@ def context(recipe: Recipe) -> dict[str, int]:
 DEFAULTS: dict[str, Any] = {
     "report_to": "none",
     "log_completions": True,
-    "num_completions_to_print": 0,  # texts of strangers do not go to a terminal as they are
+    "num_completions_to_print": 0,  # untrusted texts must not reach a terminal unescaped
     "disable_tqdm": True,
     "save_strategy": "steps",
 }
-"""Where a recipe says nothing."""
+"""Settings of the trainer where a recipe states none."""
 
 
 def precision(given: dict[str, Any], dtype: str, lora: dict[str, Any] | None) -> dict[str, bool]:
-    """Mixed precision where a recipe does not say: bfloat16 on a GPU that is faster in it.
+    """The settings of mixed precision where a recipe states none: bfloat16 on a GPU that is faster in it.
 
-    Not for an adapter of a policy in float32: its first small changes are lost where they are added to activations of 8 bits.
-    There a GPU multiplies in TF32, which leaves additions whole. On a CPU never: with prompts read once float32 costs little
-    more.
+    Not for a LoRA on a policy in float32: its first updates are small and get lost when added to activations with 8
+    significant bits. There the GPU multiplies in TF32 and adds in float32. Never on a CPU: as it computes shared prompts
+    once, float32 costs little more.
     """
     from transformers.utils.import_utils import is_torch_tf32_available
 
@@ -144,7 +144,7 @@ def interval(config: Any) -> int:
 
 
 def check_size(config: Any, arguments: int) -> None:
-    """Raise ConfigError where the arguments do not fill one generation, or epochs of them cannot be gone on with.
+    """Raise ConfigError where the arguments do not fill one generation, or further epochs could not be resumed exactly.
 
     In the first case not a single step would be made.
     """
@@ -161,16 +161,16 @@ def check_size(config: Any, arguments: int) -> None:
 def check(
     recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None = None, processes: int | None = None
 ) -> None:
-    """Raise ConfigError for what would stop a later stage, before the first one takes its time.
+    """Raise ConfigError for anything that would stop a later stage, before the first one takes its time.
 
-    What the first stage reads at once anyway is left to it. `processes` is the option of that name.
+    What the first stage reads at its start is left to that stage. `processes` is the value of `--num-processes`.
     """
     sharding.check(recipe, stages, accelerate_config)
-    asked = recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}})
-    asked = asked if "sft" in stages else asked.model_copy(update={"sft": None})
-    if missing := extras.absent(extras.needed(asked)):
+    staged = recipe if "grpo" in stages else recipe.model_copy(update={"grpo": {}})
+    staged = staged if "sft" in stages else staged.model_copy(update={"sft": None})
+    if missing := extras.absent(extras.needed(staged)):
         raise ConfigError("; ".join(missing))
-    extras.log_in(asked)
+    extras.log_in(staged)
     check_vllm(recipe, stages)
     if len(stages) < 2:
         return
@@ -185,7 +185,7 @@ def check(
 
 
 def check_vllm(recipe: Recipe, stages: Sequence[str]) -> None:
-    """Raise ConfigError where vLLM would generate on a CPU: it packs its weights there, and takes no other ones."""
+    """Raise ConfigError where vLLM would generate on a CPU: there it repacks its weights, and cannot load others later."""
     import torch
 
     on_cpu = recipe.grpo.get("use_cpu") or not torch.accelerator.is_available()
@@ -213,7 +213,7 @@ def train(out: Path, resume: bool) -> None:
     with policy.memory(), folder.disk(out), folder.stop_on_interrupt(out):
         config = checked_config(recipe, out, scorer.suite, bool(splits.eval.items), len(splits.train.items))
         if config.process_index == 0:
-            lines = opening.told(recipe, scorer.suite, config) + data.told(splits, recipe.data)
+            lines = opening.summary(recipe, scorer.suite, config) + data.summary(splits, recipe.data)
             print("\n".join(lines), file=sys.stderr, flush=True)
         begun = {"data": splits.digest(), "processes": config.world_size, "distribution": distribution(config)}
         begun |= {"rewards": resuming.rewards_of(scorer.suite), "version": version()}
@@ -227,7 +227,7 @@ def train(out: Path, resume: bool) -> None:
             go_on(trainer, checkpoint)
         seconds = time.monotonic() - began
         if keeper.stopped:
-            trainer.accelerator.wait_for_everyone()  # a launcher ends the others with the first that leaves
+            trainer.accelerator.wait_for_everyone()  # a launcher ends all processes once the first one has exited
             trainer.accelerator.end_training()
             raise KeyboardInterrupt
         left_out = len(splits.train.dropped) + len(splits.eval.dropped)
@@ -238,9 +238,10 @@ def train(out: Path, resume: bool) -> None:
 
 
 def distribution(config: Any) -> str:
-    """How processes share the work: a checkpoint of one kind is not read by another, and its optimizer would be lost.
+    """The kind of distribution: a checkpoint cannot be resumed under another kind, which would lose its optimizer state.
 
-    The state that a configuration holds calls FSDP what it calls several processes with whole models.
+    FSDP is told by its settings, because `distributed_state` states it in the same way as several processes with whole
+    models.
     """
     if config.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true", "yes"):
         return "FSDP"
@@ -249,12 +250,12 @@ def distribution(config: Any) -> str:
 
 @extras.optional()
 def go_on(trainer: Any, checkpoint: Path | None) -> None:
-    """Train to the end; after the last step nothing but what it left is loaded, where transformers would train one more."""
+    """Train to the end. A run that has made its last step only loads its result: transformers would train one step more."""
     from rewards_train.callbacks import AllDone
 
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except AllDone:  # trackers have begun, and are told that it is over
+    except AllDone:  # trackers have started and must hear that training is over
         best.load(trainer)
         trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
 
@@ -262,7 +263,7 @@ def go_on(trainer: Any, checkpoint: Path | None) -> None:
 def build(
     recipe: Recipe, config: Any, scorer: Scorer, splits: data.Splits, tokenizer: Any, start: Path, rank: int
 ) -> tuple[Any, Any]:
-    """The trainer and its callback that keeps checkpoints."""
+    """The trainer and its `Keeper`."""
     import trl
     from datasets import Dataset
 

@@ -39,7 +39,7 @@ class Pairs:
     dropped: tuple[tuple[str, str], ...] = ()
     beyond: int = 0
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many there are and what was left out, with the first reason: a line for a terminal."""
         text = f"{len(self.found):,} pairs"
         if self.dropped:
@@ -111,8 +111,8 @@ def warm_start(out: Path, resume: bool) -> None:
             raise ConfigError(f"sft.data: the prompts of all {long:,} pairs have more tokens than {limit}")
         trainer, keeper = _trainer(recipe, target, rows, tokenizer)
         if trainer.accelerator.is_main_process:
-            told = f", {long:,} left out whose prompts have more tokens than {limit}" if long else ""
-            print(f"warm start {given.told()}{told}", file=sys.stderr, flush=True)
+            left_out = f", {long:,} left out whose prompts have more tokens than {limit}" if long else ""
+            print(f"warm start {given.summary()}{left_out}", file=sys.stderr, flush=True)
         begun = {PAIRS: pairs_digest(recipe), "processes": trainer.args.world_size, "version": version()}
         folder.check_same(target, begun, trainer.accelerator.is_main_process)
         checkpoint, _ = folder.prepare(target, resume, trainer.accelerator)
