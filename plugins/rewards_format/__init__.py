@@ -164,8 +164,8 @@ def no_bare_negation(edits: Sequence[rewards.Edit]) -> list[float]:
 def no_repetition(edits: Sequence[rewards.Edit]) -> list[float]:
     """1 − the share of the sentence's words in runs of three that occur twice or more, and more often than before the edit.
 
-    Repetition that was there before may stay. Models that edit a sentence in several places often repeat themselves: each edit
-    reads well, and to a judge of grammar so do both together.
+    Repetition that was there before may stay. Models that edit a sentence in several places often repeat themselves: each
+    edit reads well, and a judge of grammar accepts both together.
     """
     return [1.0 - repeated(edit.sentence_before, edit.sentence_after) for edit in edits]
 
