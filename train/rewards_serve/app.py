@@ -1,4 +1,4 @@
-"""The HTTP side: bodies in, records to the desk, answers out. Reading and writing them is left to threads."""
+"""The HTTP application: parses requests, gives records to the desk, sends results. Parsing and writing run in threads."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Records(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    records: list[Any]  # each is read by itself
+    records: list[Any]  # checked one by one
 
 
 class Answer(Response):
-    """A value as JSON."""
+    """A response with a value as JSON."""
 
     media_type = "application/json"
 
@@ -61,7 +61,7 @@ class Answer(Response):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One suite with its desk; `token` is what a request must bring, `format` the one in which completions are read."""
+    """One suite with its desk; `token` is what a request must send, `format` the only one in which completions are read."""
 
     suite: Suite
     desk: Desk
@@ -69,7 +69,7 @@ class Service:
     format: str | None = None
 
     async def health(self, request: Request) -> Response:
-        """`{status, waiting, scored}`, for whoever asks; 503 with the problem where the last pass failed as a whole."""
+        """`{status, waiting, scored}`, without a token; 503 with the problem where the last pass failed as a whole."""
         desk = self.desk
         state = {"status": "failing" if desk.problem else "ok", "waiting": desk.waiting, "scored": desk.scored}
         return Answer({**state, "error": desk.problem} if desk.problem else state, 503 if desk.problem else 200)
@@ -81,24 +81,24 @@ class Service:
     async def score(self, request: Request) -> Response:
         """`{results}`: one output record for every input record of `{records}`, in order.
 
-        One that cannot be read is `rejected`, with the reason, and costs the others nothing. Raises what `_asked`,
+        A record that cannot be read gets the status `rejected` and the reason; the others are scored. Raises what `_body`,
         `_check_size` and `_results` raise.
         """
-        asked = await self._asked(request, Records)
-        self._check_size(len(asked.records))
-        read = await run_in_threadpool(self._read, asked.records)
+        body = await self._body(request, Records)
+        self._check_size(len(body.records))
+        read = await run_in_threadpool(self._read, body.records)
         results = iter(await self._results(request, [one for one in read if isinstance(one, Revision)]))
         found = [one if isinstance(one, RecordError) else next(results) for one in read]
-        return await run_in_threadpool(lambda: Answer({"results": list(map(self._told, asked.records, found))}))
+        return await run_in_threadpool(lambda: Answer({"results": list(map(self._output, body.records, found))}))
 
     async def get_reward(self, request: Request) -> Response:
-        """OpenRLHF's answer. Its protocol has no word for a completion that could not be scored: that is an error.
+        """OpenRLHF's answer. Its protocol cannot represent a completion that could not be scored: that is an error.
 
-        Raises RecordError and ConfigError for what was asked wrongly, and what `_asked`, `_check_size` and `_results` raise.
+        Raises RecordError and ConfigError for a request that is wrong, and what `_body`, `_check_size` and `_results` raise.
         """
-        asked = await self._asked(request, openrlhf.Query)
-        self._check_size(len(asked.query))
-        read = await run_in_threadpool(lambda: self._read(openrlhf.to_records(asked)))
+        body = await self._body(request, openrlhf.Query)
+        self._check_size(len(body.query))
+        read = await run_in_threadpool(lambda: self._read(openrlhf.to_records(body)))
         for index, one in enumerate(read):
             if isinstance(one, RecordError):
                 raise openrlhf.at_fault(index, one)
@@ -109,7 +109,7 @@ class Service:
             raise HTTPException(500, str(error)) from error
 
     def _check_size(self, count: int) -> None:
-        """Raise HTTPException where there is never room for so many records, whether they can be read or not."""
+        """Raise HTTPException for more records than there can ever be room for, whether they can be read or not."""
         if count > self.desk.limit:
             raise HTTPException(413, f"{count:,} records; at most {self.desk.limit:,} in one request (--max-waiting)")
 
@@ -123,8 +123,8 @@ class Service:
                 found.append(error)
         return found
 
-    def _told(self, record: Any, found: Result | RecordError) -> dict[str, Any]:
-        """The output record, or what stands in its place where the record cannot be read."""
+    def _output(self, record: Any, found: Result | RecordError) -> dict[str, Any]:
+        """The output record; for a record that cannot be read, one of status `rejected`."""
         if isinstance(found, Result):
             return found.to_record()
         stated = record.get("id") if isinstance(record, Mapping) else None
@@ -134,10 +134,11 @@ class Service:
             "status": "rejected", "error": str(found), "field": found.field or None, "reward": None, "rewards": unknown,
         }  # fmt: skip
 
-    async def _asked(self, request: Request, kind: type[M]) -> M:
+    async def _body(self, request: Request, kind: type[M]) -> M:
         """The body of a request, read only where there is room for it.
 
-        Raises Full where there is none, HTTPException for a body that is no JSON, ConfigError for one of another kind.
+        Raises Full where there is none, HTTPException for a body that is no JSON, ConfigError for one that is not of this
+        kind.
         """
         self.desk.check_room(1)
         body = await _json(request)
@@ -146,34 +147,35 @@ class Service:
         return await run_in_threadpool(parse, kind, body, "the body")
 
     async def _results(self, request: Request, revisions: Sequence[Revision]) -> list[Result]:
-        """What the desk makes of the revisions.
+        """The desk's results for the revisions.
 
-        Raises Full where there is no room, ClientDisconnect where who asked has gone, and what the desk's future ends with.
+        Raises Full where there is no room, ClientDisconnect where the client has disconnected, and what the desk's future
+        ends with.
         """
         if not revisions:
             return []
         future = asyncio.wrap_future(self.desk.submit(revisions))
-        gone = asyncio.ensure_future(_gone(request))
+        disconnected = asyncio.ensure_future(_disconnected(request))
         try:
-            await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((future, disconnected), return_when=asyncio.FIRST_COMPLETED)
             if not future.done():
                 raise ClientDisconnect
             return future.result()
         finally:
-            gone.cancel()
-            future.cancel()  # nothing, where it is done
+            disconnected.cancel()
+            future.cancel()  # has no effect on one that is done
 
 
 def build(service: Service, hosts: Collection[str] | None) -> Starlette:
     """The application. `hosts` are the names and addresses it answers to, None for any."""
-    ways: list[tuple[str, str, Endpoint, str | None]] = [
+    table: list[tuple[str, str, Endpoint, str | None]] = [
         ("/health", "GET", service.health, None),
         ("/suite", "GET", service.about, service.token),
         ("/score", "POST", service.score, service.token),
         ("/get_reward", "POST", service.get_reward, service.token),
     ]
     return Starlette(
-        routes=[Route(path, _guarded(answer, hosts, token), methods=[method]) for path, method, answer, token in ways],
+        routes=[Route(path, _guarded(answer, hosts, token), methods=[method]) for path, method, answer, token in table],
         exception_handlers={
             HTTPException: _refuse,
             Full: _later,
@@ -188,7 +190,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def _guarded(endpoint: Endpoint, hosts: Collection[str] | None, token: str | None) -> Endpoint:
-    """The endpoint, for those who may ask."""
+    """The endpoint, behind checks of the host name and the token."""
 
     async def checked(request: Request) -> Response:
         if hosts is not None and _name(request.headers.get("Host", "")) not in hosts:
@@ -225,7 +227,7 @@ def _holds(header: str, token: str) -> bool:
 
 
 async def _json(request: Request) -> Any:
-    """The body. It must say that it is JSON, which no page of another site can do unasked."""
+    """The parsed body. It must be declared as JSON: a browser lets no page of another site send that without permission."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "the body must be application/json")
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
@@ -260,8 +262,8 @@ def _loaded(body: bytes) -> Any:
     return found
 
 
-async def _gone(request: Request) -> None:
-    """Return once who asked has gone."""
+async def _disconnected(request: Request) -> None:
+    """Return once the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -94,7 +94,7 @@ def serve(
 
 
 def _token(path: Path | None) -> str | None:
-    """The token that requests must bring; None where there is none. Raises ConfigError for one that no header can hold."""
+    """The token that requests must send; None where there is none. Raises ConfigError for one that no header can hold."""
     place = f"--token-file {path}" if path else TOKEN
     try:
         token = (path.read_text(encoding="utf-8") if path else os.environ.get(TOKEN, "")).strip()
@@ -115,11 +115,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """The address, taken before minutes are spent on models. Raises ConfigError where it cannot be had."""
+    """A socket with this address, before minutes are spent on models. Raises ConfigError where the address is not available."""
     with _taking(host, port):
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, socket.SOCK_STREAM)
-        if os.name == "posix":  # on Windows it would let two servers have one port
+        if os.name == "posix":  # on Windows it would give two servers the same port
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
     return found
@@ -127,7 +127,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def _taking(host: str, port: int) -> Iterator[None]:
-    """Raise ConfigError where the address cannot be had."""
+    """Raise ConfigError where the address is not available."""
     try:
         yield
     except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""One thread scores what many requests bring, together: while it computes one pass, the next one gathers."""
+"""One thread scores the completions of many requests together: those that arrive during a pass are scored in the next one."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ class Full(Exception):  # noqa: N818  (it says what happened to the request)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WaitingRequest:
-    """What one request wants scored, and where its results go."""
+    """The revisions of one request, and the future for their results."""
 
     revisions: Sequence[Revision]
     future: Future[list[Result]] = field(default_factory=Future)
 
 
 class Desk:
-    """Takes in the work of requests, at most `limit` revisions at a time, and scores up to `batch` of them together.
+    """Takes the revisions of requests, at most `limit` at a time, and scores up to `batch` of them together.
 
-    Nobody waits for company: what is there when a pass begins goes into it. A context manager; when it is left, the running
-    pass is completed and what has not begun is cancelled. `problem` is why the last pass failed as a whole, None where it
-    did not.
+    A pass begins at once, with the requests that are there. As a context manager: on exit the running pass is completed, and
+    requests that wait are cancelled. `problem` is why the last pass failed as a whole, None where it did not.
     """
 
     def __init__(self, suite: Suite, limit: int, batch: int) -> None:
         self.limit = limit
-        self.waiting = 0  # revisions that are taken in and neither scored nor given up
+        self.waiting = 0  # revisions that are accepted, and neither scored nor cancelled
         self.scored = 0
         self.problem: str | None = None
         self._suite, self._batch = suite, batch
@@ -69,7 +68,7 @@ class Desk:
         self._thread.join()
 
     def check_room(self, size: int) -> None:
-        """Raise Full where so many revisions do not fit beside those that wait."""
+        """Raise Full where so many revisions are too many beside those that wait, or the server is stopping."""
         if self._closing:
             raise Full("the server is stopping")
         if self.waiting + size > self.limit:
@@ -78,7 +77,7 @@ class Desk:
             )
 
     def submit(self, revisions: Sequence[Revision]) -> Future[list[Result]]:
-        """The results to come, one per revision, in order. Cancelled before its turn, a future costs nothing.
+        """A future for the results, one per revision, in order. If it is cancelled before its turn, nothing is computed.
 
         It ends with a RewardsError where the pass failed for a known reason, and with a RuntimeError for any other. Raises
         Full where there is no room.
@@ -89,14 +88,14 @@ class Desk:
             self.waiting += len(revisions)
             self._queue.append(work)
             self._changed.notify_all()
-        # The first callback of the future: whoever hears of its end finds the room free.
+        # The future's first callback: when others run, the room is free.
         work.future.add_done_callback(lambda _: self._free(work))
         return work.future
 
     def _free(self, work: WaitingRequest) -> None:
         with self._changed:
             self.waiting -= len(work.revisions)
-            with suppress(ValueError):  # it was taken
+            with suppress(ValueError):  # a pass has taken it already
                 self._queue.remove(work)
 
     def _serve(self) -> None:
@@ -110,14 +109,14 @@ class Desk:
                 self._score(wanted)
 
     def _take(self) -> list[WaitingRequest]:
-        """Whole requests, in order, until there is enough for a batch."""
+        """Whole requests, in order, until they fill a batch."""
         taken = [self._queue.popleft()]
         while self._queue and sum(len(work.revisions) for work in taken) < self._batch:
             taken.append(self._queue.popleft())
         return taken
 
     def _score(self, wanted: Sequence[WaitingRequest]) -> None:
-        """Give every request its results; where a pass breaks, those without are tried one by one, so that one fails alone."""
+        """Set each request's results. Where a pass fails, those without are tried one by one, so that one fails alone."""
         began, open_ = time.monotonic(), deque(wanted)
         revisions = [revision for work in wanted for revision in work.revisions]
         results: list[Result] = []
@@ -126,7 +125,7 @@ class Desk:
                 results += self._suite.score(revisions[at : at + self._batch])
                 while open_ and len(open_[0].revisions) <= len(results):
                     self._settle(open_.popleft(), results)
-        except BaseException as error:  # noqa: BLE001  (whatever it is: who waits must hear of it, and others go on)
+        except BaseException as error:  # noqa: BLE001  (whatever it is: the client must get an answer, and others theirs)
             if len(open_) > 1:
                 for work in open_:
                     self._score([work])
@@ -135,8 +134,8 @@ class Desk:
                 open_[0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
             return
         self.problem = None
-        told = "%d completions of %d requests in %.2f s, %d so far"
-        log.info(told, len(revisions), len(wanted), time.monotonic() - began, self.scored)
+        message = "%d completions of %d requests in %.2f s, %d so far"
+        log.info(message, len(revisions), len(wanted), time.monotonic() - began, self.scored)
 
     def _settle(self, work: WaitingRequest, results: list[Result]) -> None:
         size = len(work.revisions)
@@ -146,7 +145,7 @@ class Desk:
 
 
 def _unexpected(error: BaseException) -> RuntimeError:
-    """An error that may wait in a future: some kinds end the loop that waits, or are never told."""
-    told = RuntimeError(tell(error))
-    told.__cause__ = error
-    return told
+    """The error as a RuntimeError: in a future some other types end the event loop that awaits it, or get lost."""
+    wrapped = RuntimeError(tell(error))
+    wrapped.__cause__ = error
+    return wrapped

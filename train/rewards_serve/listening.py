@@ -1,4 +1,4 @@
-"""From a loaded suite to a server that listens, and to its end."""
+"""Runs a server for a loaded suite: it loads the models, answers requests and shuts down in order."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from rewards.suite import Suite
 from rewards_serve.desk import Desk
 
 HEAD = 10.0  # seconds that the head of a request may take
-IDLE = 75  # seconds between requests: longer than clients keep a connection, so that they send into none that closes
-GRACE = 30.0  # seconds after the last pass that a server which ends leaves its clients, to send and to read
+IDLE = 75  # seconds between requests: longer than clients keep a connection, so that none sends while it closes
+GRACE = 30.0  # seconds after the last pass in which the clients of a stopping server can still send and read
 log = logging.getLogger("rewards.serve")
 FIRST = {
     "issue": "Should lunch be longer?",
@@ -41,17 +41,17 @@ class Protocol(H11Protocol):
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Wait for the first head."""
+        """Start the timeout of the first head."""
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came; a part of a head does not prolong the wait for it."""
+        """Process the data; a part of a head does not extend its timeout."""
         super().data_received(data)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Cancel the timeout."""
         super().connection_lost(exc)
         self._forget()
 
@@ -68,7 +68,7 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Answers what was taken in when it is asked to stop, and says so; asked once more, it closes every connection."""
+    """Answers the accepted requests after the first signal, and closes every connection after the second."""
 
     def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
         super().__init__(config)
@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         self._at_once = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop taking requests; the second time, whichever signal it is, at once."""
+        """Accept no more requests; on the second signal, of whichever kind, stop at once."""
         if self.should_exit:
             self._at_once = True  # not uvicorn's `force_exit`, which logs every request that it cancels as an error
             return
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Return once every connection is closed: by itself, `GRACE` seconds after the last pass, or at once where asked."""
+        """Return once all connections are closed: by clients, `GRACE` seconds after the last pass, or at once if requested."""
         closing = asyncio.ensure_future(self._close_late())
         try:
             await super().shutdown(sockets)
@@ -98,28 +98,28 @@ class Server(uvicorn.Server):
                 ends = time.monotonic() + GRACE
             if self._at_once or time.monotonic() >= ends:
                 for connection in list(self.server_state.connections):
-                    connection.transport.abort()  # whoever waits for it then hears that the client has gone
+                    connection.transport.abort()  # its request then ends as if the client had disconnected
             await asyncio.sleep(0.1)
 
 
 def warm_up(suite: Suite) -> None:
-    """Load every model by scoring one edit, whatever a cache on the disk knows.
+    """Load every model by scoring one edit, without the cache on the disk.
 
-    A reward that fails is warned of: it may work on other texts. Raises ModelError where every reward fails, or a model cannot
-    be had.
+    A reward that fails is only logged: it may work on other texts. Raises ModelError where every reward fails, or a model
+    cannot be loaded.
     """
     fresh = replace(suite, engine=replace(suite.engine, cache=MemoryCache()))
     (result,) = fresh.score([read_revision(FIRST)])
     if result.error is None:
         return
-    told = f"on the text that warms the server up: {result.error}"
+    reason = f"on the text that warms the server up: {result.error}"
     if all(component.name in result.failures for component in suite.components):
-        raise ModelError(f"the rewards fail {told}")
-    log.warning("not every reward works %s", told)
+        raise ModelError(f"the rewards fail {reason}")
+    log.warning("not every reward works %s", reason)
 
 
 def configured(app: Starlette) -> uvicorn.Config:
-    """How uvicorn serves."""
+    """The configuration of uvicorn."""
     return uvicorn.Config(
         app,
         http=Protocol,
@@ -132,7 +132,7 @@ def configured(app: Starlette) -> uvicorn.Config:
 
 
 def run(app: Starlette, listening: socket.socket, host: str, name: str, desk: Desk) -> None:
-    """Answer on this socket until SIGINT or SIGTERM, and then what the desk has taken in."""
+    """Answer on this socket until SIGINT or SIGTERM, and then the requests that the desk has accepted."""
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listening.getsockname()[1]}", flush=True)
     print(f"serving suite {name!r}; end it with Ctrl-C", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What OpenRLHF asks of a reward server (`--reward.remote_url`), and what it is answered.
+"""The requests of OpenRLHF to a reward server (`--reward.remote_url`), and the answers to them.
 
-Its queries are prompts with their completions, special tokens included, one in each request; `labels` hold what its
+A query is a prompt with its completion, special tokens included, and a request has one; `labels` hold the column that its
 `--data.label_key` names. From https://github.com/OpenRLHF/OpenRLHF, `openrlhf/utils/agent.py`.
 """
 
@@ -20,11 +20,11 @@ from rewards.suite import Suite
 
 SPECIAL = re.compile(r"(?:<\|[^<>|\s]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|\[PAD\])\Z")
 MARK = re.compile(r"\S")
-LONGEST = 44  # characters of what it matches
+LONGEST = 44  # characters of the longest token that SPECIAL matches
 
 
 class Query(BaseModel):
-    """The body of a request; what other versions send besides is nothing to us."""
+    """The body of a request; further keys, which other versions send, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,27 +33,27 @@ class Query(BaseModel):
     labels: list[Any] = []
 
 
-def to_records(asked: Query) -> list[dict[str, Any]]:
-    """One input record per query. Raises ConfigError where the lists do not fit, RecordError where one entry does not."""
-    for name, values in (("prompts", asked.prompts), ("labels", asked.labels)):
-        if len(values) != len(asked.query):
-            raise ConfigError(f"the body: `{name}` has {len(values)} entries for {len(asked.query)} queries")
-    entries = zip(asked.query, asked.prompts, asked.labels, strict=True)
+def to_records(body: Query) -> list[dict[str, Any]]:
+    """One input record per query. Raises ConfigError where the lists differ in length, RecordError where an entry is wrong."""
+    for name, values in (("prompts", body.prompts), ("labels", body.labels)):
+        if len(values) != len(body.query):
+            raise ConfigError(f"the body: `{name}` has {len(values)} entries for {len(body.query)} queries")
+    entries = zip(body.query, body.prompts, body.labels, strict=True)
     return [_record(index, *entry) for index, entry in enumerate(entries)]
 
 
 def at_fault(index: int, error: RecordError) -> RecordError:
-    """The error of reading a record, by the entry of the request that it came from."""
+    """The error of reading a record, with the entry of the request that the record was made from as its field."""
     if error.field.startswith(("completion", "edits")) or not error.field:
         return RecordError(error.reason, f"query[{index}]")
     return RecordError(error.reason, f"labels[{index}].{error.field}")
 
 
 def to_answer(results: Sequence[Result], suite: Suite) -> dict[str, Any]:
-    """`{rewards, scores, extra_logs}`; logged is what the suite pays for, 0 where it does not apply, and edits.
+    """`{rewards, scores, extra_logs}`; logged are rewards with a weight, 0 where they do not apply, and counts of edits.
 
-    Held-out rewards are left out: they may have no value, and OpenRLHF has no way to say so. Raises RecordError for a
-    completion without a reward, ConfigError where the suite pays nothing.
+    Held-out rewards are left out: they may have no value, and OpenRLHF cannot represent that. Raises RecordError for a
+    completion without a reward, ConfigError where no reward of the suite has a weight.
     """
     paid = [component.name for component in suite.components if component.weight]
     if not paid:
