@@ -178,7 +178,7 @@ class Scorer:
         self._ended = time.monotonic()
 
     def ask(self, name: str | None, completions: Sequence[Any], given: Mapping[str, Any]) -> list[float | None]:
-        """The values of one column for a batch, or of the total for None. The first column that asks has the batch scored."""
+        """The values of one column for a batch, or of the total for None. The first call for a batch scores it."""
         with self._lock:
             rows = rows_of(completions, given)
             key = [(row.completion, *(row.record.get(k) for k in CARRIED)) for row in rows]

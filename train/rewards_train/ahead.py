@@ -1,4 +1,4 @@
-"""What would stop GRPO, found before a warm start takes its time: where its rewards run, its LoRA, its trainer's settings."""
+"""Checks for what would stop GRPO, before a warm start takes its time: the reward device, LoRA, settings of the trainer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rewards_train.recipe import Recipe
 
 BATCHES = ("per_device_train_batch_size", "per_device_eval_batch_size")
 OF_DEVICES = ("deepspeed", "fsdp", "fsdp_config", "tf32", "torch_compile")
-"""Settings that change the process in which a trainer's configuration is made, or ask it for a GPU."""
+"""Settings that change the process, or need a GPU, when a trainer's configuration is made."""
 
 
 def together(recipe: Recipe, processes: int) -> dict[str, Any]:
-    """The trainer's settings with the batches of all processes, of which one then stands for the others."""
+    """The trainer's settings with the batches of all processes in one, so that one process stands for all."""
     from rewards_train import fields
 
     whole = {key: recipe.grpo.get(key, fields.default(recipe.config, key)) * processes for key in BATCHES}
@@ -25,7 +25,7 @@ def together(recipe: Recipe, processes: int) -> dict[str, Any]:
 
 
 def in_one_process(recipe: Recipe, processes: int) -> Recipe:
-    """The recipe as one process on a CPU would have it: what its settings exclude shows there too, and takes no GPU."""
+    """The recipe for one process on a CPU with the same batches: settings that exclude each other fail there too."""
     given = {key: value for key, value in together(recipe, processes).items() if key not in OF_DEVICES}
     return recipe.model_copy(update={"grpo": {**given, "use_cpu": True}})
 
@@ -41,7 +41,7 @@ def check_device(device: str, suite: Suite) -> None:
 
 
 def check_optimizer(config: Any, section: str) -> None:
-    """Raise ConfigError for settings that an optimizer or its schedule refuses, which they say once they are made."""
+    """Make the optimizer and its schedule as a trial. Raises ConfigError for settings that they refuse."""
     import torch
     from transformers import Trainer
     from transformers.optimization import get_scheduler
@@ -54,14 +54,14 @@ def check_optimizer(config: Any, section: str) -> None:
         )
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{section}: the optimizer or its schedule is refused: {error}") from error
-    except (ImportError, RuntimeError):  # a package or a GPU that this machine lacks is named where it is needed
+    except (ImportError, RuntimeError):  # a missing package or GPU is reported where it is needed
         return
 
 
 def check_lora(recipe: Recipe) -> None:
-    """Raise ConfigError for a LoRA that PEFT refuses, or whose `target_modules` name nothing in the policy.
+    """Raise ConfigError for a LoRA that PEFT refuses, or whose `target_modules` match no module of the policy.
 
-    Names are compared as PEFT does: a list with the ends of the modules' names, a text as a pattern of whole ones.
+    They are matched as in PEFT: a list holds ends of module names, a text is a regular expression for whole names.
     """
     lora = policy.lora_config(recipe.lora)
     if lora is None:
@@ -79,14 +79,14 @@ def check_lora(recipe: Recipe) -> None:
         found = any(f".{name}".endswith(f".{end}") for name in names for end in wanted)
     if not found:
         pattern = f"{wanted!r}, a pattern of whole names (a list holds their ends: [q_proj])"
-        told = pattern if isinstance(wanted, str) else ", ".join(sorted(wanted))
+        missing = pattern if isinstance(wanted, str) else ", ".join(sorted(wanted))
         raise ConfigError(
-            f"lora.target_modules: the policy has no module {told}; it has {', '.join(matrices)}; or give all-linear"
+            f"lora.target_modules: the policy has no module {missing}; it has {', '.join(matrices)}; or give all-linear"
         )
 
 
 def _modules(model: str) -> tuple[list[str], list[str]]:
-    """What a policy's linear layers are called, each once, and the whole names of all its modules; no weights are read."""
+    """The distinct names of a policy's linear layers, and the whole names of all its modules; no weights are read."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -1,6 +1,6 @@
 """Which weights a run leaves: those after the last step, or those that did best on held-out arguments.
 
-Those are what transformers' `load_best_model_at_end` asks for, by any number that an evaluation of held-out arguments logs.
+The latter are chosen with transformers' `load_best_model_at_end`, by any number that an evaluation logs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from rewards.suite import Suite
 from rewards_train import metrics
 
 DEFAULT = "reward"
-"""The number to choose by where a recipe names none; transformers would take the loss, which says little in GRPO."""
+"""The metric to choose by where a recipe names none; transformers would take the loss, which says little in GRPO."""
 
 
 def settings(given: Mapping[str, Any], evaluates: bool) -> dict[str, Any]:
-    """What to add to the trainer's settings. Raises ConfigError where nothing is held out to choose by."""
+    """The settings to add to the trainer's. Raises ConfigError where no arguments are held out to choose by."""
     if not given.get("load_best_model_at_end"):
         return {}
     if not evaluates:
@@ -28,9 +28,9 @@ def settings(given: Mapping[str, Any], evaluates: bool) -> dict[str, Any]:
 
 
 def check(config: Any, suite: Suite, given: Mapping[str, Any]) -> None:
-    """Choose in the direction of the reward, where a recipe (`given`) says none.
+    """Set `greater_is_better` as the reward has it, where the recipe (`given`) does not.
 
-    Raises ConfigError for a number that no evaluation logs: else the run would break off at its first checkpoint.
+    Raises ConfigError for a metric that no evaluation logs, with which the run would fail at its first checkpoint.
     """
     if not config.load_best_model_at_end:
         return
@@ -46,13 +46,13 @@ def check(config: Any, suite: Suite, given: Mapping[str, Any]) -> None:
 
 
 def load(trainer: Any) -> None:
-    """Take the best weights, as the trainer does after its last step, where a resumed run has made that already."""
+    """Load the best weights, as the trainer does after its last step, for a resumed run that has already made that step."""
     if trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint is not None:
         trainer._load_best_model()
 
 
 def kept(trainer: Any) -> dict[str, Any]:
-    """Of which step the weights are that are left, and by which number they were chosen, where they were."""
+    """The step of the chosen weights, with the metric and the value that they were chosen by; empty where none were."""
     state = trainer.state
     if not trainer.args.load_best_model_at_end or state.best_model_checkpoint is None:
         return {}

@@ -1,4 +1,4 @@
-"""What happens between steps: checkpoints that are whole or not there, an orderly stop, a line of progress."""
+"""What happens between steps: complete checkpoints, an orderly stop, a line of progress."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from rewards_train.sharing import read_prompts_once
 
 
 class AllDone(Exception):  # noqa: N818  (no error: there is nothing left to do)
-    """A resumed run has made its last step already, and its state is loaded."""
+    """Raised where a resumed run has made its last step already, once its state is loaded."""
 
 
 class Keeper(TrainerCallback):
-    """Completes checkpoints, and stops a run after a step where `STOP` lies in the output folder.
+    """Marks checkpoints as complete, and stops a run after a step where the file `STOP` is in the output folder.
 
-    `interval` is how many steps share one generation of completions: only between generations can a run go on exactly.
-    `flush` is told of every checkpoint's step, in every process, before the checkpoint counts as whole. `together` waits
-    for all processes and says what the main one wishes.
+    `interval` is how many steps share one generation of completions: only between generations can a run be resumed exactly.
+    `flush` is called with every checkpoint's step, in every process, before the checkpoint is marked. `together` waits for
+    all processes and returns what the main one gives it.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Keeper(TrainerCallback):
         self.stopped = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Raise AllDone before a step too many: where epochs end elsewhere, transformers compares only after one.
+        """Raise AllDone where no step is left. Within an epoch, transformers would notice only after one step too many.
 
-        The best checkpoint of a run that is gone on with lies in today's folder, wherever that lay before.
+        Sets the path of the best checkpoint to the present output folder, since a resumed run may have been moved.
         """
         there = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
         if there.is_dir():
@@ -49,23 +49,23 @@ class Keeper(TrainerCallback):
             raise AllDone
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Save and stop where that was asked for; all processes together."""
+        """Save and stop where that was requested, in all processes together."""
         between = state.global_step % self._interval == 0 and state.global_step < state.max_steps
         if between and self._together(self._stop.exists()):
             self.stopped = True
             control.should_save = control.should_training_stop = True
         if control.should_save and args.logging_strategy != "no":
-            control.should_log = True  # what is not logged yet is in no checkpoint
+            control.should_log = True  # a checkpoint holds only what is logged
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **more: Any) -> None:
-        """A number that an evaluation could not state is none to choose weights by; transformers would compare None."""
+        """Turn a metric of None into NaN, which is never the best; transformers would fail to compare None."""
         for name in [name for name, value in (metrics or {}).items() if value is None]:
             metrics[name] = math.nan
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Write the log up to here, then the mark."""
+        """Write the log up to this step, then the mark."""
         self._flush(state.global_step)
-        self._together(False)  # nobody marks before all have written
+        self._together(False)  # waits until all processes have written
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             (folder / MARK).write_text(json.dumps({"step": state.global_step}) + "\n", encoding="utf-8")
@@ -80,29 +80,29 @@ class Console(TrainerCallback):
         self._first: int | None = None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Start the clock at the first step of this leg."""
+        """Start the clock at the first step that this process makes."""
         if self._first is None:
             self._first, self._began = state.global_step, time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
-        """Say how far the run is and what it earns."""
+        """Print the progress and the latest numbers."""
         if not state.is_world_process_zero or not logs:
             return
         done = state.global_step - (self._first or 0)
         parts = [f"{self._name} {state.global_step}/{state.max_steps}"]
-        for key, text in _TOLD.items():
+        for key, text in _SHOWN.items():
             if isinstance(value := logs.get(key), int | float):
                 parts.append(text.format(value))
         if len(parts) == 1:
             return
-        if done > 0:  # before the first step of this leg nobody knows
+        if done > 0:  # the time per step is unknown before
             each = (time.monotonic() - self._began) / done
             left = each * (state.max_steps - state.global_step)
             parts.append(f"{each:.1f} s/step, {int(left // 60)}:{int(left % 60):02d} left")
         print("  ".join(parts), file=sys.stderr, flush=True)
 
 
-_TOLD = {
+_SHOWN = {
     "eval_reward": "held-out reward {:.3f}",
     "eval_loss": "held-out loss {:.3f}",
     "reward": "reward {:.3f}",
@@ -117,7 +117,7 @@ _TOLD = {
 
 
 def equip(trainer: Any, name: str, target: Path, keeper: Keeper) -> None:
-    """What every stage asks of a trainer: prompts read once, its files in `target`, and these callbacks, no card of its own."""
+    """Set up a trainer for any stage: prompts computed once, its files in `target`, our callbacks, no model card of its own."""
     trainer.create_model_card = lambda *_, **__: None  # ours says more, and its quick start runs
     read_prompts_once(trainer)
     keep_trackers(trainer, target)
@@ -127,34 +127,34 @@ def equip(trainer: Any, name: str, target: Path, keeper: Keeper) -> None:
 
 
 def together(wish: bool) -> bool:
-    """What the main process wishes, once all have come here."""
+    """The main process's `wish`, once all processes have called this."""
     return bool(gather_object([wish])[0])
 
 
 def keep_trackers(trainer: Any, out: Path) -> None:
-    """Tell trackers only what is stated, and have TensorBoard's files in `out`/runs unless its user names another place.
+    """Keep missing and infinite values from trackers; put TensorBoard's files into `out`/runs unless another place is set.
 
-    Among the checkpoints, where transformers puts them, they would be lost with these.
+    transformers puts them among the checkpoints, with which they would be deleted.
     """
     for callback in trainer.callback_handler.callbacks:
         if type(callback) in INTEGRATION_TO_CALLBACK.values():
-            callback.on_log = _stated_only(callback.on_log)
+            callback.on_log = _finite_only(callback.on_log)
         if isinstance(callback, TensorBoardCallback):
             callback.logging_dir = callback.logging_dir or str(out / "runs" / time.strftime("%Y-%m-%d_%H-%M-%S"))
 
 
-def _stated_only(tell: Callable[..., Any]) -> Callable[..., Any]:
-    """A tracker's `on_log` without None and numbers that are not finite, which trackers warn of or refuse.
+def _finite_only(tell: Callable[..., Any]) -> Callable[..., Any]:
+    """A tracker's `on_log` that leaves out None and numbers that are not finite, which trackers warn of or refuse.
 
-    A reward that applied to no completion of a batch has no mean, and is no mistake.
+    They are no mistake: a reward that applied to no completion of a batch has no mean.
     """
 
     def on_log(args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> Any:
-        stated = {name: value for name, value in (logs or {}).items() if _is_stated(value)}
+        stated = {name: value for name, value in (logs or {}).items() if _is_finite(value)}
         return tell(args, state, control, logs=stated, **more)
 
     return on_log
 
 
-def _is_stated(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and not math.isfinite(value))

@@ -65,7 +65,7 @@ def write(
     versions: Mapping[str, str],
     best: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of README.md; `best` says after which step the weights were best, where they were chosen so."""
+    """The text of README.md; `best` gives the step of the best weights, where these were chosen."""
     name = out.resolve().name
     method = recipe.trainer.upper()
     licence = policy.licence(recipe.model)
@@ -95,17 +95,17 @@ def quick_start(recipe: Recipe, out: Path) -> str:
     prompt = f"[{{'role': 'user', 'content': text}}]" if chat else "text + '\\n\\n'"  # noqa: F541  (braces of the program)
     text = messages[0]["content"].replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     length = recipe.answer_tokens or 512
-    rests = recipe.leaves_adapter and recipe.sft is not None
-    elsewhere = "" if rests else ", or put the folder's name in the place of `.`"  # its base is named as seen from here
+    needs_base = recipe.leaves_adapter and recipe.sft is not None
+    elsewhere = "" if needs_base else ", or put the folder's name in the place of `.`"  # its base has a relative path
     known = recipe.template_settings
     settings = {name: value for name, value in known.items() if name in chat}  # those that its template reads
-    asked = f" tokenizer_encode_kwargs={settings!r}," if settings else ""
+    options = f" tokenizer_encode_kwargs={settings!r}," if settings else ""
     return (
         f"## Quick start\n\nRun it in this folder{elsewhere}:\n\n"
         "```python\nfrom transformers import pipeline\n\n"
         f'text = """{text}"""\n\n'
         'generator = pipeline("text-generation", model=".")\n'
-        f"output = generator({prompt}, max_new_tokens={length},{asked} return_full_text=False)[0]\n"
+        f"output = generator({prompt}, max_new_tokens={length},{options} return_full_text=False)[0]\n"
         'print(output["generated_text"])\n```'
     )
 
@@ -131,7 +131,7 @@ def _base(recipe: Recipe) -> str:
 
 
 def _upstream(recipe: Recipe) -> str | None:
-    """Where an embedded policy is from; None of any other."""
+    """The address of the model that an embedded policy is made from; None for other policies."""
     source = source_of(recipe.model)
     return source.upstream if isinstance(source, Wheel) else None
 
@@ -166,7 +166,7 @@ def _procedure(
 
 
 def _badge(recipe: Recipe) -> str:
-    """The tracker's badge where the run is online."""
+    """The tracker's badge with a link to the run, where that is online."""
     trackers = recipe.grpo.get("report_to")
     if (
         "wandb" not in (trackers if isinstance(trackers, list) else [trackers])
@@ -186,8 +186,8 @@ def _suite(suite: Suite) -> str:
         rows.append(
             f"| {component.name} | {component.reward.level} | {_use(component).removeprefix('weight ')} | {passes} | {measures} |"
         )
-    told = _cards(suite)
-    cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{told}" if told else ""
+    stated = _cards(suite)
+    cards = f"\n\nWhat they rest on (`rewards show NAME` says all of it):\n\n{stated}" if stated else ""
     return (
         f"## Rewards\n\n{_text(suite.description)}. What has a weight is paid; a gate says which edits are accepted;"
         " what is held out is only measured.\n\n"
@@ -206,22 +206,22 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _cards(suite: Suite) -> str:
-    """What the rewards rest on, those of one card together."""
-    told: dict[str, list[str]] = {}
+    """A list of what the rewards' cards state; rewards of one card share an entry."""
+    names_of: dict[str, list[str]] = {}
     for component in suite.components:
         try:
-            text = _told(component.reward.card)
+            text = _card(component.reward.card)
         except PluginError:
             text = "its card cannot be read"
         if text:
-            told.setdefault(text, []).append(f"`{component.name}`")
-    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in told.items())
+            names_of.setdefault(text, []).append(f"`{component.name}`")
+    return "\n".join(f"- {', '.join(names)}: {text}" for text, names in names_of.items())
 
 
-def _told(card: Mapping[str, Any]) -> str:
-    """What a card says of its measure, its data with their licences, and what it does not measure.
+def _card(card: Mapping[str, Any]) -> str:
+    """What a card states as its measure, its data with their licences, and its limits, in Markdown.
 
-    Cards of other distributions may hold anything: what is not as `rewards fit` writes it is left to `rewards show`.
+    Cards of other distributions may hold anything: what does not have the form that `rewards fit` writes is left out here.
     """
     data, limits = card.get("data"), card.get("limits")
     files = [one for one in data if isinstance(one, Mapping)] if isinstance(data, list) else []
@@ -238,12 +238,12 @@ def _short(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Somebody's text as one line of Markdown that shows it: no markup of HTML, no links and no cells of its own."""
+    """Untrusted text as one line of Markdown, escaped: no HTML, links or table cells of its own."""
     return re.sub(r"[\[\]|\\]", r"\\\g<0>", plain(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def _named(name: str) -> str:
-    """A model or data as a reader of the card may know it: a file or a folder by its last name, wherever it lay."""
+    """The name of a model or of data for the card's readers: the last part of a path that exists here."""
     path = user_path(name)
     return f"`{path.name if path.exists() else name}`"
 

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which are whole, and what can be gone on from."""
+"""The checkpoints of a run: which are complete, and from which one can resume."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import Any
 from rewards.errors import ConfigError
 
 MARK = "rewards.json"
-"""The file that makes a checkpoint whole: it is written last."""
+"""The file that marks a checkpoint as complete: it is written last."""
 TRAINER = "trainer_state.json"
-"""Where the trainer says how far it was."""
+"""The file in which the trainer states its step."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def numbered(folder: Path) -> Iterator[tuple[int, Path]]:
-    """The step and the folder of every checkpoint, whole or not; a name without a step is none of a trainer."""
+    """The step and the folder of every checkpoint, complete or not; a folder without a step in its name is no checkpoint."""
     for path in folder.glob("checkpoint-*"):
         if match := _NAME.fullmatch(path.name):
             yield int(match[1]), path
 
 
 def last(folder: Path) -> tuple[Path | None, int]:
-    """The newest whole checkpoint and its step; None and 0 where there is none."""
+    """The newest complete checkpoint and its step; None and 0 where there is none."""
     step, path = max(((step, path) for step, path in numbered(folder) if (path / MARK).exists()), default=(0, None))
     return path, step
 
 
 def check_last(folder: Path) -> None:
-    """Raise ConfigError where the trainer's own state in the newest whole checkpoint is gone or torn."""
+    """Raise ConfigError where the trainer's own state in the newest complete checkpoint is missing or damaged."""
     path, step = last(folder)
     if path is None:
         return
@@ -42,10 +42,10 @@ def check_last(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Delete checkpoints that are not whole, so that nobody takes one for a checkpoint."""
+    """Delete checkpoints that are not complete, so that nobody uses one."""
     for _, path in numbered(folder):
         if not (path / MARK).exists():
-            shutil.rmtree(path, ignore_errors=True)  # every process does, after a full disk
+            shutil.rmtree(path, ignore_errors=True)  # all processes delete them after a full disk
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ PANELS: dict[str, dict[str, str]] = {
 
 
 ACROSS = 5  # small panels in a row
-SMOOTH = 20  # steps: the mean of as many is drawn over what single steps say
-SPAN = 0.01  # of an axis, at least, and of its values: what differs by less is rounding, and no curve
+SMOOTH = 20  # logged values in the running mean that is drawn over a long series
+SPAN = 0.01  # the least height of an axis, as a share of its values: smaller differences are rounding
 
 
 def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Path) -> None:
@@ -40,7 +40,7 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
 
     rows = -(-len(components) // ACROSS)
     figure = plt.figure(figsize=(13, 4 + 2 * rows), layout="constrained")
-    parts: Any = figure.subfigures(2, 1, height_ratios=(4, 2 * max(1, rows)))  # an array, which its types do not say
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4, 2 * max(1, rows)))  # an array, unlike its annotation
     above, below = parts
     for axis, (title, series) in zip(above.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         _panel(axis, title, series, history)
@@ -67,7 +67,7 @@ def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Pa
 
 
 def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[Mapping[str, Any]]) -> None:
-    """One panel: each series as it was logged, and where it is long, pale, with its running mean in the same colour."""
+    """Draw one panel: each series as it was logged; a long one is pale, with its running mean in the same colour."""
     for number, (key, label) in enumerate(series.items()):
         points = [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
         if not points:
@@ -79,7 +79,7 @@ def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[M
         if long:
             means = [statistics.fmean(values[max(0, end - SMOOTH) : end]) for end in range(1, len(values) + 1)]
             axis.plot(steps, means, color=colour, label=label)
-    axis.set_title(title, parse_math=False)  # names are strangers'
+    axis.set_title(title, parse_math=False)  # names of plugins' rewards could hold `$`
     if axis.lines:
         _limit(axis, [entry["step"] for entry in history])
     else:
@@ -88,7 +88,7 @@ def _panel(axis: Any, title: str, series: Mapping[str, str], history: Sequence[M
 
 
 def _limit(axis: Any, steps: Sequence[int]) -> None:
-    """Axes that a reader takes for what they are: the same whole steps in every panel, values in full."""
+    """Set axes that cannot be misread: the same whole steps in every panel, values without an offset."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_xlim(min(steps) - 0.5, max(steps) + 0.5)

@@ -123,7 +123,7 @@ def read(source: str, recipe: Recipe, tokenizer: Any = None, split: str | None =
 
 
 def longest_prompt(recipe: Recipe) -> tuple[int, str] | None:
-    """The most tokens of a prompt, and what limits them, in words: the recipe, or the policy's context without an answer.
+    """The most tokens of a prompt, and in words what limits them: the recipe, or the policy's context minus a completion.
 
     None where neither is known.
     """

@@ -21,7 +21,7 @@ def own_gpu(local_rank: int) -> int:
 
 
 def take_gpu(given: Mapping[str, Any], local_rank: int) -> None:
-    """Let a process use its own GPU from the start: what asks before the trainer does would take memory on the first one."""
+    """Select this process's own GPU from the start: calls before the trainer's would take memory on the first GPU."""
     import torch
 
     if on_gpu(given):

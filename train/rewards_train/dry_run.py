@@ -36,7 +36,7 @@ class DryRun:
         self._config: Any = None
 
     def print(self) -> None:
-        """Print all of it. Raises ConfigError for what is wrong in any case."""
+        """Print all sections. Raises ConfigError for what would be wrong on any machine."""
         run.quiet()
         sharding.check(self._recipe, STAGES, self._accelerate_config)
         folder.check(self._recipe, self._resume)

@@ -1,4 +1,4 @@
-"""Packages that settings ask for, and what other libraries refuse: each with what a user can do about it."""
+"""Optional packages that settings need, and errors of other libraries, in messages that say what a user can do."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ EXTRAS = {
     "azureml": "azureml-sdk", "comet_ml": "comet-ml", "neptune": "neptune", "codecarbon": "codecarbon",
     "clearml": "clearml", "dagshub": "dagshub", "flytekit": "flytekit", "dvclive": "dvclive", "swanlab": "swanlab",
 }  # fmt: skip
-"""What pip calls the packages that settings ask for."""
+"""What to install with pip, for each optional module that settings may need."""
 TRACKERS = {"azure_ml": "azureml", "flyte": "flytekit"}
-"""The packages of trackers that `report_to` calls otherwise."""
+"""The modules of trackers that have another name in `report_to`."""
 CALLBACKS = "transformers.integrations.integration_utils"
-"""Where transformers talks to trackers."""
+"""The module of transformers that calls trackers."""
 LIBRARIES = {"transformers", "trl", "peft", "accelerate", "torch"}
+"""Libraries whose import errors mean that a setting needs an optional package."""
 REWARDS = "rewards_train.adapter"
-"""What every reward is computed through, those of plugins too."""
+"""The module that computes every reward, those of plugins too."""
 
 
 BITSANDBYTES = re.compile(r"(?!adamw_torch).*(8bit|32bit|bnb|ademamix)")
-"""Names of optimizers that are bitsandbytes'."""
+"""Names of optimizers that need bitsandbytes."""
 
 
 def absent(modules: list[str]) -> list[str]:
-    """Those of the modules that are not installed, each with the line that installs it."""
+    """For each module that is not installed, a message with the command that installs it."""
     return [
         f"{module} is not installed here: pip install '{EXTRAS[module]}'"
         for module in modules
@@ -44,7 +45,7 @@ def absent(modules: list[str]) -> list[str]:
 
 
 def needed(recipe: Recipe) -> list[str]:
-    """The packages besides our own dependencies that a recipe asks for, each once."""
+    """The optional modules that a recipe needs, each once."""
     found = []
     for given in sections(recipe).values():
         if given.get("use_vllm"):
@@ -65,31 +66,31 @@ def sections(recipe: Recipe) -> dict[str, Mapping[str, Any]]:
 
 
 def trackers(given: Mapping[str, Any]) -> list[str]:
-    """What the settings of a trainer name in `report_to`."""
-    asked = given.get("report_to") or []
-    return [name for name in ([asked] if isinstance(asked, str) else asked) if name != "none"]
+    """The names in `report_to` of a trainer's settings."""
+    named = given.get("report_to") or []
+    return [name for name in ([named] if isinstance(named, str) else named) if name != "none"]
 
 
 def check_trackers(section: str, given: Mapping[str, Any]) -> list[str]:
-    """The trackers that a section asks for, one by one. Raises ConfigError for one that transformers does not know."""
-    asked = trackers(given)
-    if not asked:
+    """The trackers of a section, with `all` written out. Raises ConfigError for one that transformers does not know."""
+    named = trackers(given)
+    if not named:
         return []
     from transformers.integrations import integration_utils as known
 
-    if asked == ["all"]:
+    if named == ["all"]:
         return list(known.get_available_reporting_integrations())  # type: ignore[no-untyped-call]  # of transformers
-    if wrong := [name for name in asked if name not in known.INTEGRATION_TO_CALLBACK]:
+    if wrong := [name for name in named if name not in known.INTEGRATION_TO_CALLBACK]:
         names = sorted(known.INTEGRATION_TO_CALLBACK)
         raise ConfigError(
             f"{section}.report_to: {wrong[0]!r}{nearest(wrong[0], names)} is not a tracker; there are {', '.join(names)};"
             " or give all, or none"
         )
-    return asked
+    return named
 
 
 def log_in(recipe: Recipe) -> None:
-    """Raise ConfigError where Weights & Biases would ask for a key later, and there is neither one nor a terminal."""
+    """Raise ConfigError where Weights & Biases would ask for a key later, and there is neither a key nor a terminal."""
     for section, given in sections(recipe).items():
         if "wandb" in check_trackers(section, given) and os.environ.get("WANDB_MODE", "online") in ("online", "shared"):
             import wandb
@@ -105,7 +106,7 @@ def log_in(recipe: Recipe) -> None:
 
 
 def refused(what: str, error: Exception) -> ConfigError:
-    """An error of another library about settings, with the line that installs what it misses."""
+    """The error for settings that another library refuses, with the command that installs a missing package."""
     problem = " ".join(str(error).split())
     wanting = isinstance(error, ImportError) or "install" in problem
     missing = next((line for name, line in EXTRAS.items() if wanting and name in problem.lower()), None)
@@ -114,7 +115,7 @@ def refused(what: str, error: Exception) -> ConfigError:
 
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
-    """Settings that a trainer or PEFT refuses, and servers that do not answer, are a user's to mend; lack of memory is not."""
+    """Turn errors that a user can mend into ConfigError: refused settings, failing trackers, servers that do not answer."""
     try:
         yield
     except Exception as error:
@@ -126,7 +127,7 @@ def refusals(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def server() -> Iterator[None]:
-    """A vLLM server that goes away, or fails, ends a run that can be gone on with."""
+    """Turn a failure of vLLM's server into an error that says how to resume."""
     try:
         yield
     except Exception as error:
@@ -137,9 +138,10 @@ def server() -> Iterator[None]:
 
 @contextlib.contextmanager
 def optional() -> Iterator[None]:
-    """What only the steps ask for, a tracker or a package, is a user's to mend: told by where the error comes from.
+    """Turn errors of trackers and missing packages, which only training steps show, into messages for the user.
 
-    All else passes: what rewards raise, those of plugins too, and what is wrong in our own code.
+    They are recognised by the modules in the traceback. Other errors pass: those of rewards, plugins included, and our own
+    bugs.
     """
     try:
         yield
@@ -157,17 +159,17 @@ def optional() -> Iterator[None]:
 
 
 def _through(error: Exception) -> list[str]:
-    """The modules through which an error came, that which raised it last."""
+    """The modules in the traceback of an error, the one that raised it last."""
     return [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
 
 
 def _line(error: Exception) -> str:
-    """What an error says, as one line that ends as a sentence."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    return told if told.endswith((".", "!", "?")) else f"{told}."
+    """An error's message as one line that ends like a sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _of_a_server(error: Exception) -> bool:
-    """Whether TRL's client of a vLLM server says it, or `requests`, through which it talks."""
-    told = "vLLM server" in str(error) or str(error).startswith("Request failed")
-    return told or type(error).__module__.startswith("requests.")
+    """Whether the error is from TRL's client of a vLLM server, or from `requests`, which that uses."""
+    named = "vLLM server" in str(error) or str(error).startswith("Request failed")
+    return named or type(error).__module__.startswith("requests.")

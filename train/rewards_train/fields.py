@@ -35,14 +35,14 @@ CHOICES: dict[str, tuple[str | bool, ...]] = {
     "vllm_mode": ("server", "colocate"),
     "vllm_importance_sampling_mode": ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"),
 }
-"""What fields of TRL 1.16's GRPOConfig take that have no `choices` there, as their help says."""
+"""The values that fields of TRL 1.16's GRPOConfig accept, where only their help says so and not `choices`."""
 POSITIVE = {
     "temperature", "num_generations", "num_iterations", "steps_per_generation", "generation_batch_size",
     "gradient_accumulation_steps", "per_device_train_batch_size", "per_device_eval_batch_size", "max_completion_length",
 }  # fmt: skip
-"""Fields that divide something, or say how many there are."""
+"""Fields that must be more than 0: divisors and counts."""
 NOT_NEGATIVE = {"learning_rate", "weight_decay", "adam_epsilon"}
-"""Fields that torch's optimizers refuse below 0, once the first step makes one."""
+"""Fields that must be at least 0: torch's optimizers would refuse them too, but only at the first step."""
 
 
 def config_class(name: str) -> type[Any]:
@@ -68,12 +68,12 @@ def names(config: str) -> tuple[str, ...]:
 
 @cache
 def default(config: str, name: str) -> Any:
-    """What a field is where a recipe does not set it."""
+    """The value of a field where a recipe does not set it."""
     return next(field.default for field in dataclasses.fields(config_class(config)) if field.name == name)
 
 
 def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The given values with the types that the fields ask for: YAML reads `5e-6` as text.
+    """The given values, converted to the types of the fields: YAML reads `5e-6` as text.
 
     Raises ConfigError for a field that does not exist, that may not be set, or whose value does not fit.
     """
@@ -85,7 +85,7 @@ def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]
         if name not in names(config):
             raise unknown(f"{where}.{name}", name, names(config), config)
         if isinstance(value, bool) and hints[name] is str and not name.endswith("_strategy"):
-            values[name] = value  # TRL takes true and false where it states text, as for scale_rewards
+            values[name] = value  # TRL accepts true and false for some fields of text, such as scale_rewards
         else:
             values[name] = _typed(name, value, hints[name], where)
         _check_value(config, name, values[name], where)
@@ -94,7 +94,7 @@ def checked(config: str, given: Mapping[str, Any], where: str) -> dict[str, Any]
 
 def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
     try:
-        taken = TypeAdapter(hint, config=_LAX).validate_python(_meant(name, value, hint))
+        taken = TypeAdapter(hint, config=_LAX).validate_python(_intended(name, value, hint))
     except ValidationError as error:
         raise ConfigError(f"{where}.{name}: {error.errors()[0]['msg']} (given: {value!r})") from error
     except Exception:  # noqa: BLE001  (a type that pydantic cannot build: the library checks the value itself)
@@ -104,7 +104,7 @@ def _typed(name: str, value: Any, hint: Any, where: str) -> Any:
 
 
 def _check_value(config: str, name: str, value: Any, where: str) -> None:
-    """Raise ConfigError for a value of the right type that only the first step would refuse, or compute nothing with."""
+    """Raise ConfigError for a value of the right type with which the first step would fail, or compute nothing useful."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where}.{name} must be a finite number, not {value}")
     if isinstance(value, int | float):
@@ -116,8 +116,8 @@ def _check_value(config: str, name: str, value: Any, where: str) -> None:
     known = stated.get("choices") or CHOICES.get(name)
     # A later TRL may take more: its help names them.
     if known and value is not None and value not in known and f"'{value}'" not in str(stated.get("help")):
-        told = ", ".join(str(one).lower() for one in known)
-        raise ConfigError(f"{where}.{name}: {value!r}{nearest(str(value), map(str, known))} is none of {told}")
+        accepted = ", ".join(str(one).lower() for one in known)
+        raise ConfigError(f"{where}.{name}: {value!r}{nearest(str(value), map(str, known))} is none of {accepted}")
 
 
 def unknown(path: str, name: str, known: Iterable[str], of: str) -> ConfigError:
@@ -134,8 +134,8 @@ def _hints(config: str) -> dict[str, Any]:
     return typing.get_type_hints(config_class(config))
 
 
-def _meant(name: str, value: Any, hint: Any) -> Any:
-    """What YAML has read as something else: `5e-6` as text, `no` as false."""
+def _intended(name: str, value: Any, hint: Any) -> Any:
+    """The intended value where YAML has read another one: `5e-6` as text, `no` as false."""
     kinds = typing.get_args(hint) or (hint,)
     if value is False and bool not in kinds and str in kinds and name.endswith("_strategy"):
         return "no"

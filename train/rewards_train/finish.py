@@ -1,4 +1,4 @@
-"""What a run leaves: the model, its tokenizer, recipe, suite, versions, reward log, curves, card."""
+"""Writes what a run leaves: the model, its tokenizer, recipe, suite, versions, reward log, curves, card."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPLETIONS, HISTORY, LOG, SUITE = "completions", "log.jsonl", "rewards.parquet"
 
 
 def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Path, known: dict[str, Any]) -> None:
-    """Write everything; the mark that the run has ended comes last. Sharded policies are saved by all processes."""
+    """Write everything; the mark that the run has finished comes last. Sharded policies are saved by all processes."""
     sharded = bool(trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
     temporary = out / ".model"
     model = trainer.accelerator.unwrap_model(trainer.model)
@@ -47,7 +47,7 @@ def finish(trainer: Any, recipe: Recipe, scorer: Scorer, splits: Splits, out: Pa
 
 
 def save_sharded(trainer: Any, to: Path) -> None:
-    """Let the trainer put together what lies in several processes. Raises RewardsError where its configuration forbids that."""
+    """Let the trainer gather and save sharded weights. Raises RewardsError where its configuration forbids that."""
     if trainer.is_fsdp_enabled:
         # The trainer writes nothing for the type that checkpoints have by default.
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
@@ -60,16 +60,16 @@ def save_sharded(trainer: Any, to: Path) -> None:
 
 
 def save(model: Any, to: Path) -> None:
-    """The model in safetensors."""
+    """Save the model in safetensors."""
     shutil.rmtree(to, ignore_errors=True)
     model.save_pretrained(to, safe_serialization=True)
 
 
 def put(temporary: Path, out: Path) -> None:
-    """Move finished files into place; what is a pickle or a template of another library's card stays behind."""
+    """Move finished files into `out`, without pickles and the model card of another library."""
     for path in sorted(temporary.iterdir()):
         if path.is_file() and path.suffix != ".bin" and path.name != "README.md":
-            path.chmod(0o644)  # safetensors writes for the owner alone
+            path.chmod(0o644)  # safetensors gives only the owner access
             path.replace(out / path.name)
     shutil.rmtree(temporary)
 
@@ -77,11 +77,11 @@ def put(temporary: Path, out: Path) -> None:
 def leave(
     recipe: Recipe, scorer: Scorer, splits: Splits, out: Path, history: list[dict[str, Any]], known: dict[str, Any]
 ) -> None:
-    """The files beside the model."""
+    """Write the files beside the model."""
     written = out / folder.CHECKPOINTS / COMPLETIONS
     if written.is_dir():
         (out / COMPLETIONS).mkdir(exist_ok=True)
-        for table in sorted(written.iterdir()):  # those that are there already are of a run that broke off after this
+        for table in sorted(written.iterdir()):  # an attempt that broke off later may have moved some already
             table.replace(out / COMPLETIONS / table.name)
     (out / HISTORY).write_text("".join(json.dumps(entry) + "\n" for entry in history), encoding="utf-8")
     described = scorer.suite.describe()
@@ -97,7 +97,7 @@ def leave(
 
 
 def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str, Any] | None) -> None:
-    """Where things are, and what to do next."""
+    """Print where the results are, and which commands come next."""
     tracks = [entry["eval_reward"] for entry in history if entry.get("eval_reward") is not None]
     tracks = tracks or [entry["reward"] for entry in history if entry.get("reward") is not None]
     lines = [f"model and card in {out}; reward log {out / LOG}, curves {out / 'curves.png'}"]
@@ -115,7 +115,7 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str
 
 
 def suite_file(suite: Suite) -> str:
-    """The suite as YAML that gives it again wherever it lies: with all settings, thresholds and models that it has now."""
+    """The suite as YAML that loads from any folder: with all settings, thresholds and models that it has now."""
     rewards = {}
     for component in suite.components:
         stated = component.describe()

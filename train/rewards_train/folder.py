@@ -1,4 +1,4 @@
-"""The output folder of a run: what is in it, whether it may be gone on with, what is left where a run breaks off."""
+"""The output folder of a run: what it holds, whether the run may be resumed, what is left where it breaks off."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ FREE = {
     "grpo.gradient_checkpointing", "grpo.report_to", "grpo.vllm_gpu_memory_utilization", "reward_device",
     "sft.args.gradient_checkpointing", "sft.args.report_to",
 }  # fmt: skip
-"""Settings that may change when a run is gone on with: its steps stay the same."""
+"""Settings that may change when a run is resumed, since they do not change its steps."""
 WARM = ("model", "dtype", "format", "data.max_prompt_tokens", "data.split", "grpo.chat_template_kwargs", "sft")
-"""What a warm start depends on: these settings, and all that are in them."""
+"""Settings on which a warm start depends, with all that are in them."""
 RECIPE, LOCK = "recipe.yaml", ".lock"
 STOP = ".stop"
 """A file of this name in the output folder asks a run to save and stop."""
@@ -41,9 +41,9 @@ _FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter f
 
 @contextmanager
 def opened(recipe: Recipe, resume: bool) -> Iterator[Path]:
-    """The output folder with the resolved recipe in it, for this process alone until it is left.
+    """Write the resolved recipe into the output folder, and lock the folder for this process until the context ends.
 
-    Raises ConfigError where another run is in the way, RewardsError where one is at work in it.
+    Raises ConfigError where the folder holds something that is in the way, RewardsError where another process has locked it.
     """
     out = Path(recipe.out)
     with ExitStack() as held:
@@ -58,7 +58,7 @@ def opened(recipe: Recipe, resume: bool) -> Iterator[Path]:
 
 
 def check(recipe: Recipe, resume: bool) -> None:
-    """Raise ConfigError, and leave everything as it is, where `opened` would for what is in the output folder."""
+    """Raise the errors that `opened` would for the contents of the output folder, and leave everything as it is."""
     out = Path(recipe.out)
     try:
         _check_place(out)
@@ -70,7 +70,7 @@ def check(recipe: Recipe, resume: bool) -> None:
 
 
 def _check_place(out: Path) -> None:
-    """Raise ConfigError for what is no folder, and for a folder of somebody else."""
+    """Raise ConfigError for what is no folder, and for a folder with other contents than a run."""
     place = next((path for path in (out, *out.absolute().parents) if path.exists()), out)
     if place.exists() and not place.is_dir():
         raise ConfigError(f"out {out}{'' if place == out else f': {place}'} is a file; give another out=FOLDER")
@@ -79,7 +79,7 @@ def _check_place(out: Path) -> None:
 
 
 def _check_writable(out: Path) -> None:
-    """Raise OSError where nothing can be written: tried, since no permission tells of a disk that is read-only or full."""
+    """Raise OSError where nothing can be written. It is tried, as permissions do not show a read-only or full disk."""
     made = [path for path in (out, *out.absolute().parents) if not path.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def _holds_run(out: Path) -> bool:
 
 
 def _check_run(out: Path, text: str, resume: bool) -> None:
-    """Raise ConfigError where the run in this folder is not to be gone on with, is of another recipe, or is damaged."""
+    """Raise ConfigError where the run in this folder may not be resumed, has another recipe, or is damaged."""
     if not resume:
         raise ConfigError(f"{out} holds a run already: add --resume to go on with it, or give another out=FOLDER")
     if change := _difference(out / RECIPE, text, out):
@@ -107,13 +107,13 @@ def _check_run(out: Path, text: str, resume: bool) -> None:
 
 
 def _others(out: Path) -> list[Path]:
-    """What is in a folder besides the recipe, which alone is left by a run that did not get as far as its data."""
+    """The contents of a folder besides recipe and lock. A run that ended before it read its data leaves only these two."""
     return [path for path in out.iterdir() if path.name not in (RECIPE, LOCK)] if out.is_dir() else []
 
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system lets go of with this process, however it ends."""
+    """Hold the folder's lock, which the system releases when this process ends, however it ends."""
     with (out / LOCK).open("a+", encoding="utf-8") as file:
         if not lock.take(file.fileno()):
             file.seek(0)
@@ -133,7 +133,7 @@ def _state_recipe(recipe: Recipe, out: Path, resume: bool) -> None:
         _check_run(out, text, resume)
         for part in (out, out / WARM_START):
             if not _begun(part):
-                (part / STATE).unlink(missing_ok=True)  # what it says of data is of an attempt that made no step
+                (part / STATE).unlink(missing_ok=True)  # its data and rewards are those of an attempt that made no step
     elif resume:
         print(f"nothing to resume in {out}; starting", file=sys.stderr, flush=True)
     (out / RECIPE).write_text(text, encoding="utf-8")
@@ -145,7 +145,7 @@ def finished(out: Path) -> bool:
 
 
 def read_state(out: Path) -> dict[str, Any]:
-    """What is known of the run; empty where it has not begun. Raises ConfigError where the file is damaged."""
+    """The recorded state of the run; empty where it has not begun. Raises ConfigError where the file is damaged."""
     path = out / STATE
     if not path.exists():
         return {}
@@ -155,21 +155,21 @@ def read_state(out: Path) -> dict[str, Any]:
 
 
 def write_state(out: Path, **known: Any) -> None:
-    """Add to what is known of the run."""
+    """Add to the recorded state of the run."""
     with replacing(out / STATE) as file:
         file.write_text(json.dumps({**read_state(out), **known}, indent=2) + "\n", encoding="utf-8")
 
 
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
-    """Raise ConfigError where a run would go on with other data, rewards or another number of processes than it began with.
+    """Raise ConfigError where a resumed run has other data, rewards or another number of processes than it began with.
 
-    The main process notes them at first: a run that says some of them, and not all, was begun by another version.
+    The `main` process records them at first. Where a run has recorded some of them, and not all, another version began it.
     """
     known = read_state(out)
-    unsaid = [key for key in now if key not in known]
-    if known and unsaid:
+    missing = [key for key in now if key not in known]
+    if known and missing:
         raise ConfigError(
-            f"{out}: the run was begun by another version of {OWN}, which did not note its {', '.join(unsaid)}: it cannot go on"
+            f"{out}: the run was begun by another version of {OWN}, which did not note its {', '.join(missing)}: it cannot go on"
             " exactly; go on with that version, or give another out=FOLDER"
         )
     for key, value in now.items():
@@ -185,13 +185,13 @@ def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
 
 
 def check_begun(out: Path, now: Mapping[str, Any]) -> None:
-    """The same where a step was made, before which nothing binds, and for whoever looks only: nothing is noted."""
+    """The check of `check_same` for a dry run: only where a step was made, and without recording anything."""
     if _begun(out):
         check_same(out, now, main=False)
 
 
 def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int]:
-    """The checkpoint to go on from and its step, after what came later is gone."""
+    """The checkpoint to resume from and its step; deletes incomplete checkpoints, and parts of the log after that step."""
     checkpoint, step = checkpoints.last(out / CHECKPOINTS) if resume else (None, 0)
     if accelerator.is_main_process:
         checkpoints.remove_partial(out / CHECKPOINTS)
@@ -202,7 +202,7 @@ def prepare(out: Path, resume: bool, accelerator: Any) -> tuple[Path | None, int
 
 @contextmanager
 def disk(out: Path) -> Iterator[None]:
-    """Turn a full disk into a message that says what is safe; a checkpoint that was being written is removed."""
+    """Turn a full disk into an error that says what is safe; an incomplete checkpoint is deleted."""
     try:
         yield
     except Exception as error:
@@ -218,14 +218,14 @@ def disk(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path) -> bool:
-    """Whether training has made a step that this folder keeps; tables and folders of trackers are no steps."""
+    """Whether the run has finished or has a checkpoint, complete or not; tables and folders of trackers do not count."""
     return finished(out) or any(checkpoints.numbered(out / CHECKPOINTS))
 
 
 def _difference(stated: Path, text: str, out: Path) -> str:
-    """The first setting that differs from the recipe of the run in the folder, and matters; empty where none does.
+    """The first setting that matters and differs from the recipe of the run in the folder; empty where none does.
 
-    What changes no step may differ. Before the first checkpoint of GRPO only what the warm start read must be the same.
+    Those in `FREE` may differ. Before the first checkpoint of GRPO only those that the warm start read must be the same.
     """
     try:
         old = read_yaml(stated)
@@ -252,26 +252,26 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any], before: str = "") -
 
 @contextmanager
 def stop_on_interrupt(out: Path) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks for a checkpoint after the step, the second ends at once.
+    """The first Ctrl-C or SIGTERM requests a checkpoint after the current step, the second ends at once.
 
-    Raises KeyboardInterrupt at the end where that came after the last step: what would follow is not begun. A run that is
-    complete by then has nothing to go on with, and ends as any other. Ranks that a launcher started leave that to it; but a
-    scheduler may send SIGTERM to every process, which asks for the checkpoint, however often it comes.
+    Where the request came after the last step, raises KeyboardInterrupt at the end, so that no further stage begins. A run
+    that is finished by then ends normally. In processes that a launcher started, Ctrl-C is left to the launcher. SIGTERM
+    only requests the checkpoint there, however often it comes, because a scheduler may send it to every process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     alone = "RANK" not in os.environ
 
-    def ask(number: int, frame: Any) -> None:
+    def request(number: int, frame: Any) -> None:
         if alone and (out / STOP).exists():
             raise KeyboardInterrupt
         (out / STOP).touch()
         if alone:
             print("finishing this step and saving; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
-    asked = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
-    before = {number: signal.signal(number, ask) for number in asked}
+    handled = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
+    before = {number: signal.signal(number, request) for number in handled}
     try:
         yield
         if alone and (out / STOP).exists() and not finished(out):

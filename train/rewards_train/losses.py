@@ -1,4 +1,4 @@
-"""Completions that could not be scored: how many there may be."""
+"""The limit on completions that could not be scored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("rewards.train")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many completions may fail: more than `share` of the last `window`, and the run stops."""
+    """How many completions may fail: a run stops where more than `share` of the last `window` did."""
 
     share: float = 0.05
     window: int = 256
@@ -23,7 +23,7 @@ class Budget:
     @property
     def allowed(self) -> int:
         """How many of the last `window` completions may fail."""
-        return math.floor(self.share * self.window + 1e-9)  # .29 of 100 are 29
+        return math.floor(self.share * self.window + 1e-9)  # .29 of 100 must be 29, whatever rounding makes of it
 
 
 class Losses:
@@ -34,7 +34,7 @@ class Losses:
         self._failed: deque[bool] = deque(maxlen=budget.window)
 
     def count(self, dropped: Sequence[str | None], step: int) -> None:
-        """Take in a batch: why each of its completions was dropped, None for the others.
+        """Add a batch: why each of its completions was dropped, None for the others.
 
         Raises RewardFailed past the budget.
         """

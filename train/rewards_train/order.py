@@ -1,4 +1,4 @@
-"""The order of prompts, the same for an epoch whether a run was interrupted or not."""
+"""The order of prompts in an epoch, the same whether or not a run was interrupted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trl.trainer.utils import RepeatSampler
 
 
 class EpochOrder(RepeatSampler):
-    """TRL's sampler, drawn anew from seed and epoch.
+    """TRL's sampler, seeded again for every epoch from seed and epoch.
 
     TRL's own goes on drawing from one generator, whose state is in no checkpoint: resumed after the first epoch it would
     give the prompts in another order.
@@ -26,10 +26,10 @@ class EpochOrder(RepeatSampler):
 
 
 def keep_order(trainer: Any) -> None:
-    """Let a GRPO or RLOO trainer draw its prompts in an order that depends on seed and epoch alone."""
+    """Make a GRPO or RLOO trainer draw its prompts in an order that depends on seed and epoch alone."""
 
     def epoch() -> int:
-        return int((trainer.state.epoch or 0) + 1e-6)  # whole where an epoch begins
+        return int((trainer.state.epoch or 0) + 1e-6)  # a whole number at the start of an epoch
 
     def sampler(dataset: Any = None) -> EpochOrder:
         args = trainer.args
@@ -43,4 +43,4 @@ def keep_order(trainer: Any) -> None:
             epoch=epoch,
         )
 
-    trainer._get_train_sampler = sampler  # the trainers' own place for it
+    trainer._get_train_sampler = sampler  # where the trainers look for their sampler

@@ -1,4 +1,4 @@
-"""A revision as the completion that a policy should have written."""
+"""Writes a revision as the completion that a policy should have given."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rewards.text.anchor import anchor
 from rewards.text.diff import tokens
 from rewards.types import Edit, ProposedEdit, Revision
 
-NEAR = 1  # words between two changes that are told as one
+NEAR = 1  # at most so many words between two changes that are written as one
 
 
 def completion(revision: Revision, format: str) -> str:
-    """The edits of a revision in this format. Raises RecordError where it cannot be written in it."""
+    """The edits of a revision in this format. Raises RecordError where the format cannot express them."""
     if format == rewrites.NAME:
         return revision.apply(range(len(revision.edits)))
     if format == compact.NAME:
@@ -45,7 +45,7 @@ def _lines(revision: Revision) -> list[str]:
 
 
 def _spans(text: str, edits: Sequence[Edit]) -> list[tuple[int, int, str]]:
-    """Changes as a person would name them: close ones as one, each with words that occur once in the sentence."""
+    """The changes (start, end, replacement) as a person would mark them: close ones merged, on words that occur once."""
     words = tokens(text)
     parts = sorted((edit.start, edit.end, edit.after) for edit in edits)
     while True:
@@ -61,23 +61,23 @@ def _spans(text: str, edits: Sequence[Edit]) -> list[tuple[int, int, str]]:
 
 
 def _words_between(words: Sequence[tuple[int, int]], low: int, high: int) -> int:
-    """How many words lie between two places; negative where the places are in each other's way."""
+    """The number of words between two positions; -1 where the second is before the first."""
     return sum(low <= a and b <= high for a, b in words) if low <= high else -1
 
 
 def _anchored(text: str, start: int, end: int, after: str, words: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The span widened by whole words until its text is not empty, occurs once, and keeps its spaces when it is stripped."""
+    """The span, widened by whole words until its text occurs once and the change loses or adds no space at its ends."""
     low, high = start, end
     while True:
-        told, new = text[low:high], text[low:start] + after + text[end:high]
+        old, new = text[low:high], text[low:start] + after + text[end:high]
         left = min((a for a, b in words if b <= low), default=None, key=lambda a: low - a)
         right = min((b for a, b in words if a >= high), default=None)
-        # Where nothing is left, a space beside the words would stay behind.
-        if told[:1].isspace() != new[:1].isspace() and left is not None:
+        # For example, a deletion would leave the space beside its words.
+        if old[:1].isspace() != new[:1].isspace() and left is not None:
             low = left
-        elif told[-1:].isspace() != new[-1:].isspace() and right is not None:
+        elif old[-1:].isspace() != new[-1:].isspace() and right is not None:
             high = right
-        elif told.strip() and text.count(told.strip()) == 1:
+        elif old.strip() and text.count(old.strip()) == 1:
             return low, high
         elif left is not None:
             low = left

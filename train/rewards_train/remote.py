@@ -16,14 +16,15 @@ from rewards_train.adapter import check_sizes, rows_of, step_of, why_dropped
 from rewards_train.losses import Budget, Losses
 
 RETRIED = (502, 503, 504)
-"""What a server that is busy or restarts answers, or what stands before it."""
+"""The status codes of a server that is busy or restarts, or of a proxy before it: the request is repeated."""
 
 
 class RemoteTotal:
     """The weighted total of a served suite, called as TRL calls reward functions; None where a completion is dropped.
 
-    `url` is what `rewards serve` printed, `token` what it was given; `timeout` in seconds is for one answer, `patience` for
-    how long a server that is busy or away is asked again. Pickles; each process counts its own losses.
+    `url` is the address that `rewards serve` printed, `token` the token it was given; `timeout` (seconds) limits one
+    request, `patience` (seconds) how long requests to a busy or missing server are repeated. Pickles; each process counts
+    its own failed completions against `budget`.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class RemoteTotal:
             raise ConfigError(f"{url!r} is no address of a reward server: {error}") from error
         self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
         self.timeout, self.patience = timeout, patience
-        self.__name__ = "total"  # what TRL logs it as
+        self.__name__ = "total"  # TRL logs it under this name
         self._token = token or unquote(parts.password or "") or None
         self._local = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self._losses = Losses(budget or Budget())
@@ -51,7 +52,7 @@ class RemoteTotal:
     ) -> list[float | None]:
         """One value per completion.
 
-        Raises RewardFailed past the budget, ConfigError where what the dataset carries does not fit, RewardsError where the
+        Raises RewardFailed past the budget, ConfigError where the dataset's columns do not fit, RewardsError where the
         server does not answer.
         """
         check_sizes(prompts, completions)
@@ -75,7 +76,7 @@ class RemoteTotal:
         return results
 
     def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """What the server answers to a body posted to `path`.
+        """The server's answer to a body posted to `path`.
 
         Raises RewardsError where the server does not answer, ConfigError where it refuses the request.
         """
@@ -97,14 +98,14 @@ class RemoteTotal:
         except (requests.JSONDecodeError, TypeError, ValueError) as error:
             raise self.stranger(f"{answer.text[:200]!r}") from error
 
-    def stranger(self, told: str) -> ConfigError:
-        """The error of an answer that no `rewards serve` gives; its address is without the token."""
-        return ConfigError(f"what answers at {self.url} is not `rewards serve`: {told}")
+    def stranger(self, answer: str) -> ConfigError:
+        """The error for an answer that no `rewards serve` gives. The address in it holds no token."""
+        return ConfigError(f"what answers at {self.url} is not `rewards serve`: {answer}")
 
     def _post(self, path: str, body: bytes) -> tuple[requests.Response | None, str]:
-        """The answer, None where the server is away, and in words. Raises RewardsError where it takes too long."""
+        """The response (None where there is no server), and a description. Raises RewardsError where the request fails."""
         with requests.Session() as session:
-            session.trust_env = not self._local  # a proxy does not lead to this machine
+            session.trust_env = not self._local  # no proxy between processes of one machine
             headers = {"Content-Type": "application/json"}
             try:
                 answer = session.post(
@@ -117,7 +118,7 @@ class RemoteTotal:
             return answer, f"{answer.status_code}: {answer.text[:500]}"
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """The request with the token, which a .netrc cannot replace."""
+        """Add the token to a request. As its `auth`, so that no .netrc replaces it."""
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request

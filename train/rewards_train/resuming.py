@@ -1,4 +1,4 @@
-"""Settings under which a run could not be gone on with exactly, or would lose what it has scored."""
+"""Checks for settings under which a run could not be resumed exactly, or would lose scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rewards.suite import Suite
 
 
 def check(config: Any, steps: int) -> None:
-    """Raise ConfigError where a checkpoint of GRPO could not be gone on from exactly; `steps` share one generation."""
+    """Raise ConfigError where GRPO could not be resumed exactly from a checkpoint; `steps` share one generation."""
     if config.save_strategy != "steps":
         raise ConfigError(f"grpo.save_strategy must be steps, not {config.save_strategy.value}")
     if config.eval_strategy == "epoch":
@@ -33,9 +33,10 @@ def check(config: Any, steps: int) -> None:
 
 
 def check_epochs(config: Any, arguments: int, steps: int) -> None:
-    """Raise ConfigError where a generation would not end with a step that is a multiple of `steps`, from the second epoch on.
+    """Raise ConfigError where, after the first epoch, generations would not end at steps that are multiples of `steps`.
 
-    An epoch's last step takes the batches that are left; where these are fewer, the steps after it are out of line.
+    An epoch's last step takes the batches that are left. Where these are fewer than usual, generations end at other steps
+    from then on.
     """
     shared = config.steps_per_generation * config.num_iterations
     batches = arguments * config.num_generations // config.generation_batch_size * shared
@@ -51,7 +52,7 @@ def check_epochs(config: Any, arguments: int, steps: int) -> None:
 
 
 def rewards_of(suite: Suite) -> dict[str, Any]:
-    """What decides the rewards of a run, as JSON: every setting and the files of every model, not where that runs.
+    """What determines the rewards of a run, as JSON: every setting and the files of every model, but not its device.
 
     Raises ModelError for a model that is not there.
     """
@@ -63,13 +64,13 @@ def rewards_of(suite: Suite) -> dict[str, Any]:
 
 
 def _files(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what identifies a model, what does not depend on where it runs."""
+    """The parts of a model's identity that do not depend on where it runs."""
     found = {key: identity[key] for key in ("digest", "settings") if key in identity}
     return found | {"fitted_on": [_files(one) for one in identity.get("fitted_on", ())]}
 
 
 def check_stage(config: Any, section: str) -> None:
-    """Raise ConfigError for what no stage may set, since it could not be gone on with, or not where it was."""
+    """Raise ConfigError for settings that no stage may have: it could not be resumed, or not where it stopped."""
     if config.save_total_limit == 1:
         raise ConfigError(
             f"{section}.save_total_limit must be at least 2: the last checkpoint goes only once the next is whole"

@@ -240,8 +240,7 @@ def train(out: Path, resume: bool) -> None:
 def distribution(config: Any) -> str:
     """The kind of distribution: a checkpoint cannot be resumed under another kind, which would lose its optimizer state.
 
-    FSDP is told by its settings, because `distributed_state` states it in the same way as several processes with whole
-    models.
+    FSDP is recognised by its settings, because `distributed_state` reports it like several processes with whole models.
     """
     if config.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true", "yes"):
         return "FSDP"

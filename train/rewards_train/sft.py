@@ -20,12 +20,12 @@ from rewards_train.recipe import Recipe
 from rewards_train.run import go_on, on_one_device, precision, quiet, read_recipe
 
 PAIRS = "sft.data"
-"""What a warm start's folder calls the digest of what it is made from."""
+"""The key for the digest of the pairs in the state of a warm start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What a policy is asked, and what it should answer."""
+    """The prompt of a policy, and the completion that it should give."""
 
     messages: prompts.Messages
     completion: str
@@ -51,8 +51,8 @@ class Pairs:
 def read_pairs(recipe: Recipe) -> Pairs:
     """The pairs of a recipe's warm start.
 
-    A record holds an argument, and a completion in the recipe's format, or a `rewrite` (also `after`), which is put into
-    it. Left out is what cannot be read, what has an edit that is invalid or changes nothing, and what has no edit.
+    A record holds an argument, and a completion in the recipe's format, or a `rewrite` (also `after`), which is converted to
+    it. Records are left out that cannot be read, that have no edit, or that have one that is invalid or changes nothing.
     """
     if recipe.sft is None or recipe.sft.data is None:
         raise ConfigError("there is no warm start: give sft.data=FILE, a JSONL of {issue, argument, completion}")
@@ -72,7 +72,7 @@ def read_pairs(recipe: Recipe) -> Pairs:
 
 
 def pairs_digest(recipe: Recipe) -> str:
-    """What tells the records of a warm start from others: a path says nothing of what is in the file."""
+    """A digest of the records of a warm start: the same path may hold other records later."""
     assert recipe.sft is not None  # noqa: S101  (only a recipe with a warm start gets here)
     assert recipe.sft.data is not None  # noqa: S101
     return data.digest(data.records(recipe.sft.data, recipe.data.split))
@@ -82,21 +82,21 @@ def check_kept(out: Path, recipe: Recipe) -> None:
     """Raise ConfigError where the warm start in a run's folder was made from other pairs than `sft.data` now holds."""
     try:
         now = pairs_digest(recipe)
-    except RewardsError:  # what is gone is not needed any more
+    except RewardsError:  # a finished warm start does not need its file any more
         return
     folder.check_same(out / folder.WARM_START, {PAIRS: now}, main=False)
 
 
 def encode(pair: Pair, tokenizer: Any, recipe: Recipe) -> dict[str, list[int]]:
     """The tokens of prompt and completion, and a mask that is 1 where the completion is."""
-    asked = prompts.encode(tokenizer, pair.messages, recipe.template_settings)
+    prompt = prompts.encode(tokenizer, pair.messages, recipe.template_settings)
     text = pair.completion.replace(tokenizer.eos_token, "")
-    answer = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    return {"input_ids": [*asked, *answer], "completion_mask": [0] * len(asked) + [1] * len(answer)}
+    completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return {"input_ids": [*prompt, *completion], "completion_mask": [0] * len(prompt) + [1] * len(completion)}
 
 
 def warm_start(out: Path, resume: bool) -> None:
-    """Train on the pairs in this process, and leave the whole model in `out`/warm-start."""
+    """Train on the pairs in this process, and save the whole model in `out`/warm-start."""
     quiet()
     recipe = read_recipe(out)
     target = out / folder.WARM_START
@@ -136,7 +136,7 @@ def warm_start(out: Path, resume: bool) -> None:
 
 
 def _fits(row: dict[str, list[int]], room: tuple[int, str] | None) -> bool:
-    """Whether GRPO, too, would ask for this prompt."""
+    """Whether the prompt is short enough for GRPO too."""
     return room is None or row["completion_mask"].count(0) <= room[0]
 
 
@@ -149,7 +149,7 @@ def _trainer(recipe: Recipe, target: Path, rows: list[dict[str, list[int]]], tok
     from rewards_train.projection import project_completions_only
 
     project_completions_only()
-    assert recipe.sft is not None  # noqa: S101  (`read_pairs` has seen to it)
+    assert recipe.sft is not None  # noqa: S101  (`read_pairs` has checked it)
     given: dict[str, Any] = {"report_to": "none", "disable_tqdm": True, "logging_steps": 10, "max_length": None}
     given["completion_only_loss"] = True  # TRL reads `completion_mask` for that only
     given |= {**precision(recipe.sft.args, recipe.dtype, recipe.sft.lora), **recipe.sft.args}

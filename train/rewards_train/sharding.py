@@ -1,4 +1,4 @@
-"""A policy that is spread over processes (FSDP, DeepSpeed): what cannot be done with its weights, said before a run."""
+"""A policy that is sharded over processes (FSDP, DeepSpeed): errors, before a run, for what its weights do not allow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rewards.errors import ConfigError
 from rewards_train.recipe import Recipe
 
 SHARDS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-"""What accelerate calls the kinds of distribution under which a process may hold a part of the weights only."""
+"""accelerate's names for the kinds of distribution under which a process may hold only a part of the weights."""
 
 
 def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None) -> None:
-    """Raise ConfigError for several machines, and for a stage that would put together weights of several processes.
+    """Raise ConfigError for several machines, and for a stage that needs all weights of a sharded policy in one process.
 
-    Saving is left to the trainer there: it writes an adapter, or all weights, as they were trained, and folds nothing.
+    A sharded policy is saved by the trainer: an adapter, or all weights, as they were trained, without merging.
     """
     launched = read_yaml(accelerate_config) if accelerate_config is not None else {}
     machines, kind = launched.get("num_machines"), launched.get("distributed_type")
@@ -39,9 +39,9 @@ def check(recipe: Recipe, stages: Sequence[str], accelerate_config: Path | None)
 
 
 def processes(recipe: Recipe, given: int | None, accelerate_config: Path | None) -> int:
-    """How many processes a run has: as `--num-processes` says, else accelerate's file, else, without one, the recipe.
+    """The number of processes of a run: from `--num-processes`, else accelerate's file, else, without one, the recipe.
 
-    Raises ConfigError for a file that accelerate would refuse, since it says no number.
+    Raises ConfigError for a file that states no number, and that accelerate would refuse.
     """
     if given is not None or accelerate_config is None:
         return given or recipe.processes
@@ -49,11 +49,11 @@ def processes(recipe: Recipe, given: int | None, accelerate_config: Path | None)
     stated, kind = launched.get("num_processes"), launched.get("distributed_type")
     if isinstance(stated, int) and stated > 0:
         return stated
-    if "num_processes" not in launched and kind == "NO":  # as accelerate has it
+    if "num_processes" not in launched and kind == "NO":  # accelerate's default
         return 1
     raise ConfigError(f"--accelerate-config {accelerate_config}: no num_processes in it; give --num-processes N")
 
 
 def _sharded(given: Mapping[str, Any], section: str) -> str:
-    """The setting that spreads a policy over processes; empty where none does."""
+    """The name of the setting that shards a policy; empty where none does."""
     return next((f"{section}.{key}" for key in ("deepspeed", "fsdp") if given.get(key)), "")

@@ -1,4 +1,4 @@
-"""What texts of a batch have in common is read once, on a CPU: a group's completions share their prompt."""
+"""Computes what texts of a batch have in common only once, on a CPU: a group's completions share their prompt."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from rewards.models.causal_lm import padded_inputs, row_tokens
 from rewards.models.tries import pack
 
-ROW_TOKENS = 2048  # the mask of a row grows with its square
-WORTHWHILE = 0.8  # share of a batch's places, padding included, below which packing pays
-SCORED = {"input_ids", "attention_mask", "return_dict"}  # what TRL asks log-probabilities with
+ROW_TOKENS = 2048  # a row's mask grows with the square of its length
+WORTHWHILE = 0.8  # packing pays below this share of a batch's positions, padding included
+SCORED = {"input_ids", "attention_mask", "return_dict"}  # arguments with which TRL computes log-probabilities
 PER_ROW = {"input_ids", "attention_mask", "position_ids"}
-BEGUN = PER_ROW | {"past_key_values", "cache_position", "use_cache", "return_dict"}  # what generating begins with
+BEGUN = PER_ROW | {"past_key_values", "cache_position", "use_cache", "return_dict"}  # arguments when generation starts
 
 
 def read_prompts_once(trainer: Any) -> None:
-    """Let the models of a trainer on a CPU read what texts of a batch share once, while they generate and while they learn.
+    """Make the models of a trainer on a CPU compute what texts of a batch share only once, in generation and in training.
 
-    TRL reads the prompt with each of its completions: to begin to generate, for the reference, for the policy. Hidden states
-    are the same up to rounding, and so are gradients; a dropout falls on shared tokens once. Left as they are: GPUs, compiled
-    models, those that have other ways to see than a mask over positions, and attention that is not `sdpa`.
+    TRL computes the prompt with each of its completions: at the start of generation, for the reference and for the policy.
+    Hidden states and gradients are the same up to rounding; dropout is drawn once for shared tokens. Left as they are: GPUs,
+    compiled models, models whose attention or state is not ruled by a mask over positions, and attention that is not `sdpa`.
     """
     if trainer.args.device.type != "cpu" or trainer.args.torch_compile:
         return
@@ -39,28 +39,28 @@ def read_prompts_once(trainer: Any) -> None:
 
 
 def shared(forward: Callable[..., Any], limit: int) -> Callable[..., Any]:
-    """The forward of a model without its head, with each shared beginning read once, where that pays."""
+    """The forward of a model without its head, changed to compute each shared prefix once where that pays."""
 
     @functools.wraps(forward)
     def reading(*args: Any, **given: Any) -> Any:
         ids, mask, cache = (given.get(name) for name in ("input_ids", "attention_mask", "past_key_values"))
-        asked = {name for name, value in given.items() if value is not None and value is not False}
+        passed = {name for name, value in given.items() if value is not None and value is not False}
         found = None
         if args or ids is None or len(ids) < 2 or not (mask is None or getattr(mask, "shape", None) == ids.shape):
             pass
-        elif mask is not None and asked <= SCORED:
+        elif mask is not None and passed <= SCORED:
             found = _packed(forward, ids, mask, limit)
-        elif asked <= BEGUN and type(cache) is DynamicCache and not cache.get_seq_length():
-            found = _begun(forward, given)
+        elif passed <= BEGUN and type(cache) is DynamicCache and not cache.get_seq_length():
+            found = _first_pass(forward, given)
         return forward(*args, **given) if found is None else found
 
     return reading
 
 
 def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, limit: int) -> Any:
-    """Hidden states (B, T, D) of texts packed into rows; those of padding are not its own. None where it does not pay.
+    """Hidden states (B, T, D) of texts packed into rows; at padding they are arbitrary. None where packing does not pay.
 
-    Nor where a text is longer than a row may be: the mask of a row takes the place of the model's, and of its window.
+    None also where a text is longer than a row may be: the mask of a row replaces the model's own and its sliding window.
     """
     kept = mask.bool()
     rows = [row for row in pack([one[real].tolist() for one, real in zip(ids, kept, strict=True)], limit) if len(row)]
@@ -72,12 +72,12 @@ def _packed(forward: Callable[..., Any], ids: torch.Tensor, mask: torch.Tensor, 
         for index, path in row.paths:
             places[index, kept[index]] = torch.tensor(path) + number * width
     hidden = forward(**padded_inputs(rows), use_cache=False).last_hidden_state
-    # An embedding, since what flows back through other ways to pick has no fixed order of additions.
+    # An embedding, since the gradients of other ways to gather are added in no fixed order.
     return BaseModelOutputWithPast(last_hidden_state=functional.embedding(places, hidden.flatten(0, 1)))
 
 
-def _begun(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
-    """The first pass of generating, on distinct prompts alone; the cache is spread over the batch. None where all differ."""
+def _first_pass(forward: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """The first forward pass of generation on distinct prompts only, its cache expanded after it. None where all differ."""
     parts = [given[name] for name in ("input_ids", "attention_mask") if given.get(name) is not None]
     rows = torch.cat(parts, 1).tolist()
     distinct: dict[tuple[int, ...], int] = {}

@@ -1,4 +1,4 @@
-"""Weights of a policy with LoRA stay what they are while vLLM is sent them."""
+"""Keeps the base weights of a policy with LoRA unchanged when they are sent to vLLM."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 
 
 def keep_base(trainer: Any) -> None:
-    """Put the base weights back after every transfer to vLLM, to the bit.
+    """Restore the base weights after every transfer to vLLM, bit by bit.
 
-    PEFT folds the adapter into them for it and takes it out again, in place: rounded to bfloat16, W + d - d is not W. Step by
-    step the policy would train on weights that nobody has, and that neither the saved adapter nor a resumed run starts from.
-    The copies lie in main memory. Nothing to do without vLLM, without LoRA, and in float32, where 1e-7 is lost.
+    For the transfer PEFT merges the adapter into them and then subtracts it, in place: in bfloat16, W + d - d is not W. Step
+    by step the policy would drift to base weights that exist nowhere else, neither beside the saved adapter nor in a resumed
+    run. The copies are kept in main memory. Does nothing without vLLM, without LoRA, and in float32, where the error is only
+    1e-7.
     """
     generation = getattr(trainer, "vllm_generation", None)
     if generation is None or next(_rounded(generation.model), None) is None:
@@ -22,7 +23,7 @@ def keep_base(trainer: Any) -> None:
     kept: list[torch.Tensor] = []
 
     def sync_weights() -> None:
-        if not kept:  # now, not before: sharding takes the weights of the start away
+        if not kept:  # not earlier: sharding replaces the weights that a model starts with
             kept.extend(weight.detach().to("cpu", copy=True) for weight in _rounded(generation.model))
         send()
         with torch.no_grad():
@@ -33,13 +34,13 @@ def keep_base(trainer: Any) -> None:
 
 
 def _rounded(model: Any) -> Iterator[torch.Tensor]:
-    """What adapters are folded into, weights and biases, where it has fewer digits than float32."""
+    """The weights and biases into which adapters are merged, as far as they are less precise than float32."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             base: Any = module.get_base_layer()
-            weight = getattr(module, "parameter_name", "weight")  # that of experts has another name
+            weight = getattr(module, "parameter_name", "weight")  # weights of experts have another name
             for name in (weight, "bias"):
                 found = getattr(base, name, None)
                 if isinstance(found, torch.Tensor) and found.dtype in (torch.bfloat16, torch.float16):

@@ -5,7 +5,7 @@ Its configuration names it, and nothing else is needed:
     reward.custom_reward_function.path=pkg://rewards_train.verl
     +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8000
 
-verl's manager `naive` asks for one completion at a time from many threads; the server scores together what gathers. From
+verl's manager `naive` asks for one completion at a time from many threads; the server scores waiting ones together. From
 https://github.com/volcengine/verl, `verl/experimental/reward_loop/reward_manager/naive.py` (0.9).
 """
 
