@@ -93,7 +93,7 @@ def _drawn(job: Job, options: Options) -> tuple[dict[Split, list[Pair]], dict[st
 
 
 def with_repairs(examples: Sequence[Pair]) -> list[Pair]:
-    """The pairs and, for every disfluent one that nobody has judged, its reverse, which is a fluent edit."""
+    """The pairs and, for every disfluent one that nobody has judged, its reverse, labelled fluent since it undoes a fault."""
     back = [
         replace(pair, before=pair.after, after=pair.before, fluent=True, kind="way back")
         for pair in examples
