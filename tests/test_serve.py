@@ -722,6 +722,32 @@ def test_no_pass_is_larger_than_a_batch_and_what_breaks_one_takes_nothing_that_i
         assert (desk.scored, desk.waiting) == (8, 0)
 
 
+def test_a_request_of_several_batches_takes_turns_with_others() -> None:
+    suite: Any = Toy()
+    desk = Desk(suite, 20, 2)
+    with desk:
+        given: list[Any] = [[1, 2, 3, 4, 5, 6], [7]]
+        large, small = list[Any](desk.submit(revisions) for revisions in given)
+        suite.may.set()
+        assert small.result(30) == [70]
+        assert large.result(30) == [10, 20, 30, 40, 50, 60]
+    assert suite.passes == [[1, 2], [7, 3], [4, 5], [6]]
+    assert (desk.scored, desk.waiting) == (7, 0)
+
+
+def test_what_has_begun_when_a_server_ends_is_completed() -> None:
+    suite: Any = Toy()
+    desk = Desk(suite, 20, 2)
+    with desk:
+        given: list[Any] = [[1, 2, 3, 4, 5, 6], [7]]
+        large, small = list[Any](desk.submit(revisions) for revisions in given)
+        while not suite.passes:
+            time.sleep(0.01)
+        threading.Timer(0.2, suite.may.set).start()
+    assert large.result(0) == [10, 20, 30, 40, 50, 60]
+    assert small.cancelled()
+
+
 def test_one_that_breaks_a_shared_pass_fails_alone() -> None:
     suite: Any = Toy()
     with Desk(suite, 20, 4) as desk:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -25,19 +26,28 @@ class Full(Exception):  # noqa: N818  (it says what happened to the request)
     """No room for more work now; the reason says what to do."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class WaitingRequest:
-    """The revisions of one request, and the future for their results."""
+    """The revisions of one request, the results so far, and the future for all of them."""
 
     revisions: Sequence[Revision]
     future: Future[list[Result]] = field(default_factory=Future)
+    results: list[Result] = field(default_factory=list)
+
+    def part(self, most: int) -> Part:
+        """The next revisions to score, at most so many."""
+        return self, self.revisions[len(self.results) :][:most]
+
+
+Part = tuple[WaitingRequest, Sequence[Revision]]
 
 
 class Desk:
     """Takes the revisions of requests, at most `limit` at a time, and scores up to `batch` of them together.
 
-    A pass begins at once, with the requests that are there. As a context manager: on exit the running pass is completed, and
-    requests that wait are cancelled. `problem` is why the last pass failed as a whole, None where it did not.
+    A pass begins at once, with the requests that are there. One that does not fit takes turns with the others. As a context
+    manager: on exit requests that have begun are completed, the others are cancelled. `problem` is why the last pass failed as
+    a whole, None where it did not.
     """
 
     def __init__(self, suite: Suite, limit: int, batch: int) -> None:
@@ -60,8 +70,8 @@ class Desk:
     ) -> None:
         with self._changed:
             self._closing = True
-            left = list(self._queue)
-            self._queue.clear()
+            left = [work for work in self._queue if not work.future.running()]
+            self._queue = deque(work for work in self._queue if work.future.running())
             self._changed.notify_all()
         for work in left:
             work.future.cancel()
@@ -104,44 +114,48 @@ class Desk:
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
-                taken = self._take()
-            if wanted := [work for work in taken if work.future.set_running_or_notify_cancel()]:
-                self._score(wanted)
+                parts = self._take()
+            if parts:
+                self._score(parts)
+                with self._changed:
+                    self._queue.extend(work for work, _ in parts if not work.future.done())
 
-    def _take(self) -> list[WaitingRequest]:
-        """Whole requests, in order, until they fill a batch."""
-        taken = [self._queue.popleft()]
-        while self._queue and sum(len(work.revisions) for work in taken) < self._batch:
-            taken.append(self._queue.popleft())
-        return taken
+    def _take(self) -> list[Part]:
+        """The next revisions of the requests, in order, until they fill a batch."""
+        parts: list[Part] = []
+        room = self._batch
+        while self._queue and room:
+            work = self._queue.popleft()
+            if work.future.running() or work.future.set_running_or_notify_cancel():
+                parts.append(work.part(room))
+                room -= len(parts[-1][1])
+        return parts
 
-    def _score(self, wanted: Sequence[WaitingRequest]) -> None:
-        """Set each request's results. Where a pass fails, those without are tried one by one, so that one fails alone."""
-        began, open_ = time.monotonic(), deque(wanted)
-        revisions = [revision for work in wanted for revision in work.revisions]
-        results: list[Result] = []
+    def _score(self, parts: Sequence[Part]) -> None:
+        """Score in one pass, and set the results of requests that are complete.
+
+        Where the pass fails, each part is tried by itself, so that a request fails alone.
+        """
+        began = time.monotonic()
         try:
-            for at in range(0, max(1, len(revisions)), self._batch):
-                results += self._suite.score(revisions[at : at + self._batch])
-                while open_ and len(open_[0].revisions) <= len(results):
-                    self._settle(open_.popleft(), results)
+            found = iter(self._suite.score([revision for _, part in parts for revision in part]))
         except BaseException as error:  # noqa: BLE001  (whatever it is: the client must get an answer, and others theirs)
-            if len(open_) > 1:
-                for work in open_:
-                    self._score([work])
+            if len(parts) > 1:
+                for one in parts:
+                    self._score([one])
             else:
                 self.problem = tell(error)
-                open_[0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
+                parts[0][0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
             return
         self.problem = None
+        for work, part in parts:
+            work.results += islice(found, len(part))
+            self.scored += len(part)
+            if len(work.results) == len(work.revisions):
+                work.future.set_result(work.results)
+        size = sum(len(part) for _, part in parts)
         message = "%d completions of %d requests in %.2f s, %d so far"
-        log.info(message, len(revisions), len(wanted), time.monotonic() - began, self.scored)
-
-    def _settle(self, work: WaitingRequest, results: list[Result]) -> None:
-        size = len(work.revisions)
-        self.scored += size
-        work.future.set_result(results[:size])
-        del results[:size]
+        log.info(message, size, len(parts), time.monotonic() - began, self.scored)
 
 
 def _unexpected(error: BaseException) -> RuntimeError:
