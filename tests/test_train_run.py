@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -946,3 +947,10 @@ def test_the_suite_that_is_left_is_the_one_that_was_trained_on(tmp_path: Path) -
 
     assert told(again) == told(suite)
     assert (told(again)["fluency"]["together"], told(again)["plain_text"]["together"]) == (False, True)
+
+
+def test_the_next_commands_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    finish.say(resolve("smoke", []), Path("my runs/1"), [], None)
+    edit, audit = (shlex.split(line.replace("next:", "")) for line in capsys.readouterr().err.splitlines()[1:])
+    assert edit[edit.index("--suite") + 1] == "my runs/1/suite.yaml"
+    assert audit == ["rewards", "audit", "my runs/1/rewards.parquet"]

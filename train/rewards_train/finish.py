@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -108,9 +109,10 @@ def say(recipe: Recipe, out: Path, history: list[dict[str, Any]], best: dict[str
     if len(tracks) > 1:
         lines.insert(0, f"reward {tracks[0]:.3f} at first, {tracks[-1]:.3f} at last")
     base = recipe.model if recipe.sft is None else out / folder.WARM_START
-    policy_ = f"--model {base} --adapter {out}" if recipe.leaves_adapter else f"--model {out}"
-    lines.append(f"next: rewards edit FILE -o edited.jsonl {policy_} --format {recipe.format} --suite {out / SUITE}")
-    lines.append(f"      rewards audit {out / LOG}")
+    start, run, suite, table = (shlex.quote(str(path)) for path in (base, out, out / SUITE, out / LOG))
+    model = f"--model {start} --adapter {run}" if recipe.leaves_adapter else f"--model {run}"
+    lines.append(f"next: rewards edit FILE -o edited.jsonl {model} --format {recipe.format} --suite {suite}")
+    lines.append(f"      rewards audit {table}")
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
