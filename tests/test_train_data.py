@@ -385,7 +385,7 @@ def test_what_is_left_out_of_both_parts_is_told_up_to_five_of_each_reason(dry: R
 
 def test_names_of_strangers_are_shown_and_not_obeyed() -> None:
     splits = data.Splits(data.Loaded((), (("\x1b[2J", "too long"),)))
-    assert data.told(splits, Data())[-1] == "left out   \\x1b[2J: too long"
+    assert data.summary(splits, Data())[-1] == "left out   \\x1b[2J: too long"
 
 
 def test_lengths_of_prompts() -> None:
