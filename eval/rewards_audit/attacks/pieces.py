@@ -8,7 +8,7 @@ from rewards_audit.cases import Case, Change
 
 @attack
 def edits_that_clash(case: Case) -> list[Change] | None:
-    """Two ways to edit a sentence at once: it says a thing twice, or is a sentence no more."""
+    """Two edits of one sentence that clash: it then says a thing twice, or is no longer a sentence."""
     return list(case.clashing) or None
 
 

@@ -31,7 +31,7 @@ def number_for_a_word(case: Case) -> list[Change] | None:
 
 @attack
 def thing_for_a_word(case: Case) -> list[Change] | None:
-    """The longest word of the first sentence replaced by `thing`: what a policy without a pull to its start came to."""
+    """The longest word of the first sentence replaced by `thing`, as a policy trained without a KL penalty learned to do."""
     return _for_the_longest_word(case, "thing")
 
 
