@@ -59,7 +59,7 @@ class Draft:
             self.failures.setdefault(component.name, judgement.failed)
 
     def cancel(self, joint: Joint) -> None:
-        """Note that the accepted edits of a sentence cancel each other out."""
+        """Note that accepted edits of a sentence cancel each other out, all of them or all but one."""
         self.failed_jointly[joint.edit.sentence_id][NOTHING] = False
         if joint.enough is not None:
             self.enough[joint.edit.sentence_id] = joint.enough
@@ -81,7 +81,7 @@ class Draft:
         return Argument(self.revision, accepted, self.revision.apply(accepted), tuple(passes))
 
     def stand_together(self, argument: Argument) -> Argument:
-        """The argument without the edits of sentences that fail jointly, save no-ops and an edit that is `enough` alone."""
+        """The argument without the edits of sentences that fail jointly, except no-ops and an edit in `enough`."""
         if not self.failed_jointly:
             return argument
         down = {
@@ -100,7 +100,7 @@ class Draft:
         return {gate.name: gate.name in judged and judged[gate.name].passed is True for gate in gates}
 
     def result(self, suite: Suite, argument: Argument | None) -> Result:
-        """The finished result. `argument` is None where the accepted edits are unknown; then none counts as accepted."""
+        """The finished result. `argument` is None where an earlier scoring left it unknown; then no edit counts as accepted."""
         if argument is None:
             argument = Argument(self.revision, (), self.revision.argument, ({},) * len(self.revision.edits))
         values = {component.name: self._value(component, argument) for component in suite.components}
@@ -126,7 +126,7 @@ class Draft:
         )
 
     def _value(self, component: Component, argument: Argument) -> float | None:
-        """The component's value for the whole revision: a mean over edits or sentences, or a global value as it is paid."""
+        """The component's entry in `Result.rewards`."""
         name = component.name
         if name in self.failures:
             return None

@@ -43,15 +43,16 @@ class Result:
 
     `edits` has, for every edit of the revision, the judgements of the rewards at edit level, by the reward's name;
     `sentences` has every edited sentence with those of the rewards at sentence level. `accepted` are the indices of the
-    valid edits that passed all gates, `failed_gates` the names of the gates that each edit did not pass. `after_accepted`
-    is the argument with the accepted edits, which global rewards see, `after_all` the one with every valid edit. `details`
-    are the details of global rewards' scores, by the reward's name.
+    valid edits that passed all gates, `failed_gates` the names of the gates that each edit did not pass (`NAME together`
+    where it passed alone, but not together with others of its sentence). `after_accepted` is the argument with the
+    accepted edits, which global rewards see, `after_all` the one with every valid edit. `details` are the details of
+    global rewards' scores, by the reward's name.
 
     `reward` is the suite's weighted total; None where a gate or a reward with a weight failed, and where none has a weight.
-    `rewards` has a number for every reward of the suite, always with the same keys: a global reward's value as it enters
-    the total, for others the mean over edits or sentences; None where there is nothing to score, or where the reward failed
-    for the reason in `failures`. `together` has, by sentence number, the gates' judgements of several accepted edits of a
-    sentence, taken as one edit.
+    `rewards` has a number or None for every reward of the suite, always with the same keys. It is the mean over edits or
+    sentences, or the value of a global reward (0 under `empty: zero` where no edit was accepted). None where there is
+    nothing to score, and where the reward or, for a global one, a gate failed for the reason in `failures`. `together` has,
+    by sentence number, the gates' judgements of the edits of a sentence that passed one by one, taken as one edit.
     """
 
     revision: Revision

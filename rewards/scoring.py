@@ -99,7 +99,7 @@ def _judge_alone(suite: Suite, revisions: Sequence[Revision], drafts: Sequence[D
 def _judge_together(
     suite: Suite, revisions: Sequence[Revision], drafts: Sequence[Draft], arguments: Sequence[Argument]
 ) -> Sequence[Argument]:
-    """The arguments after the joint gates: a sentence keeps none of its edits where they fail together or cancel out."""
+    """The arguments after the joint gates: as in `Draft.stand_together`."""
     gates = [c for c in suite.components if c.together]
     if not gates:
         return arguments
