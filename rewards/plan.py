@@ -39,7 +39,7 @@ class SuitePlan:
     strict: bool = False
 
     def engine(self) -> Engine:
-        """A new engine. Raises ConfigError for an invalid setting."""
+        """A new engine. Raises ConfigError for an invalid setting, RewardsError for a cache that cannot be opened."""
         from rewards.engine.cache import DiskCache, MemoryCache
         from rewards.engine.engine import Engine
 

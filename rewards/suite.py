@@ -108,7 +108,7 @@ class Suite:
         return f"<suite {self.name!r}: {', '.join(uses)}>"
 
     def score(self, revisions: Iterable[Revision]) -> list[Result]:
-        """One Result per revision, in order, from one pass over all of them.
+        """One Result per revision, in order. All revisions are scored as one batch.
 
         A reward that fails on a revision makes that revision's result `failed`, unless the suite is strict: then the
         error propagates. Raises TypeError where an item is no Revision, ModelError where a model is missing.
@@ -150,7 +150,8 @@ def load_suite(
     `rewards` (names or Reward objects) are measured in addition, with weight 0. `settings` override by reward: gate,
     together, weight, threshold, empty, params, and arguments, either directly by name or under `arguments` as in the file.
     `profile` overrides the suite's; where neither is given, the engine's is used. `engine` also carries device, dtype and
-    cache. Raises ConfigError for invalid settings, PluginError for unknown names and broken declarations.
+    cache. Raises ConfigError for a file, setting or argument that does not fit, PluginError for a suite or reward that does
+    not exist and for a mistake in a reward's declaration.
     """
     plugins = plugins or registry()
     path = user_path(str(name)) if str(name).endswith((".yaml", ".yml")) else plugins.suite(str(name))[0]

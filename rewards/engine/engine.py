@@ -119,8 +119,8 @@ class Engine:
     def compute(self, requests: Iterable[Request]) -> dict[Request, Feature]:
         """The feature of every distinct request, or a Failure in its place.
 
-        Raises ModelError where a role has no model or one that does not give such features, and PluginError where
-        something is not a request.
+        Raises ModelError where a role has no model, two different ones, or one that cannot be loaded or does not give such
+        features, and PluginError where something is not a request.
         """
         asked = checked(requests, "Engine.compute")
         with self._lock:
