@@ -61,7 +61,10 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path, example: str = "") -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError with the file and problem; `example` is a command that prints one."""
+    """The mapping in a YAML file. Raises ConfigError, which names the file and the problem.
+
+    `example` is a command that prints such a file; the error names it where the file holds no mapping.
+    """
     text = read_text(path)
     try:
         nodes = _composed(text)

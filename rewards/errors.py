@@ -48,9 +48,9 @@ class ModelError(RewardsError):
 
 @contextmanager
 def failing_as(to_error: Callable[[BaseException], RewardsError], *own: type[BaseException]) -> Iterator[None]:
-    """Convert exceptions of a plugin raised inside by `to_error`; those of the types `own` pass through.
+    """Raise the error that `to_error` makes of an exception raised inside. The types `own` and KeyboardInterrupt pass through.
 
-    A plugin may raise anything, SystemExit and CancelledError too, without ending the run. KeyboardInterrupt passes through.
+    So nothing that a plugin raises, not even SystemExit or CancelledError, ends the run.
     """
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, *own)
     try:

@@ -241,7 +241,7 @@ def identifier(record: Mapping[str, Any]) -> str | int | None:
     """The id that a record states, in `id` or else in `post_id`; None where both are missing or null.
 
     A float such as 1.0, to which tables may convert an integer, becomes that integer. Raises RecordError for any other
-    value, for an integer outside of 64 bits, and for a float of magnitude 2^53 or more, which may not be exact.
+    value, for an integer that 64 bits cannot hold, and for a float of magnitude 2^53 or more, which may not be exact.
     """
     for key in ("id", "post_id"):
         value = record.get(key)

@@ -50,7 +50,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def doubled_key(text: bytes, read: Any) -> str | None:
     """The first duplicate key in an object of a JSON text, or None. `read` is the text as parsed.
 
-    Without duplicates and escaped colons both have equally many, and counting is faster than parsing the text again.
+    Without duplicate keys and escaped colons both have equally many colons, and counting these is faster than parsing again.
     """
     try:
         escaped = b"\\u003a" in text or b"\\u003A" in text

@@ -10,7 +10,7 @@ from importlib import metadata
 OWN = "appropriateness-rewards"
 """The name of this distribution."""
 NOWHERE = "(not installed)"
-"""Stands in place of a version."""
+"""The version that is stated for a package that is not installed."""
 COMPUTING = (OWN, "torch", "transformers", "tokenizers", "sentence-transformers", "numpy", "rapidfuzz", "sentencex")
 """The packages that scores depend on: for sentences, tokens, word differences and computation."""
 

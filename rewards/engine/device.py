@@ -37,7 +37,7 @@ def pick_device(wanted: str) -> str:
 
 
 def _own_gpu(count: int) -> int:
-    """The index of this process's GPU: LOCAL_RANK where a launcher has set it, else torch's current device."""
+    """The index of this process's GPU: LOCAL_RANK where a launcher has set it to one, else torch's current device."""
     import torch  # only models need torch
 
     given = os.environ.get("LOCAL_RANK", "")
@@ -118,8 +118,8 @@ _PRECISION = _Precision()
 def _gpu_has_bfloat16(device: str) -> bool:
     """Whether the GPU has instructions for bfloat16; emulated it is slower than float32.
 
-    Read from the device's properties: torch's own check needs it as the current device, which takes some hundred
-    megabytes of its memory in every process.
+    Read from the device's properties: torch's own check looks at the current device, and to make a GPU the current one
+    takes some hundred megabytes of its memory in every process.
     """
     import torch  # only models need torch
 

@@ -63,7 +63,7 @@ def _prompts_of(folder: Path) -> set[str]:
 
 
 def check(named: Iterable[str], known: Iterable[str], key: str = "") -> None:
-    """Raise ConfigError, with the nearest role, where the user names a model for a role that is not a known one.
+    """Raise ConfigError, with the nearest role, where `named` has a role that is not among the known ones.
 
     `key` precedes the role in the message, such as `models.` for the key of a file.
     """
