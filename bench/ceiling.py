@@ -65,7 +65,7 @@ def bare(reading: Reading) -> Any:
 
 
 def flops(readings: Sequence[Reading]) -> float:
-    """FLOPs of the matrix products with weights: two per weight of the blocks and token; attention is left out."""
+    """FLOPs of the matrix products with weights: two for each token and weight of the blocks; attention is left out."""
     total = 0.0
     for reading in readings:
         if isinstance(reading.model, CausalLM):

@@ -59,7 +59,7 @@ def make_groups(systems: dict[str, list[rewards.Revision]], count: int) -> list[
 def measure(
     suite: Suite, systems: dict[str, list[rewards.Revision]], groups: list[list[rewards.Revision]]
 ) -> dict[str, Any]:
-    """Means of the systems, share of groups without spread, and each reward's share of the spread."""
+    """Means of the systems, the interval of their difference, groups without spread, and each reward's share of the spread."""
     totals = {name: np.array([one.reward or 0.0 for one in suite.score(found)]) for name, found in systems.items()}
     difference = totals["v11"] - totals["base"]
     results = [suite.score(group) for group in groups]

@@ -30,7 +30,7 @@ def every(revisions: list[Revision], count: int) -> list[Revision]:
 
 
 def groups(systems: Iterable[list[Revision]], arguments: int, size: int) -> list[Revision]:
-    """`size` completions for each of the first `arguments`: random halves of what the systems propose for them."""
+    """`size` completions for each of the first `arguments` arguments: random halves of what the systems propose for them."""
     return [
         revision
         for same in list(zip(*systems, strict=True))[:arguments]

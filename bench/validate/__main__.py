@@ -83,7 +83,7 @@ def stated_files(bench: Bench, folds: dict[str, Path]) -> list[tuple[str, Path, 
 
 
 def compare(name: str, file: Path, measure: Callable[[], dict[str, Any]], *, write: bool = False) -> int:
-    """The number of figures that do not agree with the file; prints all. With `write` the new ones replace the old ones."""
+    """The number of figures that do not agree with the file; prints all. With `write` the file gets the new ones: then 0."""
     began = time.monotonic()
     if not file.exists() and not write:
         sys.exit(f"{file} is missing: there is nothing to compare with; state the figures with --write")

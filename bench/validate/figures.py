@@ -29,7 +29,7 @@ MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The name of a number, its measured value, and the stated interval (twice the stated value where there is none)."""
+    """The name of a number, its measured value, and the stated interval: (v, v) where only a value v is stated."""
 
     name: str
     found: float | None  # None: stated, but not produced any more

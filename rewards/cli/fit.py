@@ -64,7 +64,7 @@ def fit(
         options["percentile"] = percentile
     try:
         card = run(reward, data, out, options, seed, engine, say, unseen)
-    except BaseException as error:  # Ctrl-C too: the notes say where what was fitted before is kept
+    except BaseException as error:  # Ctrl-C too: a note names the folder that keeps what was fitted so far
         for note in getattr(error, "__notes__", ()):
             print(plain(note), file=sys.stderr)
         raise

@@ -38,7 +38,7 @@ def run(job: FileJob, sink: Sink, summary: Summary, report: ProgressHooks) -> di
     so_far = partial(usage, job.suite.engine, sink, time.monotonic())
     stated = describe(job)
     old = _header(job.source)
-    if old.get("fingerprint") == sink.digest:  # from a run of this that died after the header, before the results
+    if old.get("fingerprint") == sink.digest:  # an earlier try of this run died after the header, before the results
         old["appended"] = old.get("appended", [])[:-1]
     gates = [name for name, stated in old.get("rewards", {}).items() if stated.get("gate")]
     names = [component.name for component in job.suite.components]

@@ -245,7 +245,7 @@ def _parquet(path: Path, report: Callable[[int], None]) -> Iterator[Line]:
 
 
 def _rows(batch: Any) -> Iterator[tuple[Any, RecordError | None]]:
-    """For each row of a batch, the record without its null cells and None, or None and why it cannot be read."""
+    """A pair for each row of a batch: the record, without null cells, and None; or None and the error where it is unreadable."""
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
     except (ValueError, OverflowError) as error:  # text that is not UTF-8, or a time that Python cannot represent

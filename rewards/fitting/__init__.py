@@ -38,7 +38,7 @@ class Job:
     unseen: Unseen | None = None
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the files that shares no n-gram with the `unseen` texts; reports how many rows are left out.
+        """Every row of the files that shares no eight words in a row with the `unseen` texts; reports how many are left out.
 
         Where the fit reads splits, the rows of the unseen file itself are not left out: the fit holds out its test rows.
         Raises ConfigError at the first line that is not a JSON object.

@@ -109,7 +109,7 @@ def calibration_report(label: Any, probability: Any, seed: int) -> dict[str, Any
 
 
 def platt(logit: Floats, label: Any, *, balanced: bool = False) -> tuple[float, float]:
-    """Slope (at least 0) and shift that calibrate logits (N,) to labels (N,); at slope 0 the labels' log-odds remain."""
+    """Slope (at least 0) and shift that calibrate logits (N,) to labels (N,); at slope 0 the shift is the labels' log-odds."""
     from sklearn.linear_model import LogisticRegression
 
     head = LogisticRegression(C=1e3, class_weight="balanced" if balanced else None)

@@ -108,7 +108,7 @@ def say_left_out(say: Callable[[str], None], left_out: Counter[str]) -> None:
 def split_of(row: Row, key: str, fold: str) -> Split:
     """The part a row belongs to: its column `folds` at `fold`, its column `split`, or by the SHA-256 of `key` (70/10/20 %).
 
-    Rows with the same key get the same part by it: where several rows come from one document, that should be the key.
+    The digest puts rows with the same key into the same part: the key should be the document that several rows come from.
     """
     stated = row.record.get("split")
     folds = row.record.get("folds")

@@ -40,8 +40,8 @@ def run(
 ) -> dict[str, Any]:
     """Run the fit, write its files to `out` and return its card; where it fails, `out` stays as it was. Raises ConfigError.
 
-    Files that were written before an error are kept, and a note of the error names their folder. Rows that share an n-gram
-    with the test rows of `unseen` are left out.
+    Files that were written before an error are kept, and a note of the error names their folder. Rows that share eight
+    words in a row with the test rows of `unseen` are left out.
     """
     reward, origin = registry().reward(name)
     fit = fit_of(reward)
@@ -141,7 +141,7 @@ def _check_replaceable(out: Path, name: str) -> None:
         return
     except OSError as error:
         raise ConfigError(f"-o {out} cannot be replaced: {error.strerror or error}") from error
-    # Even safetensors files count without a card: they may be somebody's model.
+    # Without a card even safetensors files are refused: they may be somebody's model.
     strangers = [name for name in found if CARD not in found or not (name == CARD or name.endswith(".safetensors"))]
     if strangers:
         raise ConfigError(f"-o {out} holds {strangers[0]!r}, which no fit wrote; give another name")
