@@ -211,8 +211,9 @@ def reward(
     or a failure.
 
     `name` is used in suites and results; by default it is the function's name. `threshold` makes the reward usable as a
-    gate: one number for all profiles, or one per profile. A value passes at or above it, with `higher_is_better=False` at
-    or below it; such a reward cannot have a positive weight. `range` is inclusive; a value outside of it is a failure.
+    gate: one number for all profiles, or one per profile. A value passes at or above it. With `higher_is_better=False` it
+    passes at or below it, and no suite can give the reward a positive weight. `range` is inclusive; a value outside of it
+    is a failure.
     `models` are the models whose features `reads` may request. `card` is the path of a JSON file that says how the reward
     was made; `rewards show` prints it. `fitter` fits the reward's parameters (`rewards fit`) and loads them. Raises
     PluginError where the declaration is inconsistent.

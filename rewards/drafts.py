@@ -158,7 +158,7 @@ class Joint:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to judge jointly: together the edits change nothing, or no more than one of them."""
+        """Whether there is nothing to judge jointly: together the edits change nothing, or only what one of them does alone."""
         return self.enough is not None or not self.edit.changes
 
 

@@ -48,7 +48,8 @@ class Result:
     accepted edits, which global rewards see, `after_all` the one with every valid edit. `details` are the details of
     global rewards' scores, by the reward's name.
 
-    `reward` is the suite's weighted total; None where a gate or a reward with a weight failed, and where none has a weight.
+    `reward` is the suite's weighted total, in which a reward without a value counts as 0; it is None where a gate or a reward
+    with a weight failed, and where none has a weight.
     `rewards` has a number or None for every reward of the suite, always with the same keys. It is the mean over edits or
     sentences, or the value of a global reward (0 under `empty: zero` where no edit was accepted). None where there is
     nothing to score, and where the reward or, for a global one, a gate failed for the reason in `failures`. `together` has,

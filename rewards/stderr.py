@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def ignoring_stderr_errors() -> Iterator[None]:
-    """Ignore that standard error cannot be written in here; from the first failure on, all output to it is discarded."""
+    """Ignore failures to write to standard error inside this context; after the first, all output to it is discarded."""
     try:
         yield
         if sys.stderr is not None:

@@ -63,8 +63,8 @@ def to_scores(declared: Reward, returned: Any, count: int) -> list[Score]:
     """What a reward returned, as one checked Score per unit.
 
     Raises NotPerUnit when it is not one value per unit. A value that is not a finite float inside the declared range,
-    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, except within
-    ROUNDING of a bound.
+    or with details that are not JSON, becomes a failed Score that says so: never 0, and never clipped, except that
+    a value outside by no more than ROUNDING becomes the bound.
     """
     if hasattr(returned, "tolist"):  # numpy and torch
         if not _numeric(returned):

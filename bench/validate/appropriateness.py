@@ -49,7 +49,7 @@ def validate(bench: Bench, folds: dict[str, Path]) -> dict[str, Any]:
 
 
 def _mean_of_folds(unseen: Mapping[str, tuple[list[dict[str, Any]], np.ndarray]]) -> dict[str, Any]:
-    """Macro-F1 of each main dimension, mean over the folds' fits; an argument that several folds test is drawn for all."""
+    """Macro-F1 of each main dimension, mean over the folds' fits; resamples draw an argument in all folds that test it."""
     every = [row for rows, _ in unseen.values() for row in rows]
     fold = np.concatenate([np.full(len(rows), number) for number, (rows, _) in enumerate(unseen.values())])
     called = np.concatenate([found >= 0.5 for _, found in unseen.values()])

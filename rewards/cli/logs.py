@@ -23,8 +23,8 @@ class PlainFormatter(logging.Formatter):
 class FloodFilter(logging.Filter):
     """Lets each message pass only a few times, because an error may occur for every record of a large file.
 
-    Messages are the same where logger and first line are. With an exception, its type and the lines of its traceback count
-    in place of the text, which may contain data that differs for every record.
+    Two messages are taken for the same one where logger and first line are equal. With an exception, its type and the lines
+    of its traceback count in place of the text, which may contain data that differs for every record.
     """
 
     def __init__(self, passes: int = 3, tracked: int = 10_000) -> None:
