@@ -70,7 +70,7 @@ def read_labels(path: str) -> Labels:
 
     `edit` counts from 0; without it a label is on the argument. `label` (or `decision`) is true or false, a number, or
     a word such as accept. `name` is the kind of label; `system` limits a label to one system. Where all labels on edits
-    state `before` and `after`, these must match the edit too. Raises RewardsError with file, line and remedy for others.
+    state `before` and `after`, these must match the edit too. Raises RewardsError with file, line and remedy for a bad line.
     """
     first = next(read_lines(path), None)
     record = first.record if first is not None else None

@@ -133,7 +133,7 @@ def permutation_p(ones: Array, others: Array, draws: Draws) -> list[float]:
     (hits + 1) / (resamples + 1), which is never 0. Where at most `resamples` swaps exist, all are tried: hits / swaps.
     """
     changed = (ones != others).any(-1)  # (C, n)
-    exact = [1 << int(count) <= draws.resamples for count in changed.sum(1)]  # a float ends below 2^1024
+    exact = [1 << int(count) <= draws.resamples for count in changed.sum(1)]  # 2.0**1024 would overflow
     drawn = np.flatnonzero(~np.asarray(exact, dtype=bool))
     found = [0.0] * len(exact)
     everybody = np.ones(ones.shape[1], dtype=bool)
@@ -178,7 +178,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def effect_size(difference: float, added: Array, scale: float) -> float | None:
     """The difference divided by the standard deviation of the influences: for plain means, Cohen's d of paired differences.
 
-    None where they do not vary, beside values as large as `scale`.
+    None where the influences do not vary by more than rounding errors of values as large as `scale`.
     """
     deviation = float(added.std(ddof=1)) if len(added) > 1 else 0.0
     return difference / deviation if deviation > _ULPS * scale else None

@@ -77,7 +77,7 @@ EDIT_METRICS = (
 
 
 def pass_metric(name: str) -> Metric:
-    """The share of all edits that pass one reward's threshold; an invalid edit does not pass."""
+    """The share of edits that pass one reward's threshold: invalid ones do not pass, those on which it failed do not count."""
     return Metric(
         f"pass:{name}",
         f"passes {name}",
@@ -274,7 +274,7 @@ def _edit_rates(record: Record, thresholds: Sequence[str]) -> Iterator[tuple[str
 def _single_edit_rates(record: Record, count: float) -> Iterator[tuple[str, Pair]]:
     """Rates of what each edit does alone; rates of reasons are over the edits for which `is_reasoned` holds.
 
-    An invalid edit improves nothing. A rate is left out where the value of one of its edits is unknown.
+    An invalid edit improves nothing. A record contributes nothing to a rate where the value of one of its edits is unknown.
     """
     measured: Sequence[Mapping[str, Any]] = evaluation_of(record).get("edits") or ()
     if len(measured) != count:

@@ -76,7 +76,7 @@ def delete_one_word(case: Case) -> list[Change]:
 
 @attack
 def drop_a_full_stop(case: Case) -> list[Change]:
-    """The final mark of the first sentence that has one deleted: what a small policy found on an earlier `default`."""
+    """The final mark of the first sentence that ends in one is deleted, as a small policy learned on an earlier `default`."""
     ends = [(number, tail(case.sentences[number - 1])) for number in case.numbers]
     return [Change(number, end, end[:-1]) for number, end in ends if end.endswith((".", "!", "?"))][:1]
 

@@ -14,7 +14,7 @@ from rewards.types import Edit
 from rewards_eval.values import probabilities_after, probabilities_before
 
 EXACT = 2**53
-"""Above this, not every integer is exact in JavaScript."""
+"""The largest integer up to which all are exact in JavaScript."""
 KINDS = {"accepted": 0, "rejected": 1, "invalid": 2}
 
 

@@ -77,7 +77,7 @@ def render(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) ->
 
 
 def _parts(report: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The page, one argument at a time: the whole of it need not be held."""
+    """The page in parts, one for each argument, so that `write` never holds the whole text in memory."""
     styles, scripts = style(STYLES), wrap(list(map(asset, SCRIPTS)))
     head, tail = PAGE.split("{data}")
     about = _about(report, arguments)

@@ -2,7 +2,7 @@
 // the first.
 
 const STEP = 60;
-const MOST = 5 * STEP; // entries kept: every decision lays out all of them
+const MOST = 5 * STEP; // entries: with more of them the list is rebuilt, since every decision lays out all of them again
 
 const breakpoint = matchMedia("(max-width: 56.2em)");
 
@@ -10,7 +10,7 @@ const breakpoint = matchMedia("(max-width: 56.2em)");
 const narrow = () => breakpoint.matches;
 
 function argumentList(open, summaryOf) {
-  let items = [], first = 0, made = 0, current = null; // of the items, those from `first` on and before `made` have an entry
+  let items = [], first = 0, made = 0, current = null; // the items from index `first` up to, not including, `made` have an entry
   const status = h("p", { class: "status", role: "status" });
   const list = h("ol", { class: "arguments", "aria-label": "Arguments" });
   const more = h("div", { class: "more", "aria-hidden": "true" });
@@ -18,7 +18,7 @@ function argumentList(open, summaryOf) {
   watcher.observe(more);
   const earlier = h("button", { type: "button", class: "quiet", hidden: true, click: () => makeEarlier() }, "Earlier arguments");
 
-  /** The entries anew, from this place on. */
+  /** Replace the entries by those of the items from index `at` on. */
   function begin(at) {
     first = made = at;
     fill(list);

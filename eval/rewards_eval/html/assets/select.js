@@ -91,5 +91,5 @@ function selection(all, systems, changed, conditions = CONDITIONS, orders = ORDE
   return { state, chosen, form, search };
 }
 
-/** Cut by code units, but never within a character of two. */
+/** The text, cut to `length` UTF-16 code units with an ellipsis, and never inside a surrogate pair. */
 const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "").trimEnd()}…` : text);
