@@ -34,7 +34,7 @@ LEAST = 50  # arguments: in train of each class, in valid and in test altogether
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a fit: `share` is the number of `variants` per argument, `pairs` the number of toxic pairs.
+    """The options of a fit: `share` of the arguments get one of the `variants`, `pairs` is the number of toxic pairs.
 
     A `teacher`, where one is named, labels all of these as well, besides texts without labels and `mixed` mixtures per
     argument.

@@ -53,7 +53,7 @@ def calm(one: Labelled) -> bool:
 
 
 def variants(arguments: Sequence[Labelled], rng: Random, share: float) -> list[Labelled]:
-    """Variants of random kinds, about `share` per argument."""
+    """At most one variant of each argument, of a random kind, for about this share of them."""
     appropriate = [one for one in arguments if calm(one)]
     found: list[Labelled] = []
     for one in arguments:
@@ -90,7 +90,7 @@ def claimed(one: Labelled, _: Labelled, rng: Random) -> Labelled:
 
 
 def marked(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """The argument with emoji or markup between its words or around it."""
+    """The argument in quotes or markup, or with emoji, markup or special tokens of models between its words."""
     if rng.random() < 0.4:
         left, right = rng.choice(WRAPS)
         return Labelled(one.issue, f"{left}{one.text}{right}", one.labels)
@@ -101,7 +101,7 @@ def marked(one: Labelled, _: Labelled, rng: Random) -> Labelled:
 
 
 def spaced(one: Labelled, _: Labelled, rng: Random) -> Labelled:
-    """The argument with some spaces doubled or tripled, and perhaps spaces at its end."""
+    """The argument with some spaces doubled or tripled, and perhaps spaces or a line break at its end."""
     chance = rng.choice((0.05, 0.3, 1.0))
     text = re.sub(" ", lambda match: match[0] * rng.randint(2, 3) if rng.random() < chance else match[0], one.text)
     return Labelled(one.issue, text + rng.choice(("", " ", "\n", "   ")), one.labels)
@@ -137,7 +137,7 @@ def shuffled(one: Labelled, calm: Labelled, rng: Random) -> Labelled:
 
 
 def astray(one: Labelled, calm: Labelled, rng: Random) -> Labelled | None:
-    """An appropriate argument under the issue of another, where it is irrelevant; None where the issues do not differ."""
+    """An appropriate argument under another's issue, where it is irrelevant; None without an issue, or with the same one."""
     if one.issue == calm.issue or not one.issue:
         return None
     return Labelled(one.issue, calm.text, _settled(one, "Missing Intelligibility", "Missing Relevance"))
