@@ -103,7 +103,7 @@ def _one_more(inner: list[str], outer: list[str]) -> bool:
 
 
 def _denials(inner: list[str], outer: list[str]) -> int | None:
-    """The number of denying words that `outer` puts around `inner`; None where it puts others around it, or lacks it."""
+    """The number of denying words in the frame that `outer` puts around `inner`; None where it is not `inner` in a frame."""
     if inner == outer:
         return 0
     if len(inner) < CLAIM_WORDS or len(outer) - len(inner) > MOST_AROUND:

@@ -72,7 +72,7 @@ def fit(job: Job, *, percentile: float) -> dict[str, Any]:
 
 
 def human_operations(job: Job) -> tuple[NDArray[np.str_], list[str]]:
-    """The writer (N,) and the operations of every sentence pair of the rows, as people changed it."""
+    """The writer (N,) and the operations of every sentence in the rows that a person has changed."""
     writers, sequences, left_out = [], [], Counter[str]()
     for row in job.rows():
         if pair := revised(row, left_out):
