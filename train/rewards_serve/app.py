@@ -269,7 +269,7 @@ async def _disconnected(request: Request) -> None:
 
 
 def _refusal(request: Request, error: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to a request that failed. It is logged too: of an answer, OpenRLHF's client tells the status alone."""
+    """The answer to a request that failed. The error is also logged, since OpenRLHF's client shows only the status."""
     log.warning("%s answered with %d: %s", request.url.path, status, error)
     return Answer({"error": error}, status, headers)
 

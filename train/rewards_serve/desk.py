@@ -35,7 +35,7 @@ class WaitingRequest:
     results: list[Result] = field(default_factory=list)
 
     def part(self, most: int) -> Part:
-        """The next revisions to score, at most so many."""
+        """The next revisions to score, no more than `most`."""
         return self, self.revisions[len(self.results) :][:most]
 
 
@@ -45,9 +45,9 @@ Part = tuple[WaitingRequest, Sequence[Revision]]
 class Desk:
     """Takes the revisions of requests, at most `limit` at a time, and scores up to `batch` of them together.
 
-    A pass begins at once, with the requests that are there. One that does not fit takes turns with the others. As a context
-    manager: on exit requests that have begun are completed, the others are cancelled. `problem` is why the last pass failed as
-    a whole, None where it did not.
+    A pass begins at once, with the requests that are there. A request that does not fit into one pass takes turns with the
+    others. As a context manager: on exit requests that have begun are completed, the others are cancelled. `problem` is why
+    the last pass failed as a whole, None where it did not.
     """
 
     def __init__(self, suite: Suite, limit: int, batch: int) -> None:

@@ -23,7 +23,7 @@ from rewards.suite import Suite
 from rewards_serve.desk import Desk
 
 HEAD = 10.0  # seconds that the head of a request may take
-IDLE = 75  # seconds between requests: longer than clients keep a connection, so that none sends while it closes
+IDLE = 75  # seconds between requests: longer than clients keep a connection, so that none sends into one that we close
 GRACE = 30.0  # seconds after the last pass in which the clients of a stopping server can still send and read
 log = logging.getLogger("rewards.serve")
 FIRST = {

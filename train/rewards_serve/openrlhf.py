@@ -69,7 +69,7 @@ def to_answer(results: Sequence[Result], suite: Suite) -> dict[str, Any]:
 
 
 def _completion(query: str, prompt: str) -> str | None:
-    """What the query says behind its prompt, in which tokens may have been given other spaces; None where it is not there."""
+    """The query without its prompt, in which spaces may differ after decoding; None where the query does not begin with it."""
     if query.startswith(prompt):
         return query[len(prompt) :]
     said = "".join(prompt.split())

@@ -28,7 +28,7 @@ PANELS: dict[str, dict[str, str]] = {
 
 ACROSS = 5  # small panels in a row
 SMOOTH = 20  # logged values in the running mean that is drawn over a long series
-SPAN = 0.01  # the least height of an axis, as a share of its values: smaller differences are rounding
+SPAN = 0.01  # the least height of an axis, and as a share of values above 1: smaller differences are rounding
 
 
 def draw(history: Sequence[Mapping[str, Any]], components: Sequence[str], to: Path) -> None:

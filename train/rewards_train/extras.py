@@ -115,7 +115,10 @@ def refused(what: str, error: Exception) -> ConfigError:
 
 @contextlib.contextmanager
 def refusals(what: str) -> Iterator[None]:
-    """Turn errors that a user can mend into ConfigError: refused settings, failing trackers, servers that do not answer."""
+    """Turn errors that a user can mend into ConfigError: refused settings, failing trackers, servers that do not answer.
+
+    Not a lack of memory: `policy.memory` says what to lower.
+    """
     try:
         yield
     except Exception as error:

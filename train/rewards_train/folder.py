@@ -32,7 +32,7 @@ FREE = {
 }  # fmt: skip
 """Settings that may change when a run is resumed, since they do not change its steps."""
 WARM = ("model", "dtype", "format", "data.max_prompt_tokens", "data.split", "grpo.chat_template_kwargs", "sft")
-"""Settings on which a warm start depends, with all that are in them."""
+"""Settings on which a warm start depends; a section stands for all settings in it."""
 RECIPE, LOCK = "recipe.yaml", ".lock"
 STOP = ".stop"
 """A file of this name in the output folder asks a run to save and stop."""
@@ -43,7 +43,7 @@ _FULL = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter f
 def opened(recipe: Recipe, resume: bool) -> Iterator[Path]:
     """Write the resolved recipe into the output folder, and lock the folder for this process until the context ends.
 
-    Raises ConfigError where the folder holds something that is in the way, RewardsError where another process has locked it.
+    Raises ConfigError where something in the folder is in the way, RewardsError where it is locked or cannot be written.
     """
     out = Path(recipe.out)
     with ExitStack() as held:
@@ -161,9 +161,9 @@ def write_state(out: Path, **known: Any) -> None:
 
 
 def check_same(out: Path, now: Mapping[str, Any], main: bool) -> None:
-    """Raise ConfigError where a resumed run has other data, rewards or another number of processes than it began with.
+    """Raise ConfigError where something in `now`, such as the data or the rewards, is not as it was when the run began.
 
-    The `main` process records them at first. Where a run has recorded some of them, and not all, another version began it.
+    The `main` process records it. A run whose recorded state lacks a part of it was begun by another version.
     """
     known = read_state(out)
     missing = [key for key in now if key not in known]

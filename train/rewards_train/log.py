@@ -111,7 +111,7 @@ def record(done: Pass, index: int, sample: int) -> Row:
 
 
 def discard(folder: Path, beyond: int) -> None:
-    """Remove the parts after the step of a checkpoint: a run that resumes there makes these steps again."""
+    """Remove the parts after step `beyond`: a run that resumes there makes these steps again."""
     for path, _, step in _parts(folder):
         if step > beyond:
             path.unlink()

@@ -114,7 +114,7 @@ def rejections(result: Result) -> str:
 
 
 def _passed(result: Result, component: Component) -> float:
-    """The share of a completion's edits, or sentences, that pass this gate; 0 where there are none."""
+    """The share of a completion's edits, or sentences, that pass this threshold; 0 where there are none."""
     name, of_sentences = component.name, component.reward.level == "sentence"
     units = [scores for _, scores in result.sentences] if of_sentences else result.edits
     passed = [name in scores and scores[name].passed is True for scores in units]

@@ -53,7 +53,7 @@ def licence(model: str) -> dict[str, Any]:
     card = _front_matter(files / "README.md")
     if card.get("license") not in (None, "", "unknown"):
         named = {key: card[key] for key in ("license", "license_name") if card.get(key)}
-        link = str(card.get("license_link", ""))  # otherwise a path, to a file that only the base model has
+        link = str(card.get("license_link", ""))  # one that is no address names a file that only the base has
         return {**named, **({"license_link": link} if link.startswith("http") else {})}
     for path in sorted(path for path in files.glob("LICEN[CS]E*") if path.is_file()):
         if title := next(filter(None, map(str.strip, path.read_text("utf-8", "replace").splitlines())), ""):

@@ -29,8 +29,8 @@ class _Strict(BaseModel):
 class Data(_Strict):
     """What a policy trains on. `eval` is read as `train` is; without it `eval_fraction` of `train` is kept apart.
 
-    Where they name folders or datasets of `datasets`, `split` of `train` is read, and `eval_split` of `eval`, by default
-    `split`.
+    Of folders and datasets of `datasets`, the split `split` of `train` is read, and `eval_split` of `eval`; that is `split`
+    by default.
     """
 
     train: str | None = None
