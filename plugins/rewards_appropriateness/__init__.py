@@ -140,6 +140,6 @@ appropriateness_gain = load_gain(PARAMS)
 
 @rewards.hookimpl
 def register_rewards(register: Callable[[rewards.Reward], None]) -> None:
-    """Register both."""
+    """Register both rewards."""
     register(appropriateness)
     register(appropriateness_gain)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rewards.fitting import Job
 
 LEAST_WORDS, LEAST_REVISIONS = 50, 200  # words per valence, and revisions: enough for five folds
-FOLDS, SWAPS = 5, 400  # random exchanges of unseen words are tried in each fold
+FOLDS, SWAPS = 5, 400  # folds, and the random exchanges of unseen words that each of them tries
 OFTEN = 100  # the count by which a listed word of neither is weighted
 
 

@@ -70,7 +70,7 @@ class Pass:
     def values(self, component: Component) -> list[float | None]:
         """The values of one component; None where the completion is dropped.
 
-        Where the component does not apply, a value is 0 if it has a weight, as in the suite's total, else None.
+        Where the component does not apply: 0 if the component has a weight, as in the suite's total, else None.
         """
         found: list[float | None] = []
         for result, reason in zip(self.results, self.dropped, strict=True):

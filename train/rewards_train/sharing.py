@@ -18,7 +18,7 @@ ROW_TOKENS = 2048  # a row's mask grows with the square of its length
 WORTHWHILE = 0.8  # packing pays below this share of a batch's positions, padding included
 SCORED = {"input_ids", "attention_mask", "return_dict"}  # arguments with which TRL computes log-probabilities
 PER_ROW = {"input_ids", "attention_mask", "position_ids"}
-BEGUN = PER_ROW | {"past_key_values", "cache_position", "use_cache", "return_dict"}  # arguments when generation starts
+BEGUN = PER_ROW | {"past_key_values", "cache_position", "use_cache", "return_dict"}  # those of generation's first pass
 
 
 def read_prompts_once(trainer: Any) -> None:

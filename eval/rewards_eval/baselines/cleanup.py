@@ -18,9 +18,10 @@ _MOST = 0.6  # a text with a larger share of capital letters counts as shouting 
 
 
 def clean_up(text: str) -> str:
-    """The text with capitals lowered, stretched letters, repeated words and marks reduced, sentences capitalised.
+    """The text with shouting lowered, stretched letters, repeated words and marks reduced, sentences capitalised.
 
-    Spacing around punctuation is corrected, too. Tone and reasons stay: any gain is one of orthography alone.
+    Spacing around punctuation is corrected too, and exclamation marks become full stops. Tone and reasons stay: any
+    gain is one of orthography alone.
     """
     text = _lower_shouting(text)
     text = _STRETCHED.sub(r"\1\1", text)

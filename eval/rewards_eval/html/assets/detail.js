@@ -67,7 +67,7 @@ function sentencesOf(record, rewards) {
   }))));
 }
 
-// The first dimension is the overall one; each of these is followed by its sub-dimensions.
+// The overall dimension, and those that are followed by sub-dimensions of their own.
 const MAIN = new Set(["Inappropriateness", "Toxic Emotions", "Missing Commitment", "Missing Intelligibility", "Other Reasons"]);
 
 function dimensionsOf(record) {

@@ -200,7 +200,7 @@ function start(data, decisions) {
 
   function step(by) {
     const next = list.beside(by);
-    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit, false); } // the focus shows its text first, however long
+    if (next && next !== opened.argument) { openArgument(next, true); focusCard(opened.edit, false); } // without scrolling to the card: the text comes first, however long
   }
 
   function toggleScores() {
