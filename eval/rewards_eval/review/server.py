@@ -78,7 +78,7 @@ class Server(ThreadingHTTPServer):
         return self._only is not None and owner(client, (HOST, self.server_address[1])) not in (self._only, 0, None)
 
     def admit(self, token: str) -> str | None:
-        """The pass for the holder of the token, which is invalid from then on; None for everybody else."""
+        """The pass for the first caller with the token, which is then used up; None for all others."""
         with self._guard:
             if self._token is None or not hmac.compare_digest(self._token.encode(), token.encode("utf-8", "replace")):
                 return None
