@@ -186,6 +186,13 @@ def test_an_effect_has_no_unit_and_none_where_all_arguments_differ_alike(scale: 
     assert found.effect == pytest.approx(other[:, 0].mean() / other[:, 0].std(ddof=1))
 
 
+def test_there_is_no_effect_size_where_one_system_has_0_everywhere_and_the_other_one_value() -> None:
+    counts = np.tile([1.0, 2.0, 3.0], 100)
+    zero, same = np.stack([0 * counts, counts], -1), np.stack([0.3 * counts, counts], -1)
+    pairs = np.stack([zero, same]), np.stack([same, zero])
+    assert [found and found.effect for found in statistics.compare(*pairs, [False, False], DRAWS)] == [None, None]
+
+
 def test_areas_and_their_intervals() -> None:
     values = np.round(RANDOM.normal(size=300), 1)  # with ties
     truth = values + RANDOM.normal(size=300) > 0.3

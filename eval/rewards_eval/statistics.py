@@ -105,13 +105,13 @@ def compare(
 
 def _compared(one: Array, other: Array, limits: tuple[float, float] | None, p: float, better: int) -> MetricComparison:
     difference = float(_difference(one.sum(0), other.sum(0)))
-    each = one[:, 0] / one[:, 1] - other[:, 0] / other[:, 1]
-    signs = better * np.where(np.abs(each) <= _ULPS * np.abs(one[:, 0] / one[:, 1]), 0.0, np.sign(each))
+    values = np.stack([one[:, 0] / one[:, 1], other[:, 0] / other[:, 1]])
+    each = values[0] - values[1]
+    signs = better * np.where(np.abs(each) <= _ULPS * np.abs(values[0]), 0.0, np.sign(each))
     low, high = limits or (None, None)
     wins, losses = int((signs > 0).sum()), int((signs < 0).sum())
     ties = len(each) - wins - losses
-    scale = float(np.abs(one[:, 0] / one[:, 1]).max())
-    effect = effect_size(difference, _influences(one) - _influences(other), scale)
+    effect = effect_size(difference, _influences(one) - _influences(other), float(np.abs(values).max()))
     return MetricComparison(difference, low, high, p, effect, wins, ties, losses, len(each))
 
 
