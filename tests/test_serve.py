@@ -775,6 +775,37 @@ def test_what_is_given_up_is_not_kept_until_its_turn() -> None:
     assert (desk.waiting, desk.scored) == (0, 2)
 
 
+def test_what_is_given_up_between_its_batches_is_not_scored_further() -> None:
+    suite: Any = Toy()
+    with Desk(suite, 20, 2) as desk:
+        given: list[Any] = [[1, 2, 3, 4, 5, 6], [7], [8, 9]]
+        large, small, at_last = list[Any](desk.submit(revisions) for revisions in given)
+        while not suite.passes:
+            time.sleep(0.01)
+        assert large.cancel()
+        assert at_last.cancel()
+        assert desk.waiting == 1
+        suite.may.set()
+        assert small.result(30) == [70]
+    assert suite.passes == [[1, 2], [7]]
+    assert desk.waiting == 0
+
+
+def test_what_is_given_up_in_its_last_pass_ends_nothing() -> None:
+    suite: Any = Toy()
+    with Desk(suite, 20, 2) as desk:
+        given: list[Any] = [[1, 2], [13], [3]]
+        for revisions in given[:2]:
+            suite.may.clear()
+            done = len(suite.passes)
+            gone = desk.submit(revisions)
+            while len(suite.passes) == done:
+                time.sleep(0.01)
+            assert gone.cancel()
+            suite.may.set()
+        assert desk.submit(given[2]).result(30) == [30]
+
+
 def test_what_has_not_begun_when_a_server_ends_is_cancelled() -> None:
     suite: Any = Toy()
     with Desk(suite, 20, 2) as desk:

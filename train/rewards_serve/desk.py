@@ -70,8 +70,8 @@ class Desk:
     ) -> None:
         with self._changed:
             self._closing = True
-            left = [work for work in self._queue if not work.future.running()]
-            self._queue = deque(work for work in self._queue if work.future.running())
+            left = [work for work in self._queue if not work.results]
+            self._queue = deque(work for work in self._queue if work.results)
             self._changed.notify_all()
         for work in left:
             work.future.cancel()
@@ -87,7 +87,7 @@ class Desk:
             )
 
     def submit(self, revisions: Sequence[Revision]) -> Future[list[Result]]:
-        """A future for the results, one per revision, in order. If it is cancelled before its turn, nothing is computed.
+        """A future for the results, one per revision, in order. If it is cancelled, no further pass computes any.
 
         It ends with a RewardsError where the pass failed for a known reason, and with a RuntimeError for any other. Raises
         Full where there is no room.
@@ -126,7 +126,7 @@ class Desk:
         room = self._batch
         while self._queue and room:
             work = self._queue.popleft()
-            if work.future.running() or work.future.set_running_or_notify_cancel():
+            if not work.future.cancelled():
                 parts.append(work.part(room))
                 room -= len(parts[-1][1])
         return parts
@@ -145,13 +145,15 @@ class Desk:
                     self._score([one])
             else:
                 self.problem = tell(error)
-                parts[0][0].future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
+                future = parts[0][0].future
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error if isinstance(error, RewardsError) else _unexpected(error))
             return
         self.problem = None
         for work, part in parts:
             work.results += islice(found, len(part))
             self.scored += len(part)
-            if len(work.results) == len(work.revisions):
+            if len(work.results) == len(work.revisions) and work.future.set_running_or_notify_cancel():
                 work.future.set_result(work.results)
         size = sum(len(part) for _, part in parts)
         message = "%d completions of %d requests in %.2f s, %d so far"
