@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from rewards.errors import ConfigError
+from rewards.text.surrogates import without_surrogates
 
 
 def user_path(name: str) -> Path:
@@ -18,8 +19,11 @@ def user_path(name: str) -> Path:
 
 
 def as_text(path: Path | str) -> str:
-    r"""The path as text that JSON can hold: bytes that are not UTF-8 are escaped, as `\xff`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""The path as text that JSON can hold: bytes that are not UTF-8 are escaped, as `\xff`; no file has other surrogates."""
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # YAML can state a lone surrogate
+        return without_surrogates(str(path))
 
 
 def read_utf8(path: Path) -> str:
