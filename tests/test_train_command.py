@@ -1472,6 +1472,7 @@ def test_a_stop_that_a_process_obeyed_is_one_of_the_run(tmp_path: Path) -> None:
     [
         ((2, "sleep"), launch.LaunchFailed),  # the disk was full
         ((130, 2), launch.LaunchFailed),
+        ((-9, "sleep"), launch.LaunchFailed),  # for lack of memory
         ((1,), KeyboardInterrupt),  # accelerate's launcher, whose processes have stopped
         ((-15, "sleep"), KeyboardInterrupt),  # a scheduler's SIGTERM, while models were loaded
     ],
@@ -1487,7 +1488,7 @@ def test_a_process_that_fails_after_a_request_to_stop_is_a_failure(
         time.sleep(0.05)
 
     monkeypatch.setattr(launch, "_pause", pause)
-    ends = {"sleep": "time.sleep(99)", -15: "os.kill(os.getpid(), 15)"}
+    ends = {"sleep": "time.sleep(99)", -15: "os.kill(os.getpid(), 15)", -9: "os.kill(os.getpid(), 9)"}
     waits = f"import os, sys, time\nwhile not os.path.exists({str(tmp_path / launch.STOP)!r}): time.sleep(0.05)\n"
     programs = [waits + ends.get(code, f"sys.exit({code})") for code in codes]
     processes = [launch._start([sys.executable, "-c", program], {}) for program in programs]

@@ -23,8 +23,8 @@ from rewards_train.recipe import Recipe
 
 STAGES = ("sft", "grpo")
 EXIT_INTERRUPTED = 130
-ERRORS = frozenset([2, 3])
-"""Exit codes that mean a failure even after a request to stop. accelerate's launcher exits with 1 for any reason."""
+ERRORS = frozenset([2, 3, -9])
+"""Exit codes of a failure even after a request to stop; -9 is SIGKILL, and 1 is what accelerate exits with for any reason."""
 WATCH = 0.5  # seconds between two looks of a worker at its launcher
 LAUNCHER = "REWARDS_LAUNCHER"
 """The environment variable that tells workers the process id of their launcher."""
