@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rewards.errors import ConfigError
 from rewards.scored import differing
 from rewards_audit.observations import BEHAVIOUR, TOTAL, Observations
-from rewards_audit.trends import ROUNDING, direction, mean_interval
+from rewards_audit.trends import differences, direction, mean_interval
 
 Floats = NDArray[np.float64]
 FEW = 10  # inputs; below, an interval says little
@@ -122,9 +122,8 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
     held_out = name in seen.held_out
     if not use.any():
         return ColumnShift(name, weight, gate, held_out, 0, None, None, None, None, None, False)
-    differences = after[use] - before[use]
-    differences[np.abs(differences) <= ROUNDING * np.maximum(np.abs(after[use]), np.abs(before[use]))] = 0.0
-    interval = mean_interval(differences)
+    changes = differences(after[use], before[use])
+    interval = mean_interval(changes)
     worse = name in (seen.settings or {}) and seen.sign(name) * direction(interval) < 0
     return ColumnShift(
         name,
@@ -134,9 +133,9 @@ def _change(name: str, after: Floats, before: Floats, seen: Observations) -> Col
         int(use.sum()),
         float(before[use].mean()),
         float(after[use].mean()),
-        float(differences.mean()),
+        float(changes.mean()),
         interval,
-        float((differences > 0).mean()),
+        float((changes > 0).mean()),
         worse,
     )
 

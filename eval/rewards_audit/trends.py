@@ -13,7 +13,7 @@ from rewards_audit.observations import ACCEPTED, BEHAVIOUR, EDITS, KEPT, LENGTH,
 
 Floats = NDArray[np.float64]
 NO_SPREAD = 1e-6
-ROUNDING = 1e-9  # relative tolerance: smaller differences of means are rounding errors
+ROUNDING = 1e-9  # relative tolerance: smaller differences are rounding errors
 DOMINANT = 0.8  # share of the total's variance
 STALE = 0.2  # share of groups without spread
 COPIES = 0.3  # share of arguments that are left as they were
@@ -132,7 +132,7 @@ def _column(
     begins, ends = _group_means(values, seen.group, first), _group_means(values, seen.group, last)
     change = interval = None
     if len(begins) and len(ends):
-        change = _difference(ends, begins)
+        change = float(differences(ends.mean(), begins.mean()))
         interval = welch_interval(ends, begins)
     some = len(known) > 0
     return ColumnStats(
@@ -164,16 +164,16 @@ def welch_interval(ones: Floats, others: Floats) -> tuple[float, float] | None:
     """Welch's 95 % interval of the difference of two means; None where either side has fewer than two values."""
     if min(len(ones), len(others)) < 2:
         return None
-    difference = _difference(ones, others)
+    difference = float(differences(ones.mean(), others.mean()))
     parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in (ones, others)]
     variance = sum(part for part, _ in parts)
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts) if variance else 1.0
     return _student(difference, variance, freedom)
 
 
-def _difference(ones: Floats, others: Floats) -> float:
-    one, other = float(ones.mean()), float(others.mean())
-    return 0.0 if abs(one - other) <= ROUNDING * max(abs(one), abs(other)) else one - other
+def differences(ones: Floats, others: Floats) -> Floats:
+    """`ones` - `others`, 0 where they differ by no more than rounding."""
+    return np.where(np.abs(ones - others) <= ROUNDING * np.maximum(np.abs(ones), np.abs(others)), 0.0, ones - others)
 
 
 def direction(interval: tuple[float, float] | None) -> int:
