@@ -523,9 +523,10 @@ def test_openrlhf_with_several_servers_sends_empty_lists(server: Served) -> None
     wrong = server.post("/get_reward", {"query": ["a"], "prompts": [], "labels": []})
     assert wrong.json() == {"error": "the body: `prompts` has 0 entries for 1 queries"}
     wrong = server.post("/get_reward", {"query": ["a"], "prompts": ["b"], "labels": [LABEL]})
-    assert wrong.json()["error"].startswith(
-        "query[0]: it does not begin with its prompt, so its completion is not known"
-    )
+    assert wrong.json() == {
+        "error": "query[0]: it does not begin with its prompt, so its completion is not known (OpenRLHF cuts a prompt that"
+        " leaves no room for an answer)"
+    }
 
 
 def test_the_client_is_what_a_trainer_calls(server: Served) -> None:
@@ -724,8 +725,7 @@ def test_no_pass_is_larger_than_a_batch_and_what_breaks_one_takes_nothing_that_i
 
 def test_a_request_of_several_batches_takes_turns_with_others() -> None:
     suite: Any = Toy()
-    desk = Desk(suite, 20, 2)
-    with desk:
+    with Desk(suite, 20, 2) as desk:
         given: list[Any] = [[1, 2, 3, 4, 5, 6], [7]]
         large, small = list[Any](desk.submit(revisions) for revisions in given)
         suite.may.set()
@@ -737,8 +737,7 @@ def test_a_request_of_several_batches_takes_turns_with_others() -> None:
 
 def test_what_has_begun_when_a_server_ends_is_completed() -> None:
     suite: Any = Toy()
-    desk = Desk(suite, 20, 2)
-    with desk:
+    with Desk(suite, 20, 2) as desk:
         given: list[Any] = [[1, 2, 3, 4, 5, 6], [7]]
         large, small = list[Any](desk.submit(revisions) for revisions in given)
         while not suite.passes:
